@@ -1,0 +1,1 @@
+"""The bus: topics, keys and the wire form of facts on Kafka."""

@@ -1,0 +1,47 @@
+"""What must be unique across streams, derived from the events themselves."""
+
+import hashlib
+from typing import NamedTuple
+from uuid import UUID
+
+from events.event import Event
+from events.leads import LeadCaptured, LeadImported, LeadUpdated
+
+
+class Claim(NamedTuple):
+    """Within `scope` (a property) one owner per value of a kind.
+
+    `firm`: another owner is refused; otherwise the first keeps it and nobody is refused (a phone
+    number is shared by a family). A new value of the same kind and owner replaces the old one.
+    """
+
+    kind: str
+    value: str
+    owner: UUID
+    firm: bool = True
+
+
+EMAIL = "lead.email"
+PHONE = "lead.phone"
+EXTERNAL_ID = "lead.external_id"
+
+
+def claims_of(event: Event) -> list[Claim]:
+    """The claims an event makes in its property. Values are hashed: no personal data in clear."""
+    match event:
+        case LeadCaptured() | LeadImported() | LeadUpdated():
+            claims = []
+            if event.email:
+                claims.append(Claim(EMAIL, value_of(event.email), event.lead_id))
+            if event.phone:
+                claims.append(Claim(PHONE, value_of(event.phone), event.lead_id, firm=False))
+            if isinstance(event, LeadImported) and event.external_id:
+                claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
+            return claims
+        case _:
+            return []
+
+
+def value_of(text: str) -> str:
+    """A claim's value: a fingerprint of the normalised text."""
+    return hashlib.sha256(text.strip().casefold().encode()).hexdigest()[:40]

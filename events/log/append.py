@@ -1,0 +1,242 @@
+"""Appending: several streams, their guards and claims, in the caller's one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from events import codec
+from events.claims import Claim, claims_of
+from events.log import limits
+from events.log.errors import ClaimTaken, Conflict, IdReused, WrongProperty
+from events.log.shard import shard_of
+from events.record import NewEvent, Stream
+
+COLUMNS = (
+    "id", "entity_type", "entity_id", "version", "shard", "event_type", "schema_version",
+    "org_id", "property_id", "lead_id", "occurred_at", "payload", "digest",
+    "actor", "origin", "correlation_id", "causation_id",
+)  # fmt: skip
+_TYPES = (
+    "uuid", "text", "uuid", "int", "smallint", "text", "smallint",
+    "uuid", "uuid", "uuid", "timestamptz", "jsonb", "bytea",
+    "text", "text", "uuid", "uuid",
+)  # fmt: skip
+_INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM unnest(" + (
+    ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES, start=1)) + ")"
+)
+COPY_FROM_EVENTS = 16
+LOCKS_AT_MOST = 200
+"""An append of more streams locks its whole property instead: locks are a shared, small table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of an append: ids that are new, and ids the log had already (same content)."""
+
+    new: tuple[UUID, ...]
+    known: tuple[UUID, ...]
+
+
+async def append(
+    conn: asyncpg.Connection,
+    events: Sequence[NewEvent],
+    *,
+    expected: Mapping[Stream, int],
+    guards: Mapping[Stream, int] | None = None,
+) -> Appended:
+    """Append `events` in the caller's transaction, which must be open (READ COMMITTED).
+
+    `expected` gives the version each decided stream must be at; a stream that is missing there is
+    an observation and goes to its next version. `guards` are streams only read, whose version must
+    still hold. Events that the log has already are recognised by id.
+
+    Raises `Conflict`, `ClaimTaken`, `IdReused`, `WrongProperty`, `LimitExceeded`.
+    """
+    if not conn.is_in_transaction():
+        raise RuntimeError("append needs the caller's transaction: what it decides is one commit")
+    if not events:
+        return Appended((), ())
+    now = datetime.now(UTC)
+    sealed = [_sealed(event, now) for event in events]
+    guards = guards or {}
+    await _lock(conn, events, guards)
+    digests = {event.id: codec.digest(event.event) for event in events}
+    known = await _known(conn, digests)
+    fresh = [(e, p) for e, p in zip(events, sealed, strict=True) if e.id not in known]
+    repeated = len(fresh) - len({e.id for e, _ in fresh})
+    if repeated:
+        fresh = _first_of_each(fresh, digests)
+    if not fresh:
+        return Appended((), tuple(known))
+    versions = await _versions(conn, [e for e, _ in fresh], expected, guards)
+    rows = []
+    for event, payload in fresh:
+        versions[event.stream] += 1
+        rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
+    await _insert(conn, rows)
+    await _claim(conn, [event for event, _ in fresh])
+    return Appended(tuple(event.id for event, _ in fresh), tuple(known))
+
+
+def _sealed(event: NewEvent, now: datetime) -> bytes:
+    limits.check_instant(event.occurred_at, now)
+    return limits.sealed(event.event)
+
+
+async def _lock(
+    conn: asyncpg.Connection, events: Sequence[NewEvent], guards: Mapping[Stream, int]
+) -> None:
+    """Lock the streams appended to, and share the locks of those relied upon.
+
+    Locks live until the transaction's end and are taken in one order, so they cannot deadlock.
+    Every append shares its property's lock; a large one holds it alone and needs no other.
+    """
+    properties = sorted({event.ordering_key for event in events})
+    written = {event.stream for event in events}
+    alone = len(written) > LOCKS_AT_MOST
+    wanted = {("order", key): not alone for key in properties}
+    if not alone:
+        wanted |= {stream: True for stream in guards if stream not in written}
+        wanted |= {stream: False for stream in written}
+    await conn.execute(
+        """
+        SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(key)
+                    ELSE pg_advisory_xact_lock(key) END
+        FROM (SELECT crm.lock_of(kind, id) AS key, bool_and(shared) AS shared,
+                     min(CASE WHEN kind = 'order' THEN 0 ELSE 1 END) AS level
+              FROM unnest($1::text[], $2::uuid[], $3::bool[]) AS wanted (kind, id, shared)
+              GROUP BY 1 ORDER BY level, key) AS in_order
+        """,
+        [kind for kind, _ in wanted],
+        [key for _, key in wanted],
+        list(wanted.values()),
+    )
+
+
+async def lock_streams(conn: asyncpg.Connection, streams: Sequence[Stream]) -> None:
+    """Take contended streams' locks before reading them, so that racing commands queue."""
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock(key)
+        FROM (SELECT DISTINCT crm.lock_of(kind, id) AS key
+              FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id) ORDER BY 1) AS in_order
+        """,
+        [stream.entity_type for stream in streams],
+        [stream.entity_id for stream in streams],
+    )
+
+
+async def _known(conn: asyncpg.Connection, digests: Mapping[UUID, bytes]) -> set[UUID]:
+    rows = await conn.fetch(
+        "SELECT id, digest FROM public.crm_events WHERE id = ANY($1::uuid[])", list(digests)
+    )
+    for row in rows:
+        if row["digest"] != digests[row["id"]]:
+            raise IdReused(row["id"])
+    return {row["id"] for row in rows}
+
+
+def _first_of_each(
+    fresh: list[tuple[NewEvent, bytes]], digests: Mapping[UUID, bytes]
+) -> list[tuple[NewEvent, bytes]]:
+    first: dict[UUID, tuple[NewEvent, bytes]] = {}
+    for event, payload in fresh:
+        held = first.setdefault(event.id, (event, payload))
+        if codec.digest(event.event) != codec.digest(held[0].event):
+            raise IdReused(event.id)
+    return list(first.values())
+
+
+async def _versions(
+    conn: asyncpg.Connection,
+    events: Sequence[NewEvent],
+    expected: Mapping[Stream, int],
+    guards: Mapping[Stream, int],
+) -> dict[Stream, int]:
+    """The version each stream is at, after checking what was expected of it."""
+    owners = {event.stream: event.ordering_key for event in events}
+    streams = list({*owners, *guards})
+    heads = await conn.fetch(
+        """
+        SELECT wanted.kind, wanted.id, head.version, coalesce(head.property_id, head.org_id) AS owner
+        FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
+        CROSS JOIN LATERAL (
+          SELECT version, property_id, org_id FROM public.crm_events e
+          WHERE e.entity_type = wanted.kind AND e.entity_id = wanted.id
+          ORDER BY version DESC LIMIT 1) AS head
+        """,
+        [stream.entity_type for stream in streams],
+        [stream.entity_id for stream in streams],
+    )
+    versions = dict.fromkeys(streams, 0)
+    for head in heads:
+        stream = Stream(head["kind"], head["id"])
+        versions[stream] = head["version"]
+        if owners.get(stream, head["owner"]) != head["owner"]:
+            raise WrongProperty(stream)
+    for stream, version in [*guards.items(), *expected.items()]:
+        if versions.get(stream, version) != version:
+            raise Conflict(stream, version, versions[stream])
+    return versions
+
+
+def _row(event: NewEvent, version: int, payload: bytes, digest: bytes) -> tuple[object, ...]:
+    said, cause = event.event, event.cause
+    return (
+        event.id, said.stream, said.stream_id, version, shard_of(event.ordering_key),
+        said.name, said.version, event.org_id, event.property_id, said.lead,
+        event.occurred_at, orjson.Fragment(payload), digest,
+        cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
+    )  # fmt: skip
+
+
+async def _insert(conn: asyncpg.Connection, rows: list[tuple[object, ...]]) -> None:
+    if len(rows) < COPY_FROM_EVENTS:
+        await conn.execute(_INSERT, *zip(*rows, strict=True))
+    else:
+        await conn.copy_records_to_table(
+            "crm_events", schema_name="public", columns=COLUMNS, records=rows
+        )
+
+
+async def _claim(conn: asyncpg.Connection, events: Sequence[NewEvent]) -> None:
+    made: dict[tuple[str, UUID, str], Claim] = {}
+    for event in events:
+        for claim in claims_of(event.event):
+            held = made.setdefault((claim.kind, event.ordering_key, claim.value), claim)
+            if held.owner != claim.owner and claim.firm:
+                raise ClaimTaken(claim.kind, held.owner)
+    if not made:
+        return
+    rows = sorted(made)
+    owners = [made[row].owner for row in rows]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    await conn.execute(
+        """
+        DELETE FROM crm.claims held USING unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[])
+          AS made (kind, scope, value, owner)
+        WHERE held.owner = made.owner AND held.kind = made.kind AND held.scope = made.scope
+          AND held.value <> made.value
+        """,
+        *columns,
+        owners,
+    )
+    taken = await conn.fetch(
+        """
+        INSERT INTO crm.claims AS held (kind, scope, value, owner)
+        SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[])
+        ON CONFLICT (kind, scope, value) DO UPDATE SET owner = held.owner
+        RETURNING kind, scope, value, owner
+        """,
+        *columns,
+        owners,
+    )
+    for row in taken:
+        claim = made[row["kind"], row["scope"], row["value"]]
+        if row["owner"] != claim.owner and claim.firm:
+            raise ClaimTaken(claim.kind, row["owner"])
+

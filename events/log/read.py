@@ -1,0 +1,88 @@
+"""Reading: histories of streams to decide on, and the order of the whole to project from."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from events import codec
+from events.event import Event
+from events.record import Recorded, Stream
+
+COLUMNS = (
+    "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
+    "shard, position, previous, org_id, property_id, lead_id, occurred_at, recorded_at, actor, "
+    "origin, correlation_id, causation_id"
+)
+
+
+def recorded(row: asyncpg.Record, event: Event | None = None) -> Recorded:
+    """A row selected as `COLUMNS`, with its payload in today's shape.
+
+    Raises what `codec.unseal` raises.
+    """
+    (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
+     previous, *rest) = row.values()  # fmt: skip
+    if event is None:
+        event = codec.unseal(name, schema_version, payload)
+    return Recorded(
+        id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest
+    )
+
+
+async def streams(conn: asyncpg.Connection, wanted: Sequence[Stream]) -> list[Recorded]:
+    """The histories of these streams, merged in the order they were written."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM public.crm_events
+        JOIN unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
+          ON entity_type = wanted.kind AND entity_id = wanted.id
+        ORDER BY seq
+        """,
+        [stream.entity_type for stream in wanted],
+        [stream.entity_id for stream in wanted],
+    )
+    return [recorded(row) for row in rows]
+
+
+async def shard_rows(
+    conn: asyncpg.Connection, shard: int, *, after: int, upto: int, limit: int
+) -> list[asyncpg.Record]:
+    """Numbered rows of a shard with after < position ≤ upto, in order, at most `limit`."""
+    return await conn.fetch(
+        f"SELECT {COLUMNS} FROM public.crm_events "
+        "WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
+        shard,
+        after,
+        upto,
+        limit,
+    )
+
+
+async def shard_pages(
+    conn: asyncpg.Connection, shard: int, *, after: int, upto: int, limit: int
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """`shard_rows`, page after page."""
+    while rows := await shard_rows(conn, shard, after=after, upto=upto, limit=limit):
+        yield rows
+        if len(rows) < limit:
+            return
+        after = rows[-1]["position"]
+
+
+async def position_rows(
+    conn: asyncpg.Connection, *, after: int, upto: int
+) -> list[asyncpg.Record]:
+    """Numbered rows with after < position ≤ upto in the order of the whole log: no gaps."""
+    return await conn.fetch(
+        f"SELECT {COLUMNS} FROM public.crm_events "
+        "WHERE position > $1 AND position <= $2 ORDER BY position",
+        after,
+        upto,
+    )
+
+
+async def position_of(conn: asyncpg.Connection, event_id: UUID) -> int | None:
+    """The event's position; 0 while it is not numbered, None where there is no such event."""
+    row = await conn.fetchrow("SELECT position FROM public.crm_events WHERE id = $1", event_id)
+    return None if row is None else row["position"] or 0

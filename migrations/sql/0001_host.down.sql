@@ -1,0 +1,2 @@
+-- The host's tables stay: this revision cannot know whether it made them.
+SELECT 1;

@@ -1,0 +1,10 @@
+DROP TRIGGER crm_record ON organizations;
+DROP TRIGGER crm_record ON properties;
+DROP TRIGGER crm_record ON profiles;
+DROP TABLE crm_events, crm.log, crm.shards, crm.relay_partitions, crm.claims, crm.commands;
+DROP FUNCTION crm.record_reference();
+DROP FUNCTION crm.refuse_change();
+DROP FUNCTION crm.lock_of(text, uuid);
+DROP FUNCTION crm.shard_of(uuid);
+DROP SCHEMA crm_state;
+DROP SCHEMA crm;

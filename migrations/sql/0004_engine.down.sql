@@ -1,0 +1,1 @@
+DROP TABLE crm.checkpoints, crm.parked, crm.projections;

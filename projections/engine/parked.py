@@ -1,0 +1,96 @@
+"""Parked facts: what no projector could fold, and everything after it that touches the same ids."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from events.catalog import UnknownEvent
+from events.event import touches
+from events.record import Recorded, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """One fact to be parked; `behind` when it only waits for another."""
+
+    fact: Recorded
+    reason: str
+    detail: str
+
+    @property
+    def behind(self) -> bool:
+        return self.reason == BEHIND
+
+
+BEHIND = "behind"
+
+
+def touched_by(fact: Recorded) -> frozenset[UUID]:
+    """The ids that must wait while `fact` is parked."""
+    own = {fact.entity_id} if fact.lead_id is None else {fact.entity_id, fact.lead_id}
+    if isinstance(fact.event, Unknown):
+        return frozenset(own | _ids_in(fact.event.payload) - {fact.property_id, fact.org_id})
+    return touches(fact.event) | own
+
+
+def waits_for(fact: Recorded, parked: set[UUID]) -> bool:
+    """Whether something `fact` touches, or the property it lives in, is parked."""
+    return bool(parked) and (
+        fact.property_id in parked or fact.org_id in parked or not parked.isdisjoint(touched_by(fact))
+    )
+
+
+def unknown(error: UnknownEvent, payload: Any) -> Unknown:
+    return Unknown(error.name, error.version, payload if isinstance(payload, dict) else {})
+
+
+async def park(conn: asyncpg.Connection, unit: str, parkings: Sequence[Parking]) -> None:
+    """Write down parked facts; one that is parked already counts another attempt."""
+    if not parkings:
+        return
+    await conn.executemany(
+        """
+        INSERT INTO crm.parked AS held
+          (unit, event_id, shard, position, touches, reason, detail, behind)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (unit, event_id) DO UPDATE SET attempts = held.attempts + 1,
+          reason = excluded.reason, detail = excluded.detail, behind = excluded.behind
+        """,
+        [
+            (unit, p.fact.id, p.fact.shard, p.fact.position, sorted(touched_by(p.fact)),
+             p.reason, p.detail[:2000], p.behind)
+            for p in parkings
+        ],
+    )  # fmt: skip
+
+
+async def touched(conn: asyncpg.Connection, unit: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
+    """Shard → the ids that wait there."""
+    rows = await conn.fetch(
+        "SELECT shard, touches FROM crm.parked WHERE unit = $1 AND shard = ANY($2::smallint[])",
+        unit,
+        list(shards),
+    )
+    found: dict[int, set[UUID]] = {}
+    for row in rows:
+        found.setdefault(row["shard"], set()).update(row["touches"])
+    return found
+
+
+def _ids_in(value: Any) -> set[UUID]:
+    """Every UUID in a payload whose shape is not known."""
+    match value:
+        case dict():
+            return set().union(*(_ids_in(part) for part in value.values()))
+        case list():
+            return set().union(*(_ids_in(part) for part in value))
+        case str() if len(value) == 36:
+            try:
+                return {UUID(value)}
+            except ValueError:
+                return set()
+        case _:
+            return set()

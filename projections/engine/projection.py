@@ -1,0 +1,186 @@
+"""What a projection is: a derived table and pure functions from facts to its rows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from events.event import Event
+from events.record import Recorded
+
+METADATA = sa.MetaData()
+STATE_SCHEMA = "crm_state"
+
+Row: TypeAlias = dict[str, Any]
+Stored: TypeAlias = tuple[Any, ...]
+E_ = TypeVar("E_", bound=Event)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DerivedTable:
+    """A table only the engine writes.
+
+    `keyed_by` names the event fields that may hold a key of a row the projector reads or changes;
+    empty means that rows are only ever added. The primary key is one uuid column, the first.
+    """
+
+    table: sa.Table
+    keyed_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+    @property
+    def schema(self) -> str:
+        return self.table.schema or "public"
+
+    @property
+    def key(self) -> str:
+        return self.table.primary_key.columns[0].name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.table.columns)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The columns' types as PostgreSQL spells them."""
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        return tuple(column.type.compile(dialect) for column in self.table.columns)
+
+
+class Rows:
+    """The rows of one table that a batch may touch, as they are now and as they are stored."""
+
+    __slots__ = ("_changed", "_columns", "_deleted", "_fresh", "_name", "_now")
+
+    def __init__(self, table: DerivedTable) -> None:
+        self._name = table.name
+        self._columns = table.columns
+        self._now: dict[UUID, Row | None] = {}
+        self._fresh: dict[UUID, Row] = {}
+        self._changed: dict[UUID, Row] = {}
+        self._deleted: set[UUID] = set()
+
+    def get(self, key: UUID) -> Row | None:
+        """The row, to be read only. Raises `KeyError` where the engine was not told to load it."""
+        try:
+            return self._now[key]
+        except KeyError:
+            raise KeyError(f"{self._name} {key} was not loaded: name its field in keyed_by") from None
+
+    def insert(self, key: UUID, row: Row) -> None:
+        """A new row; a column left out is null. Raises `ValueError` where it is there already."""
+        if self._now.get(key) is not None:
+            raise ValueError(f"{self._name} {key} is there already")
+        self._now[key] = row
+        if key in self._deleted:
+            self._deleted.discard(key)
+            self._changed[key] = row
+        else:
+            self._fresh[key] = row
+
+    def update(self, key: UUID, **changes: Any) -> None:
+        """Change columns of a row. Raises `LookupError` where there is none."""
+        row = self.get(key)
+        if row is None:
+            raise LookupError(f"there is no {self._name} {key} to change")
+        row.update(changes)
+        if key not in self._fresh:
+            self._changed[key] = row
+
+    def delete(self, key: UUID) -> None:
+        if self.get(key) is None:
+            return
+        self._now[key] = None
+        self._changed.pop(key, None)
+        if self._fresh.pop(key, None) is None:
+            self._deleted.add(key)
+
+    # What follows is the engine's side.
+
+    def missing(self, keys: set[UUID]) -> set[UUID]:
+        return keys - self._now.keys()
+
+    def load(self, keys: set[UUID], rows: Mapping[UUID, Row]) -> None:
+        for key in keys:
+            self._now[key] = rows.get(key)
+
+    def take(self) -> "Written":
+        """What has to be written, and forget that it had."""
+        columns = self._columns
+        written = Written(
+            [tuple(map(row.get, columns)) for row in self._fresh.values()],
+            [tuple(map(row.get, columns)) for row in self._changed.values()],
+            self._deleted,
+        )
+        self._fresh, self._changed, self._deleted = {}, {}, set()
+        return written
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def forget(self) -> None:
+        """Drop every row: the next batch loads what it needs."""
+        self.take()
+        self._now.clear()
+
+
+class Written(NamedTuple):
+    """How one table's rows differ from what is stored, as tuples in the table's column order.
+
+    A copy: the next batch may be folded while this one is being written.
+    """
+
+    inserted: list[Stored]
+    updated: list[Stored]
+    deleted: set[UUID]
+
+
+class Tables(NamedTuple):
+    """What a projector may touch: its own table, and its own private state where it has one."""
+
+    rows: Rows
+    state: Rows
+
+
+Handler: TypeAlias = Callable[[Tables, Recorded, Any], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """A named, versioned derived table with the functions that fold facts into it.
+
+    The name is its identity for ever. A change of what the functions make of the same facts is a
+    new `version`, which asks for a rebuild.
+    """
+
+    name: str
+    version: int
+    table: DerivedTable
+    state: DerivedTable | None = None
+    handlers: dict[type[Event], Handler] = field(default_factory=dict)
+
+    def on(
+        self, *kinds: type[E_]
+    ) -> Callable[[Callable[[Tables, Recorded, E_], None]], Callable[[Tables, Recorded, E_], None]]:
+        """Register a pure function (tables, fact, event) for events of these kinds."""
+
+        def register(
+            handler: Callable[[Tables, Recorded, E_], None],
+        ) -> Callable[[Tables, Recorded, E_], None]:
+            for kind in kinds:
+                if kind in self.handlers:
+                    raise ValueError(f"{self.name} already handles {kind.name}")
+                self.handlers[kind] = handler
+            return handler
+
+        return register
+
+    @property
+    def tables(self) -> tuple[DerivedTable, ...]:
+        return (self.table,) if self.state is None else (self.table, self.state)

@@ -1,0 +1,77 @@
+"""The working set of a unit: the rows its projections hold in memory while they fold."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from uuid import UUID
+
+from events.event import Event
+from events.record import Recorded
+from projections.engine.projection import DerivedTable, Handler, Projection, Rows, Tables, Written
+
+
+class Poison(Exception):
+    """A projector could not fold a fact; the fact, and what the projector said."""
+
+    def __init__(self, fact: Recorded, projection: str, error: Exception) -> None:
+        super().__init__(f"{projection} could not fold {fact.event.name} {fact.id}: {error!r}")
+        self.fact, self.projection, self.error = fact, projection, error
+
+
+class Work:
+    """Rows by table, and which handler of which projection folds which kind of event."""
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self.projections = tuple(projections)
+        self.rows: dict[DerivedTable, Rows] = {
+            table: Rows(table) for projection in projections for table in projection.tables
+        }
+        self._handlers: dict[type[Event], list[tuple[Handler, Tables, str]]] = {}
+        self._keys: dict[type[Event], list[tuple[DerivedTable, str]]] = {}
+        for projection in projections:
+            rows = self.rows[projection.table]
+            tables = Tables(rows, rows if projection.state is None else self.rows[projection.state])
+            for kind, handler in projection.handlers.items():
+                self._handlers.setdefault(kind, []).append((handler, tables, projection.name))
+                self._keys.setdefault(kind, []).extend(_keys(projection.tables, kind))
+
+    def wanted(self, facts: Iterable[Recorded]) -> dict[DerivedTable, set[UUID]]:
+        """The keys that folding `facts` may read and that are not held yet."""
+        wanted: dict[DerivedTable, set[UUID]] = {}
+        for fact in facts:
+            event = fact.event
+            for table, name in self._keys.get(type(event), ()):
+                value = getattr(event, name)
+                if value is not None:
+                    keys = wanted.setdefault(table, set())
+                    keys.add(value) if isinstance(value, UUID) else keys.update(value)
+        missing = {table: self.rows[table].missing(keys) for table, keys in wanted.items()}
+        return {table: keys for table, keys in missing.items() if keys}
+
+    def fold(self, facts: Iterable[Recorded]) -> None:
+        """Fold facts in order. Raises `Poison`; the working set must then be forgotten."""
+        handlers = self._handlers
+        for fact in facts:
+            event = fact.event
+            for handler, tables, name in handlers.get(type(event), ()):
+                try:
+                    handler(tables, fact, event)
+                except Exception as error:
+                    raise Poison(fact, name, error) from error
+
+    def take(self) -> dict[DerivedTable, Written]:
+        """What has to be written, by table, parents before children."""
+        return {table: rows.take() for table, rows in self.rows.items()}
+
+    def forget(self) -> None:
+        for rows in self.rows.values():
+            rows.forget()
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self.rows.values())
+
+
+@cache
+def _keys(tables: tuple[DerivedTable, ...], kind: type[Event]) -> list[tuple[DerivedTable, str]]:
+    return [
+        (table, name) for table in tables for name in table.keyed_by if name in kind.model_fields
+    ]
