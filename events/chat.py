@@ -1,0 +1,170 @@
+"""Visitors of the widget and what was said: sessions and conversations.
+
+A visitor may never become a lead, so what is personal here belongs to the session or to the
+conversation; erasing a lead erases those of its sessions and conversations too.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from events.event import Event, Foreign, Intake, Personal
+from events.fields import Body, Count, Flag, Line, Text, Word
+
+
+class ConversationChannel(StrEnum):
+    """Where a conversation takes place."""
+
+    WIDGET = "widget"
+    CHAT = "chat"
+    SMS = "sms"
+    EMAIL = "email"
+
+
+class MessageRole(StrEnum):
+    """Who speaks in a message."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+
+
+class SessionStarted(Event):
+    """A visitor opened the widget."""
+
+    name: ClassVar[str] = "session.started"
+    stream: ClassVar[str] = "session"
+    entity: ClassVar[str] = "session_id"
+    intake: ClassVar[Intake] = Intake.OBSERVED
+
+    session_id: UUID
+    visitor_id: Annotated[Line | None, Personal("session_id")] = None
+    user_agent: Annotated[Text | None, Personal("session_id")] = None
+    referrer_url: Annotated[Text | None, Personal("session_id")] = None
+    lead_id: UUID | None = None
+
+
+class SessionIdentified(Event):
+    """A session, and the conversations held in it, now belong to a lead."""
+
+    name: ClassVar[str] = "session.identified"
+    stream: ClassVar[str] = "session"
+    entity: ClassVar[str] = "session_id"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    session_id: UUID
+    lead_id: UUID
+    conversation_ids: Annotated[tuple[UUID, ...], Field(max_length=1_000)] = ()
+
+
+class _ConversationEvent(Event):
+    """Where it was said, and by which lead as far as that was known at the time."""
+
+    stream: ClassVar[str] = "conversation"
+    entity: ClassVar[str] = "conversation_id"
+
+    conversation_id: UUID
+    session_id: UUID | None = None
+    lead_id: UUID | None = None
+
+
+class ConversationStarted(_ConversationEvent):
+    """A conversation began."""
+
+    name: ClassVar[str] = "conversation.started"
+    intake: ClassVar[Intake] = Intake.OBSERVED
+
+    channel: ConversationChannel
+
+
+class ConversationAdopted(_ConversationEvent):
+    """A conversation that the host already had when the core was installed."""
+
+    name: ClassVar[str] = "conversation.adopted"
+
+    channel: ConversationChannel
+    is_human_mode: Flag = False
+
+
+class ConversationMessageAdopted(_ConversationEvent):
+    """A message that the host already had when the core was installed."""
+
+    name: ClassVar[str] = "conversation.message_adopted"
+
+    message_id: UUID
+    role: MessageRole
+    content: Annotated[Body, Personal("conversation_id")]
+
+
+class ConversationMessageReceived(_ConversationEvent):
+    """The visitor said something."""
+
+    name: ClassVar[str] = "conversation.message_received"
+    intake: ClassVar[Intake] = Intake.OBSERVED
+
+    message_id: UUID
+    content: Annotated[Body, Personal("conversation_id")]
+
+
+class ConversationReplied(_ConversationEvent):
+    """The bot answered; `epoch` is the takeover epoch it read before it thought."""
+
+    name: ClassVar[str] = "conversation.replied"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    message_id: UUID
+    content: Annotated[Body, Personal("conversation_id")]
+    epoch: Count
+    in_reply_to: Foreign | None = None
+
+
+class ConversationAnswered(_ConversationEvent):
+    """An agent answered."""
+
+    name: ClassVar[str] = "conversation.answered"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    message_id: UUID
+    content: Annotated[Body, Personal("conversation_id")]
+    agent_id: Foreign
+    epoch: Count | None = None
+
+
+class ConversationTakenOver(_ConversationEvent):
+    """An agent took the conversation from the bot; `epoch` is the new one.
+
+    `content` is the system message that tells the visitor so, where there is one.
+    """
+
+    name: ClassVar[str] = "conversation.taken_over"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    agent_id: Foreign
+    epoch: Count
+    message_id: UUID | None = None
+    content: Annotated[Body | None, Personal("conversation_id")] = None
+
+
+class ConversationReleased(_ConversationEvent):
+    """The conversation went back to the bot; `epoch` is the new one."""
+
+    name: ClassVar[str] = "conversation.released"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    epoch: Count
+    released_by: Foreign | None = None
+    message_id: UUID | None = None
+    content: Annotated[Body | None, Personal("conversation_id")] = None
+
+
+class ConversationWaiting(_ConversationEvent):
+    """The conversation waits for a person: `reason` is a key such as `bot_failed`."""
+
+    name: ClassVar[str] = "conversation.waiting"
+    intake: ClassVar[Intake] = Intake.DECIDED
+
+    reason: Word
+    message_id: UUID | None = None
+    content: Annotated[Body | None, Personal("conversation_id")] = None
