@@ -1,0 +1,117 @@
+"""Ways to PostgreSQL: asyncpg for the log and the hot path, SQLAlchemy for queries."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from services.runtime.settings import Settings
+
+CONNECT_SECONDS = 10.0
+JSONB_VERSION = b"\x01"
+
+
+async def open_pool(
+    settings: Settings, application_name: str, *, size: int | None = None
+) -> asyncpg.Pool:
+    """A pool whose connections speak jsonb as Python values; close it, or use `pooled`."""
+    return await asyncpg.create_pool(
+        settings.dsn,
+        min_size=1,
+        max_size=size or settings.pool_size,
+        init=teach_json,
+        timeout=CONNECT_SECONDS,
+        server_settings=session_settings(settings, application_name),
+    )
+
+
+@asynccontextmanager
+async def pooled(
+    settings: Settings, application_name: str, *, size: int | None = None
+) -> AsyncIterator[asyncpg.Pool]:
+    """A pool for the length of a block."""
+    pool = await open_pool(settings, application_name, size=size)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def connect(settings: Settings, application_name: str) -> asyncpg.Connection:
+    """One connection outside any pool, for work that holds it long (sequencing, watching)."""
+    connection = await asyncpg.connect(
+        settings.dsn,
+        timeout=CONNECT_SECONDS,
+        server_settings=session_settings(settings, application_name),
+    )
+    await teach_json(connection)
+    return connection
+
+
+def session_settings(settings: Settings, application_name: str) -> dict[str, str]:
+    """What PostgreSQL is told when a connection opens; survives the pool's RESET ALL."""
+    return {
+        "application_name": application_name[:63],
+        "timezone": "UTC",
+        "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_seconds),
+    }
+
+
+async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
+    """Send and read json and jsonb in binary through orjson: any value it takes, or a Fragment."""
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=_encode_jsonb,
+        decoder=_decode_jsonb,
+        schema="pg_catalog",
+        format="binary",
+    )
+    await connection.set_type_codec(
+        "json", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog", format="binary"
+    )
+
+
+def open_engine(
+    settings: Settings, application_name: str, *, size: int | None = None
+) -> AsyncEngine:
+    """A SQLAlchemy engine on the same database with the same session settings; dispose of it."""
+    return create_async_engine(
+        sqlalchemy_url(settings.dsn),
+        pool_size=size or settings.pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "server_settings": session_settings(settings, application_name),
+        },
+    )
+
+
+def sqlalchemy_url(dsn: str) -> URL:
+    """The same address for SQLAlchemy, whose asyncpg says `ssl` where libpq says `sslmode`."""
+    url = make_url(dsn).set(drivername="postgresql+asyncpg")
+    if "sslmode" in url.query:
+        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(
+            ["sslmode"]
+        )
+    return url
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return JSONB_VERSION + orjson.dumps(value)
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return orjson.loads(data[1:])
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))

@@ -1,0 +1,105 @@
+"""What a process is told from outside: the environment first, then the running `crm up`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.runtime.state import home_directory, read_state
+
+SHARDS = 64
+
+
+def _divides_shards(partitions: int) -> int:
+    if SHARDS % partitions:
+        raise ValueError(f"a topic has 1, 2, 4, 8, 16, 32 or 64 partitions, not {partitions}")
+    return partitions
+
+
+def _postgresql(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("DATABASE_URL begins with postgresql://")
+    return url
+
+
+class Settings(BaseSettings):
+    """One field, one environment variable: `CRM_` and the field's name, but for the first two."""
+
+    model_config = SettingsConfigDict(env_prefix="CRM_", extra="forbid", frozen=True)
+
+    database_url: Annotated[SecretStr, AfterValidator(_postgresql)] = Field(
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="postgresql://user:password@host:port/database",
+    )
+    kafka_bootstrap_servers: str = Field(
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
+        min_length=1,
+        description="host:port, several with commas",
+    )
+    topic_prefix: str = Field(default="crm", pattern=r"^[a-zA-Z0-9._-]{1,100}$")
+    topic_partitions: Annotated[int, AfterValidator(_divides_shards)] = Field(
+        default=8, ge=1, le=SHARDS, description="of a topic that is not there yet"
+    )
+    home: Path = Field(default=Path(".crm"), description="private directory of the embedded stack")
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="HS256 key of the console's tokens; unset refuses them all"
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    health_host: str = "127.0.0.1"
+    health_port: int | None = Field(
+        default=None, ge=0, le=65535, description="of a worker's /healthz, /readyz and /metrics"
+    )
+    pool_size: int = Field(default=10, ge=1, le=200, description="connections per process")
+    statement_timeout_seconds: float = Field(default=60, gt=0)
+    idle_in_transaction_seconds: float = Field(
+        default=30, gt=0, description="bounds how long a dead worker's transaction blocks its heir"
+    )
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def dsn(self) -> str:
+        """The database's address with its password, for a driver; never for a log."""
+        return self.database_url.get_secret_value()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then what the running stack wrote down."""
+        return init_settings, env_settings, _RunningStack(settings_cls)
+
+
+class _RunningStack(PydanticBaseSettingsSource):
+    """The addresses and development secret of the `crm up` that runs in CRM_HOME, if one does."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        state = read_state(home_directory())
+        return {} if state is None else dict(state.settings)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The environment that makes a child process read these very settings."""
+    names = {
+        "database_url": "DATABASE_URL",
+        "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+    }
+    values: dict[str, str] = {}
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        if value is None:
+            continue
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        values[names.get(field, f"CRM_{field.upper()}")] = str(plain)
+    return values

