@@ -61,6 +61,7 @@ class Broker:
         (self.directory / "pid").write_text(str(process.pid), encoding="ascii")
         wait_until(lambda: answers(port) or has_ended(process.pid), START_SECONDS)
         if has_ended(process.pid) or not answers(port):
+            kill(process.pid)
             raise StackError(f"the broker did not start; {self.log} ends:\n{last_lines(self.log)}")
 
     def stop(self) -> None:

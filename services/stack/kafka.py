@@ -1,0 +1,184 @@
+"""Apache Kafka 4 without Docker: its published jars on Java 17 or newer, one combined node."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from services.stack.ports import HOST, answers, remembered_port
+from services.stack.process import (
+    StackError,
+    has_ended,
+    kill,
+    last_lines,
+    runs,
+    spawn,
+    stop,
+    wait_until,
+)
+
+VERSION = "4.4.0"
+ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
+CLUSTER_ID = "bGVhc2luZy1jcm0tdGVzdA"
+FETCH_SECONDS = 600
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+POM = f"""<project><modelVersion>4.0.0</modelVersion>
+<groupId>crm</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+<version>{VERSION}</version></dependency></dependencies></project>
+"""
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=8
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+"""
+
+
+class Kafka:
+    """One node that keeps its data and port over restarts; starting it twice is starting it once.
+
+    `jars` is where the jars are or shall be; by default a cache directory of the user's, filled
+    once by Maven.
+    """
+
+    forgets = False
+
+    def __init__(
+        self, directory: Path, *, jars: Path | None = None, log: Path | None = None
+    ) -> None:
+        self.directory = directory.resolve()
+        self.data = self.directory / "data"
+        self.log = (log or self.directory / "kafka.log").resolve()
+        self.jars = (jars or _cache_directory()).resolve()
+
+    @property
+    def pid(self) -> int | None:
+        try:
+            pid = int((self.directory / "pid").read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if runs(pid, "java") else None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{HOST}:{(self.directory / 'port').read_text(encoding='ascii')}"
+
+    def start(self) -> None:
+        """Start it where it does not run; return when it accepts connections."""
+        if self.pid is not None:
+            return
+        fetch_jars(self.jars)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        port = self._configure()
+        self._format()
+        process = spawn(
+            self._java("kafka.Kafka", "server.properties"), log=self.log, cwd=self.directory
+        )
+        (self.directory / "pid").write_text(str(process.pid), encoding="ascii")
+        wait_until(lambda: answers(port) or has_ended(process.pid), START_SECONDS)
+        if has_ended(process.pid) or not answers(port):
+            kill(process.pid)
+            raise StackError(f"Kafka did not start; {self.log} ends:\n{last_lines(self.log)}")
+
+    def stop(self) -> None:
+        """Shut it down; its data stays."""
+        if (pid := self.pid) is not None:
+            stop(pid, STOP_SECONDS)
+        (self.directory / "pid").unlink(missing_ok=True)
+
+    def crash(self) -> None:
+        """SIGKILL it."""
+        if (pid := self.pid) is not None:
+            kill(pid)
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop (or crash) and start again with the same data on the same port."""
+        if crash:
+            self.crash()
+        else:
+            self.stop()
+        self.start()
+
+    def wipe(self) -> None:
+        """Stop it and throw its topics, records and offsets away."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _configure(self) -> int:
+        port = remembered_port(self.directory / "port")
+        text = PROPERTIES.format(
+            host=HOST,
+            port=port,
+            controller_port=remembered_port(self.directory / "controller-port"),
+            data=self.data,
+        )
+        (self.directory / "server.properties").write_text(text, encoding="utf-8")
+        return port
+
+    def _format(self) -> None:
+        if (self.data / "meta.properties").exists():
+            return
+        command = self._java(
+            "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"
+        )
+        if spawn(command, log=self.log, cwd=self.directory).wait(timeout=START_SECONDS):
+            raise StackError(f"Kafka's storage was not formatted:\n{last_lines(self.log)}")
+
+    def _java(self, *arguments: str) -> list[str]:
+        return [_tool("java"), "-Xmx768m", "-cp", f"{self.jars}/*", *arguments]
+
+
+def fetch_jars(jars: Path) -> None:
+    """Let Maven resolve Kafka's jars into `jars`; whole or not at all, and only once."""
+    if jars.is_dir():
+        return
+    draft = jars.with_name(f"{jars.name}.{os.getpid()}")
+    draft.mkdir(parents=True)
+    try:
+        (draft / "pom.xml").write_text(POM, encoding="utf-8")
+        done = subprocess.run(
+            [_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
+            cwd=draft,
+            capture_output=True,
+            timeout=FETCH_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+            raise StackError(f"Maven could not fetch {ARTIFACT}:\n{words}")
+        if not jars.is_dir():
+            draft.rename(jars)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _cache_directory() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "leasing-crm" / f"kafka-{VERSION}"
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise StackError(f"Apache Kafka needs `{name}` (Java 17 or newer and Maven): install it")
+    return found
