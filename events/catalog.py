@@ -99,7 +99,11 @@ EVENTS: tuple[type[Event], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of the catalog; `personal` is field → the field holding its subject's id."""
+    """One event of the catalog.
+
+    `personal` is field → the field holding its subject's id; `told` are the fields a producer may
+    leave out, because the core can tell them.
+    """
 
     kind: type[Event]
     name: str
@@ -108,6 +112,7 @@ class Entry:
     entity: str
     intake: Intake
     personal: Mapping[str, str]
+    told: frozenset[str]
 
 
 class UnknownEvent(LookupError):
@@ -138,6 +143,7 @@ CATALOG: Mapping[str, Entry] = MappingProxyType(
             kind.entity,
             kind.intake,
             MappingProxyType(personal_fields(kind)),
+            getattr(kind, "told", frozenset()),
         )
         for kind in EVENTS
     }
@@ -168,10 +174,7 @@ def decode(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Ev
 
 
 def decode_sent(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
-    """As `decode`, for what a producer sent: it may leave out what the core can tell by itself.
-
-    That is the weight of an engagement and the stream id of a consent.
-    """
+    """As `decode`, for what a producer sent: it may leave out the fields the core can tell."""
     found = _object(payload)
     complete = getattr(kind_of(name), "complete", None)
     return decode(name, version, complete(found) if complete else found)

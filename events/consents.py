@@ -31,6 +31,7 @@ class _ConsentEvent(Event):
     stream: ClassVar[str] = "consent"
     entity: ClassVar[str] = "consent_id"
     intake: ClassVar[Intake] = Intake.DECIDED
+    told: ClassVar[frozenset[str]] = frozenset({"consent_id"})
 
     consent_id: UUID
     lead_id: UUID

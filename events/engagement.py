@@ -109,6 +109,7 @@ class EngagementRecorded(Event):
     stream: ClassVar[str] = "engagement"
     entity: ClassVar[str] = "engagement_id"
     intake: ClassVar[Intake] = Intake.OBSERVED
+    told: ClassVar[frozenset[str]] = frozenset({"score_weight"})
 
     engagement_id: UUID
     lead_id: UUID

@@ -14,7 +14,7 @@ _NO_NUL = r"^[^\x00]*$"
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 """A key, slug or short label."""
-Line = Annotated[str, StringConstraints(max_length=200, pattern=_NO_NUL)]
+Line = Annotated[str, StringConstraints(max_length=320, pattern=_NO_NUL)]
 """A name, a source, an address to reach somebody by."""
 Text = Annotated[str, StringConstraints(max_length=2_000, pattern=_NO_NUL)]
 """A description, a reason, a URL."""

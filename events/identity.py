@@ -7,29 +7,31 @@ from pydantic import Field
 from events.event import Event
 from events.fields import Flag
 
-HasFlag = Annotated[Flag, Field(description="Told from the value where it is left out.")]
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+HasFlag = Annotated[
+    Flag,
+    Field(description="Told from the value where it is left out.", json_schema_extra=_no_default),
+]
 
 _IDENTITY = ("first_name", "last_name", "email", "phone")
 
 
-def with_flags(given: Any, *, every: bool) -> Any:
-    """`given` with the flags it left out: all of them, or those of the values it brings."""
-    if not isinstance(given, dict):
-        return given
-    missing = {
-        f"has_{field}": _is_there(given.get(field))
-        for field in _IDENTITY
-        if f"has_{field}" not in given and (every or field in given)
-    }
-    return {**given, **missing} if missing else given
+def set_flags(event: Event, *, every: bool) -> None:
+    """Set the flags that were left out: all of them, or those of the values the event brings.
 
-
-def check_flags(event: Event) -> None:
-    """Refuse a value whose flag denies it. A flag without value stands: the value was erased."""
+    A value whose flag denies it is refused. A flag without a value stands: the value was erased.
+    """
+    given = event.model_fields_set
     for field in _IDENTITY:
-        if _is_there(getattr(event, field)) and not getattr(event, f"has_{field}"):
-            raise ValueError(f"has_{field} is false although {field} is given: leave it out")
-
-
-def _is_there(value: Any) -> bool:
-    return bool(value and str(value).strip())
+        flag, value = f"has_{field}", getattr(event, field)
+        there = bool(value and value.strip())
+        if flag not in given:
+            if every or field in given:
+                event.__dict__[flag] = there
+                given.add(flag)
+        elif there and not getattr(event, flag):
+            raise ValueError(f"{flag} is false although {field} is given: leave it out")

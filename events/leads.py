@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from events.event import Event, Foreign, Intake, Personal
 from events.fields import Body, Day, Flag, Instant, Line, Text, Word
-from events.identity import HasFlag, check_flags, with_flags
+from events.identity import HasFlag, set_flags
 
 
 class LeadStatus(StrEnum):
@@ -63,14 +63,9 @@ class _LeadDetails(_LeadEvent):
     has_email: HasFlag = False
     has_phone: HasFlag = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _flags(cls, given: Any) -> Any:
-        return with_flags(given, every=True)
-
     @model_validator(mode="after")
-    def _agreed(self) -> Self:
-        check_flags(self)
+    def _flagged(self) -> Self:
+        set_flags(self, every=True)
         return self
 
 
@@ -123,14 +118,9 @@ class LeadUpdated(_LeadEvent):
     has_email: Flag | None = None
     has_phone: Flag | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _flags(cls, given: Any) -> Any:
-        return with_flags(given, every=False)
-
     @model_validator(mode="after")
-    def _agreed(self) -> Self:
-        check_flags(self)
+    def _flagged(self) -> Self:
+        set_flags(self, every=False)
         return self
 
     @property

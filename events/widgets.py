@@ -58,7 +58,7 @@ class WidgetKeyIssued(Event):
 
     property_id: UUID
     key_id: Foreign
-    key_hash: Word
+    key_hash: Line
     previous_valid_until: Instant | None = None
     issued_by: Foreign | None = None
 

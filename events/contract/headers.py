@@ -1,0 +1,89 @@
+"""The CloudEvents attributes of the records on the topics, as Kafka headers of binary mode."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def _text(description: str, **more: Any) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _uuid(description: str) -> Schema:
+    return _text(description, format="uuid")
+
+
+def _decimal(description: str) -> Schema:
+    return _text(description, pattern="^(0|[1-9][0-9]*)$")
+
+
+def _headers(required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
+    return {
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+        "additionalProperties": True,
+    }
+
+
+_SPEC = {"type": "string", "const": "1.0", "description": "The version of CloudEvents."}
+_INSTANT = "An instant, RFC 3339."
+
+PUBLISHED = _headers(
+    {
+        "content-type": {"type": "string", "const": "application/json"},
+        "ce_specversion": _SPEC,
+        "ce_id": _uuid("The event's id, for ever."),
+        "ce_type": _text("The event's name."),
+        "ce_source": _text("The log that says so: `/crm/<log id>`.", format="uri-reference"),
+        "ce_subject": _text("`<entity type>/<entity id>`: the event's stream."),
+        "ce_time": _text(f"When it happened. {_INSTANT}", format="date-time"),
+        "ce_recordedat": _text(f"When the log took it. {_INSTANT}", format="date-time"),
+        "ce_logid": _uuid("The log; records of another are not ours."),
+        "ce_generation": _decimal("The life of the log."),
+        "ce_shard": _decimal("0 to 63: murmur2 of the key modulo 64."),
+        "ce_position": _decimal("The place in the whole log, without gaps."),
+        "ce_previous": _decimal("The position before this one in its shard, 0 for the first."),
+        "ce_entitytype": _text("The stream's type."),
+        "ce_entityid": _uuid("The stream's id."),
+        "ce_entityversion": _decimal("The place in the stream, from one."),
+        "ce_schemaversion": _decimal("The version of the payload's schema."),
+        "ce_orgid": _uuid("The organisation."),
+        "ce_actor": _text("Who said it: `user:<id>`, `visitor:<id>`, `producer:<name>` …"),
+        "ce_origin": _text("How it came.", enum=["live", "import", "adopt", "correction"]),
+    },
+    {
+        "ce_propertyid": _uuid("The property; absent for an organisation's own facts."),
+        "ce_leadid": _uuid("The lead it is about."),
+        "ce_correlationid": _uuid("What it belongs to."),
+        "ce_causationid": _uuid("What it follows from."),
+    },
+)
+
+SENT = _headers(
+    {
+        "ce_specversion": _SPEC,
+        "ce_id": _text("Yours: with the source it makes the event one event, however often sent."),
+        "ce_type": _text("The event's name."),
+        "ce_source": _text("Who you are.", format="uri-reference"),
+        "ce_propertyid": _uuid("The property; its organisation is looked up, never sent."),
+    },
+    {
+        "content-type": {"type": "string", "const": "application/json"},
+        "ce_time": _text(f"When it happened; left out: now. {_INSTANT}", format="date-time"),
+        "ce_schemaversion": _decimal("The version of the payload's schema; left out: today's."),
+        "ce_subject": _text("Anything; not read."),
+        "ce_correlationid": _uuid("What it belongs to."),
+        "ce_causationid": _uuid("What it follows from."),
+    },
+)
+
+KEYS = {
+    "events": {
+        "type": "string",
+        "format": "uuid",
+        "description": "The property id; the organisation id for what is above properties.",
+    },
+    "intake": {"type": "string", "description": "The property id keeps your order."},
+    "dead_letters": {"type": "string", "description": "The dead letter's id."},
+}
