@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.runtime.state import home_directory, read_state
 
 SHARDS = 64
+_NAMES = {
+    "database_url": "DATABASE_URL",
+    "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+}
 
 
 def _divides_shards(partitions: int) -> int:
@@ -89,17 +93,26 @@ class _RunningStack(PydanticBaseSettingsSource):
         return {} if state is None else dict(state.settings)
 
 
+def explain(error: ValidationError) -> str:
+    """What is wrong with the environment, one line a setting, without the values."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        field = str(problem["loc"][0]) if problem["loc"] else "settings"
+        name = _NAMES.get(field, field if field.isupper() else f"CRM_{field.upper()}")
+        if problem["type"] == "missing":
+            lines.append(f"{name} is not set: start the stack with `crm up`, or set {name}")
+        else:
+            lines.append(f"{name}: {problem['msg']}")
+    return "\n".join(lines)
+
+
 def as_environment(settings: Settings) -> dict[str, str]:
     """The environment that makes a child process read these very settings."""
-    names = {
-        "database_url": "DATABASE_URL",
-        "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
-    }
     values: dict[str, str] = {}
     for field in Settings.model_fields:
         value = getattr(settings, field)
         if value is None:
             continue
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        values[names.get(field, f"CRM_{field.upper()}")] = str(plain)
+        values[_NAMES.get(field, f"CRM_{field.upper()}")] = str(plain)
     return values

@@ -52,16 +52,16 @@ class Broker:
         self.directory.mkdir(parents=True, exist_ok=True)
         port = remembered_port(self.directory / "port")
         address = f"tcp://{HOST}:{port}"
-        process = spawn(
+        pid = spawn(
             [program, "broker", "--storage-engine", "memory://tansu/", "--silent",
              "--listener-url", address, "--advertised-listener-url", address],
             log=self.log,
             cwd=self.directory,
         )  # fmt: skip
-        (self.directory / "pid").write_text(str(process.pid), encoding="ascii")
-        wait_until(lambda: answers(port) or has_ended(process.pid), START_SECONDS)
-        if has_ended(process.pid) or not answers(port):
-            kill(process.pid)
+        (self.directory / "pid").write_text(str(pid), encoding="ascii")
+        wait_until(lambda: answers(port) or has_ended(pid), START_SECONDS)
+        if has_ended(pid) or not answers(port):
+            kill(pid)
             raise StackError(f"the broker did not start; {self.log} ends:\n{last_lines(self.log)}")
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from services.stack.process import (
     runs,
     spawn,
     stop,
+    wait_for_end,
     wait_until,
 )
 
@@ -91,13 +92,13 @@ class Kafka:
         self.directory.mkdir(parents=True, exist_ok=True)
         port = self._configure()
         self._format()
-        process = spawn(
+        pid = spawn(
             self._java("kafka.Kafka", "server.properties"), log=self.log, cwd=self.directory
         )
-        (self.directory / "pid").write_text(str(process.pid), encoding="ascii")
-        wait_until(lambda: answers(port) or has_ended(process.pid), START_SECONDS)
-        if has_ended(process.pid) or not answers(port):
-            kill(process.pid)
+        (self.directory / "pid").write_text(str(pid), encoding="ascii")
+        wait_until(lambda: answers(port) or has_ended(pid), START_SECONDS)
+        if has_ended(pid) or not answers(port):
+            kill(pid)
             raise StackError(f"Kafka did not start; {self.log} ends:\n{last_lines(self.log)}")
 
     def stop(self) -> None:
@@ -141,7 +142,7 @@ class Kafka:
         command = self._java(
             "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"
         )
-        if spawn(command, log=self.log, cwd=self.directory).wait(timeout=START_SECONDS):
+        if wait_for_end(spawn(command, log=self.log, cwd=self.directory), START_SECONDS):
             raise StackError(f"Kafka's storage was not formatted:\n{last_lines(self.log)}")
 
     def _java(self, *arguments: str) -> list[str]:

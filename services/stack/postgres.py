@@ -20,6 +20,7 @@ from services.stack.process import (
     runs,
     spawn,
     stop,
+    wait_for_end,
     wait_until,
     wait_until_reaped,
 )
@@ -76,8 +77,7 @@ class Postgres:
                 wait_until_reaped(int(left[0]), REAP_SECONDS)
             port = remembered_port(self.directory / "port")
             command = [_binary("postgres"), "-D", str(self.data), *self._options(port)]
-            process = spawn(command, log=self.log, user=self._user, cwd=self.directory)
-            pid = process.pid
+            pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
         else:
             pid = self.pid
         ready = wait_until(lambda: self._is_ready(pid) or has_ended(pid), START_SECONDS)
@@ -144,8 +144,8 @@ class Postgres:
                 "--auth-host=scram-sha-256", "--auth-local=trust",
                 *([] if self.durable else ["--no-sync"]),
             ]  # fmt: skip
-            process = spawn(command, log=self.log, user=self._user, cwd=self.directory)
-            if process.wait(timeout=START_SECONDS) != 0:
+            pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
+            if wait_for_end(pid, START_SECONDS) != 0:
                 raise StackError(f"initdb failed; {self.log} ends:\n{last_lines(self.log)}")
         draft.rename(self.data)
 

@@ -1,6 +1,5 @@
 """One child process: started in a session of its own, found again by its id, ended for certain."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +13,9 @@ from services.runtime.state import is_alive
 
 POLL_SECONDS = 0.05
 
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Those this process started and has not seen end."""
+
 
 class StackError(Exception):
     """A server or process could not be started or stopped; the message says what to do."""
@@ -26,11 +28,14 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start it with its output appended to `log`; Ctrl-C in our terminal does not reach it."""
+) -> int:
+    """Start it with its output appended to `log`; Ctrl-C in our terminal does not reach it.
+
+    `env` comes on top of our own environment. Returns the process id.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -42,6 +47,8 @@ def spawn(
             group=None if user is None else _group_of(user),
             extra_groups=None if user is None else [],
         )
+    _children[child.pid] = child
+    return child.pid
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
@@ -75,9 +82,24 @@ def kill(pid: int) -> None:
 
 def has_ended(pid: int) -> bool:
     """Is it gone? Reaps it where it is our own child."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    return not is_alive(pid)
+    child = _children.get(pid)
+    if child is None:
+        return not is_alive(pid)
+    if child.poll() is None:
+        return False
+    _children.pop(pid, None)
+    return True
+
+
+def wait_for_end(pid: int, seconds: float) -> int:
+    """The exit code of a child of ours; StackError where it takes longer than `seconds`."""
+    try:
+        code = _children[pid].wait(seconds)
+    except subprocess.TimeoutExpired:
+        kill(pid)
+        raise StackError(f"process {pid} took longer than {seconds:g} s") from None
+    _children.pop(pid, None)
+    return code
 
 
 def runs(pid: int, program: str) -> bool:
