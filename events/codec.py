@@ -12,6 +12,7 @@ import orjson
 
 from events import catalog
 from events.event import Event, personal_fields
+from events.record import Unknown
 
 
 class Cipher(Protocol):
@@ -58,6 +59,16 @@ def unseal(name: str, version: int, payload: bytes | str) -> Event:
         if found.get(field) is not None:
             found[field] = _cipher.show(_subject(found, subject), found[field])
     return catalog.decode(name, version, orjson.dumps(found))
+
+
+def read_event(name: str, version: int, payload: bytes | str) -> Event | Unknown:
+    """The event in today's shape, or what is known of one this build cannot read."""
+    try:
+        return unseal(name, version, payload)
+    except catalog.UnknownEvent as error:
+        return Unknown.of(name, version, payload, str(error))
+    except ValueError as error:
+        return Unknown.of(name, version, payload, f"the payload is not a {name}: {error}")
 
 
 def digest(event: Event) -> bytes:

@@ -1,10 +1,12 @@
 """A fact as the log keeps it: the event, where it stands in the order, and who said it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
+
+import orjson
 
 from events.event import Event
 
@@ -59,15 +61,30 @@ class NewEvent:
         return self.property_id or self.org_id
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An event this build cannot read, kept so that it can be parked; `why` says what to do."""
+
+    name: str
+    version: int
+    payload: dict[str, Any]
+    why: str
+
+    @classmethod
+    def of(cls, name: str, version: int, payload: bytes | str, why: str) -> Self:
+        found = orjson.loads(payload)
+        return cls(name, version, found if isinstance(found, dict) else {}, why)
+
+
 class Recorded(NamedTuple):
     """A fact with its place in its stream, in the whole log and in its shard.
 
-    `position` and `previous` are 0 until the sequencer has numbered the row. `payload` is the
-    event's data as the log holds it; `event` is that payload in today's shape.
+    `position` and `previous` are 0 until the sequencer has numbered the row. `event` is the
+    payload in today's shape.
     """
 
     id: UUID
-    event: Event
+    event: Event | Unknown
     entity_type: str
     entity_id: UUID
     version: int
@@ -83,12 +100,3 @@ class Recorded(NamedTuple):
     origin: str
     correlation_id: UUID | None
     causation_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """An event type or version this build does not know, kept so that it can be parked."""
-
-    event_type: str
-    schema_version: int
-    payload: dict[str, Any] = field(default_factory=dict)

@@ -101,7 +101,7 @@ async def _lock(
     wanted = {("order", key): not alone for key in properties}
     if not alone:
         wanted |= {stream: True for stream in guards if stream not in written}
-        wanted |= {stream: False for stream in written}
+        wanted |= dict.fromkeys(written, False)
     await conn.execute(
         """
         SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(key)

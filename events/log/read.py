@@ -5,8 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from events import codec
-from events.event import Event
+from events.codec import read_event
 from events.record import Recorded, Stream
 
 COLUMNS = (
@@ -16,15 +15,11 @@ COLUMNS = (
 )
 
 
-def recorded(row: asyncpg.Record, event: Event | None = None) -> Recorded:
-    """A row selected as `COLUMNS`, with its payload in today's shape.
-
-    Raises what `codec.unseal` raises.
-    """
+def recorded(row: asyncpg.Record) -> Recorded:
+    """The fact in a row selected as `COLUMNS`; one this build cannot read comes as `Unknown`."""
     (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
      previous, *rest) = row.values()  # fmt: skip
-    if event is None:
-        event = codec.unseal(name, schema_version, payload)
+    event = read_event(name, schema_version, payload)
     return Recorded(
         id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest
     )

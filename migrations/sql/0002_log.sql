@@ -187,7 +187,7 @@ BEGIN
 END $$;
 CREATE TRIGGER crm_record AFTER INSERT OR UPDATE OR DELETE ON organizations
   FOR EACH ROW EXECUTE FUNCTION crm.record_reference(
-    'organization', 'organization_name=name', 'subscription_tier=subscription_tier',
+    'organization', 'display_name=name', 'subscription_tier=subscription_tier',
     'settings=settings');
 CREATE TRIGGER crm_record AFTER INSERT OR UPDATE OR DELETE ON properties
   FOR EACH ROW EXECUTE FUNCTION crm.record_reference(

@@ -1,7 +1,7 @@
 DROP TRIGGER crm_only_engine ON leads;
 DROP TRIGGER crm_only_engine ON conversations;
 DROP TRIGGER crm_only_engine ON messages;
-DROP TABLE crm_state.lead_score_state, lead_activities, lead_scores, lead_engagement_events, tours;
+DROP TABLE crm_state.lead_score_state, crm_state.widget_keys, lead_activities, lead_scores, lead_engagement_events, tours;
 ALTER TABLE messages DROP COLUMN org_id, DROP COLUMN property_id, DROP COLUMN author,
   DROP COLUMN human_agent_id;
 ALTER TABLE conversations DROP COLUMN is_human_mode, DROP COLUMN widget_session_id,

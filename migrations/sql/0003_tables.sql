@@ -134,6 +134,20 @@ CREATE TABLE crm_state.lead_score_state (
 CREATE INDEX lead_score_state_next_change ON crm_state.lead_score_state (next_change_at)
   WHERE next_change_at IS NOT NULL;
 
+CREATE TABLE crm_state.widget_keys (
+  property_id uuid PRIMARY KEY,
+  org_id uuid NOT NULL,
+  key_id uuid,
+  key_hash text,
+  previous_key_id uuid,
+  previous_key_hash text,
+  previous_valid_until timestamptz,
+  is_active boolean NOT NULL DEFAULT false,
+  allowed_origins jsonb NOT NULL DEFAULT '[]'
+);
+CREATE INDEX widget_keys_hash ON crm_state.widget_keys (key_hash);
+CREATE INDEX widget_keys_previous_hash ON crm_state.widget_keys (previous_key_hash);
+
 -- The host's own foreign keys must let a batch write children and parents in any order.
 DO $$
 DECLARE fk record;
@@ -152,7 +166,7 @@ DECLARE tbl regclass;
 BEGIN
   FOREACH tbl IN ARRAY ARRAY['leads', 'conversations', 'messages', 'widget_sessions', 'tours',
     'lead_engagement_events', 'lead_scores', 'lead_activities',
-    'crm_state.lead_score_state']::regclass[]
+    'crm_state.lead_score_state', 'crm_state.widget_keys']::regclass[]
   LOOP
     EXECUTE format(
       'CREATE TRIGGER crm_only_engine BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 
-from events.catalog import UnknownEvent
 from events.event import touches
 from events.record import Recorded, Unknown
 
@@ -41,10 +40,6 @@ def waits_for(fact: Recorded, parked: set[UUID]) -> bool:
     return bool(parked) and (
         fact.property_id in parked or fact.org_id in parked or not parked.isdisjoint(touched_by(fact))
     )
-
-
-def unknown(error: UnknownEvent, payload: Any) -> Unknown:
-    return Unknown(error.name, error.version, payload if isinstance(payload, dict) else {})
 
 
 async def park(conn: asyncpg.Connection, unit: str, parkings: Sequence[Parking]) -> None:

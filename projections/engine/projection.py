@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -47,6 +48,10 @@ class DerivedTable:
         return tuple(column.name for column in self.table.columns)
 
     @property
+    def json_columns(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.table.columns if isinstance(c.type, postgresql.JSONB))
+
+    @property
     def types(self) -> tuple[str, ...]:
         """The columns' types as PostgreSQL spells them."""
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -56,11 +61,13 @@ class DerivedTable:
 class Rows:
     """The rows of one table that a batch may touch, as they are now and as they are stored."""
 
-    __slots__ = ("_changed", "_columns", "_deleted", "_fresh", "_name", "_now")
+    __slots__ = ("_added", "_changed", "_columns", "_deleted", "_fresh", "_json", "_name", "_now")
 
     def __init__(self, table: DerivedTable) -> None:
         self._name = table.name
         self._columns = table.columns
+        self._json = table.json_columns
+        self._added: list[Stored] = []
         self._now: dict[UUID, Row | None] = {}
         self._fresh: dict[UUID, Row] = {}
         self._changed: dict[UUID, Row] = {}
@@ -72,6 +79,10 @@ class Rows:
             return self._now[key]
         except KeyError:
             raise KeyError(f"{self._name} {key} was not loaded: name its field in keyed_by") from None
+
+    def add(self, row: Row) -> None:
+        """A new row that no later fact will ask for; a column left out is null."""
+        self._added.append(self._stored(row))
 
     def insert(self, key: UUID, row: Row) -> None:
         """A new row; a column left out is null. Raises `ValueError` where it is there already."""
@@ -112,14 +123,22 @@ class Rows:
 
     def take(self) -> "Written":
         """What has to be written, and forget that it had."""
-        columns = self._columns
         written = Written(
-            [tuple(map(row.get, columns)) for row in self._fresh.values()],
-            [tuple(map(row.get, columns)) for row in self._changed.values()],
+            self._added + [self._stored(row) for row in self._fresh.values()],
+            [self._stored(row) for row in self._changed.values()],
             self._deleted,
         )
+        self._added = []
         self._fresh, self._changed, self._deleted = {}, {}, set()
         return written
+
+    def _stored(self, row: Row) -> Stored:
+        """The row in column order; JSON as it is now, for it may be changed while it is sent."""
+        for column in self._json:
+            value = row.get(column)
+            if value is not None:
+                row = {**row, column: orjson.Fragment(orjson.dumps(value))}
+        return tuple(map(row.get, self._columns))
 
     def __len__(self) -> int:
         return len(self._now)

@@ -1,0 +1,34 @@
+"""The one list of projections, parents before children: add a projection here and nowhere else."""
+
+from projections import (
+    conversations,
+    host,
+    lead_activities,
+    lead_engagement_events,
+    lead_scores,
+    leads,
+    messages,
+    tours,
+    widget_keys,
+    widget_sessions,
+)
+from projections.engine.projection import METADATA as METADATA
+from projections.engine.unit import Unit
+
+LIVE = Unit(
+    "live",
+    (
+        widget_keys.projection,
+        leads.projection,
+        tours.projection,
+        widget_sessions.projection,
+        conversations.projection,
+        messages.projection,
+        lead_activities.projection,
+        lead_engagement_events.projection,
+        lead_scores.projection,
+    ),
+)
+"""The unit of all live tables: foreign keys tie them together, so they share a checkpoint."""
+
+HOST_TABLES = (host.ORGANIZATIONS, host.PROPERTIES, host.PROFILES)

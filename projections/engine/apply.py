@@ -1,0 +1,146 @@
+"""Applying facts: fold a batch in memory, write it in one fenced transaction, isolate poison."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from events.record import Recorded, Unknown
+from projections.engine import checkpoints, parked, store
+from projections.engine.checkpoints import Checkpoint
+from projections.engine.parked import BEHIND, Parking
+from projections.engine.projection import DerivedTable, Written
+from projections.engine.unit import Unit
+from projections.engine.work import Poison, Work
+
+GUILTY = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.RaiseError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What the database or its driver raises when a fact made a row it cannot hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Which tables of which life of the log a writer believes in."""
+
+    unit: Unit
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Facts folded into changes, ready to be written from certain checkpoints."""
+
+    facts: tuple[Recorded, ...]
+    changes: Mapping[DerivedTable, Written]
+    parkings: tuple[Parking, ...]
+    moves: Mapping[int, tuple[Checkpoint, int]]
+
+
+async def prepare(
+    conn: asyncpg.Connection,
+    work: Work,
+    facts: Sequence[Recorded],
+    held: Mapping[int, Checkpoint],
+    waiting: Mapping[int, set[UUID]],
+) -> Batch:
+    """Fold facts into `work`; what touches a parked id is parked behind it.
+
+    `waiting` is shard → parked ids. Raises `Poison`.
+    """
+    flowing, parkings = [], []
+    grown: dict[int, set[UUID]] = {}
+    for fact in facts:
+        ids = grown.get(fact.shard) or waiting.get(fact.shard)
+        if parking := _must_park(fact, ids):
+            parkings.append(parking)
+            grown[fact.shard] = (ids or set()) | parked.touched_by(fact)
+        else:
+            flowing.append(fact)
+    for table, keys in work.wanted(flowing).items():
+        work.rows[table].load(keys, await store.load(conn, table, keys))
+    work.fold(flowing)
+    return Batch(tuple(facts), work.take(), tuple(parkings), _moves(facts, held))
+
+
+async def write(conn: asyncpg.Connection, life: Life, batch: Batch) -> None:
+    """Write a batch and its checkpoints in one transaction. Raises `Fenced` and `GUILTY`."""
+    async with conn.transaction():
+        await checkpoints.advance(
+            conn, life.unit.name, life.unit.version, life.generation, batch.moves
+        )
+        await conn.execute("SET LOCAL crm.engine = 'on'; SET LOCAL synchronous_commit = off")
+        await store.write(conn, batch.changes)
+        await parked.park(conn, life.unit.name, batch.parkings)
+        await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+async def isolate(
+    conn: asyncpg.Connection,
+    life: Life,
+    work: Work,
+    facts: Sequence[Recorded],
+    held: dict[int, Checkpoint],
+    waiting: dict[int, set[UUID]],
+) -> None:
+    """Apply facts of which one or more are guilty: halve until each is found, and park it.
+
+    Commits as it goes and moves `held` along. Raises `Fenced`.
+    """
+    if not facts:
+        return
+    guilty: Recorded | None = None
+    work.forget()
+    try:
+        batch = await prepare(conn, work, facts, held, waiting)
+        await write(conn, life, batch)
+    except Poison as poison:
+        guilty, problem = poison.fact, (poison.projection, repr(poison.error))
+    except GUILTY as error:
+        problem = ("database", f"{type(error).__name__}: {error}")
+    else:
+        settle(held, waiting, batch)
+        return
+    work.forget()
+    if len(facts) == 1:
+        parking = Parking(facts[0], *problem)
+        batch = Batch((facts[0],), {}, (parking,), _moves(facts, held))
+        await write(conn, life, batch)
+        settle(held, waiting, batch)
+        return
+    at = facts.index(guilty) if guilty else len(facts) // 2
+    parts = (facts[:at], facts[at : at + 1], facts[at + 1 :]) if guilty else (facts[:at], facts[at:])
+    for part in parts:
+        await isolate(conn, life, work, part, held, waiting)
+
+
+def settle(
+    held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], batch: Batch
+) -> None:
+    """Believe that the batch is written."""
+    for shard, (checkpoint, position) in batch.moves.items():
+        held[shard] = Checkpoint(position, checkpoint.epoch)
+    for parking in batch.parkings:
+        waiting.setdefault(parking.fact.shard, set()).update(parked.touched_by(parking.fact))
+
+
+def _must_park(fact: Recorded, waiting: set[UUID] | None) -> Parking | None:
+    if waiting and parked.waits_for(fact, waiting):
+        return Parking(fact, BEHIND, "an event before it, which touches the same ids, is parked")
+    if isinstance(fact.event, Unknown):
+        return Parking(fact, "unknown", fact.event.why)
+    return None
+
+
+def _moves(
+    facts: Sequence[Recorded], held: Mapping[int, Checkpoint]
+) -> dict[int, tuple[Checkpoint, int]]:
+    last = {fact.shard: fact.position for fact in facts}
+    return {shard: (held[shard], position) for shard, position in last.items()}

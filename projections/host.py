@@ -1,0 +1,45 @@
+"""The host platform's tables, which it writes itself: only referred to here."""
+
+from sqlalchemy import Column, ForeignKey, Index, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+from projections.engine.projection import METADATA
+
+INSTANT = TIMESTAMP(timezone=True)
+
+
+def org_of_host() -> ForeignKey:
+    return ForeignKey("organizations.id", ondelete="CASCADE")
+
+
+ORGANIZATIONS = Table(
+    "organizations",
+    METADATA,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("name", Text, nullable=False),
+    Column("subscription_tier", Text),
+    Column("settings", JSONB, server_default="{}"),
+    Column("created_at", INSTANT, server_default=text("now()")),
+)
+PROPERTIES = Table(
+    "properties",
+    METADATA,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("org_id", Uuid, org_of_host()),
+    Column("name", Text, nullable=False),
+    Column("address", JSONB, server_default="{}"),
+    Column("settings", JSONB, server_default="{}"),
+    Column("created_at", INSTANT, server_default=text("now()")),
+    Index("idx_properties_org", "org_id"),
+)
+PROFILES = Table(
+    "profiles",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("org_id", Uuid, org_of_host()),
+    Column("role", Text, server_default="viewer"),
+    Column("full_name", Text),
+    Column("preferences", JSONB, server_default="{}"),
+    Column("created_at", INSTANT, server_default=text("now()")),
+    Index("idx_profiles_org", "org_id"),
+)

@@ -1,0 +1,62 @@
+"""`lead_engagement_events`: what leads did that scoring counts, with the weight it had then."""
+
+from sqlalchemy import Column, Index, Integer, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from events.event import Event
+from events.record import Recorded
+from events.tours import TourNoShowCorrected, TourNoShowRecorded
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.scoring.engagement import ENGAGING, Engagement, engagements_of
+
+TABLE = Table(
+    "lead_engagement_events",
+    METADATA,
+    key(),
+    refers("lead_id", "leads.id", "CASCADE"),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("event_type", Text, nullable=False),
+    Column("metadata", JSONB, server_default="{}"),
+    Column("score_weight", Integer, server_default=text("0")),
+    Column("created_at", INSTANT, server_default=NOW),
+    org(),
+    Index("idx_lead_engagement_events_lead", "lead_id"),
+    Index("idx_lead_engagement_events_type", "event_type"),
+)
+projection = Projection(
+    "lead_engagement_events",
+    version=1,
+    table=DerivedTable(TABLE, keyed_by=("tour_id",)),
+)
+"""Rows are keyed only where they may go again: a no-show's row has the id of its tour."""
+
+
+@projection.on(*(kind for kind in ENGAGING if kind is not TourNoShowRecorded))
+def engaged(tables: Tables, fact: Recorded, _event: Event) -> None:
+    for engagement in engagements_of(fact):
+        tables.rows.add(_row(fact, engagement))
+
+
+@projection.on(TourNoShowRecorded)
+def missed(tables: Tables, fact: Recorded, event: TourNoShowRecorded) -> None:
+    for engagement in engagements_of(fact):
+        tables.rows.insert(event.tour_id, _row(fact, engagement))
+
+
+@projection.on(TourNoShowCorrected)
+def not_missed(tables: Tables, _fact: Recorded, event: TourNoShowCorrected) -> None:
+    tables.rows.delete(event.tour_id)
+
+
+def _row(fact: Recorded, engagement: Engagement) -> Row:
+    return {
+        "id": engagement.id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "lead_id": engagement.lead_id,
+        "event_type": str(engagement.event_type),
+        "metadata": engagement.metadata,
+        "score_weight": engagement.score_weight,
+        "created_at": fact.occurred_at,
+    }

@@ -1,0 +1,223 @@
+"""`lead_scores`: how promising a lead is, one row per change of the result at its own instant.
+
+Beside it a private state: the facts of each lead, its fold time, and when time alone will change
+the score next. Before an event is folded, everything time changed until then is written at the
+instant it changed, so a late timer changes no row.
+"""
+
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from events.engagement import ENGAGEMENT_WEIGHTS, EngagementType, ScoreDue
+from events.event import Event
+from events.leads import LeadAdopted, LeadCaptured, LeadImported, LeadUpdated
+from events.record import Recorded
+from events.tours import (
+    TourCancelled,
+    TourCompleted,
+    TourConfirmed,
+    TourNoShowCorrected,
+    TourNoShowRecorded,
+    TourRescheduled,
+    TourScheduled,
+    TourStatus,
+)
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import (
+    METADATA,
+    STATE_SCHEMA,
+    DerivedTable,
+    Projection,
+    Row,
+    Tables,
+)
+from projections.scoring import v1
+from projections.scoring.engagement import ENGAGING, engagements_of
+from projections.scoring.facts import Facts, disengaged, engaged, expire, instant, micros
+
+TABLE = Table(
+    "lead_scores",
+    METADATA,
+    key(),
+    refers("lead_id", "leads.id", "CASCADE"),
+    Column("total_score", Integer, server_default=text("0")),
+    Column("engagement_score", Integer, server_default=text("0")),
+    Column("timing_score", Integer, server_default=text("0")),
+    Column("source_score", Integer, server_default=text("0")),
+    Column("completeness_score", Integer, server_default=text("0")),
+    Column("behavior_score", Integer, server_default=text("0")),
+    Column("score_bucket", Text, server_default="cold"),
+    Column("factors", JSONB, server_default="[]"),
+    Column("model_version", Text, server_default="v1.0"),
+    Column("scored_at", INSTANT, server_default=NOW),
+    org(),
+    Column("property_id", Uuid),
+    Column("revision", Integer),
+    Index("idx_lead_scores_lead", "lead_id"),
+    Index("idx_lead_scores_bucket", "score_bucket"),
+)
+STATE = Table(
+    "lead_score_state",
+    METADATA,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("org_id", Uuid, nullable=False),
+    Column("property_id", Uuid, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Column("fold_time", INSTANT, nullable=False),
+    Column("next_change_at", INSTANT),
+    Column("revision", Integer, nullable=False),
+    Column("result", JSONB, nullable=False),
+    Index(
+        "lead_score_state_next_change",
+        "next_change_at",
+        postgresql_where=text("next_change_at IS NOT NULL"),
+    ),
+    schema=STATE_SCHEMA,
+)
+projection = Projection(
+    "lead_scores",
+    version=1,
+    table=DerivedTable(TABLE),
+    state=DerivedTable(STATE, keyed_by=("lead_id",)),
+)
+
+TOUR_STATUS = {
+    TourScheduled: TourStatus.SCHEDULED,
+    TourRescheduled: TourStatus.SCHEDULED,
+    TourConfirmed: TourStatus.CONFIRMED,
+    TourCompleted: TourStatus.COMPLETED,
+    TourCancelled: TourStatus.CANCELLED,
+    TourNoShowRecorded: TourStatus.NO_SHOW,
+}
+
+
+@projection.on(*{*ENGAGING, *TOUR_STATUS, LeadImported, LeadAdopted, LeadUpdated, ScoreDue,
+                 TourNoShowCorrected})  # fmt: skip
+def happened(tables: Tables, fact: Recorded, event: Event) -> None:
+    lead_id = event.lead
+    if lead_id is None:
+        return
+    at = micros(fact.occurred_at)
+    state = tables.state.get(lead_id)
+    if isinstance(event, LeadCaptured | LeadImported | LeadAdopted):
+        state = _begin(tables, fact, event, at)
+        now = at
+    elif state is None:
+        raise LookupError(f"lead {lead_id} has no score: its first event is missing")
+    else:
+        now = max(at, micros(state["fold_time"]))
+        _pass_time(tables, state, now)
+    facts: Facts = state["facts"]
+    _learn(facts, event, at)
+    for engagement in engagements_of(fact):
+        engaged(facts, at, engagement.score_weight, now)
+    _record(tables, state, now)
+    tables.state.update(lead_id, fold_time=instant(now), next_change_at=_next(facts, now))
+
+
+def _begin(
+    tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported | LeadAdopted, at: int
+) -> Row:
+    facts: Facts = {
+        "created": at,
+        "source": event.source,
+        "email": event.has_email,
+        "phone": event.has_phone,
+        "first_name": event.has_first_name,
+        "last_name": event.has_last_name,
+        "window": [],
+        "engagements": 0,
+        "tours": {},
+    }
+    state = {
+        "lead_id": event.lead_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "facts": facts,
+        "fold_time": fact.occurred_at,
+        "next_change_at": None,
+        "revision": 0,
+        "result": [],
+    }
+    tables.state.insert(event.lead_id, state)
+    return state
+
+
+def _learn(facts: Facts, event: Event, at: int) -> None:
+    """What an event says about a lead besides its engagement."""
+    status = TOUR_STATUS.get(type(event))  # type: ignore[call-overload]
+    if status is not None:
+        tour = str(event.tour_id)  # type: ignore[attr-defined]
+        facts["tours"][tour] = [status.value, at if status is TourStatus.NO_SHOW else None]
+    elif isinstance(event, TourNoShowCorrected):
+        _, missed_at = facts["tours"].get(str(event.tour_id), (None, None))
+        if isinstance(missed_at, int):
+            disengaged(facts, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
+        facts["tours"][str(event.tour_id)] = [event.status.value, None]
+    elif isinstance(event, LeadUpdated):
+        changes = event.changes
+        facts["source"] = changes.get("source", facts["source"])
+        for fact, flag in FLAGS.items():
+            if changes.get(flag) is not None:
+                facts[fact] = changes[flag]  # type: ignore[literal-required]
+
+
+FLAGS = {
+    "email": "has_email",
+    "phone": "has_phone",
+    "first_name": "has_first_name",
+    "last_name": "has_last_name",
+}
+
+
+def _pass_time(tables: Tables, state: Row, until: int) -> None:
+    """Write what time alone changed, each at its own instant, up to and including `until`."""
+    due = state["next_change_at"]
+    while due is not None and micros(due) <= until:
+        expire(state["facts"], micros(due))
+        _record(tables, state, micros(due))
+        due = _next(state["facts"], micros(due))
+    expire(state["facts"], until)
+
+
+def _record(tables: Tables, state: Row, at: int) -> None:
+    """Add a row to the history where the result is another than the last."""
+    result = v1.score(state["facts"], at)
+    if state["result"] == list(result):
+        return
+    revision = state["revision"] + 1
+    lead_id = state["lead_id"]
+    tables.state.update(lead_id, revision=revision, result=list(result))
+    tables.rows.add(
+        {
+            "id": _row_id(lead_id, revision),
+            "lead_id": lead_id,
+            "total_score": result.total,
+            "engagement_score": result.engagement,
+            "timing_score": result.timing,
+            "source_score": result.source,
+            "completeness_score": result.completeness,
+            "behavior_score": result.behavior,
+            "score_bucket": result.bucket,
+            "factors": result.factors,
+            "model_version": v1.VERSION,
+            "scored_at": instant(at),
+            "org_id": state["org_id"],
+            "property_id": state["property_id"],
+            "revision": revision,
+        }
+    )
+
+
+def _next(facts: Facts, now: int) -> datetime | None:
+    change = v1.next_change(facts, now)
+    return None if change is None else instant(change)
+
+
+def _row_id(lead_id: UUID, revision: int) -> UUID:
+    """The nth score of a lead has the same id in every rebuild."""
+    return UUID(bytes=blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=16).digest())

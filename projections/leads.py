@@ -1,0 +1,87 @@
+"""`leads`: who is interested in a property, and how far they have come."""
+
+from uuid import UUID
+
+from sqlalchemy import Column, Date, Index, Table, Text
+
+from events.leads import (
+    LeadAdopted,
+    LeadCaptured,
+    LeadContacted,
+    LeadImported,
+    LeadStatusChanged,
+    LeadUpdated,
+)
+from events.record import Recorded
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "leads",
+    METADATA,
+    key(),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("source", Text),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("email", Text),
+    Column("phone", Text),
+    Column("status", Text, server_default="new"),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("last_contacted_at", INSTANT),
+    Column("updated_at", INSTANT, server_default=NOW),
+    org(),
+    Column("move_in_date", Date),
+    Column("bedrooms", Text),
+    Column("notes", Text),
+    Column("external_id", Text),
+    Index("idx_leads_property", "property_id"),
+)
+projection = Projection("leads", version=1, table=DerivedTable(TABLE, keyed_by=("lead_id",)))
+
+
+@projection.on(LeadCaptured, LeadImported, LeadAdopted)
+def arrived(
+    tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported | LeadAdopted
+) -> None:
+    tables.rows.insert(
+        event.lead_id,
+        {
+            "id": event.lead_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "source": event.source,
+            "first_name": event.first_name,
+            "last_name": event.last_name,
+            "email": event.email,
+            "phone": event.phone,
+            "status": event.status.value,
+            "created_at": fact.occurred_at,
+            "last_contacted_at": getattr(event, "last_contacted_at", None),
+            "updated_at": fact.occurred_at,
+            "move_in_date": event.move_in_date,
+            "bedrooms": event.bedrooms,
+            "notes": event.notes,
+            "external_id": getattr(event, "external_id", None),
+        },
+    )
+
+
+@projection.on(LeadUpdated)
+def updated(tables: Tables, fact: Recorded, event: LeadUpdated) -> None:
+    known = {name: value for name, value in event.changes.items() if not name.startswith("has_")}
+    _change(tables, fact, event.lead_id, **known)
+
+
+@projection.on(LeadStatusChanged)
+def status_changed(tables: Tables, fact: Recorded, event: LeadStatusChanged) -> None:
+    _change(tables, fact, event.lead_id, status=event.status.value)
+
+
+@projection.on(LeadContacted)
+def contacted(tables: Tables, fact: Recorded, event: LeadContacted) -> None:
+    _change(tables, fact, event.lead_id, last_contacted_at=fact.occurred_at)
+
+
+def _change(tables: Tables, fact: Recorded, lead_id: UUID, **changes: object) -> None:
+    tables.rows.update(lead_id, **changes, updated_at=fact.occurred_at)

@@ -1,0 +1,88 @@
+"""`messages`: what was said in conversations, by whom."""
+
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Table, Text, Uuid
+
+from events.chat import (
+    ConversationAnswered,
+    ConversationMessageReceived,
+    ConversationReleased,
+    ConversationReplied,
+    ConversationTakenOver,
+    ConversationWaiting,
+)
+from events.record import Recorded
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "messages",
+    METADATA,
+    key(),
+    refers("conversation_id", "conversations.id", "CASCADE"),
+    Column("role", Text, nullable=False),
+    Column("content", Text),
+    Column("created_at", INSTANT, server_default=NOW),
+    org(),
+    Column("property_id", Uuid),
+    Column("author", Text),
+    Column("human_agent_id", Uuid),
+    Index("idx_messages_conversation", "conversation_id"),
+)
+projection = Projection("messages", version=1, table=DerivedTable(TABLE))
+
+
+@projection.on(ConversationMessageReceived)
+def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
+    _say(tables, fact, event.message_id, event.conversation_id, "user", event.content, "visitor")
+
+
+@projection.on(ConversationReplied)
+def replied(tables: Tables, fact: Recorded, event: ConversationReplied) -> None:
+    _say(tables, fact, event.message_id, event.conversation_id, "assistant", event.content, "bot")
+
+
+@projection.on(ConversationAnswered)
+def answered(tables: Tables, fact: Recorded, event: ConversationAnswered) -> None:
+    _say(
+        tables, fact, event.message_id, event.conversation_id, "assistant", event.content,
+        "agent", event.agent_id,
+    )  # fmt: skip
+
+
+@projection.on(ConversationTakenOver, ConversationReleased, ConversationWaiting)
+def told(
+    tables: Tables,
+    fact: Recorded,
+    event: ConversationTakenOver | ConversationReleased | ConversationWaiting,
+) -> None:
+    if event.message_id is not None:
+        _say(
+            tables, fact, event.message_id, event.conversation_id, "system", event.content, "system"
+        )
+
+
+def _say(
+    tables: Tables,
+    fact: Recorded,
+    message_id: UUID,
+    conversation_id: UUID,
+    role: str,
+    content: str | None,
+    author: str,
+    agent_id: UUID | None = None,
+) -> None:
+    tables.rows.add(
+        {
+            "id": message_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "conversation_id": conversation_id,
+            "role": role,
+            "content": content,
+            "created_at": fact.occurred_at,
+            "author": author,
+            "human_agent_id": agent_id,
+        }
+    )

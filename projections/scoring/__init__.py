@@ -1,0 +1,1 @@
+"""The rules of scoring: pure functions of facts and an instant."""

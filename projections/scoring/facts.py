@@ -1,0 +1,63 @@
+"""What a score is made of: facts of one lead, small enough to keep beside it as JSON.
+
+Instants are whole microseconds since 1970, so that memory, JSON and PostgreSQL agree exactly.
+"""
+
+from bisect import insort
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DAY = 86_400_000_000
+WINDOW = 30 * DAY
+"""How long an engagement counts; days are 24 hours."""
+
+
+class Facts(TypedDict):
+    """`window`: [instant, weight] of the last 30 days in order; `engagements`: all there were.
+
+    `tours`: tour id → [status, instant of its no-show or null].
+    """
+
+    created: int
+    source: str | None
+    email: bool
+    phone: bool
+    first_name: bool
+    last_name: bool
+    window: list[list[int]]
+    engagements: int
+    tours: dict[str, list[str | int | None]]
+
+
+def micros(instant: datetime) -> int:
+    return (instant - EPOCH) // MICROSECOND
+
+
+def instant(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def engaged(facts: Facts, at: int, weight: int, now: int) -> None:
+    """An engagement happened at `at`; one that has left the window by `now` only counts as one."""
+    facts["engagements"] += 1
+    if at > now - WINDOW:
+        insort(facts["window"], [at, weight])
+
+
+def disengaged(facts: Facts, at: int, weight: int) -> None:
+    """An engagement turned out not to have happened."""
+    facts["engagements"] -= 1
+    if [at, weight] in facts["window"]:
+        facts["window"].remove([at, weight])
+
+
+def expire(facts: Facts, now: int) -> None:
+    """Forget engagements that no longer count: an instant never comes back."""
+    window, low = facts["window"], now - WINDOW
+    gone = 0
+    while gone < len(window) and window[gone][0] <= low:
+        gone += 1
+    if gone:
+        del window[:gone]

@@ -1,0 +1,122 @@
+"""`tours`: visits to a property, at a local time, and what became of them."""
+
+from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Text, Time, text
+
+from events.record import Recorded
+from events.tours import (
+    TourAmended,
+    TourCancelled,
+    TourCompleted,
+    TourConfirmed,
+    TourNoShowCorrected,
+    TourNoShowRecorded,
+    TourRescheduled,
+    TourScheduled,
+    TourStatus,
+)
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "tours",
+    METADATA,
+    key(),
+    refers("lead_id", "leads.id", "CASCADE"),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("tour_date", Date, nullable=False),
+    Column("tour_time", Time, nullable=False),
+    Column("tour_type", Text, server_default="in_person"),
+    Column("status", Text, server_default="scheduled"),
+    Column("notes", Text),
+    refers("assigned_agent_id", "profiles.id"),
+    refers("created_by", "profiles.id"),
+    Column("confirmation_sent_at", INSTANT),
+    Column("reminder_24h_sent_at", INSTANT),
+    Column("reminder_1h_sent_at", INSTANT),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("updated_at", INSTANT, server_default=NOW),
+    org(),
+    Column("duration_minutes", Integer, server_default=text("30")),
+    Column("time_zone", Text),
+    Column("fold", SmallInteger, server_default=text("0")),
+    Column("starts_at", INSTANT),
+    Column("revision", Integer, server_default=text("1")),
+    Index("idx_tours_lead", "lead_id"),
+    Index("idx_tours_property", "property_id"),
+    Index("idx_tours_date", "tour_date"),
+    Index("idx_tours_status", "status"),
+)
+projection = Projection("tours", version=1, table=DerivedTable(TABLE, keyed_by=("tour_id",)))
+
+STATUS_OF = {
+    TourConfirmed: TourStatus.CONFIRMED,
+    TourCompleted: TourStatus.COMPLETED,
+    TourCancelled: TourStatus.CANCELLED,
+    TourNoShowRecorded: TourStatus.NO_SHOW,
+}
+
+
+@projection.on(TourScheduled)
+def scheduled(tables: Tables, fact: Recorded, event: TourScheduled) -> None:
+    tables.rows.insert(
+        event.tour_id,
+        {
+            "id": event.tour_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "lead_id": event.lead_id,
+            "tour_date": event.tour_date,
+            "tour_time": event.tour_time,
+            "tour_type": event.tour_type.value,
+            "status": TourStatus.SCHEDULED.value,
+            "notes": event.notes,
+            "assigned_agent_id": event.assigned_agent_id,
+            "created_by": event.created_by,
+            "created_at": fact.occurred_at,
+            "updated_at": fact.occurred_at,
+            "duration_minutes": event.duration_minutes,
+            "time_zone": event.time_zone,
+            "fold": event.fold,
+            "starts_at": event.starts_at,
+            "revision": 1,
+        },
+    )
+
+
+@projection.on(TourRescheduled)
+def rescheduled(tables: Tables, fact: Recorded, event: TourRescheduled) -> None:
+    tables.rows.update(
+        event.tour_id,
+        tour_date=event.tour_date,
+        tour_time=event.tour_time,
+        time_zone=event.time_zone,
+        fold=event.fold,
+        starts_at=event.starts_at,
+        duration_minutes=event.duration_minutes,
+        revision=event.revision,
+        status=TourStatus.SCHEDULED.value,
+        updated_at=fact.occurred_at,
+    )
+
+
+@projection.on(TourAmended)
+def amended(tables: Tables, fact: Recorded, event: TourAmended) -> None:
+    changes = event.changes
+    if changes.get("tour_type"):
+        changes["tour_type"] = changes["tour_type"].value
+    tables.rows.update(event.tour_id, **changes, updated_at=fact.occurred_at)
+
+
+@projection.on(TourConfirmed, TourCompleted, TourCancelled, TourNoShowRecorded)
+def moved_on(
+    tables: Tables,
+    fact: Recorded,
+    event: TourConfirmed | TourCompleted | TourCancelled | TourNoShowRecorded,
+) -> None:
+    status = STATUS_OF[type(event)]
+    tables.rows.update(event.tour_id, status=status.value, updated_at=fact.occurred_at)
+
+
+@projection.on(TourNoShowCorrected)
+def corrected(tables: Tables, fact: Recorded, event: TourNoShowCorrected) -> None:
+    tables.rows.update(event.tour_id, status=event.status.value, updated_at=fact.occurred_at)

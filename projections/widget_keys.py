@@ -1,0 +1,90 @@
+"""`widget_keys`: which property a widget key opens, by the key's hash. Private to the core."""
+
+from uuid import UUID
+
+from sqlalchemy import Boolean, Column, Index, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from events.record import Recorded
+from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
+from projections.columns import INSTANT
+from projections.engine.projection import (
+    METADATA,
+    STATE_SCHEMA,
+    DerivedTable,
+    Projection,
+    Row,
+    Tables,
+)
+
+TABLE = Table(
+    "widget_keys",
+    METADATA,
+    Column("property_id", Uuid, primary_key=True),
+    Column("org_id", Uuid, nullable=False),
+    Column("key_id", Uuid),
+    Column("key_hash", Text),
+    Column("previous_key_id", Uuid),
+    Column("previous_key_hash", Text),
+    Column("previous_valid_until", INSTANT),
+    Column("is_active", Boolean, nullable=False, server_default=text("false")),
+    Column("allowed_origins", JSONB, nullable=False, server_default="[]"),
+    Index("widget_keys_hash", "key_hash"),
+    Index("widget_keys_previous_hash", "previous_key_hash"),
+    schema=STATE_SCHEMA,
+)
+projection = Projection(
+    "widget_keys", version=1, table=DerivedTable(TABLE, keyed_by=("property_id",))
+)
+
+
+@projection.on(WidgetConfigured)
+def configured(tables: Tables, fact: Recorded, event: WidgetConfigured) -> None:
+    row = _row(tables, fact, event.property_id)
+    changes = event.changes
+    tables.rows.update(
+        event.property_id,
+        is_active=changes.get("is_active", row["is_active"]) or False,
+        allowed_origins=list(changes.get("allowed_origins", row["allowed_origins"]) or []),
+    )
+
+
+@projection.on(WidgetKeyIssued)
+def issued(tables: Tables, fact: Recorded, event: WidgetKeyIssued) -> None:
+    row = _row(tables, fact, event.property_id)
+    overlap = event.previous_valid_until is not None
+    tables.rows.update(
+        event.property_id,
+        key_id=event.key_id,
+        key_hash=event.key_hash,
+        previous_key_id=row["key_id"] if overlap else None,
+        previous_key_hash=row["key_hash"] if overlap else None,
+        previous_valid_until=event.previous_valid_until,
+    )
+
+
+@projection.on(WidgetKeyRevoked)
+def revoked(tables: Tables, fact: Recorded, event: WidgetKeyRevoked) -> None:
+    row = _row(tables, fact, event.property_id)
+    if row["key_id"] == event.key_id:
+        tables.rows.update(event.property_id, key_id=None, key_hash=None)
+    elif row["previous_key_id"] == event.key_id:
+        tables.rows.update(event.property_id, previous_key_id=None, previous_key_hash=None)
+
+
+def _row(tables: Tables, fact: Recorded, property_id: UUID) -> Row:
+    row = tables.rows.get(property_id)
+    if row is None:
+        row = {
+            "property_id": property_id,
+            "org_id": fact.org_id,
+            "key_id": None,
+            "key_hash": None,
+            "previous_key_id": None,
+            "previous_key_hash": None,
+            "previous_valid_until": None,
+            "is_active": False,
+            "allowed_origins": [],
+        }
+        tables.rows.insert(property_id, row)
+    return row
