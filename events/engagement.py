@@ -120,9 +120,11 @@ class EngagementRecorded(Event):
     @classmethod
     def complete(cls, sent: dict[str, Any]) -> dict[str, Any]:
         """What a producer sent, with the weight it may leave out."""
-        if "score_weight" in sent or sent.get("event_type") not in set(EngagementType):
+        try:
+            weight = ENGAGEMENT_WEIGHTS[EngagementType(sent["event_type"])]
+        except (KeyError, ValueError):
             return sent
-        return {**sent, "score_weight": ENGAGEMENT_WEIGHTS[EngagementType(sent["event_type"])]}
+        return {"score_weight": weight, **sent}
 
     def why_not_from_producer(self) -> str | None:
         """Why a producer may not send this one."""

@@ -34,8 +34,10 @@ Fold = Annotated[int, Strict(), Field(ge=0, le=1)]
 """Which of two equal local times when clocks go back: 0 the first, 1 the second."""
 
 Day = Annotated[date, Strict()]
-Instant = AwareDatetime
+Instant = Annotated[AwareDatetime, Strict()]
 """A point in time; in JSON with an offset."""
+Hours = Annotated[float, Strict(), Field(ge=0, le=24 * 366, allow_inf_nan=False)]
+"""A delay in hours, fractions allowed."""
 Json = Annotated[dict[str, Any], Field(max_length=200)]
 """A free JSON object, small: the log refuses an event of more than 256 KiB."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.event import Event, Foreign
-from events.fields import Body, Flag, Line, Number, Text, Word
+from events.fields import Body, Flag, Hours, Line, Number, Text, Word
 from events.leads import LeadStatus
 
 
@@ -32,7 +32,7 @@ class Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Word
-    delay_hours: Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)]
+    delay_hours: Hours
     action: StepAction
     template_slug: Word | None = None
 

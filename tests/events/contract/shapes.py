@@ -1,0 +1,96 @@
+"""Random small contracts, and edits of them that are known to be kind or to break somebody."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import strategies as st
+
+Event = dict[str, Any]
+Edit = Callable[[Event], bool]
+"""Changes an event in place; answers whether it found something to change."""
+
+FIELDS = ("lead_id", "note", "kind", "count", "tags", "step", "extra")
+
+
+def _string(**more: Any) -> dict[str, Any]:
+    return {"type": "string", "maxLength": 100, "pattern": r"^[^\x00]*$", **more}
+
+
+_types = st.sampled_from(
+    [
+        _string(),
+        {"type": "string", "format": "uuid"},
+        {"type": "string", "format": "date-time"},
+        {"type": "boolean"},
+        {"type": "integer", "minimum": 0, "exclusiveMaximum": 100},
+        {"type": "array", "items": _string(), "maxItems": 10},
+        {"type": "object", "additionalProperties": True, "maxProperties": 20},
+        {"$ref": "#/$defs/Kind"},
+        {"$ref": "#/$defs/Step"},
+        {"type": "array", "items": {"$ref": "#/$defs/Step"}},
+    ]
+)
+_fields = _types | _types.map(
+    lambda kind: {"anyOf": [kind, {"type": "null"}], "default": None, "title": "Some title"}
+)
+
+_DEFINITIONS = {
+    "Kind": {"type": "string", "enum": ["a", "b", "c"], "title": "Kind"},
+    "Step": {
+        "type": "object",
+        "properties": {"id": _string(), "hours": {"type": "number", "minimum": 0}},
+        "required": ["id"],
+        "additionalProperties": False,
+    },
+}
+
+
+@st.composite
+def events(draw: st.DrawFn) -> Event:
+    """One event as a contract describes it."""
+    properties = draw(
+        st.dictionaries(st.sampled_from(FIELDS), _fields, min_size=1).map(
+            lambda found: {"thing_id": {"type": "string", "format": "uuid"}, **found}
+        )
+    )
+    required = [field for field, kind in properties.items() if "default" not in kind]
+    marked = draw(st.sets(st.sampled_from(sorted(properties)), max_size=2))
+    return {
+        "version": draw(st.integers(1, 3)),
+        "stream": "thing",
+        "entity": "thing_id",
+        "intake": draw(st.sampled_from(["observed", "decided", "no"])),
+        "personal": dict.fromkeys(marked, "thing_id"),
+        "told": [],
+        "schema": {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+            "$defs": deepcopy(_DEFINITIONS),
+        },
+    }
+
+
+def parts(event: Event) -> list[dict[str, Any]]:
+    """Every schema of a value inside the event that its fields make use of."""
+    found: list[dict[str, Any]] = []
+
+    def visit(schema: Any) -> None:
+        if not isinstance(schema, dict):
+            return
+        if "$ref" in schema:
+            target = event["schema"]["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+            if not any(target is known for known in found):
+                visit(target)
+            return
+        if "type" in schema and not any(schema is known for known in found):
+            found.append(schema)
+        for inner in [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]:
+            visit(inner)
+        visit(schema.get("items"))
+
+    for field in event["schema"]["properties"].values():
+        visit(field)
+    return found
