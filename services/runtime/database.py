@@ -10,14 +10,14 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from services.runtime.settings import Settings
+from services.runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10.0
 JSONB_VERSION = b"\x01"
 
 
 async def open_pool(
-    settings: Settings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings, application_name: str, *, size: int | None = None
 ) -> asyncpg.Pool:
     """A pool whose connections speak jsonb as Python values; close it, or use `pooled`."""
     return await asyncpg.create_pool(
@@ -32,7 +32,7 @@ async def open_pool(
 
 @asynccontextmanager
 async def pooled(
-    settings: Settings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings, application_name: str, *, size: int | None = None
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool for the length of a block."""
     pool = await open_pool(settings, application_name, size=size)
@@ -42,7 +42,7 @@ async def pooled(
         await pool.close()
 
 
-async def connect(settings: Settings, application_name: str) -> asyncpg.Connection:
+async def connect(settings: DatabaseSettings, application_name: str) -> asyncpg.Connection:
     """One connection outside any pool, for work that holds it long (sequencing, watching)."""
     connection = await asyncpg.connect(
         settings.dsn,
@@ -53,7 +53,7 @@ async def connect(settings: Settings, application_name: str) -> asyncpg.Connecti
     return connection
 
 
-def session_settings(settings: Settings, application_name: str) -> dict[str, str]:
+def session_settings(settings: DatabaseSettings, application_name: str) -> dict[str, str]:
     """What PostgreSQL is told when a connection opens; survives the pool's RESET ALL."""
     return {
         "application_name": application_name[:63],
@@ -78,7 +78,7 @@ async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> 
 
 
 def open_engine(
-    settings: Settings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings, application_name: str, *, size: int | None = None
 ) -> AsyncEngine:
     """A SQLAlchemy engine on the same database with the same session settings; dispose of it."""
     return create_async_engine(

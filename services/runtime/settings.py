@@ -28,8 +28,8 @@ def _postgresql(url: SecretStr) -> SecretStr:
     return url
 
 
-class Settings(BaseSettings):
-    """One field, one environment variable: `CRM_` and the field's name, but for the first two."""
+class DatabaseSettings(BaseSettings):
+    """What a command needs that only talks to the database."""
 
     model_config = SettingsConfigDict(env_prefix="CRM_", extra="forbid", frozen=True)
 
@@ -37,32 +37,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
         description="postgresql://user:password@host:port/database",
     )
-    kafka_bootstrap_servers: str = Field(
-        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
-        min_length=1,
-        description="host:port, several with commas",
-    )
-    topic_prefix: str = Field(default="crm", pattern=r"^[a-zA-Z0-9._-]{1,100}$")
-    topic_partitions: Annotated[int, AfterValidator(_divides_shards)] = Field(
-        default=8, ge=1, le=SHARDS, description="of a topic that is not there yet"
-    )
-    home: Path = Field(default=Path(".crm"), description="private directory of the embedded stack")
-    jwt_secret: SecretStr | None = Field(
-        default=None, description="HS256 key of the console's tokens; unset refuses them all"
-    )
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8080, ge=0, le=65535)
-    health_host: str = "127.0.0.1"
-    health_port: int | None = Field(
-        default=None, ge=0, le=65535, description="of a worker's /healthz, /readyz and /metrics"
-    )
     pool_size: int = Field(default=10, ge=1, le=200, description="connections per process")
     statement_timeout_seconds: float = Field(default=60, gt=0)
     idle_in_transaction_seconds: float = Field(
         default=30, gt=0, description="bounds how long a dead worker's transaction blocks its heir"
     )
-    log_format: Literal["json", "console"] = "json"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
     def dsn(self) -> str:
@@ -82,6 +61,35 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _RunningStack(settings_cls)
 
 
+class Settings(DatabaseSettings):
+    """One field, one environment variable: `CRM_` and the field's name, but for two."""
+
+    kafka_bootstrap_servers: str = Field(
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
+        min_length=1,
+        description="host:port, several with commas",
+    )
+    topic_prefix: str = Field(default="crm", pattern=r"^[a-zA-Z0-9._-]{1,100}$")
+    topic_partitions: Annotated[int, AfterValidator(_divides_shards)] = Field(
+        default=8, ge=1, le=SHARDS, description="of a topic that is not there yet"
+    )
+    kafka_idempotent: bool = Field(
+        default=False, description="an idempotent producer; a broker must support it"
+    )
+    home: Path = Field(default=Path(".crm"), description="private directory of the embedded stack")
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="HS256 key of the console's tokens; unset refuses them all"
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    health_host: str = "127.0.0.1"
+    health_port: int | None = Field(
+        default=None, ge=0, le=65535, description="of a worker's /healthz, /readyz and /metrics"
+    )
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class _RunningStack(PydanticBaseSettingsSource):
     """The addresses and development secret of the `crm up` that runs in CRM_HOME, if one does."""
 
@@ -90,7 +98,8 @@ class _RunningStack(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         state = read_state(home_directory())
-        return {} if state is None else dict(state.settings)
+        known = {} if state is None else state.settings
+        return {name: known[name] for name in self.settings_cls.model_fields if name in known}
 
 
 def explain(error: ValidationError) -> str:

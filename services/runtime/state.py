@@ -10,13 +10,11 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """One running stack: its process, the settings to reach it, and its processes' addresses."""
+    """One running stack: its process, the settings to reach it, its processes' addresses."""
 
     pid: int
     settings: dict[str, str]
-    api_url: str | None = None
-    processes: dict[str, int] = field(default_factory=dict)
-    health_urls: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
 
 
 def home_directory() -> Path:

@@ -102,6 +102,12 @@ class Postgres:
             self.stop()
         self.start()
 
+    def ensure_database(self, name: str) -> None:
+        """Make this database where it does not exist."""
+        known = self.psql("-Atqc", "SELECT datname FROM pg_database").splitlines()
+        if name not in known:
+            self.psql("-qc", f'CREATE DATABASE "{name}"')
+
     def psql(self, *arguments: str, database: str = USER, stdin: bytes | None = None) -> str:
         """Run psql (the wheel's own) over the socket; its output, or StackError with its words."""
         done = subprocess.run(

@@ -63,7 +63,7 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
 
 def stop(pid: int, seconds: float, *, first: signal.Signals = signal.SIGTERM) -> bool:
     """Ask it to end, kill it where it has not after `seconds`; True when it went by itself."""
-    if not _signal(pid, first):
+    if not send(pid, first):
         return True
     if wait_until(lambda: has_ended(pid), seconds):
         return True
@@ -75,7 +75,7 @@ def kill(pid: int) -> None:
     """SIGKILL it and whatever it started, and wait until they are gone."""
     family = _family(pid)
     for member in family:
-        _signal(member, signal.SIGKILL)
+        send(member, signal.SIGKILL)
     if not wait_until(lambda: all(has_ended(member) for member in family), 10):
         raise StackError(f"process {pid} does not end, not even by SIGKILL")
 
@@ -134,7 +134,8 @@ def _family(pid: int) -> list[int]:
     return [pid, *(child.pid for child in children)]
 
 
-def _signal(pid: int, number: signal.Signals) -> bool:
+def send(pid: int, number: signal.Signals) -> bool:
+    """Signal it; False where it is gone."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,0 +1,48 @@
+"""How commands speak: people get rich text, machines `--json`, errors are one line on stderr."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+SCREEN = Console()
+NOTES = Console(stderr=True)
+"""Progress and remarks, so that what is printed can be piped."""
+
+
+class Failure(Exception):
+    """A command could not do what was asked; the message is all that is shown. Exit code 1."""
+
+
+def note(text: str) -> None:
+    """A remark while work goes on."""
+    NOTES.print(text, highlight=False, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; ids, times and decimals become text."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    SCREEN.out(orjson.dumps(value, default=str, option=options).decode(), highlight=False)
+
+
+def print_rows(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool = False,
+    empty: str = "nothing",
+    show: Callable[[Any], str] = str,
+) -> None:
+    """The rows as a table, or with `as_json` as a list of objects with all their fields."""
+    listed = [dict(row) for row in rows]
+    if as_json:
+        print_json(listed)
+    elif not listed:
+        SCREEN.print(empty)
+    else:
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in listed:
+            table.add_row(*("" if row.get(name) is None else show(row[name]) for name in columns))
+        SCREEN.print(table)
