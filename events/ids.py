@@ -1,0 +1,25 @@
+"""Ids of facts that follow from what a client called them, so that sending again changes nothing."""
+
+from uuid import UUID, uuid5
+
+from events.chat import ConversationMessageReceived
+from events.event import Event
+
+_NAMESPACE = UUID("0d1f4a52-9c47-5be1-8a0e-7c1d5d2f6b90")
+
+
+def log_id(org_id: UUID, source: str, ce_id: str) -> UUID:
+    """The id in the log of what a producer calls `ce_id`: one of each organisation and source."""
+    return uuid5(_NAMESPACE, f"produced/{org_id}/{len(source)}/{source}/{ce_id}")
+
+
+def message_event_id(org_id: UUID, message_id: UUID) -> UUID:
+    """The fact that a visitor's message was received, whichever door it comes through."""
+    return uuid5(_NAMESPACE, f"message/{org_id}/{message_id}")
+
+
+def sent_event_id(org_id: UUID, source: str, ce_id: str, event: Event) -> UUID:
+    """The id of a fact that came by Kafka: a message is known by its own id, all else by its sender's."""
+    if isinstance(event, ConversationMessageReceived):
+        return message_event_id(org_id, event.message_id)
+    return log_id(org_id, source, ce_id)
