@@ -1,10 +1,13 @@
 """The `crm` command: finds the sub-commands, turns every failure into one line and an exit code."""
 
+import ast
 import importlib.metadata
+import importlib.util
 import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
@@ -25,8 +28,19 @@ def root_app() -> App:
     """The root with one sub-command per module of `services/cli`, imported when it is needed."""
     app = App(name="crm", help=HELP, version=_version, version_flags=["--version"])
     for module in pkgutil.iter_modules(cli.__path__):
-        app.command(f"{cli.__name__}.{module.name}:app", name=module.name.replace("_", "-"))
+        name = module.name.replace("_", "-")
+        app.command(f"{cli.__name__}.{module.name}:app", name=name, help=_help(module.name))
     return app
+
+
+def _help(module: str) -> str:
+    """The module's opening words without importing it: the command line stays quick."""
+    found = importlib.util.find_spec(f"{cli.__name__}.{module}")
+    if found is None or found.origin is None:
+        return ""
+    words = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or ""
+    words = words.removeprefix(f"`crm {module.replace('_', '-')}`: ")
+    return words[:1].upper() + words[1:]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

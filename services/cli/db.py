@@ -4,20 +4,14 @@ import sys
 
 from cyclopts import App
 
-from services.runtime.console import note
+from services.runtime.console import examples, note
 from services.runtime.migrate import current_heads
 from services.runtime.migrate import migrate as run_migrations
 from services.runtime.settings import DatabaseSettings
 
 app = App(
     name="db",
-    help="""The database.
-
-    Examples:
-
-        crm db migrate
-        psql "$(crm db url)"
-    """,
+    help_epilogue=examples("crm db migrate", 'psql "$(crm db url)"'),
     help_format="plaintext",
 )
 

@@ -4,7 +4,7 @@ import signal
 
 from cyclopts import App
 
-from services.runtime.console import Failure, note
+from services.runtime.console import Failure, examples, note
 from services.runtime.state import home_directory, read_state
 from services.stack.broker import Broker
 from services.stack.leftovers import end_leftovers
@@ -15,13 +15,7 @@ STOP_SECONDS = 180.0
 
 app = App(
     name="down",
-    help="""Stop the stack that runs in CRM_HOME; its data stay.
-
-    Examples:
-
-        crm down
-        CRM_HOME=/tmp/try crm down
-    """,
+    help_epilogue=examples("crm down", "CRM_HOME=/tmp/try crm down"),
     help_format="plaintext",
 )
 

@@ -1,22 +1,19 @@
-"""`crm status`: is the stack up, and how is each of its processes?"""
+"""`crm status`: is the stack up, and how is each of its processes?
+
+The exit code is 1 where something is not ready.
+"""
 
 from typing import Any
 
 import httpx2
 from cyclopts import App
 
-from services.runtime.console import print_rows
+from services.runtime.console import examples, print_rows
 from services.runtime.state import home_directory, read_state
 
 app = App(
     name="status",
-    help="""How the running stack is, process by process. Exit code 1 where something is not ready.
-
-    Examples:
-
-        crm status
-        crm status --json
-    """,
+    help_epilogue=examples("crm status", "crm status --json"),
     help_format="plaintext",
 )
 

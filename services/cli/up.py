@@ -1,4 +1,8 @@
-"""`crm up`: the whole core on this machine until Ctrl-C; its data stay."""
+"""`crm up`: the whole core on this machine until Ctrl-C; its data stay.
+
+Servers named by DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS are used instead of own ones. Data and
+logs are kept in CRM_HOME (default `.crm`).
+"""
 
 import signal
 import threading
@@ -7,22 +11,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from services.runtime.console import SCREEN, Failure, note
+from services.runtime.console import SCREEN, Failure, examples, note
 from services.stack.up import Stack
 
 app = App(
     name="up",
-    help="""Start PostgreSQL, a broker and every process, and keep them running until Ctrl-C.
-
-    Servers named by DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS are used instead of own ones.
-    Data and logs are kept in CRM_HOME (default `.crm`).
-
-    Examples:
-
-        crm up
-        crm up --http-port 9000
-        CRM_HOME=/tmp/try crm up
-    """,
+    help_epilogue=examples("crm up", "crm up --http-port 9000", "CRM_HOME=/tmp/try crm up"),
     help_format="plaintext",
 )
 

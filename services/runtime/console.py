@@ -16,6 +16,11 @@ class Failure(Exception):
     """A command could not do what was asked; the message is all that is shown. Exit code 1."""
 
 
+def examples(*commands: str) -> str:
+    """The end of a command's help: `App(help_epilogue=examples("crm up"))`."""
+    return "\n".join(["Examples:", *(f"  {command}" for command in commands)])
+
+
 def note(text: str) -> None:
     """A remark while work goes on."""
     NOTES.print(text, highlight=False, markup=False)

@@ -73,6 +73,9 @@ class Settings(DatabaseSettings):
     topic_partitions: Annotated[int, AfterValidator(_divides_shards)] = Field(
         default=8, ge=1, le=SHARDS, description="of a topic that is not there yet"
     )
+    topic_replicas: int = Field(
+        default=1, ge=1, le=10, description="of a topic that is not there yet"
+    )
     kafka_idempotent: bool = Field(
         default=False, description="an idempotent producer; a broker must support it"
     )

@@ -1,6 +1,5 @@
 """The core's own processes: started, watched, restarted after a crash, ended in order."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ class Child:
     port: int
     log: Path
     env: Mapping[str, str]
+    command: tuple[str, ...]
     pid: int | None = None
     wanted: bool = False
     crashes: int = 0
@@ -57,8 +57,7 @@ class Child:
                 return
             self.restart_at = None
             self.started = time.monotonic()
-            command = [sys.executable, "-m", f"services.{self.name}"]
-            self.pid = spawn(command, log=self.log, env=self.env)
+            self.pid = spawn(self.command, log=self.log, env=self.env)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM, then after `seconds` SIGKILL; it is not restarted."""

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -180,7 +181,8 @@ class Stack:
         for name in self._processes:
             port = self.settings.http_port if name == "api" else free_port()
             env = {**as_environment(self.settings), "CRM_HEALTH_PORT": str(port)}
-            self.children[name] = Child(name, port, self.logs / f"{name}.log", env)
+            command = (sys.executable, "-m", f"services.{name}")
+            self.children[name] = Child(name, port, self.logs / f"{name}.log", env, command)
         children = list(self.children.values())
         for child in children:
             self._notice(f"starting {child.name}")

@@ -1,0 +1,20 @@
+# One image for every process; compose.yaml says which one a container is.
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY constraints.txt ./
+RUN python -m venv /app && /app/bin/pip install -q -c constraints.txt --upgrade pip
+COPY pyproject.toml README.md ./
+COPY events events
+COPY projections projections
+COPY services services
+COPY migrations migrations
+RUN /app/bin/pip install -q --prefer-binary -c constraints.txt .
+
+FROM python:3.13-slim
+RUN useradd --system --create-home crm
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1
+USER crm
+WORKDIR /home/crm
+ENTRYPOINT ["python", "-m"]
+CMD ["services.api"]
