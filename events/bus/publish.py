@@ -30,7 +30,6 @@ class Publisher:
 
     def __init__(self, bootstrap_servers: str, topic: str, *, idempotent: bool = False) -> None:
         self.topic = topic
-        self._bootstrap_servers = bootstrap_servers
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers,
             acks="all",
@@ -52,9 +51,8 @@ class Publisher:
         self.partitions = 0
         self.ends: dict[int, int] = {}
 
-    async def start(self, partitions: int) -> None:
-        """Connect; make the topic where it is not there yet. Raises `ValueError` for a bad one."""
-        await create_topic(self._bootstrap_servers, self.topic, partitions)
+    async def start(self) -> None:
+        """Connect. Raises `ValueError` for a topic that tears shards apart."""
         await self._producer.start()
         await self._reader.start()
         self.partitions = len(await self._producer.partitions_for(self.topic))
@@ -142,15 +140,17 @@ class _Sent(NamedTuple):
     acknowledged: "asyncio.Future[Any]"
 
 
-async def create_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
-    """Make a topic where it is not there yet, with the broker's default replication."""
+async def create_topic(
+    bootstrap_servers: str, topic: str, *, partitions: int, replicas: int
+) -> None:
+    """Make a topic where it is not there yet."""
     check_partitions(partitions)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
         known = await admin.list_topics()
         if topic not in known:
-            await admin.create_topics([NewTopic(topic, partitions, -1)])
+            await admin.create_topics([NewTopic(topic, partitions, replicas)])
     except TopicAlreadyExistsError:
         pass
     finally:

@@ -54,6 +54,20 @@ async def shard_rows(
     )
 
 
+async def shards_rows(
+    conn: asyncpg.Connection, shards: Sequence[int], *, after: int, upto: int, limit: int
+) -> list[asyncpg.Record]:
+    """The same of several shards together, in the order of the whole log."""
+    return await conn.fetch(
+        f"SELECT {COLUMNS} FROM public.crm_events WHERE shard = ANY($1::smallint[]) "
+        "AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
+        list(shards),
+        after,
+        upto,
+        limit,
+    )
+
+
 async def shard_pages(
     conn: asyncpg.Connection, shard: int, *, after: int, upto: int, limit: int
 ) -> AsyncIterator[list[asyncpg.Record]]:

@@ -74,6 +74,14 @@ async def release(conn: asyncpg.Connection, tenure: Tenure) -> None:
     )
 
 
+async def any_waiting(conn: asyncpg.Connection) -> bool:
+    """Whether a committed row has no number yet: cheap enough to ask all the time."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM public.crm_events WHERE position IS NULL)"
+    )
+    return found
+
+
 async def number(conn: asyncpg.Connection, tenure: Tenure, limit: int) -> list[asyncpg.Record]:
     """Number the next rows, at most `limit`, and return them in order once that is durable.
 

@@ -1,0 +1,108 @@
+"""The watch over a consumer: claims what it was fenced from, heals holes, restarts a silent one."""
+
+import asyncio
+from collections.abc import Mapping
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from events.log import sequencer
+from projections.engine import checkpoints
+from projections.engine.checkpoints import WrongVersion
+from projections.engine.live import Engine
+from services.projecting.consumer import Consumer
+from services.runtime.logging import get_logger
+from services.runtime.process import sleep_unless
+
+WATCH_SECONDS = 0.5
+QUIET_SECONDS = 2.0
+"""A shard that is behind and of which nothing came for so long is healed from the log."""
+STALLED_SECONDS = 20.0
+"""A consumer that has not read for so long what the broker holds is started anew."""
+AWAY_SECONDS = 300.0
+"""So long the database may be away before the process gives up and leaves it to its supervisor."""
+
+log = get_logger("projector")
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class Watch:
+    """Looks at one consumer twice a second, until stopped."""
+
+    def __init__(self, engine: Engine, consumer: Consumer, pool: asyncpg.Pool) -> None:
+        self.engine, self.consumer, self.pool = engine, consumer, pool
+        self._behind_since: dict[int, tuple[int, float]] = {}
+        self._moved_at = self._now()
+        self._well_at = self._now()
+        self._seen: dict[int, int] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raises `WrongVersion`, and what the database raises when it stays away too long."""
+        while not await sleep_unless(stop, WATCH_SECONDS):
+            try:
+                await self._look()
+                self._well_at = self._now()
+            except AWAY as error:
+                log.warning("projector.database_away", error=repr(error))
+                if self._now() - self._well_at > AWAY_SECONDS:
+                    raise
+            except KafkaError as error:
+                log.warning("projector.broker_away", error=repr(error))
+
+    async def _look(self) -> None:
+        async with self.pool.acquire() as conn:
+            state = await sequencer.state(conn)
+            heads = await sequencer.heads(conn)
+            reached = await checkpoints.positions(conn, self.engine.life.unit.name)
+        if state.generation != self.engine.life.generation:
+            raise WrongVersion(
+                f"the log is at generation {state.generation}, these tables were made from "
+                f"generation {self.engine.life.generation}: run `crm replay rebuild --all`"
+            )
+        if lost := self.consumer.assigned - self.engine.owned:
+            await self.engine.claim(sorted(lost))
+        for shard in self._quiet(heads, reached):
+            await self.engine.heal(shard, heads[shard])
+        await self.consumer.commit()
+        await self._restart_if_stalled(heads, reached)
+
+    def _quiet(self, heads: Mapping[int, int], reached: Mapping[int, int]) -> list[int]:
+        """Owned shards that have been behind for a while without a word from the bus."""
+        now = self._now()
+        since: dict[int, tuple[int, float]] = {}
+        for shard in self.engine.owned:
+            at = reached.get(shard, 0)
+            if at < heads[shard]:
+                before = self._behind_since.get(shard)
+                since[shard] = before if before and before[0] == at else (at, now)
+        self._behind_since = since
+        heard = self.consumer.heard
+        return [
+            shard
+            for shard, (_, began) in since.items()
+            if now - max(began, heard.get(shard, 0.0)) >= QUIET_SECONDS
+        ]
+
+    async def _restart_if_stalled(
+        self, heads: Mapping[int, int], reached: Mapping[int, int]
+    ) -> None:
+        """Known hangs of clients after broker restarts give no signal: compare, then restart."""
+        now = self._now()
+        level = all(reached.get(shard, 0) >= head for shard, head in heads.items())
+        heard = max(self.consumer.heard.values(), default=0.0)
+        if self.consumer.assigned:
+            silent = await asyncio.wait_for(self.consumer.lagging(), 10) and now - heard > 1
+        else:
+            silent = not level and dict(reached) == self._seen
+        self._seen = dict(reached)
+        if not silent:
+            self._moved_at = now
+        elif now - self._moved_at > STALLED_SECONDS:
+            log.warning("projector.consumer_restarted", silent_seconds=round(now - self._moved_at))
+            self._moved_at = now
+            await self.consumer.stop()
+            await self.consumer.start()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
