@@ -21,7 +21,7 @@ _IDENTITY = ("first_name", "last_name", "email", "phone")
 
 
 def set_flags(event: Event, *, every: bool) -> None:
-    """Set the flags that were left out: all of them, or those of the values the event brings.
+    """Set the flags that were left out or null: all of them, or those of the values given.
 
     A value whose flag denies it is refused. A flag without a value stands: the value was erased.
     """
@@ -29,7 +29,8 @@ def set_flags(event: Event, *, every: bool) -> None:
     for field in _IDENTITY:
         flag, value = f"has_{field}", getattr(event, field)
         there = bool(value and value.strip())
-        if flag not in given:
+        if flag not in given or getattr(event, flag) is None:
+            given.discard(flag)
             if every or field in given:
                 event.__dict__[flag] = there
                 given.add(flag)

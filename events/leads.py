@@ -47,9 +47,10 @@ class _LeadEvent(Event):
     lead_id: UUID
 
 
-class _LeadDetails(_LeadEvent):
-    """Who the lead is and what it looks for, with the clear flags that survive an erasure."""
+class LeadArrived(_LeadEvent):
+    """What captured, imported and adopted leads have in common: who it is, what it looks for."""
 
+    status: LeadStatus = LeadStatus.NEW
     source: Line | None = None
     first_name: Annotated[Line | None, Personal("lead_id")] = None
     last_name: Annotated[Line | None, Personal("lead_id")] = None
@@ -69,27 +70,25 @@ class _LeadDetails(_LeadEvent):
         return self
 
 
-class LeadCaptured(_LeadDetails):
+class LeadCaptured(LeadArrived):
     """A new lead, by the widget, the console or another producer."""
 
     name: ClassVar[str] = "lead.captured"
     intake: ClassVar[Intake] = Intake.DECIDED
 
-    status: LeadStatus = LeadStatus.NEW
     session_id: UUID | None = None
     captured_by: Foreign | None = None
 
 
-class LeadImported(_LeadDetails):
+class LeadImported(LeadArrived):
     """A lead of another system; `external_id` is what it is called there, unique per property."""
 
     name: ClassVar[str] = "lead.imported"
 
     external_id: Line
-    status: LeadStatus = LeadStatus.NEW
 
 
-class LeadAdopted(_LeadDetails):
+class LeadAdopted(LeadArrived):
     """A lead that the host already had when the core was installed."""
 
     name: ClassVar[str] = "lead.adopted"

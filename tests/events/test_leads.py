@@ -49,6 +49,13 @@ def test_an_emptied_field_is_not_an_absent_one() -> None:
     assert LeadUpdated(lead_id=LEAD, source="google").changes == {"source": "google"}
 
 
+@given(values=kept)
+def test_a_null_flag_is_one_left_out(values: dict[str, Any]) -> None:
+    nulls = dict.fromkeys([f"has_{field}" for field in FLAGS])
+    event = decode("lead.updated", 1, {"lead_id": str(LEAD), **values, **nulls})
+    assert event == LeadUpdated(lead_id=LEAD, **values)
+
+
 def test_who_changed_it_is_no_change() -> None:
     assert LeadUpdated(lead_id=LEAD, updated_by=UUID(int=1)).changes == {}
 
