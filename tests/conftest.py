@@ -57,6 +57,12 @@ def run_directory() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture
+def home(run_directory: Path) -> Path:
+    """A CRM_HOME for a stack of the test's own (run as root, servers cannot enter `tmp_path`)."""
+    return Path(tempfile.mkdtemp(dir=run_directory))
+
+
 @pytest.fixture(scope="session")
 def server_url(run_directory: Path) -> Iterator[str]:
     """A PostgreSQL where databases may be made: DATABASE_URL's, or an embedded one."""

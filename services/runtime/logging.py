@@ -9,7 +9,7 @@ from typing import Any, Literal
 import structlog
 
 SECRET_NAME = re.compile(
-    r"secret|password|passwd|token|authorization|api_?key|cookie|credential|dsn|database_url",
+    r"secret|password|passwd|token|authorization|api[_-]?key|cookie|credential|dsn|database_url",
     re.IGNORECASE,
 )
 SECRET_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -34,7 +34,7 @@ class DatabaseSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CRM_", extra="forbid", frozen=True)
 
     database_url: Annotated[SecretStr, AfterValidator(_postgresql)] = Field(
-        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        validation_alias="database_url",  # an alias takes no prefix; its case is free
         description="postgresql://user:password@host:port/database",
     )
     pool_size: int = Field(default=10, ge=1, le=200, description="connections per process")
@@ -65,7 +65,7 @@ class Settings(DatabaseSettings):
     """One field, one environment variable: `CRM_` and the field's name, but for two."""
 
     kafka_bootstrap_servers: str = Field(
-        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
+        validation_alias="kafka_bootstrap_servers",
         min_length=1,
         description="host:port, several with commas",
     )
@@ -110,7 +110,7 @@ def explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         field = str(problem["loc"][0]) if problem["loc"] else "settings"
-        name = _NAMES.get(field, field if field.isupper() else f"CRM_{field.upper()}")
+        name = _NAMES.get(field, f"CRM_{field.upper()}")
         if problem["type"] == "missing":
             lines.append(f"{name} is not set: start the stack with `crm up`, or set {name}")
         else:

@@ -1,0 +1,86 @@
+"""The stack as a whole, here without the core's own processes: servers, schema, state, its end."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from services.runtime.settings import Settings
+from services.runtime.state import read_state
+from services.stack.process import StackError
+from services.stack.up import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(autouse=True)
+def no_servers_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CRM_JWT_SECRET", "CRM_HTTP_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def servers_only(home: Path) -> Stack:
+    return Stack(home, processes=(), durable=False)
+
+
+async def test_it_migrates_keeps_data_and_its_token_secret_over_a_restart(home: Path) -> None:
+    with servers_only(home) as stack:
+        secret = stack.settings.jwt_secret
+        await execute(stack, "INSERT INTO organizations (name) VALUES ('kept')")
+    with servers_only(home) as stack:
+        assert stack.settings.jwt_secret == secret
+        assert await execute(stack, "DELETE FROM organizations") == "DELETE 1"
+
+
+def test_other_commands_find_it_while_it_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_HOME", str(home))
+    with servers_only(home) as stack:
+        found = Settings()
+        assert found.dsn == stack.settings.dsn
+        assert found.kafka_bootstrap_servers == stack.settings.kafka_bootstrap_servers
+        assert found.jwt_secret == stack.settings.jwt_secret
+        assert (home / "stack.json").stat().st_mode & 0o077 == 0
+    assert read_state(home) is None
+
+
+def test_two_stacks_do_not_share_a_home(home: Path) -> None:
+    with servers_only(home), pytest.raises(StackError, match="crm down"):
+        servers_only(home).start()
+
+
+def test_everything_it_started_ends_with_it(home: Path) -> None:
+    with servers_only(home) as stack:
+        assert None not in server_pids(stack)
+    assert server_pids(stack) == [None, None]
+
+
+def test_given_servers_are_used_instead_of_own_ones(
+    home: Path, database_url: str, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    with servers_only(home) as stack:
+        assert stack.postgres is None
+        assert stack.broker is None
+        assert stack.settings.dsn == database_url
+        assert stack.settings.kafka_bootstrap_servers == bootstrap_servers
+
+
+def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
+    stack = Stack(home, processes=("no_such_process",), durable=False)
+    with pytest.raises(StackError, match="no_such_process"):
+        stack.start()
+    assert server_pids(stack) == [None, None]
+    assert read_state(home) is None
+
+
+def server_pids(stack: Stack) -> list[int | None]:
+    return [server.pid for server in (stack.postgres, stack.broker) if server is not None]
+
+
+async def execute(stack: Stack, statement: str) -> str:
+    connection = await asyncpg.connect(stack.settings.dsn)
+    try:
+        return await connection.execute(statement)
+    finally:
+        await connection.close()
