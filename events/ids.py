@@ -1,4 +1,4 @@
-"""Ids of facts that follow from what a client called them, so that sending again changes nothing."""
+"""Ids of facts that follow from what a client called them, so sending again changes nothing."""
 
 from uuid import UUID, uuid5
 
@@ -19,7 +19,7 @@ def message_event_id(org_id: UUID, message_id: UUID) -> UUID:
 
 
 def sent_event_id(org_id: UUID, source: str, ce_id: str, event: Event) -> UUID:
-    """The id of a fact that came by Kafka: a message is known by its own id, all else by its sender's."""
+    """The id of a fact that came by Kafka: a message has its own, all else its sender's."""
     if isinstance(event, ConversationMessageReceived):
         return message_event_id(org_id, event.message_id)
     return log_id(org_id, source, ce_id)

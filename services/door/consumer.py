@@ -1,0 +1,155 @@
+"""A FastStream consumer of the intake topic that hands whole batches of raw records to the door."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+
+from services.door.received import Received
+from services.runtime.logging import get_logger
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 10.0
+RECORD_BYTES = 16 * 1024 * 1024
+"""The largest record that can be fetched: a larger one would stop its partition for ever."""
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+TakeIn = Callable[[Sequence[Received]], Awaitable[Any]]
+
+log = get_logger("intake")
+
+
+class Consumer:
+    """Reads the topic, has each batch taken in, and only then commits its offsets.
+
+    The group is called as the topic. Whatever cannot be got over ends up in `failed`: whoever
+    runs the consumer must end the process then, for nothing more is read.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, topic: str, take_in: TakeIn, *, batch_records: int,
+        patience_seconds: float,
+    ) -> None:  # fmt: skip
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.read = 0
+        """Records taken in since the start."""
+        self._take_in, self._patience_seconds = take_in, patience_seconds
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._broker = KafkaBroker(
+            bootstrap_servers,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=5_000,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            logger=None,
+        )
+        self._subscriber = self._broker.subscriber(
+            topic,
+            batch=True,
+            group_id=topic,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            max_records=batch_records,
+            batch_timeout_ms=10,
+            fetch_max_wait_ms=100,
+            fetch_min_bytes=1,
+            fetch_max_bytes=RECORD_BYTES,
+            max_partition_fetch_bytes=RECORD_BYTES,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+            max_poll_interval_ms=600_000,
+            isolation_level="read_committed",
+            parser=_leave_headers_alone,
+            decoder=_records,
+        )
+        self._subscriber(self._on_batch)
+
+    async def start(self) -> None:
+        await self._broker.start()
+
+    async def stop(self, seconds: float = 20) -> None:
+        """Finish the batch in hand, at most so long, and leave the group."""
+        self._subscriber.running = False
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            log.warning("intake.batch_unfinished")
+        await self._broker.stop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being taken in."""
+        return not self._idle.is_set()
+
+    @property
+    def kafka(self) -> Any:
+        """aiokafka's consumer; None while stopped."""
+        return self._subscriber.consumer
+
+    async def lag(self) -> int:
+        """Records the broker holds and nobody has taken in. Raises `LookupError` where it has
+        fewer than were read: then it has forgotten, and must be read from its start."""
+        places = self.kafka.assignment() if self.kafka is not None else set()
+        if not places:
+            return 0
+        ends = await self.kafka.end_offsets(places)
+        lags = [ends[place] - await self.kafka.position(place) for place in places]
+        if any(lag < 0 for lag in lags):
+            raise LookupError("the broker has forgotten records that were read")
+        return sum(lags)
+
+    async def _on_batch(self, records: Sequence[ConsumerRecord]) -> None:
+        self._idle.clear()
+        try:
+            await self._persist([Received.of(record) for record in records])
+            await self._commit(records)
+            self.read += len(records)
+        except Exception as error:  # noqa: BLE001 — an edge: nothing is committed past it
+            log.error("intake.failed", error=repr(error))
+            if not self.failed.done():
+                self.failed.set_exception(error)
+        finally:
+            self._idle.set()
+        if self.failed.done():
+            await asyncio.Event().wait()  # the next batch would be committed past this one
+
+    async def _persist(self, records: Sequence[Received]) -> None:
+        """Try until it is durable; a database that stays away too long is an error."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._patience_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._take_in(records)
+                return
+            except AWAY as error:
+                if loop.time() + pause > give_up_at:
+                    raise
+                log.warning("intake.database_away", error=repr(error), again_in_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
+        held = self.kafka.assignment() if self.kafka is not None else set()
+        offsets = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        known = {place: offset for place, offset in offsets.items() if place in held}
+        try:
+            if known:
+                await self.kafka.commit(known)
+        except KafkaError as error:
+            log.info("intake.commit_postponed", error=repr(error))
+
+
+async def _leave_headers_alone(records: Any) -> KafkaMessage:
+    """Headers stay as they came: null and binary ones must reach the door, not raise here."""
+    return KafkaMessage(body=b"", raw_message=records, consumer=FAKE_CONSUMER)
+
+
+async def _records(message: KafkaMessage) -> Any:
+    return message.raw_message

@@ -1,0 +1,94 @@
+"""Dead letters: what the door refused, kept until somebody drives it in again or drops it."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.door.outcome import Item
+from services.door.received import COLUMNS, storable
+from services.door.sent import label_of
+
+_KEPT = ", ".join(COLUMNS)
+
+
+async def keep(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
+    """Write down refused records. One that is refused again counts another attempt; one that was
+    driven in again is open again; one that somebody dropped stays dropped."""
+    await conn.executemany(
+        f"""
+        INSERT INTO crm.dead_letters AS held (id, {_KEPT}, ce_source, ce_id, event_type, event_id,
+          org_id, property_id, reason, detail)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT (id) DO UPDATE SET attempts = held.attempts + 1, last_at = clock_timestamp(),
+          reason = excluded.reason, detail = excluded.detail, event_id = excluded.event_id,
+          org_id = excluded.org_id, property_id = excluded.property_id, copied_at = NULL,
+          status = CASE held.status WHEN 'redriven' THEN 'open' ELSE held.status END
+        """,
+        [_row(item) for item in items],
+    )
+
+
+def _row(item: Item) -> tuple[Any, ...]:
+    label, outcome = label_of(item.record), item.outcome
+    if outcome is None:
+        raise RuntimeError(f"record {item.record.id} has no outcome yet")
+    return (
+        item.record.id,
+        *item.record.columns(),
+        *(None if said is None else storable(said, 300)
+          for said in (label.source, label.ce_id, label.event_type)),
+        outcome.event_id,
+        outcome.org_id,
+        outcome.property_id or label.property_id,
+        outcome.reason,
+        storable(outcome.detail),
+    )  # fmt: skip
+
+
+async def mark(conn: asyncpg.Connection, ids: Sequence[UUID], status: str) -> None:
+    await conn.execute(
+        "UPDATE crm.dead_letters SET status = $2, last_at = clock_timestamp() "
+        "WHERE id = ANY($1::uuid[])",
+        list(ids),
+        status,
+    )
+
+
+async def find(
+    conn: asyncpg.Connection,
+    *,
+    ids: Sequence[UUID] = (),
+    status: str | None = "open",
+    reason: str | None = None,
+    property_id: UUID | None = None,
+    event_type: str | None = None,
+    source: str | None = None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Dead letters, oldest first: what came first is driven in first. No filter, no restriction."""
+    return await conn.fetch(
+        """
+        SELECT * FROM crm.dead_letters
+        WHERE (cardinality($1::uuid[]) = 0 OR id = ANY($1)) AND ($2::text IS NULL OR status = $2)
+          AND ($3::text IS NULL OR reason = $3) AND ($4::uuid IS NULL OR property_id = $4)
+          AND ($5::text IS NULL OR event_type = $5) AND ($6::text IS NULL OR ce_source = $6)
+        ORDER BY first_at, topic, partition, kafka_offset LIMIT $7
+        """,
+        list(ids),
+        status,
+        reason,
+        property_id,
+        event_type,
+        source,
+        limit,
+    )
+
+
+async def open_counts(conn: asyncpg.Connection) -> list[asyncpg.Record]:
+    """How many are open: org_id, property_id, reason, count."""
+    return await conn.fetch(
+        "SELECT org_id, property_id, reason, count(*) AS count FROM crm.dead_letters "
+        "WHERE status = 'open' GROUP BY 1, 2, 3"
+    )

@@ -1,0 +1,152 @@
+"""Taking records in, on a real database."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.door.accept import Door
+from services.door.outcome import Fate, Outcome
+from services.door.settings import DoorSettings
+from tests.services.door.letters import binary, opened, structured
+from tests.world import World, make_world, parked_reasons
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    return await make_world(pool, properties=2)
+
+
+@pytest.fixture
+def door(pool: asyncpg.Pool) -> Door:
+    return Door(pool, DoorSettings())
+
+
+def fates(outcomes: Sequence[Outcome]) -> list[str]:
+    return [f"{o.fate.value} {o.reason}".strip() for o in outcomes]
+
+
+async def test_observed_events_are_appended_and_projected(world: World, door: Door) -> None:
+    lead = uuid4()
+    await world.append(world.new(world.captured(lead)))
+    home = world.properties[0]
+    session, conversation = str(uuid4()), str(uuid4())
+    records = [
+        binary("session.started", {"session_id": session, "lead_id": str(lead)}, home),
+        structured(
+            "conversation.started",
+            {"conversation_id": conversation, "session_id": session, "lead_id": str(lead),
+             "channel": "widget"},
+            home,
+        ),
+        binary(
+            "conversation.message_received",
+            {"conversation_id": conversation, "session_id": session, "lead_id": str(lead),
+             "message_id": str(uuid4()), "content": "Is there a flat?"},
+            home,
+        ),
+        binary("engagement.recorded", opened(lead), home),
+        binary(
+            "activity.recorded",
+            {"activity_id": str(uuid4()), "lead_id": str(lead), "type": "call_made"}, home,
+        ),
+    ]  # fmt: skip
+    assert fates(await door.take_in(records)) == ["accepted"] * 5
+    await world.project()
+    assert await parked_reasons(world.pool) == []
+    assert await world.count("messages") == 1
+    assert await world.count("lead_activities") == 1 + 1 + 1 + 1
+
+
+async def test_the_same_again_is_known_and_another_content_is_refused(
+    world: World, door: Door
+) -> None:
+    lead, home = uuid4(), world.properties[0]
+    await world.append(world.new(world.captured(lead)))
+    said = opened(lead)
+    first = binary("engagement.recorded", said, home, ce_id="1")
+    again = binary("engagement.recorded", said, home, ce_id="1")
+    other = binary("engagement.recorded", {**said, "event_type": "price_check"}, home, ce_id="1")
+    elsewhere = binary("engagement.recorded", said, home, ce_id="1", source="/other")
+    found = fates(await door.take_in([first, again, other, elsewhere]))
+    assert found == ["accepted", "duplicate", "dead id_reused", "accepted"]
+    assert fates(await door.take_in([first, other])) == ["duplicate", "dead id_reused"]
+
+
+async def test_one_guilty_among_a_thousand_costs_nobody_else(world: World, door: Door) -> None:
+    lead, home = uuid4(), world.properties[0]
+    await world.append(world.new(world.captured(lead)))
+    records = [binary("engagement.recorded", opened(lead), home) for _ in range(1_000)]
+    records[500] = binary("engagement.recorded", opened(lead), home, time="2999-01-01T00:00:00Z")
+    nul = opened(lead, metadata={"a": "\x00"})
+    records[700] = binary("engagement.recorded", nul, home)
+    found = fates(await door.take_in(records))
+    assert found[500] == found[700] == "dead limit_exceeded"
+    assert found.count("accepted") == 998
+
+
+async def test_what_names_a_stranger_is_refused(world: World, door: Door) -> None:
+    lead, home = uuid4(), world.properties[0]
+    await world.append(world.new(world.captured(lead)))
+    said = {
+        "activity_id": str(uuid4()), "lead_id": str(lead), "type": "note",
+        "created_by": str(uuid4()),
+    }  # fmt: skip
+    outcome = await door.take_in([binary("activity.recorded", said, home)])
+    assert fates(outcome) == ["dead unknown_profile"]
+    await world.pool.execute(
+        "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')",
+        said["created_by"], world.org_id,
+    )  # fmt: skip
+    assert fates(await door.take_in([binary("activity.recorded", said, home)])) == ["accepted"]
+
+
+async def test_another_property_s_lead_is_refused(world: World, door: Door) -> None:
+    lead = uuid4()
+    await world.append(world.new(world.captured(lead)))
+    outcome = await door.take_in([binary("engagement.recorded", opened(lead), world.properties[1])])
+    assert fates(outcome) == ["dead wrong_property"]
+
+
+async def test_an_unknown_subject_is_waited_for_in_order(world: World, pool: asyncpg.Pool) -> None:
+    door = Door(pool, DoorSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
+    lead, home = uuid4(), world.properties[0]
+    early = [binary("engagement.recorded", opened(lead), home, ce_id=str(n)) for n in range(5)]
+    assert fates(await door.take_in(early)) == ["waiting"] * 5
+    await door.retry()
+    assert await world.count("crm.intake_waiting") == 5
+    await world.append(world.new(world.captured(lead)))
+    assert fates(
+        await door.take_in([binary("engagement.recorded", opened(lead), home, ce_id="5")])
+    ) == ["waiting"], "what needs the same stands behind"
+    while await door.retry():
+        pass
+    assert await world.count("crm.intake_waiting") == 0
+    rows = await pool.fetch(
+        "SELECT payload ->> 'engagement_id' AS id FROM crm_events "
+        "WHERE event_type = 'engagement.recorded' ORDER BY seq"
+    )
+    assert len(rows) == 6
+    assert Fate.DUPLICATE in [o.fate for o in await door.take_in(early)]
+
+
+async def test_what_never_appears_is_dead_in_the_end(world: World, pool: asyncpg.Pool) -> None:
+    patience = DoorSettings(wait_seconds=0.01, first_retry_seconds=0.001)
+    door = Door(pool, patience)
+    nowhere = binary("engagement.recorded", opened(uuid4()), uuid4())
+    early = binary("engagement.recorded", opened(uuid4()), world.properties[0])
+    assert fates(await door.take_in([nowhere, early])) == ["waiting", "waiting"]
+    for _ in range(1_000):
+        await door.retry()
+        if not await world.count("crm.intake_waiting"):
+            break
+    rows = await pool.fetch("SELECT reason, property_id FROM crm.dead_letters")
+    assert [row["reason"] for row in rows] == ["unknown_subject"] * 2
+    assert world.properties[0] in [row["property_id"] for row in rows]
+
+
+async def test_no_more_wait_than_there_is_room_for(world: World, pool: asyncpg.Pool) -> None:
+    door = Door(pool, DoorSettings(waiting_at_most=2))
+    records = [binary("engagement.recorded", opened(uuid4()), world.properties[0]) for _ in "abc"]
+    assert fates(await door.take_in(records)) == ["waiting", "waiting", "dead waiting_full"]
