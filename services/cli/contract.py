@@ -1,4 +1,4 @@
-"""`crm contract`: what others may rely on, written down and kept."""
+"""`crm contract`: the events as JSON Schema and AsyncAPI, held to what was released."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +9,18 @@ from events.contract.check import judged
 from events.contract.compare import Change, Verdict
 from events.contract.describe import Contract, contract
 from events.contract.files import CONTRACT, NoContract, exported, parsed
-from services.runtime.console import Failure, note, print_json, print_rows
+from services.runtime.console import Failure, examples, note, print_json, print_rows
 
 RELEASED = Path("docs/contract")
 
 app = App(
     name="contract",
-    help="""The events as JSON Schema and AsyncAPI, and whether they keep the released contract.
-
-    Examples:
-
-        crm contract check
-        crm contract check --json
-        crm contract export
-        crm contract export /tmp/contract
-    """,
+    help_epilogue=examples(
+        "crm contract check",
+        "crm contract check --json",
+        "crm contract export",
+        "crm contract export /tmp/contract",
+    ),
     help_format="plaintext",
 )
 
