@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -22,9 +23,9 @@ async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float
         request_timeout_ms=5_000,
     )
     deadline = time.monotonic() + seconds
+    partitions = await partitions_of(bootstrap_servers, topic)
     await consumer.start()
     try:
-        partitions = await _partitions(consumer, topic)
         consumer.assign(partitions)
         while (left := await _unread(consumer, partitions)) and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
@@ -33,10 +34,17 @@ async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    if topic not in await consumer.topics():
-        return []
-    return [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+async def partitions_of(bootstrap_servers: str, topic: str) -> list[TopicPartition]:
+    """The topic's partitions; none where there is no such topic, and none is made by asking."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        if topic not in await admin.list_topics():  # the embedded broker makes what is described
+            return []
+        [described] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
 
 
 async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int:

@@ -65,7 +65,7 @@ async def test_a_transaction_left_idle_frees_its_locks_after_its_bound(settings:
     await idle.execute("BEGIN; SELECT pg_advisory_xact_lock(1)")
     other = await connect(settings, "test")
     await asyncio.wait_for(other.execute("SELECT pg_advisory_lock(1)"), 10)
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InternalClientError, OSError)):
         await idle.execute("SELECT 1")
     await other.close()
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from services.stack.broker import Broker
-from services.stack.drain import drained
+from services.stack.drain import drained, partitions_of
 from services.stack.kafka import Kafka
 from services.stack.process import StackError
 from tests.conftest import make_broker, until
@@ -113,17 +113,14 @@ async def produce(broker: Broker | Kafka, records: int) -> None:
 
 
 async def count(broker: Broker | Kafka) -> Any:
-    """How many records the topic holds; -1 where there is no such topic."""
+    """How many records the topic holds; -1 where there is no such topic, None while unknown."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers)
     try:
-        await consumer.start()
-        if TOPIC not in await consumer.topics():
+        partitions = await partitions_of(broker.bootstrap_servers, TOPIC)
+        if not partitions:
             return -1
-        numbers = consumer.partitions_for_topic(TOPIC) or set()
-        from aiokafka import TopicPartition
-
-        ends = await consumer.end_offsets([TopicPartition(TOPIC, number) for number in numbers])
-        return sum(ends.values())
+        await consumer.start()
+        return sum((await consumer.end_offsets(partitions)).values())
     except KafkaError:
         return None
     finally:
