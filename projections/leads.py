@@ -6,6 +6,7 @@ from sqlalchemy import Column, Date, Index, Table, Text
 
 from events.leads import (
     LeadAdopted,
+    LeadArrived,
     LeadCaptured,
     LeadContacted,
     LeadImported,
@@ -41,9 +42,7 @@ projection = Projection("leads", version=1, table=DerivedTable(TABLE, keyed_by=(
 
 
 @projection.on(LeadCaptured, LeadImported, LeadAdopted)
-def arrived(
-    tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported | LeadAdopted
-) -> None:
+def arrived(tables: Tables, fact: Recorded, event: LeadArrived) -> None:
     tables.rows.insert(
         event.lead_id,
         {

@@ -28,10 +28,11 @@ GUILTY = (
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Which tables of which life of the log a writer believes in."""
+    """Which tables of which life of the log a writer believes in; `schema` is a shadow's."""
 
     unit: Unit
     generation: int
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Batch:
 
 async def prepare(
     conn: asyncpg.Connection,
+    life: Life,
     work: Work,
     facts: Sequence[Recorded],
     held: Mapping[int, Checkpoint],
@@ -65,7 +67,7 @@ async def prepare(
         else:
             flowing.append(fact)
     for table, keys in work.wanted(flowing).items():
-        work.rows[table].load(keys, await store.load(conn, table, keys))
+        work.rows[table].load(keys, await store.load(conn, table, keys, life.schema))
     work.fold(flowing)
     return Batch(tuple(facts), work.take(), tuple(parkings), _moves(facts, held))
 
@@ -77,7 +79,7 @@ async def write(conn: asyncpg.Connection, life: Life, batch: Batch) -> None:
             conn, life.unit.name, life.unit.version, life.generation, batch.moves
         )
         await conn.execute("SET LOCAL crm.engine = 'on'; SET LOCAL synchronous_commit = off")
-        await store.write(conn, batch.changes)
+        await store.write(conn, batch.changes, life.schema)
         await parked.park(conn, life.unit.name, batch.parkings)
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -99,7 +101,7 @@ async def isolate(
     guilty: Recorded | None = None
     work.forget()
     try:
-        batch = await prepare(conn, work, facts, held, waiting)
+        batch = await prepare(conn, life, work, facts, held, waiting)
         await write(conn, life, batch)
     except Poison as poison:
         guilty, problem = poison.fact, (poison.projection, repr(poison.error))

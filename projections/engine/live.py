@@ -168,7 +168,7 @@ class Engine:
                 self._work.forget()
             try:
                 batch = await apply.prepare(
-                    conn, self._work, facts, self._held, self._waiting
+                    conn, self.life, self._work, facts, self._held, self._waiting
                 )
             except apply.Poison:
                 batch = None

@@ -121,6 +121,11 @@ class Rows:
         for key in keys:
             self._now[key] = rows.get(key)
 
+    def take_added(self) -> list[Stored]:
+        """Only the rows no later fact will ask for."""
+        added, self._added = self._added, []
+        return added
+
     def take(self) -> "Written":
         """What has to be written, and forget that it had."""
         written = Written(

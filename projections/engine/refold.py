@@ -1,0 +1,138 @@
+"""Refolding: the log, shard by shard, into empty shadow tables, with nothing read back.
+
+All that refers to one another lives in one property, so one shard's rows are made from one shard's
+facts alone: they are held in memory and copied once, while the rows that are only ever added
+leave page by page.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from events.log import read
+from events.record import Recorded, Unknown
+from projections.engine import store
+from projections.engine.projection import DerivedTable, Stored
+from projections.engine.unit import Unit
+from projections.engine.work import Work
+
+PAGE_EVENTS = 10_000
+HOLD_ROWS = 500_000
+"""Beyond so many rows in memory they are written out and read back by key."""
+
+Pages = AsyncIterator[Sequence[Recorded]]
+
+
+class CannotFold(Exception):
+    """A fact that the live tables hold cannot be folded by this build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows go: a unit's twins in a schema, made by facts that are not to be skipped."""
+
+    unit: Unit
+    schema: str
+    skipped: Collection[UUID]
+
+
+async def from_log(pool: asyncpg.Pool, shard: int, upto: int) -> Pages:
+    """A shard's facts from the log up to a position, the next page read while one is folded."""
+    async with pool.acquire() as conn:
+        after = 0
+        coming = asyncio.create_task(_page(conn, shard, after, upto))
+        try:
+            while rows := await coming:
+                after = rows[-1]["position"]
+                more = len(rows) == PAGE_EVENTS
+                if more:
+                    coming = asyncio.create_task(_page(conn, shard, after, upto))
+                yield [read.recorded(row) for row in rows]
+                if not more:
+                    return
+        finally:
+            coming.cancel()
+
+
+async def _page(
+    conn: asyncpg.Connection, shard: int, after: int, upto: int
+) -> list[asyncpg.Record]:
+    return await read.shard_rows(conn, shard, after=after, upto=upto, limit=PAGE_EVENTS)
+
+
+async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
+    """Fold whole shards into the twins. Returns how many facts. Raises `CannotFold`, `Poison`."""
+    work = target.unit.work()
+    count, spilled = 0, False
+    copying: asyncio.Task[None] | None = None
+    async with pool.acquire() as conn:
+        await conn.execute("SET synchronous_commit = off")
+        try:
+            async for page in pages:
+                facts = [fact for fact in page if fact.id not in target.skipped]
+                _refuse_unknown(facts)
+                await _load(conn, work, facts, target, spilled, copying)
+                work.fold(facts)
+                count += len(page)
+                added = {table: rows.take_added() for table, rows in work.rows.items()}
+                if copying is not None:
+                    await copying
+                copying = asyncio.create_task(_copy(conn, added, target.schema))
+                if len(work) > HOLD_ROWS:
+                    await copying
+                    copying, spilled = None, True
+                    await _spill(conn, work, target)
+            if copying is not None:
+                await copying
+                copying = None
+            await store.write(conn, work.take(), target.schema)
+        finally:
+            if copying is not None:
+                copying.cancel()
+            await conn.execute("RESET synchronous_commit")
+    return count
+
+
+async def _load(
+    conn: asyncpg.Connection,
+    work: Work,
+    facts: Sequence[Recorded],
+    target: Target,
+    spilled: bool,
+    copying: "asyncio.Task[None] | None",
+) -> None:
+    wanted = work.wanted(facts)
+    if spilled and wanted and copying is not None:
+        await copying
+    for table, keys in wanted.items():
+        stored = await store.load(conn, table, keys, target.schema) if spilled else {}
+        work.rows[table].load(keys, stored)
+
+
+async def _spill(conn: asyncpg.Connection, work: Work, target: Target) -> None:
+    """Too much for memory: write the rows and find them by key from now on."""
+    await store.write(conn, work.take(), target.schema)
+    work.forget()
+    for table in target.unit.tables:
+        if table.keyed_by:
+            await conn.execute(
+                f"CREATE INDEX IF NOT EXISTS crm_refold_{table.name} "
+                f"ON {target.schema}.{table.name} ({table.key})"
+            )
+
+
+async def _copy(
+    conn: asyncpg.Connection, added: Mapping[DerivedTable, list[Stored]], schema: str
+) -> None:
+    for table, rows in added.items():
+        if rows:
+            await store.insert(conn, table, rows, schema)
+
+
+def _refuse_unknown(facts: Sequence[Recorded]) -> None:
+    for fact in facts:
+        if isinstance(fact.event, Unknown):
+            raise CannotFold(f"event {fact.id} at position {fact.position}: {fact.event.why}")

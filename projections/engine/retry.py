@@ -1,0 +1,105 @@
+"""Trying parked facts again after a fix, in order; and giving one up, which is a fact itself."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from events.log import read
+from events.record import Recorded
+from projections.engine import apply, checkpoints, parked, rebuild, store
+from projections.engine.apply import Life
+from projections.engine.parked import BEHIND, Parking
+from projections.engine.work import Poison, Work
+
+
+@dataclass(slots=True)
+class Retried:
+    """What became of a shard's parked facts."""
+
+    applied: int = 0
+    dropped: int = 0
+    still_parked: int = 0
+
+
+async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
+    """Fold a shard's parked facts again, in order, as its owner for the moment.
+
+    Owning it fences the live consumer, which claims the shard back and knows the outcome.
+    """
+    unit = life.unit
+    done = Retried()
+    async with pool.acquire() as conn, conn.transaction():
+        await checkpoints.claim(
+            conn, unit.name, unit.version, life.generation, [shard], "retry of parked events"
+        )
+        await conn.execute("SET LOCAL crm.engine = 'on'")
+        facts = await _parked_facts(conn, unit.name, shard)
+        dropped = await rebuild.dropped(conn, unit.name)
+        waiting: set[UUID] = set()
+        work = unit.work()
+        for fact in facts:
+            if fact.id in dropped:
+                done.dropped += 1
+                await _unpark(conn, unit.name, fact)
+                continue
+            problem = await _try(conn, life, work, fact, waiting)
+            if problem is None:
+                done.applied += 1
+                await _unpark(conn, unit.name, fact)
+            else:
+                done.still_parked += 1
+                waiting |= parked.touched_by(fact)
+                await parked.park(conn, unit.name, [problem])
+    return done
+
+
+async def shards_with_parked(conn: asyncpg.Connection, unit: str) -> list[int]:
+    rows = await conn.fetch(
+        "SELECT DISTINCT shard FROM crm.parked WHERE unit = $1 ORDER BY shard", unit
+    )
+    return [row["shard"] for row in rows]
+
+
+async def _parked_facts(conn: asyncpg.Connection, unit: str, shard: int) -> list[Recorded]:
+    rows = await conn.fetch(
+        f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id IN "
+        "(SELECT event_id FROM crm.parked WHERE unit = $1 AND shard = $2) ORDER BY position",
+        unit,
+        shard,
+    )
+    return [read.recorded(row) for row in rows]
+
+
+async def _try(
+    conn: asyncpg.Connection, life: Life, work: Work, fact: Recorded, waiting: set[UUID]
+) -> Parking | None:
+    """Fold one fact in a savepoint; why it stays parked, or None when it is written."""
+    if parked.waits_for(fact, waiting):
+        return Parking(fact, BEHIND, "an event before it, which touches the same ids, is parked")
+    savepoint = conn.transaction()
+    await savepoint.start()
+    try:
+        held = {fact.shard: checkpoints.Checkpoint(0, 0)}
+        batch = await apply.prepare(conn, life, work, [fact], held, {})
+        if batch.parkings:
+            await savepoint.rollback()
+            return batch.parkings[0]
+        await store.write(conn, batch.changes, life.schema)
+        await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    except Poison as poison:
+        problem = Parking(fact, poison.projection, repr(poison.error))
+    except apply.GUILTY as error:
+        problem = Parking(fact, "database", f"{type(error).__name__}: {error}")
+    else:
+        await savepoint.commit()
+        return None
+    work.forget()
+    await savepoint.rollback()
+    return problem
+
+
+async def _unpark(conn: asyncpg.Connection, unit: str, fact: Recorded) -> None:
+    await conn.execute(
+        "DELETE FROM crm.parked WHERE unit = $1 AND event_id = $2", unit, fact.id
+    )

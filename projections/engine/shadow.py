@@ -1,0 +1,188 @@
+"""Shadow tables: the live tables' twins in a schema of their own, made and swapped in by catalog.
+
+What a table consists of is read from PostgreSQL itself (defaults, indexes, constraints, triggers,
+grants, policies), so whatever a migration or the host has given it, its twin has too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from projections.engine.projection import DerivedTable
+
+LOCK_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A constraint as PostgreSQL spells it, every name with its schema."""
+
+    name: str
+    child: str
+    parent: str
+    definition: str
+
+
+def live_name(table: DerivedTable) -> str:
+    return f"{table.schema}.{table.name}"
+
+
+async def create(conn: asyncpg.Connection, tables: Sequence[DerivedTable], schema: str) -> None:
+    """Empty, unlogged twins without indexes and constraints; what stood there before is dropped."""
+    async with conn.transaction():
+        await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
+        for table in tables:
+            await conn.execute(
+                f"CREATE UNLOGGED TABLE {schema}.{table.name} (LIKE {live_name(table)} "
+                "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)"
+            )
+
+
+async def drop(conn: asyncpg.Connection, schema: str) -> None:
+    await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+async def index(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> None:
+    """Give a twin its live table's indexes, keys and checks, and make it durable."""
+    live = live_name(table)
+    async with conn.transaction():
+        await conn.execute("SET LOCAL search_path = ''; SET LOCAL maintenance_work_mem = '256MB'")
+        await conn.execute(f"ALTER TABLE {schema}.{table.name} SET LOGGED")
+        for row in await conn.fetch(
+            "SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint "
+            "WHERE conrelid = $1::text::regclass AND contype IN ('p', 'u', 'c') ORDER BY contype",
+            live,
+        ):
+            await conn.execute(
+                f'ALTER TABLE {schema}.{table.name} ADD CONSTRAINT "{row["conname"]}" '
+                f"{row['definition']}"
+            )
+        for row in await conn.fetch(
+            "SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index "
+            "WHERE indrelid = $1::text::regclass AND NOT EXISTS "
+            "(SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))",
+            live,
+        ):
+            await conn.execute(row["definition"].replace(f" ON {live} ", f" ON {schema}.{table.name} "))
+    await conn.execute(f"ANALYZE {schema}.{table.name}")
+
+
+async def foreign_keys(
+    conn: asyncpg.Connection, tables: Sequence[DerivedTable]
+) -> list[ForeignKey]:
+    """Every foreign key from or to these live tables."""
+    async with conn.transaction():
+        await conn.execute("SET LOCAL search_path = ''")
+        rows = await conn.fetch(
+            """
+            SELECT conname, conrelid::regclass::text AS child, confrelid::regclass::text AS parent,
+              pg_get_constraintdef(oid) AS definition
+            FROM pg_constraint WHERE contype = 'f'
+              AND (conrelid = ANY($1::text[]::regclass[]) OR confrelid = ANY($1::text[]::regclass[]))
+            ORDER BY conrelid, conname
+            """,
+            [live_name(table) for table in tables],
+        )
+    return [ForeignKey(*row.values()) for row in rows]
+
+
+async def refer(
+    conn: asyncpg.Connection,
+    keys: Sequence[ForeignKey],
+    tables: Sequence[DerivedTable],
+    schema: str,
+) -> None:
+    """Give twins their foreign keys: to a twin where the parent has one, else to the live table."""
+    twins = {live_name(table): f"{schema}.{table.name}" for table in tables}
+    for key in keys:
+        if key.child in twins:
+            parent = twins.get(key.parent, key.parent)
+            definition = key.definition.replace(f"REFERENCES {key.parent}(", f"REFERENCES {parent}(")
+            await conn.execute(
+                f'ALTER TABLE {twins[key.child]} ADD CONSTRAINT "{key.name}" {definition}'
+            )
+
+
+async def dress(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> None:
+    """Give a twin its live table's owner, grants, row level security, policies and triggers."""
+    live, twin = live_name(table), f"{schema}.{table.name}"
+    await conn.execute("SET LOCAL search_path = ''")
+    row = await conn.fetchrow(
+        "SELECT pg_get_userbyid(relowner) AS owner, relrowsecurity, relforcerowsecurity "
+        "FROM pg_class WHERE oid = $1::text::regclass",
+        live,
+    )
+    await conn.execute(f'ALTER TABLE {twin} OWNER TO "{row["owner"]}"')
+    if row["relrowsecurity"]:
+        await conn.execute(f"ALTER TABLE {twin} ENABLE ROW LEVEL SECURITY")
+    if row["relforcerowsecurity"]:
+        await conn.execute(f"ALTER TABLE {twin} FORCE ROW LEVEL SECURITY")
+    for grant in await conn.fetch(
+        "SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' "
+        "ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee, is_grantable "
+        "FROM pg_class, aclexplode(relacl) WHERE oid = $1::text::regclass AND grantee <> relowner",
+        live,
+    ):
+        option = " WITH GRANT OPTION" if grant["is_grantable"] else ""
+        await conn.execute(
+            f"GRANT {grant['privilege_type']} ON {twin} TO {grant['grantee']}{option}"
+        )
+    for policy in await conn.fetch(
+        "SELECT * FROM pg_policies WHERE schemaname = $1 AND tablename = $2",
+        table.schema,
+        table.name,
+    ):
+        await conn.execute(_policy(policy, twin))
+    for trigger in await conn.fetch(
+        "SELECT tgname, tgenabled, pg_get_triggerdef(oid) AS definition FROM pg_trigger "
+        "WHERE tgrelid = $1::text::regclass AND NOT tgisinternal",
+        live,
+    ):
+        await conn.execute(trigger["definition"].replace(f" ON {live} ", f" ON {twin} "))
+        if trigger["tgenabled"] in (b"A", "A"):
+            await conn.execute(f'ALTER TABLE {twin} ENABLE ALWAYS TRIGGER "{trigger["tgname"]}"')
+
+
+def _policy(policy: asyncpg.Record, twin: str) -> str:
+    roles = ", ".join("PUBLIC" if r == "public" else f'"{r}"' for r in policy["roles"])
+    using = f" USING ({policy['qual']})" if policy["qual"] else ""
+    check = f" WITH CHECK ({policy['with_check']})" if policy["with_check"] else ""
+    return (
+        f'CREATE POLICY "{policy["policyname"]}" ON {twin} AS {policy["permissive"]} '
+        f"FOR {policy['cmd']} TO {roles}{using}{check}"
+    )
+
+
+async def swap(
+    conn: asyncpg.Connection,
+    keys: Sequence[ForeignKey],
+    tables: Sequence[DerivedTable],
+    schema: str,
+    old_schema: str,
+) -> list[ForeignKey]:
+    """Move the live tables away and their twins into their place, in the caller's transaction.
+
+    Returns the foreign keys of other tables that now refer to the new ones and are to be
+    validated once this is committed.
+    """
+    twins = {live_name(table) for table in tables}
+    referring = [key for key in keys if key.parent in twins and key.child not in twins]
+    await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL search_path = ''")
+    await conn.execute(f"DROP SCHEMA IF EXISTS {old_schema} CASCADE; CREATE SCHEMA {old_schema}")
+    for key in keys:
+        await conn.execute(f'ALTER TABLE {key.child} DROP CONSTRAINT "{key.name}"')
+    for table in tables:
+        await dress(conn, table, schema)
+        await conn.execute(f"ALTER TABLE {live_name(table)} SET SCHEMA {old_schema}")
+        await conn.execute(f"ALTER TABLE {schema}.{table.name} SET SCHEMA {table.schema}")
+    for key in referring:
+        await conn.execute(
+            f'ALTER TABLE {key.child} ADD CONSTRAINT "{key.name}" {key.definition} NOT VALID'
+        )
+    return referring
+
+
+async def validate(conn: asyncpg.Connection, keys: Sequence[ForeignKey]) -> None:
+    for key in keys:
+        await conn.execute(f'ALTER TABLE {key.child} VALIDATE CONSTRAINT "{key.name}"')
