@@ -30,8 +30,8 @@ async def streams(conn: asyncpg.Connection, wanted: Sequence[Stream]) -> list[Re
     rows = await conn.fetch(
         f"""
         SELECT {COLUMNS} FROM public.crm_events
-        JOIN unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
-          ON entity_type = wanted.kind AND entity_id = wanted.id
+        JOIN unnest($1::text[], $2::uuid[]) AS wanted (wanted_type, wanted_id)
+          ON entity_type = wanted_type AND entity_id = wanted_id
         ORDER BY seq
         """,
         [stream.entity_type for stream in wanted],
@@ -79,9 +79,7 @@ async def shard_pages(
         after = rows[-1]["position"]
 
 
-async def position_rows(
-    conn: asyncpg.Connection, *, after: int, upto: int
-) -> list[asyncpg.Record]:
+async def position_rows(conn: asyncpg.Connection, *, after: int, upto: int) -> list[asyncpg.Record]:
     """Numbered rows with after < position ≤ upto in the order of the whole log: no gaps."""
     return await conn.fetch(
         f"SELECT {COLUMNS} FROM public.crm_events "
