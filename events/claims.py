@@ -1,6 +1,7 @@
 """What must be unique across streams, derived from the events themselves."""
 
 import hashlib
+import re
 from typing import NamedTuple
 from uuid import UUID
 
@@ -25,21 +26,35 @@ EMAIL = "lead.email"
 PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
 
+_JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
+_SAME_DIGITS = re.compile(r"(\d)\1{6}")
+
 
 def claims_of(event: Event) -> list[Claim]:
     """The claims an event makes in its property. Values are hashed: no personal data in clear."""
     match event:
         case LeadCaptured() | LeadImported() | LeadUpdated():
             claims = []
-            if event.email:
+            if event.email and identifies(EMAIL, event.email):
                 claims.append(Claim(EMAIL, value_of(event.email), event.lead_id))
-            if event.phone:
+            if event.phone and identifies(PHONE, event.phone):
                 claims.append(Claim(PHONE, value_of(event.phone), event.lead_id, firm=False))
             if isinstance(event, LeadImported) and event.external_id:
                 claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
             return claims
         case _:
             return []
+
+
+def identifies(kind: str, text: str) -> bool:
+    """Can this value tell a person from others? Junk never does, nor a phone that is no E.164."""
+    if kind == EMAIL:
+        mailbox = text.strip().casefold().partition("@")[0].partition("+")[0]
+        return mailbox not in _JUNK_MAILBOXES
+    if kind == PHONE:
+        number = text.strip()
+        return number.startswith("+") and not _SAME_DIGITS.search(number)
+    return True
 
 
 def value_of(text: str) -> str:
