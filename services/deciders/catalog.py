@@ -1,0 +1,23 @@
+"""The one list of deciders: which of them decides a command."""
+
+from typing import Any
+
+from services.deciders import chat, consents, engagement, leads, tours
+from services.deciders.decider import Decider
+
+DECIDERS: tuple[Decider[Any, Any], ...] = (
+    leads.decider,
+    tours.decider,
+    chat.decider,
+    engagement.decider,
+    consents.decider,
+)
+
+_DECIDER_OF: dict[type, Decider[Any, Any]] = {
+    command: decider for decider in DECIDERS for command in decider.commands
+}
+
+
+def decider_of(command: object) -> Decider[Any, Any]:
+    """Raises `LookupError` for what is no command."""
+    return _DECIDER_OF[type(command)]
