@@ -1,0 +1,61 @@
+"""A producer says that something happened: the core's own decision must be the very same."""
+
+from uuid import UUID
+
+import asyncpg
+
+from events.event import Event
+from events.log import read
+from events.log.errors import IdReused
+from events.record import Recorded
+from events.tours import TourRescheduled, TourScheduled
+from services.deciders.decider import Refused
+from services.deciders.proposals import Known, disagreement, propose
+from services.handling.unit import Unit
+
+
+async def recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) -> bool:
+    """Is this very event in the log already? Raises `IdReused` where the id says another thing."""
+    row = await conn.fetchrow(
+        f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id = $1", event_id
+    )
+    if row is None:
+        return False
+    fact: Recorded = read.recorded(row)
+    if not isinstance(fact.event, Event) or disagreement(event, fact.event) != []:
+        raise IdReused(event_id)
+    return True
+
+
+async def agree(unit: Unit, event: Event, event_id: UUID) -> None:
+    """Decide what is proposed, and keep it under the producer's id. Raises `Refused`."""
+    decided = await unit.do(propose(event, await _known(unit, event)))
+    if not decided:
+        raise Refused("already_so", f"{event.name}: it is so already, there is nothing to say")
+    differing: list[str] = []
+    for each in decided:
+        fields = disagreement(event, each)
+        if fields == []:
+            unit.give_id(each, event_id)
+            return
+        differing += fields or []
+    if differing:
+        raise Refused(
+            "disagreed", f"{event.name}: the core decides otherwise on {', '.join(differing)}"
+        )
+    names = ", ".join(each.name for each in decided)
+    raise Refused("disagreed", f"{event.name}: the core decides {names} instead")
+
+
+async def _known(unit: Unit, event: Event) -> Known:
+    zone: str | None = None
+    owner: UUID | None = None
+    if isinstance(event, TourScheduled | TourRescheduled):
+        zone = await unit.conn.fetchval(
+            "SELECT settings ->> 'timezone' FROM public.properties WHERE id = $1",
+            unit.scope.property_id,
+        )
+    email = getattr(event, "email", None)
+    if email:
+        owner = (await unit.owner_of_contact(email, None)).email
+    return Known(unit.scope.at, zone, owner)
