@@ -12,8 +12,10 @@ from projections import (
     widget_keys,
     widget_sessions,
 )
-from projections.engine.projection import METADATA as METADATA
+from projections.engine import projection
 from projections.engine.unit import Unit
+
+METADATA = projection.METADATA
 
 LIVE = Unit(
     "live",

@@ -1,4 +1,4 @@
-"""The projector: brings the tables level with the log, from the bus and, where that lacks, itself."""
+"""The projector: brings the tables level with the log, from the bus or, where it lacks, itself."""
 
 import asyncio
 import os

@@ -68,9 +68,7 @@ class Relay:
         renewing = asyncio.create_task(self._renew(tenure))
         working = asyncio.create_task(self._work(conn, tenure, stop))
         try:
-            done, _ = await asyncio.wait(
-                {renewing, working}, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait({renewing, working}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -218,7 +216,8 @@ class Tour:
         log.warning("relay.publishing_again", after=after, upto=state.position)
         for partition in ends:
             publisher.ends.pop(partition, None)
-        for partition, at in after.items():
+        for partition, last in after.items():
+            at = last
             shards = shards_of([partition], publisher.partitions)
             while rows := await read.shards_rows(
                 self.conn, shards, after=at, upto=state.position, limit=BATCH_EVENTS

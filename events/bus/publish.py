@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from events.bus import wire
+from events.bus.wire import Row
 from events.log.shard import SHARDS, check_partitions
 
 BATCH_BYTES = 512 * 1024
@@ -62,9 +63,7 @@ class Publisher:
         await self._producer.stop()
         await self._reader.stop()
 
-    async def publish(
-        self, rows: Sequence[Mapping[str, Any]], log_id: UUID, generation: int
-    ) -> None:
+    async def publish(self, rows: Sequence[Row], log_id: UUID, generation: int) -> None:
         """Publish rows in order; returns when every replica has them.
 
         Raises `Lost` where the broker gives out offsets it had given out before, and aiokafka's

@@ -7,13 +7,21 @@ is the same bytes whenever it is made, so publishing again changes nothing.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from events.codec import read_event
 from events.record import Recorded
 
 Headers = list[tuple[str, bytes]]
+
+
+class Row(Protocol):
+    """A row of the log by column, as drivers give them."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
 _OPTIONAL = (
     ("property_id", "ce_propertyid"),
     ("lead_id", "ce_leadid"),
@@ -45,7 +53,7 @@ class NotOurs(ValueError):
     """A record on the events topic that the relay of this log did not write."""
 
 
-def record_of(row: Mapping[str, Any], log_id: UUID, generation: int) -> Record:
+def record_of(row: Row, log_id: UUID, generation: int) -> Record:
     """The record of a numbered row of the log, selected as `log.read.COLUMNS`."""
     headers: Headers = [
         ("content-type", b"application/json"),

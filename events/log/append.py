@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from events import codec
 from events.claims import Claim, claims_of
 from events.log import limits
+from events.log.connection import Connection
 from events.log.errors import ClaimTaken, Conflict, IdReused, WrongProperty
 from events.log.shard import shard_of
 from events.record import NewEvent, Stream
@@ -42,7 +42,7 @@ class Appended:
 
 
 async def append(
-    conn: asyncpg.Connection,
+    conn: Connection,
     events: Sequence[NewEvent],
     *,
     expected: Mapping[Stream, int],
@@ -69,7 +69,7 @@ async def append(
     fresh = [(e, p) for e, p in zip(events, sealed, strict=True) if e.id not in known]
     repeated = len(fresh) - len({e.id for e, _ in fresh})
     if repeated:
-        fresh = _first_of_each(fresh, digests)
+        fresh = _first_of_each(fresh)
     if not fresh:
         return Appended((), tuple(known))
     versions = await _versions(conn, [e for e, _ in fresh], expected, guards)
@@ -87,9 +87,7 @@ def _sealed(event: NewEvent, now: datetime) -> bytes:
     return limits.sealed(event.event)
 
 
-async def _lock(
-    conn: asyncpg.Connection, events: Sequence[NewEvent], guards: Mapping[Stream, int]
-) -> None:
+async def _lock(conn: Connection, events: Sequence[NewEvent], guards: Mapping[Stream, int]) -> None:
     """Lock the streams appended to, and share the locks of those relied upon.
 
     Locks live until the transaction's end and are taken in one order, so they cannot deadlock.
@@ -117,7 +115,7 @@ async def _lock(
     )
 
 
-async def lock_streams(conn: asyncpg.Connection, streams: Sequence[Stream]) -> None:
+async def lock_streams(conn: Connection, streams: Sequence[Stream]) -> None:
     """Take contended streams' locks before reading them, so that racing commands queue."""
     await conn.execute(
         """
@@ -130,7 +128,7 @@ async def lock_streams(conn: asyncpg.Connection, streams: Sequence[Stream]) -> N
     )
 
 
-async def _known(conn: asyncpg.Connection, digests: Mapping[UUID, bytes]) -> set[UUID]:
+async def _known(conn: Connection, digests: Mapping[UUID, bytes]) -> set[UUID]:
     rows = await conn.fetch(
         "SELECT id, digest FROM public.crm_events WHERE id = ANY($1::uuid[])", list(digests)
     )
@@ -140,9 +138,8 @@ async def _known(conn: asyncpg.Connection, digests: Mapping[UUID, bytes]) -> set
     return {row["id"] for row in rows}
 
 
-def _first_of_each(
-    fresh: list[tuple[NewEvent, bytes]], digests: Mapping[UUID, bytes]
-) -> list[tuple[NewEvent, bytes]]:
+def _first_of_each(fresh: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:
+    """The same event twice in one append is one; raises `IdReused`."""
     first: dict[UUID, tuple[NewEvent, bytes]] = {}
     for event, payload in fresh:
         held = first.setdefault(event.id, (event, payload))
@@ -152,7 +149,7 @@ def _first_of_each(
 
 
 async def _versions(
-    conn: asyncpg.Connection,
+    conn: Connection,
     events: Sequence[NewEvent],
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
@@ -162,7 +159,8 @@ async def _versions(
     streams = list({*owners, *guards})
     heads = await conn.fetch(
         """
-        SELECT wanted.kind, wanted.id, head.version, coalesce(head.property_id, head.org_id) AS owner
+        SELECT wanted.kind, wanted.id, head.version,
+          coalesce(head.property_id, head.org_id) AS owner
         FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
         CROSS JOIN LATERAL (
           SELECT version, property_id, org_id FROM public.crm_events e
@@ -194,7 +192,7 @@ def _row(event: NewEvent, version: int, payload: bytes, digest: bytes) -> tuple[
     )  # fmt: skip
 
 
-async def _insert(conn: asyncpg.Connection, rows: list[tuple[object, ...]]) -> None:
+async def _insert(conn: Connection, rows: list[tuple[object, ...]]) -> None:
     if len(rows) < COPY_FROM_EVENTS:
         await conn.execute(_INSERT, *zip(*rows, strict=True))
     else:
@@ -203,7 +201,7 @@ async def _insert(conn: asyncpg.Connection, rows: list[tuple[object, ...]]) -> N
         )
 
 
-async def _claim(conn: asyncpg.Connection, events: Sequence[NewEvent]) -> None:
+async def _claim(conn: Connection, events: Sequence[NewEvent]) -> None:
     made: dict[tuple[str, UUID, str], Claim] = {}
     for event in events:
         for claim in claims_of(event.event):
@@ -239,4 +237,3 @@ async def _claim(conn: asyncpg.Connection, events: Sequence[NewEvent]) -> None:
         claim = made[row["kind"], row["scope"], row["value"]]
         if row["owner"] != claim.owner and claim.firm:
             raise ClaimTaken(claim.kind, row["owner"])
-

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
+from events.log.connection import Connection
 
 PURGE_AT_ONCE = 1_000
 
@@ -23,7 +23,7 @@ class CommandReused(Exception):
     """The id of a command came again with another content: use a new id for a new command."""
 
 
-async def claim(conn: asyncpg.Connection, command: Command) -> Any | None:
+async def claim(conn: Connection, command: Command) -> Any | None:
     """Claim a command's id in the open transaction; its answer, where it has been given one.
 
     Waits for another transaction that has claimed the id. None means: carry it out (again, where
@@ -47,12 +47,12 @@ async def claim(conn: asyncpg.Connection, command: Command) -> Any | None:
     return held["answer"]
 
 
-async def settle(conn: asyncpg.Connection, command: Command, answer: Any) -> None:
+async def settle(conn: Connection, command: Command, answer: Any) -> None:
     """Keep the answer, in the transaction that claimed the id. `answer` is JSON, not null."""
     await conn.execute("UPDATE crm.commands SET answer = $2 WHERE id = $1", command.id, answer)
 
 
-async def purge(conn: asyncpg.Connection, limit: int = PURGE_AT_ONCE) -> int:
+async def purge(conn: Connection, limit: int = PURGE_AT_ONCE) -> int:
     """Forget commands whose time is over, at most `limit`; how many."""
     done: str = await conn.execute(
         "DELETE FROM crm.commands WHERE id IN (SELECT id FROM crm.commands "

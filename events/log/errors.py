@@ -53,9 +53,7 @@ class WrongProperty(LogRefused):
     code = "wrong_property"
 
     def __init__(self, stream: Stream) -> None:
-        super().__init__(
-            f"{stream.entity_type} {stream.entity_id} belongs to another property"
-        )
+        super().__init__(f"{stream.entity_type} {stream.entity_id} belongs to another property")
 
 
 class LimitExceeded(LogRefused):

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from events.codec import read_event
+from events.log.connection import Connection
 from events.record import Recorded, Stream
 
 COLUMNS = (
@@ -25,7 +26,7 @@ def recorded(row: asyncpg.Record) -> Recorded:
     )
 
 
-async def streams(conn: asyncpg.Connection, wanted: Sequence[Stream]) -> list[Recorded]:
+async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[Recorded]:
     """The histories of these streams, merged in the order they were written."""
     rows = await conn.fetch(
         f"""
@@ -41,7 +42,7 @@ async def streams(conn: asyncpg.Connection, wanted: Sequence[Stream]) -> list[Re
 
 
 async def shard_rows(
-    conn: asyncpg.Connection, shard: int, *, after: int, upto: int, limit: int
+    conn: Connection, shard: int, *, after: int, upto: int, limit: int
 ) -> list[asyncpg.Record]:
     """Numbered rows of a shard with after < position ≤ upto, in order, at most `limit`."""
     return await conn.fetch(
@@ -55,7 +56,7 @@ async def shard_rows(
 
 
 async def shards_rows(
-    conn: asyncpg.Connection, shards: Sequence[int], *, after: int, upto: int, limit: int
+    conn: Connection, shards: Sequence[int], *, after: int, upto: int, limit: int
 ) -> list[asyncpg.Record]:
     """The same of several shards together, in the order of the whole log."""
     return await conn.fetch(
@@ -69,7 +70,7 @@ async def shards_rows(
 
 
 async def shard_pages(
-    conn: asyncpg.Connection, shard: int, *, after: int, upto: int, limit: int
+    conn: Connection, shard: int, *, after: int, upto: int, limit: int
 ) -> AsyncIterator[list[asyncpg.Record]]:
     """`shard_rows`, page after page."""
     while rows := await shard_rows(conn, shard, after=after, upto=upto, limit=limit):
@@ -79,7 +80,7 @@ async def shard_pages(
         after = rows[-1]["position"]
 
 
-async def position_rows(conn: asyncpg.Connection, *, after: int, upto: int) -> list[asyncpg.Record]:
+async def position_rows(conn: Connection, *, after: int, upto: int) -> list[asyncpg.Record]:
     """Numbered rows with after < position ≤ upto in the order of the whole log: no gaps."""
     return await conn.fetch(
         f"SELECT {COLUMNS} FROM public.crm_events "
@@ -89,7 +90,7 @@ async def position_rows(conn: asyncpg.Connection, *, after: int, upto: int) -> l
     )
 
 
-async def position_of(conn: asyncpg.Connection, event_id: UUID) -> int | None:
+async def position_of(conn: Connection, event_id: UUID) -> int | None:
     """The event's position; 0 while it is not numbered, None where there is no such event."""
     row = await conn.fetchrow("SELECT position FROM public.crm_events WHERE id = $1", event_id)
     return None if row is None else row["position"] or 0

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log import read
+from events.log.connection import Connection
 
 
 class Deposed(Exception):
@@ -34,14 +35,14 @@ class LogState(NamedTuple):
     published: int
 
 
-async def state(conn: asyncpg.Connection) -> LogState:
+async def state(conn: Connection) -> LogState:
     row = await conn.fetchrow("SELECT id, generation, position, published FROM crm.log")
     if row is None:
         raise RuntimeError("crm.log is empty: run `crm db migrate`")
     return LogState(*row.values())
 
 
-async def acquire(conn: asyncpg.Connection, name: str, lease_seconds: float) -> Tenure | None:
+async def acquire(conn: Connection, name: str, lease_seconds: float) -> Tenure | None:
     """Take over where the lease of the last relay has run out. None while another holds it."""
     row = await conn.fetchrow(
         """
@@ -55,7 +56,7 @@ async def acquire(conn: asyncpg.Connection, name: str, lease_seconds: float) -> 
     return None if row is None else Tenure(row["relay_epoch"])
 
 
-async def renew(conn: asyncpg.Connection, tenure: Tenure, lease_seconds: float) -> None:
+async def renew(conn: Connection, tenure: Tenure, lease_seconds: float) -> None:
     """Raises `Deposed`."""
     done = await conn.execute(
         "UPDATE crm.log SET relay_lease_until = clock_timestamp() + make_interval(secs => $2) "
@@ -67,14 +68,14 @@ async def renew(conn: asyncpg.Connection, tenure: Tenure, lease_seconds: float) 
         raise Deposed
 
 
-async def release(conn: asyncpg.Connection, tenure: Tenure) -> None:
+async def release(conn: Connection, tenure: Tenure) -> None:
     """Let another take over at once."""
     await conn.execute(
         "UPDATE crm.log SET relay_lease_until = '-infinity' WHERE relay_epoch = $1", tenure.epoch
     )
 
 
-async def any_waiting(conn: asyncpg.Connection) -> bool:
+async def any_waiting(conn: Connection) -> bool:
     """Whether a committed row has no number yet: cheap enough to ask all the time."""
     found: bool = await conn.fetchval(
         "SELECT EXISTS (SELECT FROM public.crm_events WHERE position IS NULL)"
@@ -82,7 +83,7 @@ async def any_waiting(conn: asyncpg.Connection) -> bool:
     return found
 
 
-async def number(conn: asyncpg.Connection, tenure: Tenure, limit: int) -> list[asyncpg.Record]:
+async def number(conn: Connection, tenure: Tenure, limit: int) -> list[asyncpg.Record]:
     """Number the next rows, at most `limit`, and return them in order once that is durable.
 
     Raises `Deposed`.
@@ -128,12 +129,12 @@ def _position(row: asyncpg.Record) -> int:
     return found
 
 
-async def heads(conn: asyncpg.Connection) -> dict[int, int]:
+async def heads(conn: Connection) -> dict[int, int]:
     """The last position of each shard."""
     return {r["shard"]: r["position"] for r in await conn.fetch("SELECT * FROM crm.shards")}
 
 
-async def published(conn: asyncpg.Connection, tenure: Tenure, position: int) -> None:
+async def published(conn: Connection, tenure: Tenure, position: int) -> None:
     """Note that everything up to `position` is on the bus. Raises `Deposed`."""
     done = await conn.execute(
         "UPDATE crm.log SET published = $2 WHERE relay_epoch = $1", tenure.epoch, position

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from events.log.connection import Connection
 from events.record import Recorded, Unknown
 from projections.engine import checkpoints, parked, store
 from projections.engine.checkpoints import Checkpoint
@@ -46,7 +47,7 @@ class Batch:
 
 
 async def prepare(
-    conn: asyncpg.Connection,
+    conn: Connection,
     life: Life,
     work: Work,
     facts: Sequence[Recorded],
@@ -72,7 +73,7 @@ async def prepare(
     return Batch(tuple(facts), work.take(), tuple(parkings), _moves(facts, held))
 
 
-async def write(conn: asyncpg.Connection, life: Life, batch: Batch) -> None:
+async def write(conn: Connection, life: Life, batch: Batch) -> None:
     """Write a batch and its checkpoints in one transaction. Raises `Fenced` and `GUILTY`."""
     async with conn.transaction():
         await checkpoints.advance(
@@ -85,7 +86,7 @@ async def write(conn: asyncpg.Connection, life: Life, batch: Batch) -> None:
 
 
 async def isolate(
-    conn: asyncpg.Connection,
+    conn: Connection,
     life: Life,
     work: Work,
     facts: Sequence[Recorded],
@@ -118,14 +119,14 @@ async def isolate(
         settle(held, waiting, batch)
         return
     at = facts.index(guilty) if guilty else len(facts) // 2
-    parts = (facts[:at], facts[at : at + 1], facts[at + 1 :]) if guilty else (facts[:at], facts[at:])
+    parts = (
+        (facts[:at], facts[at : at + 1], facts[at + 1 :]) if guilty else (facts[:at], facts[at:])
+    )
     for part in parts:
         await isolate(conn, life, work, part, held, waiting)
 
 
-def settle(
-    held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], batch: Batch
-) -> None:
+def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], batch: Batch) -> None:
     """Believe that the batch is written."""
     for shard, (checkpoint, position) in batch.moves.items():
         held[shard] = Checkpoint(position, checkpoint.epoch)

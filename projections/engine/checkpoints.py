@@ -8,8 +8,7 @@ code. A row that does not move means that somebody else owns the shard now.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
+from events.log.connection import Connection
 from events.log.shard import SHARDS
 
 
@@ -33,7 +32,7 @@ class Checkpoint:
     epoch: int
 
 
-async def create(conn: asyncpg.Connection, unit: str, version: str, generation: int) -> None:
+async def create(conn: Connection, unit: str, version: str, generation: int) -> None:
     """Make the checkpoint rows of a unit where they are not there yet."""
     await conn.execute(
         "INSERT INTO crm.checkpoints (unit, shard, version, generation) "
@@ -46,7 +45,7 @@ async def create(conn: asyncpg.Connection, unit: str, version: str, generation: 
 
 
 async def claim(
-    conn: asyncpg.Connection,
+    conn: Connection,
     unit: str,
     version: str,
     generation: int,
@@ -87,7 +86,7 @@ async def claim(
 
 
 async def advance(
-    conn: asyncpg.Connection,
+    conn: Connection,
     unit: str,
     version: str,
     generation: int,
@@ -121,7 +120,7 @@ async def advance(
         raise Fenced(set(shards) - {row["shard"] for row in moved})
 
 
-async def positions(conn: asyncpg.Connection, unit: str) -> dict[int, int]:
+async def positions(conn: Connection, unit: str) -> dict[int, int]:
     """Shard → position."""
     rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", unit)
     return {row["shard"]: row["position"] for row in rows}

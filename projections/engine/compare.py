@@ -1,11 +1,10 @@
-"""Comparing live tables with their twins: counts, order-independent checksums, first differences."""
+"""Comparing live tables with their twins: counts, checksums whatever the order, differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
-
+from events.log.connection import Connection
 from projections.engine.projection import DerivedTable
 
 SHOWN = 5
@@ -19,7 +18,9 @@ class Difference:
     columns: dict[str, tuple[Any, Any]]
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name}: {live!r} → {new!r}" for name, (live, new) in self.columns.items())
+        said = ", ".join(
+            f"{name}: {live!r} → {new!r}" for name, (live, new) in self.columns.items()
+        )
         return f"{self.key}: {said}"
 
 
@@ -35,13 +36,13 @@ class Comparison:
 
 
 async def compare(
-    conn: asyncpg.Connection, tables: Sequence[DerivedTable], schema: str
+    conn: Connection, tables: Sequence[DerivedTable], schema: str
 ) -> list[Comparison]:
     """Compare in the caller's transaction, which must be one REPEATABLE READ snapshot."""
     return [await _compare(conn, table, schema) for table in tables]
 
 
-async def _compare(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> Comparison:
+async def _compare(conn: Connection, table: DerivedTable, schema: str) -> Comparison:
     row = ", ".join(f'"{column}"' for column in table.columns)
     counted = (
         f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) AS checksum FROM "
@@ -53,9 +54,7 @@ async def _compare(conn: asyncpg.Connection, table: DerivedTable, schema: str) -
     return Comparison(table.name, live["count"], new["count"], equal, found)
 
 
-async def _differences(
-    conn: asyncpg.Connection, table: DerivedTable, schema: str
-) -> list[Difference]:
+async def _differences(conn: Connection, table: DerivedTable, schema: str) -> list[Difference]:
     key = table.key
     row = ", ".join(f'"{column}"' for column in table.columns)
     rows = await conn.fetch(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from events.event import touches
+from events.log.connection import Connection
 from events.record import Recorded, Unknown
 
 
@@ -38,11 +37,13 @@ def touched_by(fact: Recorded) -> frozenset[UUID]:
 def waits_for(fact: Recorded, parked: set[UUID]) -> bool:
     """Whether something `fact` touches, or the property it lives in, is parked."""
     return bool(parked) and (
-        fact.property_id in parked or fact.org_id in parked or not parked.isdisjoint(touched_by(fact))
+        fact.property_id in parked
+        or fact.org_id in parked
+        or not parked.isdisjoint(touched_by(fact))
     )
 
 
-async def park(conn: asyncpg.Connection, unit: str, parkings: Sequence[Parking]) -> None:
+async def park(conn: Connection, unit: str, parkings: Sequence[Parking]) -> None:
     """Write down parked facts; one that is parked already counts another attempt."""
     if not parkings:
         return
@@ -62,7 +63,7 @@ async def park(conn: asyncpg.Connection, unit: str, parkings: Sequence[Parking])
     )  # fmt: skip
 
 
-async def touched(conn: asyncpg.Connection, unit: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
+async def touched(conn: Connection, unit: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
     """Shard → the ids that wait there."""
     rows = await conn.fetch(
         "SELECT shard, touches FROM crm.parked WHERE unit = $1 AND shard = ANY($2::smallint[])",

@@ -78,7 +78,9 @@ class Rows:
         try:
             return self._now[key]
         except KeyError:
-            raise KeyError(f"{self._name} {key} was not loaded: name its field in keyed_by") from None
+            raise KeyError(
+                f"{self._name} {key} was not loaded: name its field in keyed_by"
+            ) from None
 
     def add(self, row: Row) -> None:
         """A new row that no later fact will ask for; a column left out is null."""

@@ -1,4 +1,4 @@
-"""Rebuilding: a shadow is folded from history, brought level with the live tables, compared, swapped.
+"""Rebuilding: a shadow is folded from history, made level with the live tables, swapped in.
 
 Nothing here can cause a side effect: it reads the log or the bus and writes tables.
 """
@@ -12,6 +12,7 @@ import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from events.log import read, sequencer
+from events.log.connection import Connection
 from projections.engine import apply, checkpoints, compare, refold, shadow
 from projections.engine.apply import Life
 from projections.engine.checkpoints import Checkpoint
@@ -116,8 +117,9 @@ class Rebuild:
             target = Target(self.part, schema, await skipped(conn, live.name))
             await shadow.create(conn, self.part.tables, schema)
             whole = await conn.fetchval(
-                "SELECT count(*) FROM public.crm_events e JOIN unnest($1::smallint[], $2::bigint[]) "
-                "AS bound (shard, upto) ON e.shard = bound.shard AND e.position <= upto",
+                "SELECT count(*) FROM public.crm_events e "
+                "JOIN unnest($1::smallint[], $2::bigint[]) AS bound (shard, upto) "
+                "ON e.shard = bound.shard AND e.position <= upto",
                 list(bounds),
                 list(bounds.values()),
             )
@@ -132,9 +134,7 @@ class Rebuild:
             await _begin_tail(conn, schema, self.part.version, state.generation, bounds)
         return same_life and same_version
 
-    async def _bounds(
-        self, conn: asyncpg.Connection, generation: int
-    ) -> tuple[dict[int, int], bool, bool]:
+    async def _bounds(self, conn: Connection, generation: int) -> tuple[dict[int, int], bool, bool]:
         """How far to fold: where the live tables are, or the whole log when that says nothing."""
         rows = await conn.fetch(
             "SELECT shard, position, generation, version FROM crm.checkpoints WHERE unit = $1",
@@ -161,7 +161,7 @@ class Rebuild:
             await refold.refold(self.pool, target, counted())
 
     @asynccontextmanager
-    async def _level(self, schema: str) -> AsyncIterator[asyncpg.Connection]:
+    async def _level(self, schema: str) -> AsyncIterator[Connection]:
         """Hold the live unit still for the moment in which the shadow becomes level with it.
 
         Yields a connection whose snapshot sees both level; the live unit goes on meanwhile.
@@ -179,7 +179,7 @@ class Rebuild:
             finally:
                 await snapshot.execute("ROLLBACK")
 
-    async def _hold(self, holder: asyncpg.Connection) -> dict[int, int]:
+    async def _hold(self, holder: Connection) -> dict[int, int]:
         await holder.execute("SET LOCAL idle_in_transaction_session_timeout = '120s'")
         rows = await holder.fetch(
             "SELECT shard, position FROM crm.checkpoints WHERE unit = $1 ORDER BY shard FOR UPDATE",
@@ -215,7 +215,9 @@ class Rebuild:
                         conn, life, work, [fact for fact in facts if fact.id not in omit], held, {}
                     )
                     moves = {shard: (held[shard], facts[-1].position)}
-                    await apply.write(conn, life, apply.Batch(batch.facts, batch.changes, (), moves))
+                    await apply.write(
+                        conn, life, apply.Batch(batch.facts, batch.changes, (), moves)
+                    )
                     held[shard] = Checkpoint(facts[-1].position, held[shard].epoch)
                     count += len(facts)
         return count
@@ -223,7 +225,7 @@ class Rebuild:
     def _tailing(self, schema: str) -> Unit:
         return Unit(schema, self.part.projections)
 
-    async def _compare(self, schema: str, conn: asyncpg.Connection) -> list[Comparison]:
+    async def _compare(self, schema: str, conn: Connection) -> list[Comparison]:
         found = []
         for number, table in enumerate(self.part.tables):
             self.progress("compare", number, len(self.part.tables))
@@ -260,13 +262,13 @@ class Rebuild:
             await shadow.validate(conn, referring)
 
 
-async def skipped(conn: asyncpg.Connection, unit: str) -> frozenset[UUID]:
+async def skipped(conn: Connection, unit: str) -> frozenset[UUID]:
     """Facts the tables do not show: those parked now, and those dropped for ever."""
     rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE unit = $1", unit)
     return frozenset(row["event_id"] for row in rows) | await dropped(conn, unit)
 
 
-async def dropped(conn: asyncpg.Connection, unit: str) -> frozenset[UUID]:
+async def dropped(conn: Connection, unit: str) -> frozenset[UUID]:
     """Facts an operator has given up: no table ever shows them."""
     rows = await conn.fetch(
         "SELECT (payload ->> 'dropped_event_id')::uuid AS id FROM public.crm_events "
@@ -276,13 +278,13 @@ async def dropped(conn: asyncpg.Connection, unit: str) -> frozenset[UUID]:
     return frozenset(row["id"] for row in rows)
 
 
-async def _forget(conn: asyncpg.Connection, unit: str) -> None:
+async def _forget(conn: Connection, unit: str) -> None:
     await conn.execute("DELETE FROM crm.checkpoints WHERE unit = $1", unit)
     await conn.execute("DELETE FROM crm.parked WHERE unit = $1", unit)
 
 
 async def _begin_tail(
-    conn: asyncpg.Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
+    conn: Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
 ) -> None:
     await checkpoints.create(conn, unit, version, generation)
     await conn.execute(
@@ -295,7 +297,7 @@ async def _begin_tail(
 
 
 async def _take_over(
-    conn: asyncpg.Connection,
+    conn: Connection,
     live: Unit,
     generation: int,
     bounds: Mapping[int, int],

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log import read
+from events.log.connection import Connection
 from events.record import Recorded, Unknown
 from projections.engine import store
 from projections.engine.projection import DerivedTable, Stored
@@ -57,9 +58,7 @@ async def from_log(pool: asyncpg.Pool, shard: int, upto: int) -> Pages:
             coming.cancel()
 
 
-async def _page(
-    conn: asyncpg.Connection, shard: int, after: int, upto: int
-) -> list[asyncpg.Record]:
+async def _page(conn: Connection, shard: int, after: int, upto: int) -> list[asyncpg.Record]:
     return await read.shard_rows(conn, shard, after=after, upto=upto, limit=PAGE_EVENTS)
 
 
@@ -97,7 +96,7 @@ async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
 
 
 async def _load(
-    conn: asyncpg.Connection,
+    conn: Connection,
     work: Work,
     facts: Sequence[Recorded],
     target: Target,
@@ -112,7 +111,7 @@ async def _load(
         work.rows[table].load(keys, stored)
 
 
-async def _spill(conn: asyncpg.Connection, work: Work, target: Target) -> None:
+async def _spill(conn: Connection, work: Work, target: Target) -> None:
     """Too much for memory: write the rows and find them by key from now on."""
     await store.write(conn, work.take(), target.schema)
     work.forget()
@@ -124,9 +123,7 @@ async def _spill(conn: asyncpg.Connection, work: Work, target: Target) -> None:
             )
 
 
-async def _copy(
-    conn: asyncpg.Connection, added: Mapping[DerivedTable, list[Stored]], schema: str
-) -> None:
+async def _copy(conn: Connection, added: Mapping[DerivedTable, list[Stored]], schema: str) -> None:
     for table, rows in added.items():
         if rows:
             await store.insert(conn, table, rows, schema)

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log import read
+from events.log.connection import Connection
 from events.record import Recorded
 from projections.engine import apply, checkpoints, parked, rebuild, store
 from projections.engine.apply import Life
@@ -54,14 +55,14 @@ async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
     return done
 
 
-async def shards_with_parked(conn: asyncpg.Connection, unit: str) -> list[int]:
+async def shards_with_parked(conn: Connection, unit: str) -> list[int]:
     rows = await conn.fetch(
         "SELECT DISTINCT shard FROM crm.parked WHERE unit = $1 ORDER BY shard", unit
     )
     return [row["shard"] for row in rows]
 
 
-async def _parked_facts(conn: asyncpg.Connection, unit: str, shard: int) -> list[Recorded]:
+async def _parked_facts(conn: Connection, unit: str, shard: int) -> list[Recorded]:
     rows = await conn.fetch(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id IN "
         "(SELECT event_id FROM crm.parked WHERE unit = $1 AND shard = $2) ORDER BY position",
@@ -72,7 +73,7 @@ async def _parked_facts(conn: asyncpg.Connection, unit: str, shard: int) -> list
 
 
 async def _try(
-    conn: asyncpg.Connection, life: Life, work: Work, fact: Recorded, waiting: set[UUID]
+    conn: Connection, life: Life, work: Work, fact: Recorded, waiting: set[UUID]
 ) -> Parking | None:
     """Fold one fact in a savepoint; why it stays parked, or None when it is written."""
     if parked.waits_for(fact, waiting):
@@ -99,7 +100,5 @@ async def _try(
     return problem
 
 
-async def _unpark(conn: asyncpg.Connection, unit: str, fact: Recorded) -> None:
-    await conn.execute(
-        "DELETE FROM crm.parked WHERE unit = $1 AND event_id = $2", unit, fact.id
-    )
+async def _unpark(conn: Connection, unit: str, fact: Recorded) -> None:
+    await conn.execute("DELETE FROM crm.parked WHERE unit = $1 AND event_id = $2", unit, fact.id)

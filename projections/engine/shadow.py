@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from events.log.connection import Connection
 from projections.engine.projection import DerivedTable
 
 LOCK_SECONDS = 2
@@ -28,7 +29,7 @@ def live_name(table: DerivedTable) -> str:
     return f"{table.schema}.{table.name}"
 
 
-async def create(conn: asyncpg.Connection, tables: Sequence[DerivedTable], schema: str) -> None:
+async def create(conn: Connection, tables: Sequence[DerivedTable], schema: str) -> None:
     """Empty, unlogged twins without indexes and constraints; what stood there before is dropped."""
     async with conn.transaction():
         await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
@@ -39,11 +40,11 @@ async def create(conn: asyncpg.Connection, tables: Sequence[DerivedTable], schem
             )
 
 
-async def drop(conn: asyncpg.Connection, schema: str) -> None:
+async def drop(conn: Connection, schema: str) -> None:
     await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
-async def index(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> None:
+async def index(conn: Connection, table: DerivedTable, schema: str) -> None:
     """Give a twin its live table's indexes, keys and checks, and make it durable."""
     live = live_name(table)
     async with conn.transaction():
@@ -64,13 +65,12 @@ async def index(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> N
             "(SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))",
             live,
         ):
-            await conn.execute(row["definition"].replace(f" ON {live} ", f" ON {schema}.{table.name} "))
+            twin = f" ON {schema}.{table.name} "
+            await conn.execute(row["definition"].replace(f" ON {live} ", twin))
     await conn.execute(f"ANALYZE {schema}.{table.name}")
 
 
-async def foreign_keys(
-    conn: asyncpg.Connection, tables: Sequence[DerivedTable]
-) -> list[ForeignKey]:
+async def foreign_keys(conn: Connection, tables: Sequence[DerivedTable]) -> list[ForeignKey]:
     """Every foreign key from or to these live tables."""
     async with conn.transaction():
         await conn.execute("SET LOCAL search_path = ''")
@@ -79,7 +79,8 @@ async def foreign_keys(
             SELECT conname, conrelid::regclass::text AS child, confrelid::regclass::text AS parent,
               pg_get_constraintdef(oid) AS definition
             FROM pg_constraint WHERE contype = 'f'
-              AND (conrelid = ANY($1::text[]::regclass[]) OR confrelid = ANY($1::text[]::regclass[]))
+              AND (conrelid = ANY($1::text[]::regclass[])
+                OR confrelid = ANY($1::text[]::regclass[]))
             ORDER BY conrelid, conname
             """,
             [live_name(table) for table in tables],
@@ -88,7 +89,7 @@ async def foreign_keys(
 
 
 async def refer(
-    conn: asyncpg.Connection,
+    conn: Connection,
     keys: Sequence[ForeignKey],
     tables: Sequence[DerivedTable],
     schema: str,
@@ -98,13 +99,15 @@ async def refer(
     for key in keys:
         if key.child in twins:
             parent = twins.get(key.parent, key.parent)
-            definition = key.definition.replace(f"REFERENCES {key.parent}(", f"REFERENCES {parent}(")
+            definition = key.definition.replace(
+                f"REFERENCES {key.parent}(", f"REFERENCES {parent}("
+            )
             await conn.execute(
                 f'ALTER TABLE {twins[key.child]} ADD CONSTRAINT "{key.name}" {definition}'
             )
 
 
-async def dress(conn: asyncpg.Connection, table: DerivedTable, schema: str) -> None:
+async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
     """Give a twin its live table's owner, grants, row level security, policies and triggers."""
     live, twin = live_name(table), f"{schema}.{table.name}"
     await conn.execute("SET LOCAL search_path = ''")
@@ -155,7 +158,7 @@ def _policy(policy: asyncpg.Record, twin: str) -> str:
 
 
 async def swap(
-    conn: asyncpg.Connection,
+    conn: Connection,
     keys: Sequence[ForeignKey],
     tables: Sequence[DerivedTable],
     schema: str,
@@ -183,6 +186,6 @@ async def swap(
     return referring
 
 
-async def validate(conn: asyncpg.Connection, keys: Sequence[ForeignKey]) -> None:
+async def validate(conn: Connection, keys: Sequence[ForeignKey]) -> None:
     for key in keys:
         await conn.execute(f'ALTER TABLE {key.child} VALIDATE CONSTRAINT "{key.name}"')

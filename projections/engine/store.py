@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-import asyncpg
-
+from events.log.connection import Connection
 from projections.engine.projection import DerivedTable, Row, Stored, Written
 
 COPY_FROM_ROWS = 8
@@ -12,7 +11,7 @@ COPY_FROM_ROWS = 8
 
 
 async def load(
-    conn: asyncpg.Connection, table: DerivedTable, keys: Iterable[UUID], schema: str | None = None
+    conn: Connection, table: DerivedTable, keys: Iterable[UUID], schema: str | None = None
 ) -> dict[UUID, Row]:
     """Stored rows by key."""
     columns = ", ".join(f'"{column}"' for column in table.columns)
@@ -26,7 +25,7 @@ async def load(
 
 
 async def write(
-    conn: asyncpg.Connection,
+    conn: Connection,
     changes: Mapping[DerivedTable, Written],
     schema: str | None = None,
 ) -> None:
@@ -45,9 +44,7 @@ async def write(
             await insert(conn, table, written.inserted, schema or table.schema)
 
 
-async def insert(
-    conn: asyncpg.Connection, table: DerivedTable, rows: list[Stored], schema: str
-) -> None:
+async def insert(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
     columns = table.columns
     if len(rows) >= COPY_FROM_ROWS:
         await conn.copy_records_to_table(
@@ -61,9 +58,7 @@ async def insert(
     )
 
 
-async def _update(
-    conn: asyncpg.Connection, table: DerivedTable, rows: list[Stored], schema: str
-) -> None:
+async def _update(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
     columns = table.columns
     names = ", ".join(f'"{column}"' for column in columns)
     assignments = ", ".join(

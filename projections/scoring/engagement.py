@@ -23,7 +23,7 @@ ENGAGING = (
 
 
 class Engagement(NamedTuple):
-    """One row of `lead_engagement_events` to be. A no-show has its tour's id, for its correction."""
+    """A row of `lead_engagement_events` to be. A no-show has its tour's id, to be corrected by."""
 
     id: UUID
     lead_id: UUID

@@ -106,9 +106,7 @@ def timing_score(age: int) -> int:
 def engagement_score(facts: Facts, as_of: int) -> int:
     """The weights of the last 30 days, at most 40; there is no lower bound."""
     low = as_of - WINDOW
-    return min(
-        sum(weight for at, weight in facts["window"] if low < at <= as_of), ENGAGEMENT_CAP
-    )
+    return min(sum(weight for at, weight in facts["window"] if low < at <= as_of), ENGAGEMENT_CAP)
 
 
 def behavior_score(facts: Facts) -> int:

@@ -1,4 +1,4 @@
-"""A FastStream consumer of the events topic that hands whole batches of raw records to an engine."""
+"""A FastStream consumer of the events topic: whole batches of raw records for an engine."""
 
 import asyncio
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ class Consumer:
             arrivals.append(came)
         try:
             await self.engine.apply(arrivals)
-        except Exception as error:  # the edge: the watch claims again, and heals from the log
+        except Exception as error:  # noqa: BLE001 — the edge: the watch claims again, and heals from the log
             log.warning("projector.let_go", error=repr(error))
         for record in records:
             self._offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
@@ -149,7 +149,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         kafka.pause(*assigned)
         try:
             await self.consumer.take(sorted(assigned))
-        except Exception as error:  # the edge: the watch claims again or ends the process
+        except Exception as error:  # noqa: BLE001 — the edge: the watch claims again or ends the process
             log.warning("projector.claim_failed", error=repr(error))
         finally:
             kafka.resume(*assigned)
@@ -157,7 +157,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         try:
             await self.consumer.let_go()
-        except Exception as error:  # the edge: nothing is owned any more, whatever went wrong
+        except Exception as error:  # noqa: BLE001 — the edge: nothing is owned any more, whatever went wrong
             log.warning("projector.release_failed", error=repr(error))
 
 

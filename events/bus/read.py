@@ -1,0 +1,56 @@
+"""Reading a topic from its beginning to where it ends now, outside any consumer group."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from events.bus import wire
+from events.bus.wire import Arrival
+
+FETCH_RECORDS = 10_000
+SILENT_POLLS = 20
+
+
+class Reader:
+    """Reads whole partitions of one topic; start and stop it."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, log_id: UUID) -> None:
+        self.topic, self.log_id = topic, log_id
+        self.partitions = 0
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+
+    async def start(self) -> None:
+        """Connect. Raises `LookupError` where there is no such topic."""
+        await self._consumer.start()
+        if self.topic not in await self._consumer.topics():
+            await self.stop()
+            raise LookupError(f"the broker has no topic {self.topic}: use `--source log`")
+        self.partitions = len(self._consumer.partitions_for_topic(self.topic) or ())
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def partition(self, number: int) -> AsyncIterator[list[Arrival]]:
+        """The records of a partition, in order, up to the end it has now; foreign ones left out."""
+        place = TopicPartition(self.topic, number)
+        end = (await self._consumer.end_offsets([place]))[place]
+        self._consumer.assign([place])
+        await self._consumer.seek_to_beginning(place)
+        silent = 0
+        while await self._consumer.position(place) < end and silent < SILENT_POLLS:
+            found = await self._consumer.getmany(place, timeout_ms=500, max_records=FETCH_RECORDS)
+            silent = 0 if found else silent + 1
+            for records in found.values():
+                yield [came for r in records if (came := self._arrival(r.value, r.headers))]
+
+    def _arrival(self, value: bytes | None, headers: list[tuple[str, bytes]]) -> Arrival | None:
+        try:
+            return wire.arrival(value, headers, self.log_id)
+        except wire.NotOurs:
+            return None

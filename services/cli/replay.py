@@ -1,0 +1,226 @@
+"""`crm replay`: where the tables stand, rebuild them from history, verify them against it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from cyclopts import App, Parameter
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from projections.engine.compare import Comparison
+from projections.engine.rebuild import Busy, Differs, Outcome
+from services import replay
+from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
+from services.runtime.database import pooled
+from services.runtime.settings import DatabaseSettings, Settings
+
+app = App(
+    name="replay",
+    help_epilogue=examples(
+        "crm replay status",
+        "crm replay verify",
+        "crm replay rebuild lead_scores",
+        "crm replay rebuild --all --source kafka",
+        "crm replay show 0192f0c1-…",
+    ),
+    help_format="plaintext",
+)
+STATEMENT_SECONDS = 3_600.0
+
+
+@app.command
+def status(*, json: bool = False, shards: bool = False) -> None:
+    """How far the log, the bus and the tables are.
+
+    Parameters
+    ----------
+    shards
+        Also each shard that holds anything.
+    """
+    found = asyncio.run(_with_pool(replay.status))
+    if json:
+        print_json(found)
+        return
+    rows = [row for row in found.pop("shards") if row["head"] or row["reached"]]
+    print_rows([{"what": k, "is": v} for k, v in found.items()], ["what", "is"])
+    if shards:
+        print_rows(rows, ["shard", "head", "reached", "lag_events", "parked", "owner"])
+
+
+@app.command
+def rebuild(
+    *names: str,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    source: Literal["log", "kafka"] = "log",
+    repair: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
+) -> int:
+    """Fold history into new tables, compare them with the live ones, put them in their place.
+
+    The live tables serve and go on meanwhile. Exit code 1 where the rows differ; then nothing is
+    swapped unless `--repair` is given.
+
+    Parameters
+    ----------
+    names
+        The projections to rebuild.
+    all_
+        All of them.
+    source
+        Where history is read: the log, or the bus (what it lacks comes from the log).
+    repair
+        Swap the rebuilt rows in although they differ: the live ones are damaged.
+    dry_run
+        Fold and compare only, as `verify` does.
+    """
+    if bool(names) == all_:
+        raise Failure("name the projections to rebuild, or say --all")
+    if dry_run:
+        return verify(*names, source=source, json=json)
+    try:
+        outcome = asyncio.run(_rebuild(names, source, repair=repair))
+    except Differs as error:
+        _report(Outcome(comparisons=list(error.comparisons)), json=json)
+        raise Failure(str(error)) from error
+    _report(outcome, json=json)
+    return 0
+
+
+@app.command
+def verify(*names: str, source: Literal["log", "kafka"] = "log", json: bool = False) -> int:
+    """Compare the live rows with a fresh fold at the same position; exit code 1 where they differ.
+
+    Parameters
+    ----------
+    names
+        The projections to look at; all of them where none is named.
+    source
+        Where history is read: the log, or the bus.
+    """
+    outcome = asyncio.run(_verify(names, source))
+    _report(outcome, json=json)
+    return 0 if outcome.equal else 1
+
+
+@app.command
+def show(lead: UUID, *, json: bool = False) -> int:
+    """One lead: its facts in the order of the log, and what the tables hold of it.
+
+    Parameters
+    ----------
+    lead
+        The lead's id.
+    """
+    facts, rows = asyncio.run(_show(lead))
+    if not facts:
+        raise Failure(f"the log knows no lead {lead}")
+    if json:
+        print_json({"facts": facts, "rows": rows})
+        return 0
+    print_rows(
+        facts, ["position", "occurred_at", "event_type", "entity_type", "version", "payload"]
+    )
+    for table, found in rows.items():
+        NOTES.rule(f"{table}: {len(found)}")
+        if found:
+            print_rows(found, list(found[0]))
+    return 0
+
+
+async def _rebuild(names: tuple[str, ...], source: str, *, repair: bool) -> Outcome:
+    bus = Settings() if source == "kafka" else None
+    async with pooled(_patient(), "crm replay rebuild") as pool:
+        with _progress() as progress:
+            async with replay.rebuilding(pool, _known(names), progress, bus=bus) as work:
+                return await _alone(work.rebuild(repair=repair))
+
+
+async def _verify(names: tuple[str, ...], source: str) -> Outcome:
+    bus = Settings() if source == "kafka" else None
+    async with pooled(_patient(), "crm replay verify") as pool:
+        with _progress() as progress:
+            async with replay.rebuilding(pool, _known(names), progress, bus=bus) as work:
+                return await _alone(work.verify())
+
+
+async def _alone(work: Any) -> Outcome:
+    try:
+        outcome: Outcome = await work
+    except Busy as error:
+        raise Failure(str(error)) from error
+    return outcome
+
+
+async def _show(lead: UUID) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    async with pooled(DatabaseSettings(), "crm replay show", size=1) as pool:
+        return await replay.history_of(pool, lead), await replay.rows_of(pool, lead)
+
+
+async def _with_pool(work: Any) -> Any:
+    async with pooled(DatabaseSettings(), "crm replay", size=1) as pool:
+        return await work(pool)
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        replay.part_of(names)
+    except LookupError as error:
+        raise Failure(str(error)) from error
+    return names
+
+
+def _patient() -> DatabaseSettings:
+    """Copying and indexing whole tables takes longer than a query may."""
+    return DatabaseSettings().model_copy(update={"statement_timeout_seconds": STATEMENT_SECONDS})
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar per stage, on stderr; its speed and time left come from the library."""
+    columns = (
+        TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=NOTES) as bars:
+        stages: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, whole: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=whole)
+            bars.update(stages[stage], completed=done, total=whole)
+
+        yield tell
+
+
+def _report(outcome: Outcome, *, json: bool) -> None:
+    rows = [_row(comparison) for comparison in outcome.comparisons]
+    if json:
+        said = {"events": outcome.events, "equal": outcome.equal, "swapped": outcome.swapped}
+        print_json({**said, "tables": rows})
+        return
+    print_rows(rows, ["table", "live_rows", "rebuilt_rows", "result"])
+    for comparison in outcome.comparisons:
+        for difference in comparison.differences:
+            note(f"{comparison.table} {difference}")
+    if outcome.swapped:
+        note("the rebuilt tables are live")
+
+
+def _row(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "table": comparison.table,
+        "live_rows": comparison.live_rows,
+        "rebuilt_rows": comparison.rebuilt_rows,
+        "result": "live = rebuilt" if comparison.equal else "DIFFERS",
+        "differences": [str(difference) for difference in comparison.differences],
+    }

@@ -1,0 +1,77 @@
+"""Timers: what time alone changes is said as a fact when it is due.
+
+A lead's score has a next change time beside it. When that has passed, one `score.due` moves the
+lead's clock to now, through every change on the way. Its id derives from the lead and the instant
+it was due, so two timers, or one that looks twice, say it once.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from events.engagement import ScoreDue
+from events.log.append import append
+from events.record import Cause, NewEvent
+from services.runtime import metrics
+from services.runtime.database import pooled
+from services.runtime.logging import get_logger
+from services.runtime.process import Checks, run_process, sleep_unless
+from services.runtime.settings import Settings
+
+POLL_SECONDS = 1.0
+BATCH_LEADS = 500
+CAUSE = Cause(actor="timer")
+
+log = get_logger("timers")
+
+
+async def say_what_is_due(pool: asyncpg.Pool, now: datetime) -> int:
+    """Append one fact for each lead whose score time has changed; how many were new."""
+    async with pool.acquire() as conn, conn.transaction():
+        rows = await conn.fetch(
+            "SELECT lead_id, org_id, property_id, next_change_at FROM crm_state.lead_score_state "
+            "WHERE next_change_at <= $1 ORDER BY next_change_at LIMIT $2",
+            now,
+            BATCH_LEADS,
+        )
+        done = await append(conn, [_due(row, now) for row in rows], expected={})
+    metrics.APPENDED.labels(ScoreDue.name).inc(len(done.new))
+    return len(done.new)
+
+
+def _due(row: asyncpg.Record, now: datetime) -> NewEvent:
+    due_at: datetime = row["next_change_at"]
+    lead_id: UUID = row["lead_id"]
+    return NewEvent(
+        id=uuid5(lead_id, f"{ScoreDue.name}/{due_at.astimezone(UTC).isoformat()}"),
+        event=ScoreDue(lead_id=lead_id, due_at=due_at),
+        org_id=row["org_id"],
+        property_id=row["property_id"],
+        occurred_at=now,
+        cause=CAUSE,
+    )
+
+
+async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
+    """The process: looks once a second, more often while there is much to say."""
+    async with pooled(settings, "crm timers", size=2) as pool:
+
+        async def database() -> str | None:
+            await pool.fetchval("SELECT 1")
+            return None
+
+        checks["database"] = database
+        while not stop.is_set():
+            try:
+                said = await say_what_is_due(pool, datetime.now(UTC))
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("timers.database_away", error=repr(error))
+                said = 0
+            if said < BATCH_LEADS:
+                await sleep_unless(stop, POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    run_process("timers", work)
