@@ -85,7 +85,7 @@ projection = Projection(
     state=DerivedTable(STATE, keyed_by=("lead_id",)),
 )
 
-TOUR_STATUS = {
+TOUR_STATUS: dict[type[Event], TourStatus] = {
     TourScheduled: TourStatus.SCHEDULED,
     TourRescheduled: TourStatus.SCHEDULED,
     TourConfirmed: TourStatus.CONFIRMED,
@@ -95,8 +95,18 @@ TOUR_STATUS = {
 }
 
 
-@projection.on(*{*ENGAGING, *TOUR_STATUS, LeadImported, LeadAdopted, LeadUpdated, ScoreDue,
-                 TourNoShowCorrected})  # fmt: skip
+SCORED: set[type[Event]] = {
+    *ENGAGING,
+    *TOUR_STATUS,
+    LeadAdopted,
+    LeadImported,
+    LeadUpdated,
+    ScoreDue,
+    TourNoShowCorrected,
+}
+
+
+@projection.on(*SCORED)
 def happened(tables: Tables, fact: Recorded, event: Event) -> None:
     lead_id = event.lead
     if lead_id is None:
@@ -133,7 +143,7 @@ def _begin(
         "engagements": 0,
         "tours": {},
     }
-    state = {
+    state: Row = {
         "lead_id": event.lead_id,
         "org_id": fact.org_id,
         "property_id": fact.property_id,
@@ -149,7 +159,7 @@ def _begin(
 
 def _learn(facts: Facts, event: Event, at: int) -> None:
     """What an event says about a lead besides its engagement."""
-    status = TOUR_STATUS.get(type(event))  # type: ignore[call-overload]
+    status = TOUR_STATUS.get(type(event))
     if status is not None:
         tour = str(event.tour_id)  # type: ignore[attr-defined]
         facts["tours"][tour] = [status.value, at if status is TourStatus.NO_SHOW else None]

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Text, Time, text
 
+from events.event import Event
 from events.record import Recorded
 from events.tours import (
     TourAmended,
@@ -48,7 +49,7 @@ TABLE = Table(
 )
 projection = Projection("tours", version=1, table=DerivedTable(TABLE, keyed_by=("tour_id",)))
 
-STATUS_OF = {
+STATUS_OF: dict[type[Event], TourStatus] = {
     TourConfirmed: TourStatus.CONFIRMED,
     TourCompleted: TourStatus.COMPLETED,
     TourCancelled: TourStatus.CANCELLED,

@@ -47,8 +47,8 @@ async def _compare(conn: Connection, table: DerivedTable, schema: str) -> Compar
     counted = (
         f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) AS checksum FROM "
     )
-    live = await conn.fetchrow(f"{counted} {table.schema}.{table.name}")
-    new = await conn.fetchrow(f"{counted} {schema}.{table.name}")
+    (live,) = await conn.fetch(f"{counted} {table.schema}.{table.name}")
+    (new,) = await conn.fetch(f"{counted} {schema}.{table.name}")
     equal = tuple(live) == tuple(new)
     found = [] if equal else await _differences(conn, table, schema)
     return Comparison(table.name, live["count"], new["count"], equal, found)

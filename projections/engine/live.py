@@ -19,6 +19,7 @@ from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
 from projections.engine.checkpoints import Checkpoint
+from projections.engine.work import Poison
 
 HEAL_EVENTS = 2_000
 """How many facts are read from the log at a time."""
@@ -170,7 +171,7 @@ class Engine:
                 batch = await apply.prepare(
                     conn, self.life, self._work, facts, self._held, self._waiting
                 )
-            except apply.Poison:
+            except Poison:
                 batch = None
             failed = await self._finish()
             if batch is None or failed:

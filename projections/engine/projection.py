@@ -17,7 +17,6 @@ STATE_SCHEMA = "crm_state"
 
 Row: TypeAlias = dict[str, Any]
 Stored: TypeAlias = tuple[Any, ...]
-E_ = TypeVar("E_", bound=Event)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +174,7 @@ class Tables(NamedTuple):
 
 
 Handler: TypeAlias = Callable[[Tables, Recorded, Any], None]
+H = TypeVar("H", bound=Handler)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,14 +191,10 @@ class Projection:
     state: DerivedTable | None = None
     handlers: dict[type[Event], Handler] = field(default_factory=dict)
 
-    def on(
-        self, *kinds: type[E_]
-    ) -> Callable[[Callable[[Tables, Recorded, E_], None]], Callable[[Tables, Recorded, E_], None]]:
+    def on(self, *kinds: type[Event]) -> Callable[[H], H]:
         """Register a pure function (tables, fact, event) for events of these kinds."""
 
-        def register(
-            handler: Callable[[Tables, Recorded, E_], None],
-        ) -> Callable[[Tables, Recorded, E_], None]:
+        def register(handler: H) -> H:
             for kind in kinds:
                 if kind in self.handlers:
                     raise ValueError(f"{self.name} already handles {kind.name}")

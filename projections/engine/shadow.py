@@ -116,6 +116,7 @@ async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
         "FROM pg_class WHERE oid = $1::text::regclass",
         live,
     )
+    assert row is not None  # noqa: S101 — the catalog's tables exist, or regclass had raised
     await conn.execute(f'ALTER TABLE {twin} OWNER TO "{row["owner"]}"')
     if row["relrowsecurity"]:
         await conn.execute(f"ALTER TABLE {twin} ENABLE ROW LEVEL SECURITY")

@@ -30,7 +30,7 @@ async def write(
     schema: str | None = None,
 ) -> None:
     """Write what a batch changed: children are deleted before parents, the rest in table order."""
-    for table, written in reversed(changes.items()):
+    for table, written in reversed(list(changes.items())):
         if written.deleted:
             await conn.execute(
                 f'DELETE FROM {schema or table.schema}."{table.name}" '

@@ -25,8 +25,8 @@ class Work:
         self.rows: dict[DerivedTable, Rows] = {
             table: Rows(table) for projection in projections for table in projection.tables
         }
-        self._handlers: dict[type[Event], list[tuple[Handler, Tables, str]]] = {}
-        self._keys: dict[type[Event], list[tuple[DerivedTable, str]]] = {}
+        self._handlers: dict[type, list[tuple[Handler, Tables, str]]] = {}
+        self._keys: dict[type, list[tuple[DerivedTable, str]]] = {}
         for projection in projections:
             rows = self.rows[projection.table]
             tables = Tables(rows, rows if projection.state is None else self.rows[projection.state])
