@@ -12,6 +12,7 @@ from projections.engine import checkpoints
 from projections.engine.apply import Life
 from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
+from services.projecting.figures import Figures
 from services.projecting.watch import Watch
 from services.runtime.database import pooled
 from services.runtime.process import Checks, run_process
@@ -44,7 +45,7 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
         checks["shards"] = ready
         await consumer.start()
         try:
-            await Watch(engine, consumer, pool).run(stop)
+            await Watch(engine, consumer, pool, Figures(LIVE, settings.topic_partitions)).run(stop)
         finally:
             await consumer.stop()
 

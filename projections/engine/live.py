@@ -15,6 +15,7 @@ import asyncpg
 from events.bus import wire
 from events.bus.wire import Arrival
 from events.log import read, sequencer
+from events.log.connection import Connection
 from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
@@ -114,7 +115,9 @@ class Engine:
         """Wait until everything folded is durable."""
         async with self._lock:
             with self._all_or_nothing():
-                await self._finish()
+                if failed := await self._finish():
+                    async with self.pool.acquire() as conn:
+                        await self._isolate(conn, failed)
 
     async def behind(self) -> dict[int, int]:
         """Owned shard → the log's last position there, where it is beyond the checkpoint."""
@@ -175,14 +178,15 @@ class Engine:
                 batch = None
             failed = await self._finish()
             if batch is None or failed:
-                for part in (failed, facts):
-                    await apply.isolate(
-                        conn, self.life, self._work, part, self._held, self._waiting
-                    )
-                    self.counts.projected += len(part)
+                await self._isolate(conn, failed)
+                await self._isolate(conn, facts)
                 return
         apply.settle(self._held, self._waiting, batch)
         self._writing = _Writing(batch, asyncio.create_task(self._write(batch)))
+
+    async def _isolate(self, conn: Connection, facts: Sequence[Recorded]) -> None:
+        await apply.isolate(conn, self.life, self._work, facts, self._held, self._waiting)
+        self.counts.projected += len(facts)
 
     async def _write(self, batch: Batch) -> None:
         async with self.pool.acquire() as conn:

@@ -8,9 +8,10 @@ from aiokafka.errors import KafkaError
 
 from events.log import sequencer
 from projections.engine import checkpoints
-from projections.engine.checkpoints import WrongVersion
+from projections.engine.checkpoints import Fenced, WrongVersion
 from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
+from services.projecting.figures import Figures
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 
@@ -29,8 +30,10 @@ AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 class Watch:
     """Looks at one consumer twice a second, until stopped."""
 
-    def __init__(self, engine: Engine, consumer: Consumer, pool: asyncpg.Pool) -> None:
-        self.engine, self.consumer, self.pool = engine, consumer, pool
+    def __init__(
+        self, engine: Engine, consumer: Consumer, pool: asyncpg.Pool, figures: Figures
+    ) -> None:
+        self.engine, self.consumer, self.pool, self.figures = engine, consumer, pool, figures
         self._behind_since: dict[int, tuple[int, float]] = {}
         self._moved_at = self._now()
         self._well_at = self._now()
@@ -46,6 +49,8 @@ class Watch:
                 log.warning("projector.database_away", error=repr(error))
                 if self._now() - self._well_at > AWAY_SECONDS:
                     raise
+            except Fenced as error:
+                log.warning("projector.fenced", shards=error.shards)
             except KafkaError as error:
                 log.warning("projector.broker_away", error=repr(error))
 
@@ -54,6 +59,7 @@ class Watch:
             state = await sequencer.state(conn)
             heads = await sequencer.heads(conn)
             reached = await checkpoints.positions(conn, self.engine.life.unit.name)
+            await self.figures.tell(conn, self.engine.counts)
         if state.generation != self.engine.life.generation:
             raise WrongVersion(
                 f"the log is at generation {state.generation}, these tables were made from "
