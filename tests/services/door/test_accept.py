@@ -1,7 +1,7 @@
 """Taking records in, on a real database."""
 
 from collections.abc import Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -150,3 +150,48 @@ async def test_no_more_wait_than_there_is_room_for(world: World, pool: asyncpg.P
     door = Door(pool, DoorSettings(waiting_at_most=2))
     records = [binary("engagement.recorded", opened(uuid4()), world.properties[0]) for _ in "abc"]
     assert fates(await door.take_in(records)) == ["waiting", "waiting", "dead waiting_full"]
+
+
+def captured(lead: UUID, **more: object) -> dict[str, object]:
+    return {
+        "lead_id": str(lead), "source": "Zillow", "first_name": "Grace", "email": f"{lead}@acme.io",
+        **more,
+    }  # fmt: skip
+
+
+async def test_what_the_decider_agrees_with_is_taken_in_once(world: World, door: Door) -> None:
+    lead, home = uuid4(), world.properties[0]
+    said = binary("lead.captured", captured(lead), home, ce_id="l-1")
+    follow = binary("engagement.recorded", opened(lead), home)
+    moved = binary("lead.status_changed", {"lead_id": str(lead), "status": "contacted"}, home)
+    assert fates(await door.take_in([said, follow, moved])) == ["accepted"] * 3
+    assert fates(await door.take_in([said, moved])) == ["duplicate", "duplicate"]
+    await world.project()
+    assert await parked_reasons(world.pool) == []
+    assert await world.pool.fetchval("SELECT status FROM leads") == "contacted"
+
+
+async def test_what_the_decider_does_not_agree_with_is_dead(world: World, door: Door) -> None:
+    lead, home = uuid4(), world.properties[0]
+    leased = binary("lead.status_changed", {"lead_id": str(lead), "status": "leased"}, home)
+    lost = binary("lead.status_changed", {"lead_id": str(lead), "status": "lost"}, home)
+    records = [binary("lead.captured", captured(lead), home), leased, lost]
+    assert fates(await door.take_in(records)) == ["accepted", "accepted", "dead leased"]
+
+
+async def test_a_decided_event_waits_for_its_subject_too(world: World, pool: asyncpg.Pool) -> None:
+    door = Door(pool, DoorSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
+    lead, home = uuid4(), world.properties[0]
+    noted = binary("lead.noted", {"lead_id": str(lead), "note": "Wants a balcony"}, home)
+    early = binary("engagement.recorded", opened(lead), home)
+    assert fates(await door.take_in([noted, early])) == ["waiting", "waiting"]
+    arrival = binary("lead.captured", captured(lead), home)
+    assert fates(await door.take_in([arrival])) == ["accepted"]
+    while await door.retry():
+        pass
+    rows = await pool.fetch(
+        "SELECT event_type FROM crm_events WHERE lead_id = $1 ORDER BY seq", lead
+    )
+    assert [row["event_type"] for row in rows] == [
+        "lead.captured", "lead.noted", "engagement.recorded",
+    ]  # fmt: skip

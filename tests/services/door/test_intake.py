@@ -1,0 +1,127 @@
+"""The intake process, on a real broker and a real database."""
+
+import asyncio
+from itertools import islice
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+
+from events.bus.topics import Topics
+from services.runtime.settings import Settings
+from services.stack.drain import drained
+from tests.conftest import until
+from tests.services.door.letters import binary_headers, opened
+from tests.services.door.nasties import raw_records
+from tests.services.door.running import Raw, read_all, running_intake, send
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    return await make_world(pool)
+
+
+async def known_lead(world: World) -> UUID:
+    lead = uuid4()
+    await world.append(world.new(world.captured(lead)))
+    return lead
+
+
+def engagement(world: World, lead: UUID, ce_id: str | None = None, **more: object) -> Raw:
+    data = orjson.dumps(opened(lead, **more))
+    headers = binary_headers("engagement.recorded", world.properties[0], ce_id=ce_id)
+    return data, list(headers)
+
+
+async def test_bad_records_by_the_thousand_are_all_accounted_for(
+    world: World, kafka_settings: Settings
+) -> None:
+    lead = await known_lead(world)
+    before = await world.count("crm_events")
+    records = list(islice(raw_records(11, world.properties[0], lead), 3_000))
+    accepted = dead = waiting = 0
+    async with running_intake(kafka_settings):
+        sent = await send(kafka_settings, records)
+        topic = Topics.of(kafka_settings.topic_prefix).intake
+        assert not await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 60)
+        accepted = await world.count("crm_events") - before
+        dead = await world.count("crm.dead_letters")
+        waiting = await world.count("crm.intake_waiting")
+
+        async def copied() -> bool:
+            return not await world.count("crm.dead_letters WHERE copied_at IS NULL")
+
+        await until(copied, 30)
+    duplicates = sent - accepted - dead - waiting
+    said = [dict(headers).get("ce_id") or b"" for _, headers in records]
+    right = [ce_id for ce_id in said if ce_id.startswith(b"right-")]
+    assert duplicates == len(right) - len(set(right))
+    topics = Topics.of(kafka_settings.topic_prefix)
+    copies = await read_all(kafka_settings, topics.dead_letters, dead)
+    assert all(dict(copy.headers)["crm-reason"] for copy in copies)
+
+
+async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
+    world: World, kafka_settings: Settings
+) -> None:
+    lead = await known_lead(world)
+    said = engagement(world, lead, "same", engagement_id=str(uuid4()))
+    async with running_intake(kafka_settings):
+        async with asyncio.TaskGroup() as producers:
+            for number in range(10):
+                producers.create_task(send(kafka_settings, [said] * 10, key=str(number).encode()))
+        topic = Topics.of(kafka_settings.topic_prefix).intake
+        assert not await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 30)
+    assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
+    assert await world.count("crm.dead_letters") == 0
+
+
+async def test_two_intakes_share_the_work_and_take_in_everything_once(
+    world: World, kafka_settings: Settings
+) -> None:
+    lead = await known_lead(world)
+    records = [engagement(world, lead, str(n)) for n in range(500)]
+    async with running_intake(kafka_settings), running_intake(kafka_settings):
+        async with asyncio.TaskGroup() as producers:
+            for _ in range(3):
+                producers.create_task(send(kafka_settings, records))
+        topic = Topics.of(kafka_settings.topic_prefix).intake
+        assert not await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 60)
+    assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 500
+
+
+async def test_what_was_sent_while_no_intake_ran_is_taken_in_later(
+    world: World, kafka_settings: Settings
+) -> None:
+    lead = await known_lead(world)
+    async with running_intake(kafka_settings):
+        pass
+    await send(kafka_settings, [engagement(world, lead) for _ in range(20)])
+
+    async def there() -> bool:
+        return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 20
+
+    async with running_intake(kafka_settings):
+        await until(there, 20)
+
+
+async def test_what_waits_is_taken_in_when_its_lead_appears(
+    world: World, kafka_settings: Settings
+) -> None:
+    lead = uuid4()
+
+    async def waits() -> bool:
+        return await world.count("crm.intake_waiting") == 1
+
+    async def there() -> bool:
+        return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
+
+    async with running_intake(kafka_settings):
+        await send(kafka_settings, [engagement(world, lead)])
+        await until(waits, 20)
+        await world.append(world.new(world.captured(lead)))
+        await until(there, 20)
