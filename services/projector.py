@@ -39,6 +39,8 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
         )
 
         async def ready() -> str | None:
+            if not consumer.joined:
+                return "joining the group: a killed member is waited for until its session ends"
             unowned = consumer.assigned - engine.owned
             return f"not the owner of shards {sorted(unowned)}" if unowned else None
 

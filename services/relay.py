@@ -28,6 +28,15 @@ CHECK_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 BATCH_EVENTS = 2_000
 
+AWAY = (
+    OSError,
+    KafkaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What servers raise that are away, or that cut us off."""
+
 log = get_logger("relay")
 
 
@@ -45,7 +54,7 @@ class Relay:
         while not stop.is_set():
             try:
                 conn = await connect(self.settings, "crm relay")
-            except (OSError, asyncpg.PostgresError) as error:
+            except AWAY as error:
                 log.warning("relay.database_away", error=str(error))
                 await sleep_unless(stop, RETRY_SECONDS)
                 continue
@@ -53,7 +62,7 @@ class Relay:
                 await self._stand_by(conn, stop)
             except Deposed:
                 log.warning("relay.deposed")
-            except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 log.warning("relay.interrupted", error=repr(error))
                 await sleep_unless(stop, RETRY_SECONDS)
             finally:

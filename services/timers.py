@@ -24,6 +24,8 @@ POLL_SECONDS = 1.0
 BATCH_LEADS = 500
 CAUSE = Cause(actor="timer")
 
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 log = get_logger("timers")
 
 
@@ -66,7 +68,7 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
         while not stop.is_set():
             try:
                 said = await say_what_is_due(pool, datetime.now(UTC))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 log.warning("timers.database_away", error=repr(error))
                 said = 0
             if said < BATCH_LEADS:

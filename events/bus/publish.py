@@ -156,6 +156,19 @@ async def create_topic(
         await admin.close()
 
 
+async def partitions_of(bootstrap_servers: str, topic: str) -> int:
+    """How many partitions a topic has; 0 where there is none. Asking does not make it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        if topic not in await admin.list_topics():
+            return 0
+        (described,) = await admin.describe_topics([topic])
+        return len(described["partitions"])
+    finally:
+        await admin.close()
+
+
 def shards_of(partitions: Sequence[int], count: int) -> list[int]:
     """The shards that lie in some partitions of a topic of `count`."""
     return [shard for shard in range(SHARDS) if shard % count in set(partitions)]

@@ -6,6 +6,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus import wire
+from events.bus.publish import partitions_of
 from events.bus.wire import Arrival
 
 FETCH_RECORDS = 10_000
@@ -18,6 +19,7 @@ class Reader:
     def __init__(self, bootstrap_servers: str, topic: str, log_id: UUID) -> None:
         self.topic, self.log_id = topic, log_id
         self.partitions = 0
+        self._bootstrap_servers = bootstrap_servers
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,
@@ -27,11 +29,10 @@ class Reader:
 
     async def start(self) -> None:
         """Connect. Raises `LookupError` where there is no such topic."""
-        await self._consumer.start()
-        if self.topic not in await self._consumer.topics():
-            await self.stop()
+        self.partitions = await partitions_of(self._bootstrap_servers, self.topic)
+        if not self.partitions:
             raise LookupError(f"the broker has no topic {self.topic}: use `--source log`")
-        self.partitions = len(self._consumer.partitions_for_topic(self.topic) or ())
+        await self._consumer.start()
 
     async def stop(self) -> None:
         await self._consumer.stop()

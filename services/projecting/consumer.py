@@ -32,6 +32,8 @@ class Consumer:
         self.engine = engine
         self.assigned: frozenset[int] = frozenset()
         """The shards that are this consumer's to own."""
+        self.joined = False
+        """Whether the group has ever answered: with partitions, or with none to stand by."""
         self.heard: dict[int, float] = {}
         """Shard → when a record of it last came (loop time)."""
         self._topic, self._log_id = topic, state.id
@@ -56,7 +58,7 @@ class Consumer:
             fetch_min_bytes=1,
             fetch_max_bytes=16 * 1024 * 1024,
             max_partition_fetch_bytes=4 * 1024 * 1024,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
             isolation_level="read_uncommitted",
@@ -107,6 +109,7 @@ class Consumer:
 
     async def take(self, partitions: Sequence[TopicPartition]) -> None:
         """These partitions are ours: own their shards before any record of them is applied."""
+        self.joined = True
         count = len(self.kafka.partitions_for_topic(self._topic) or ())
         self._offsets.clear()
         shards = {shard for p in partitions for shard in shards_in(p.partition, count)}

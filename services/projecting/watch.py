@@ -24,7 +24,7 @@ AWAY_SECONDS = 300.0
 """So long the database may be away before the process gives up and leaves it to its supervisor."""
 
 log = get_logger("projector")
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Watch:
