@@ -1,13 +1,13 @@
 """`crm replay` and `crm parked` on real servers."""
 
-import asyncio
 from uuid import uuid4
 
 import asyncpg
 
-from services import relay, replay
+from services import replay
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.running import running
 from tests.world import make_world
 
 
@@ -22,16 +22,13 @@ async def test_the_bus_gives_the_same_rows_as_the_log(
         lead = uuid4()
         for event in (world.captured(lead), *world.chat(lead, 3), world.engagement(lead)):
             await world.append(world.new(event, property_id=property_id))
-    stop = asyncio.Event()
-    relaying = asyncio.create_task(relay.work(kafka_settings, stop, {}))
 
     async def published() -> bool:
         found = await replay.status(pool)
         return bool(found["position"]) and found["published"] == found["position"]
 
-    await until(published, 20)
-    stop.set()
-    await relaying
+    async with running(kafka_settings, "relay"):
+        await until(published, 20)
     await world.project()
     async with replay.rebuilding(pool, [], silent, bus=kafka_settings) as work:
         outcome = await work.verify()

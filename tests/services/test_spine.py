@@ -1,24 +1,18 @@
 """Log → relay → bus → projector → tables, with real servers."""
 
-import asyncio
 from uuid import uuid4
 
 import asyncpg
 
-from services import projector, relay
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.running import running
 from tests.world import make_world
 
 
 async def test_what_is_appended_becomes_rows(kafka_settings: Settings, pool: asyncpg.Pool) -> None:
     world = await make_world(pool, properties=5)
-    stop = asyncio.Event()
-    tasks = [
-        asyncio.create_task(relay.work(kafka_settings, stop, {})),
-        asyncio.create_task(projector.work(kafka_settings, stop, {})),
-    ]
-    try:
+    async with running(kafka_settings, "relay", "projector"):
         for property_id in world.properties:
             lead = uuid4()
             await world.append(world.new(world.captured(lead), property_id=property_id))
@@ -29,8 +23,5 @@ async def test_what_is_appended_becomes_rows(kafka_settings: Settings, pool: asy
             return await world.count("messages") == 15
 
         await until(all_there, 20)
-    finally:
-        stop.set()
-        await asyncio.gather(*tasks)
     assert await world.count("leads") == 5
     assert await world.count("crm.parked") == 0
