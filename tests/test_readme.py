@@ -1,5 +1,6 @@
 """The README's quick starts do what they say."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -30,6 +31,11 @@ def block(tag: str) -> str:
     return str(found)
 
 
+def run(command: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 async def test_the_publish_example_becomes_a_row(
     kafka_settings: Settings, pool: asyncpg.Pool
 ) -> None:
@@ -44,7 +50,7 @@ async def test_the_publish_example_becomes_a_row(
             "LEAD_ID": str(lead),
         }
         for _ in range(2):
-            subprocess.run([sys.executable, "-c", block("publish")], env=env, check=True)
+            await asyncio.to_thread(run, [sys.executable, "-c", block("publish")], env)
 
         async def opened() -> bool:
             return bool(await world.count("lead_engagement_events WHERE event_type='email_opened'"))
@@ -100,7 +106,4 @@ async def test_the_replay_commands_run(kafka_settings: Settings, pool: asyncpg.P
     env = {**os.environ, **as_environment(kafka_settings)}
     crm = [sys.executable, "-m", "services.crm"]
     for line in block("replay").strip().splitlines():
-        done = subprocess.run(
-            [*crm, *line.split()[1:]], env=env, check=False, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        await asyncio.to_thread(run, [*crm, *line.split()[1:]], env)

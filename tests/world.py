@@ -6,8 +6,12 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from events.chat import ConversationChannel, ConversationMessageReceived, ConversationStarted
-from events.chat import SessionStarted
+from events.chat import (
+    ConversationChannel,
+    ConversationMessageReceived,
+    ConversationStarted,
+    SessionStarted,
+)
 from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadCaptured
@@ -122,7 +126,10 @@ async def make_world(pool: asyncpg.Pool, properties: int = 1) -> World:
         await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", org)
         await conn.executemany(
             "INSERT INTO properties (id, org_id, name, settings) VALUES ($1, $2, $3, $4)",
-            [(key, org, f"House {n}", {"timezone": "America/New_York"}) for n, key in enumerate(ids)],
+            [
+                (key, org, f"House {n}", {"timezone": "America/New_York"})
+                for n, key in enumerate(ids)
+            ],
         )
     return World(pool, org, ids)
 

@@ -27,7 +27,11 @@ class Lost(Exception):
 
 
 class Publisher:
-    """Writes rows to one topic and remembers how far each partition was acknowledged."""
+    """Writes rows to one topic and remembers what each partition has acknowledged.
+
+    `ends`: partition → the offset after the first record of its last batch. A batch is kept or
+    lost whole, and some brokers tell just this offset as a partition's end.
+    """
 
     def __init__(self, bootstrap_servers: str, topic: str, *, idempotent: bool = False) -> None:
         self.topic = topic
@@ -91,7 +95,7 @@ class Publisher:
         for one, answer in zip(sent, answers, strict=True):
             if answer.offset < ends.get(one.partition, 0):
                 lost.setdefault(one.partition, answer.offset)
-            ends[one.partition] = answer.offset + one.records
+            ends[one.partition] = answer.offset + 1
         if lost:
             raise Lost(lost)
         self.ends = ends
@@ -126,16 +130,14 @@ class Publisher:
 
     async def _send(self, batch: Any, partition: int) -> "_Sent":
         batch.close()
-        records = batch.record_count()
         acknowledged = await self._producer.send_batch(batch, self.topic, partition=partition)
-        return _Sent(partition, records, acknowledged)
+        return _Sent(partition, acknowledged)
 
 
 class _Sent(NamedTuple):
     """A batch on its way."""
 
     partition: int
-    records: int
     acknowledged: "asyncio.Future[Any]"
 
 

@@ -38,17 +38,25 @@ class Reader:
         await self._consumer.stop()
 
     async def partition(self, number: int) -> AsyncIterator[list[Arrival]]:
-        """The records of a partition, in order, up to the end it has now; foreign ones left out."""
+        """The records of a partition, in order, up to the end it has now; foreign ones left out.
+
+        A broker may tell the first record of its last batch as the end: read on while more comes.
+        """
         place = TopicPartition(self.topic, number)
         end = (await self._consumer.end_offsets([place]))[place]
         self._consumer.assign([place])
         await self._consumer.seek_to_beginning(place)
         silent = 0
-        while await self._consumer.position(place) < end and silent < SILENT_POLLS:
-            found = await self._consumer.getmany(place, timeout_ms=500, max_records=FETCH_RECORDS)
-            silent = 0 if found else silent + 1
+        while silent < SILENT_POLLS:
+            at_end = await self._consumer.position(place) >= end
+            found = await self._consumer.getmany(
+                place, timeout_ms=100 if at_end else 500, max_records=FETCH_RECORDS
+            )
             for records in found.values():
                 yield [came for r in records if (came := self._arrival(r.value, r.headers))]
+            if at_end and not found:
+                return
+            silent = 0 if found else silent + 1
 
     def _arrival(self, value: bytes | None, headers: list[tuple[str, bytes]]) -> Arrival | None:
         try:
