@@ -28,9 +28,14 @@ def root_app() -> App:
     """The root with one sub-command per module of `services/cli`, imported when it is needed."""
     app = App(name="crm", help=HELP, version=_version, version_flags=["--version"])
     for module in pkgutil.iter_modules(cli.__path__):
-        name = module.name.replace("_", "-")
+        name = _name(module.name)
         app.command(f"{cli.__name__}.{module.name}:app", name=name, help=_help(module.name))
     return app
+
+
+def _name(module: str) -> str:
+    """A module that cannot have the command's name (`import`) has it with an underscore."""
+    return module.rstrip("_").replace("_", "-")
 
 
 def _help(module: str) -> str:
@@ -39,7 +44,7 @@ def _help(module: str) -> str:
     if found is None or found.origin is None:
         return ""
     words = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or ""
-    words = words.removeprefix(f"`crm {module.replace('_', '-')}`: ")
+    words = words.removeprefix(f"`crm {_name(module)}`: ")
     return words[:1].upper() + words[1:]
 
 

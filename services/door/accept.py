@@ -14,6 +14,7 @@ import asyncpg
 from events.event import Event, Intake, touches
 from events.ids import sent_event_id
 from events.leads import LeadCaptured
+from events.log.connection import Connection
 from events.record import NewEvent, Stream
 from events.tours import TourScheduled
 from services.door import dead_letters, decided, figures, observed, signature, waiting
@@ -56,10 +57,10 @@ class Door:
             late = await waiting.of_subjects(conn, absent, limit, late=True)
             ready = await waiting.of_subjects(conn, there, limit)
             rows = [*late, *ready]
-            await self._take_in(conn, [Received.of_row(row) for row in rows], retried=there)
+            await self._take_in(conn, [Received.of_row(dict(row)) for row in rows], retried=there)
             return len(rows)
 
-    async def _there(self, conn: asyncpg.Connection, subjects: Iterable[Stream]) -> set[UUID]:
+    async def _there(self, conn: Connection, subjects: Iterable[Stream]) -> set[UUID]:
         streams = {s for s in subjects if s.entity_type != PROPERTY}
         properties = {s.entity_id for s in subjects if s.entity_type == PROPERTY}
         found = {stream.entity_id for stream in await owners(conn, streams)}
@@ -67,7 +68,7 @@ class Door:
 
     async def _take_in(
         self,
-        conn: asyncpg.Connection,
+        conn: Connection,
         records: Sequence[Received],
         *,
         retried: Set[UUID] | None = None,
@@ -83,7 +84,7 @@ class Door:
         figures.count(items)
         return [item.outcome for item in items if item.outcome]
 
-    async def _lines(self, conn: asyncpg.Connection, items: Sequence[Item]) -> dict[UUID, Line]:
+    async def _lines(self, conn: Connection, items: Sequence[Item]) -> dict[UUID, Line]:
         """Read every record; those that say something stand in line, by property."""
         said: dict[int, Sent] = {}
         for number, item in enumerate(items):
@@ -112,7 +113,7 @@ class Door:
         return lines
 
     async def _blocked(
-        self, conn: asyncpg.Connection, items: Sequence[Item], retried: Iterable[UUID]
+        self, conn: Connection, items: Sequence[Item], retried: Iterable[UUID]
     ) -> dict[UUID, Stream]:
         """What others wait for already: who needs the same waits behind them."""
         if not await waiting.any_waiting(conn):
@@ -122,7 +123,7 @@ class Door:
         return await waiting.waited_for(conn, wanted.difference(retried))
 
     async def _observe(
-        self, conn: asyncpg.Connection, lines: dict[UUID, Line], blocked: dict[UUID, Stream]
+        self, conn: Connection, lines: dict[UUID, Line], blocked: dict[UUID, Stream]
     ) -> None:
         """Append what stands at the heads of the lines and needs no decision, all together."""
         going: list[Item] = []
@@ -143,9 +144,7 @@ class Door:
                     await decided.take_in(self.pool, item)
                     _block([item], blocked)
 
-    async def _write_down(
-        self, conn: asyncpg.Connection, items: Sequence[Item], *, retrying: bool
-    ) -> None:
+    async def _write_down(self, conn: Connection, items: Sequence[Item], *, retrying: bool) -> None:
         async with conn.transaction():
             if waits := _with(items, Fate.WAITING):
                 await waiting.keep(conn, waits, self.settings)

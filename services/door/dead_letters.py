@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from events.log.connection import Connection
 from services.door.outcome import Item
 from services.door.received import COLUMNS, storable
 from services.door.sent import label_of
@@ -13,7 +14,7 @@ from services.door.sent import label_of
 _KEPT = ", ".join(COLUMNS)
 
 
-async def keep(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
+async def keep(conn: Connection, items: Sequence[Item]) -> None:
     """Write down refused records. One that is refused again counts another attempt; one that was
     driven in again is open again; one that somebody dropped stays dropped."""
     await conn.executemany(
@@ -47,7 +48,7 @@ def _row(item: Item) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-async def mark(conn: asyncpg.Connection, ids: Sequence[UUID], status: str) -> None:
+async def mark(conn: Connection, ids: Sequence[UUID], status: str) -> None:
     await conn.execute(
         "UPDATE crm.dead_letters SET status = $2, last_at = clock_timestamp() "
         "WHERE id = ANY($1::uuid[])",
@@ -57,7 +58,7 @@ async def mark(conn: asyncpg.Connection, ids: Sequence[UUID], status: str) -> No
 
 
 async def find(
-    conn: asyncpg.Connection,
+    conn: Connection,
     *,
     ids: Sequence[UUID] = (),
     status: str | None = "open",
@@ -86,7 +87,7 @@ async def find(
     )
 
 
-async def open_counts(conn: asyncpg.Connection) -> list[asyncpg.Record]:
+async def open_counts(conn: Connection) -> list[asyncpg.Record]:
     """How many are open: org_id, property_id, reason, count."""
     return await conn.fetch(
         "SELECT org_id, property_id, reason, count(*) AS count FROM crm.dead_letters "

@@ -3,9 +3,9 @@
 from collections import Counter as Tally
 from collections.abc import Sequence
 
-import asyncpg
 from prometheus_client import Counter, Gauge
 
+from events.log.connection import Connection
 from services.door import dead_letters, waiting
 from services.door.outcome import Fate, Item
 from services.runtime.metrics import APPENDED, DEAD_LETTERS, REGISTRY
@@ -29,7 +29,7 @@ def count(items: Sequence[Item]) -> None:
         APPENDED.labels(name).inc(number)
 
 
-async def look(conn: asyncpg.Connection) -> None:
+async def look(conn: Connection) -> None:
     """Set the gauges to what the tables say."""
     WAITING.set(await waiting.count(conn))
     DEAD_LETTERS.clear()

@@ -10,6 +10,7 @@ import asyncpg
 from events import codec
 from events.log import limits
 from events.log.append import append
+from events.log.connection import Connection
 from events.log.errors import IdReused, LimitExceeded, LogRefused
 from events.record import Stream
 from services.door.outcome import Item
@@ -38,7 +39,7 @@ RACES_AT_MOST = 5
 RACE_PAUSE_SECONDS = 0.02
 
 
-async def take_in(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
+async def take_in(conn: Connection, items: Sequence[Item]) -> None:
     """Append what can be appended, in one transaction where nobody is guilty; every item ends.
 
     Raises what the database raises when it is away.
@@ -61,7 +62,7 @@ async def take_in(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
     await take_in(conn, items[half:])
 
 
-async def _append(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
+async def _append(conn: Connection, items: Sequence[Item]) -> None:
     for attempt in range(1, RACES_AT_MOST + 1):
         try:
             async with conn.transaction():
@@ -79,7 +80,7 @@ async def _append(conn: asyncpg.Connection, items: Sequence[Item]) -> None:
         return
 
 
-async def _admitted(conn: asyncpg.Connection, items: Sequence[Item]) -> list[Item]:
+async def _admitted(conn: Connection, items: Sequence[Item]) -> list[Item]:
     """Those whose subjects are there and whose people are known; the others end here."""
     there = await owners(conn, (stream for item in items for stream in item.needs))
     unknown = await _unknown_people(conn, items)
@@ -102,7 +103,7 @@ async def _admitted(conn: asyncpg.Connection, items: Sequence[Item]) -> list[Ite
     return going
 
 
-async def _unknown_people(conn: asyncpg.Connection, items: Sequence[Item]) -> dict[UUID, set[UUID]]:
+async def _unknown_people(conn: Connection, items: Sequence[Item]) -> dict[UUID, set[UUID]]:
     named: dict[UUID, set[UUID]] = {}
     for item in items:
         if people := people_in(item.fact.event):
@@ -110,7 +111,7 @@ async def _unknown_people(conn: asyncpg.Connection, items: Sequence[Item]) -> di
     return {org: await strangers(conn, org, people) for org, people in named.items()}
 
 
-async def _sift(conn: asyncpg.Connection, items: Sequence[Item]) -> list[Item]:
+async def _sift(conn: Connection, items: Sequence[Item]) -> list[Item]:
     """Find the usual culprits at once, before halving: too large, from the future, id reused."""
     now = datetime.now(UTC)
     ids = [item.fact.id for item in items]

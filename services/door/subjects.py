@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-import asyncpg
-
 from events.chat import ConversationMessageReceived, ConversationStarted, SessionStarted
 from events.engagement import ActivityRecorded, EngagementRecorded
 from events.event import Event
+from events.log.connection import Connection
 from events.record import Stream
 
 
@@ -38,7 +37,7 @@ def begins(event: Event) -> Stream | None:
             return None
 
 
-async def owners(conn: asyncpg.Connection, streams: Iterable[Stream]) -> dict[Stream, UUID | None]:
+async def owners(conn: Connection, streams: Iterable[Stream]) -> dict[Stream, UUID | None]:
     """The property each stream that has begun lives in."""
     wanted = list(set(streams))
     if not wanted:

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from functools import cache
 from uuid import UUID
 
-import asyncpg
-
 from events.event import Event
+from events.log.connection import Connection
 
 REMEMBER_SECONDS = 30.0
 REMEMBERED_AT_MOST = 100_000
@@ -22,9 +21,7 @@ class Tenants:
         self._orgs: dict[UUID, UUID] = {}
         self._until = 0.0
 
-    async def orgs_of(
-        self, conn: asyncpg.Connection, properties: Iterable[UUID]
-    ) -> dict[UUID, UUID]:
+    async def orgs_of(self, conn: Connection, properties: Iterable[UUID]) -> dict[UUID, UUID]:
         """Property → its organisation, for those that exist."""
         now = time.monotonic()
         if now > self._until or len(self._orgs) > REMEMBERED_AT_MOST:
@@ -52,7 +49,7 @@ def _fields_of_people(kind: type[Event]) -> tuple[str, ...]:
     return tuple(name for name in kind.model_fields if name.endswith("_by") or name in PEOPLE)
 
 
-async def strangers(conn: asyncpg.Connection, org_id: UUID, people: Iterable[UUID]) -> set[UUID]:
+async def strangers(conn: Connection, org_id: UUID, people: Iterable[UUID]) -> set[UUID]:
     """Those of `people` that are no profiles of the organisation."""
     wanted = set(people)
     if not wanted:

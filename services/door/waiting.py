@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
+from events.log.connection import Connection
 from events.record import Stream
 from services.door.outcome import Item
 from services.door.received import COLUMNS
@@ -15,7 +16,7 @@ _KEPT = ", ".join(COLUMNS)
 PROPERTY = "property"
 
 
-async def waited_for(conn: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID, Stream]:
+async def waited_for(conn: Connection, ids: Iterable[UUID]) -> dict[UUID, Stream]:
     """Those of `ids` that records wait for already."""
     rows = await conn.fetch(
         "SELECT DISTINCT subject_id, subject_type FROM crm.intake_waiting "
@@ -25,12 +26,12 @@ async def waited_for(conn: asyncpg.Connection, ids: Iterable[UUID]) -> dict[UUID
     return {row["subject_id"]: Stream(row["subject_type"], row["subject_id"]) for row in rows}
 
 
-async def any_waiting(conn: asyncpg.Connection) -> bool:
+async def any_waiting(conn: Connection) -> bool:
     found: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM crm.intake_waiting)")
     return found
 
 
-async def keep(conn: asyncpg.Connection, items: Sequence[Item], settings: DoorSettings) -> None:
+async def keep(conn: Connection, items: Sequence[Item], settings: DoorSettings) -> None:
     """Let records wait, or wait on; those for which there is no room or no time end as dead."""
     held = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
     known = {
@@ -81,12 +82,12 @@ def _row(item: Item, settings: DoorSettings) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-async def done(conn: asyncpg.Connection, ids: Sequence[UUID]) -> None:
+async def done(conn: Connection, ids: Sequence[UUID]) -> None:
     """These wait no longer."""
     await conn.execute("DELETE FROM crm.intake_waiting WHERE id = ANY($1::uuid[])", list(ids))
 
 
-async def wake(conn: asyncpg.Connection, subjects: Iterable[UUID]) -> None:
+async def wake(conn: Connection, subjects: Iterable[UUID]) -> None:
     """What waits for these is due now."""
     await conn.execute(
         "UPDATE crm.intake_waiting SET next_try_at = clock_timestamp() "
@@ -95,7 +96,7 @@ async def wake(conn: asyncpg.Connection, subjects: Iterable[UUID]) -> None:
     )
 
 
-async def due(conn: asyncpg.Connection, limit: int) -> list[Stream]:
+async def due(conn: Connection, limit: int) -> list[Stream]:
     """Subjects that should be asked for again."""
     rows = await conn.fetch(
         "SELECT DISTINCT subject_type, subject_id FROM crm.intake_waiting "
@@ -106,7 +107,7 @@ async def due(conn: asyncpg.Connection, limit: int) -> list[Stream]:
 
 
 async def of_subjects(
-    conn: asyncpg.Connection, subjects: Iterable[UUID], limit: int, *, late: bool = False
+    conn: Connection, subjects: Iterable[UUID], limit: int, *, late: bool = False
 ) -> list[asyncpg.Record]:
     """What waits for these, in the order it came; with `late` only what has waited long enough."""
     return await conn.fetch(
@@ -118,9 +119,7 @@ async def of_subjects(
     )
 
 
-async def postpone(
-    conn: asyncpg.Connection, subjects: Iterable[UUID], settings: DoorSettings
-) -> None:
+async def postpone(conn: Connection, subjects: Iterable[UUID], settings: DoorSettings) -> None:
     """These are not there yet: twice the time until they are asked for again."""
     await conn.execute(
         """
@@ -134,6 +133,6 @@ async def postpone(
     )
 
 
-async def count(conn: asyncpg.Connection) -> int:
+async def count(conn: Connection) -> int:
     found: int = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
     return found

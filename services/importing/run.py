@@ -1,0 +1,142 @@
+"""Importing lines: which leads are known, and appending the others thousands of facts at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+import asyncpg
+
+from events.claims import claims_of
+from events.log.append import append
+from events.log.errors import LogRefused
+from events.record import Stream
+from services.door.observed import GUILTY
+from services.importing.lines import Line
+
+FACTS_AT_A_TIME = 5_000
+
+
+class Result(StrEnum):
+    """What became of a line, or would."""
+
+    NEW = "new"
+    KNOWN = "known"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line of the result file."""
+
+    line: int
+    external_id: str
+    result: Result
+    lead_id: UUID | None = None
+    events: int = 0
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the whole file came to."""
+
+    results: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+
+
+class Importer:
+    """Imports lines in chunks: a chunk is a transaction, and one bad line costs only itself."""
+
+    def __init__(self, pool: asyncpg.Pool, *, dry_run: bool) -> None:
+        self.pool, self.dry_run = pool, dry_run
+        self.totals = Totals()
+        self._made: dict[tuple[str, str], UUID] = {}
+        """In a dry run nothing is claimed: what lines before would have claimed is kept here."""
+
+    async def run(self, lines: Iterator[Line | Told], tell: Callable[[Told], None]) -> None:
+        """Import every line in order; `tell` hears of each as soon as that is durable."""
+        chunk: list[Line] = []
+        size = 0
+        for line in lines:
+            if isinstance(line, Told):
+                self._count(line, tell, ())
+                continue
+            chunk.append(line)
+            size += len(line.facts)
+            if size >= FACTS_AT_A_TIME:
+                await self._chunk(chunk, tell)
+                chunk, size = [], 0
+        await self._chunk(chunk, tell)
+
+    async def _chunk(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
+        owners = await self._owners(lines)
+        fresh: list[Line] = []
+        for line in lines:
+            claimed = [owner for key in _claims(line) if (owner := owners.get(key))]
+            if claimed:
+                what = "" if claimed[0] == line.lead.lead_id else "by e-mail or external id"
+                told = Told(line.number, line.lead.external_id, Result.KNOWN, claimed[0], 0, what)
+                self._count(told, tell, ())
+            else:
+                owners |= dict.fromkeys(_claims(line), line.lead.lead_id)
+                fresh.append(line)
+        if self.dry_run:
+            self._made |= {key: line.lead.lead_id for line in fresh for key in _claims(line)}
+            for line in fresh:
+                self._count(_new(line), tell, [line])
+        else:
+            await self._append(fresh, tell)
+
+    async def _append(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
+        """Append a chunk; on an error halve it until the guilty line is found."""
+        if not lines:
+            return
+        facts = [fact for line in lines for fact in line.facts]
+        expected = {Stream("lead", line.lead.lead_id): 0 for line in lines}
+        try:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await append(conn, facts, expected=expected)
+        except GUILTY as error:
+            if len(lines) == 1:
+                line, code = lines[0], getattr(error, "code", type(error).__name__)
+                detail = f"{code}: {error}" if isinstance(error, LogRefused) else repr(error)
+                told = Told(line.number, line.lead.external_id, Result.REFUSED, None, 0, detail)
+                self._count(told, tell, ())
+                return
+            half = len(lines) // 2
+            await self._append(lines[:half], tell)
+            await self._append(lines[half:], tell)
+            return
+        for line in lines:
+            self._count(_new(line), tell, [line])
+
+    async def _owners(self, lines: Sequence[Line]) -> dict[tuple[str, str], UUID]:
+        """Who has the values that these lines claim firmly."""
+        wanted = sorted({key for line in lines for key in _claims(line)})
+        if not wanted:
+            return {}
+        rows = await self.pool.fetch(
+            "SELECT kind, value, owner FROM crm.claims JOIN unnest($2::text[], $3::text[]) "
+            "AS wanted (kind, value) USING (kind, value) WHERE scope = $1",
+            lines[0].facts[0].property_id,
+            [kind for kind, _ in wanted],
+            [value for _, value in wanted],
+        )
+        found = {key: owner for key in wanted if (owner := self._made.get(key))}
+        return found | {(row["kind"], row["value"]): row["owner"] for row in rows}
+
+    def _count(self, told: Told, tell: Callable[[Told], None], lines: Sequence[Line]) -> None:
+        self.totals.results[told.result.value] += 1
+        self.totals.events.update(fact.event.name for line in lines for fact in line.facts)
+        tell(told)
+
+
+def _new(line: Line) -> Told:
+    lead = line.lead
+    return Told(line.number, lead.external_id, Result.NEW, lead.lead_id, len(line.facts))
+
+
+def _claims(line: Line) -> list[tuple[str, str]]:
+    return [(claim.kind, claim.value) for claim in claims_of(line.lead) if claim.firm]
