@@ -1,0 +1,161 @@
+"""`crm dead`: what the intake refused; list it, look at it, drive it in again, drop it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+from uuid import UUID
+
+import asyncpg
+from cyclopts import App, Parameter
+from rich.progress import Progress
+
+from services.door import dead_letters
+from services.door.redrive import absent, shown
+from services.door.redrive import redrive as drive_in
+from services.door.settings import DoorSettings
+from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
+from services.runtime.database import pooled
+from services.runtime.settings import DatabaseSettings
+
+T = TypeVar("T")
+COLUMNS = [
+    "id",
+    "first_at",
+    "reason",
+    "event_type",
+    "property_id",
+    "ce_source",
+    "attempts",
+    "detail",
+]
+LETTERS_AT_MOST = 100_000
+
+app = App(
+    name="dead",
+    help_epilogue=examples(
+        "crm dead list --reason unknown_subject",
+        "crm dead show 4f0a…",
+        "crm dead redrive --reason unknown_profile --dry-run",
+        "crm dead redrive --all",
+        "crm dead drop 4f0a… 77bc…",
+    ),
+    help_format="plaintext",
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Which:
+    """Which letters; all filters must hold."""
+
+    reason: Annotated[str | None, Parameter(help="why they were refused")] = None
+    property_: Annotated[UUID | None, Parameter(name="--property")] = None
+    type_: Annotated[str | None, Parameter(name="--type", help="such as lead.captured")] = None
+    source: Annotated[str | None, Parameter(help="the producer's CloudEvents source")] = None
+
+    @property
+    def any(self) -> bool:
+        return any((self.reason, self.property_, self.type_, self.source))
+
+
+NONE = Which()
+
+
+@app.command(name="list")
+def list_(
+    *, which: Which = NONE, status: Literal["open", "redriven", "dropped", "all"] = "open",
+    limit: int = 100, json: bool = False,
+) -> None:  # fmt: skip
+    """Dead letters, oldest first."""
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, (), which, status, limit)))
+    print_rows(
+        [{name: row[name] for name in (*COLUMNS, "status", "event_id", "org_id")} for row in rows],
+        COLUMNS, as_json=json, empty="no dead letters",
+    )  # fmt: skip
+
+
+@app.command
+def show(letter: UUID, /) -> None:
+    """One letter, whole, as JSON."""
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, [letter], NONE, "all", 1)))
+    _all_there([letter], rows)
+    print_json(shown(rows[0]))
+
+
+@app.command
+def redrive(
+    *letters: UUID, which: Which = NONE,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
+) -> int:  # fmt: skip
+    """Drive letters in again, oldest first; exit code 1 where some are refused again."""
+    found = _chosen(letters, which, everything=all_)
+    if dry_run:
+        return _dry("driven in again", len(found), json=json)
+
+    async def drive(pool: asyncpg.Pool) -> dict[str, int]:
+        with Progress(console=NOTES, transient=True) as bar:
+            task = bar.add_task("redriving", total=len(found))
+            fates = await drive_in(pool, DoorSettings(), found, lambda n: bar.advance(task, n))
+        return {fate: fates[fate] for fate in ("accepted", "duplicate", "waiting", "dead")}
+
+    fates = asyncio.run(_with_pool(drive))
+    print_json(fates) if json else print_rows([fates], list(fates))
+    return 1 if fates["dead"] else 0
+
+
+@app.command
+def drop(
+    *letters: UUID, which: Which = NONE,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
+) -> int:  # fmt: skip
+    """Give letters up: they stay in the table, marked as dropped."""
+    found = _chosen(letters, which, everything=all_)
+    if dry_run:
+        return _dry("dropped", len(found), json=json)
+
+    async def give_up(pool: asyncpg.Pool) -> None:
+        async with pool.acquire() as conn:
+            await dead_letters.mark(conn, [row["id"] for row in found], "dropped")
+
+    asyncio.run(_with_pool(give_up))
+    print_json({"dropped": len(found)}) if json else note(f"{len(found)} dropped")
+    return 0
+
+
+def _chosen(letters: Sequence[UUID], which: Which, *, everything: bool) -> Sequence[asyncpg.Record]:
+    """The open letters that are meant; nothing is ever meant by saying nothing."""
+    if not (letters or which.any or everything):
+        raise Failure("say which: ids, --reason, --property, --type, --source, or --all")
+    found = asyncio.run(
+        _with_pool(lambda pool: _find(pool, letters, which, "open", LETTERS_AT_MOST))
+    )
+    _all_there(letters, found)
+    return found
+
+
+def _all_there(letters: Sequence[UUID], found: Sequence[asyncpg.Record]) -> None:
+    if missing := absent(letters, found):
+        raise Failure(f"no such dead letter (or not open): {', '.join(map(str, missing))}")
+
+
+def _dry(what: str, count: int, *, json: bool) -> int:
+    print_json({"dry_run": True, "letters": count}) if json else note(f"{count} would be {what}")
+    return 0
+
+
+async def _find(
+    pool: asyncpg.Pool, ids: Sequence[UUID], which: Which, status: str, limit: int
+) -> Sequence[asyncpg.Record]:
+    async with pool.acquire() as conn:
+        return await dead_letters.find(
+            conn, ids=ids, status=None if status == "all" else status, reason=which.reason,
+            property_id=which.property_, event_type=which.type_, source=which.source, limit=limit,
+        )  # fmt: skip
+
+
+async def _with_pool(ask: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
+    async with pooled(DatabaseSettings(), "crm dead") as pool:
+        return await ask(pool)
