@@ -92,13 +92,13 @@ async def isolate(
     facts: Sequence[Recorded],
     held: dict[int, Checkpoint],
     waiting: dict[int, set[UUID]],
-) -> None:
+) -> int:
     """Apply facts of which one or more are guilty: halve until each is found, and park it.
 
-    Commits as it goes and moves `held` along. Raises `Fenced`.
+    Commits as it goes and moves `held` along. Returns how many it parked. Raises `Fenced`.
     """
     if not facts:
-        return
+        return 0
     guilty: Recorded | None = None
     work.forget()
     try:
@@ -110,20 +110,19 @@ async def isolate(
         problem = ("database", f"{type(error).__name__}: {error}")
     else:
         settle(held, waiting, batch)
-        return
+        return len(batch.parkings)
     work.forget()
     if len(facts) == 1:
         parking = Parking(facts[0], *problem)
         batch = Batch((facts[0],), {}, (parking,), _moves(facts, held))
         await write(conn, life, batch)
         settle(held, waiting, batch)
-        return
+        return 1
     at = facts.index(guilty) if guilty else len(facts) // 2
     parts = (
         (facts[:at], facts[at : at + 1], facts[at + 1 :]) if guilty else (facts[:at], facts[at:])
     )
-    for part in parts:
-        await isolate(conn, life, work, part, held, waiting)
+    return sum([await isolate(conn, life, work, part, held, waiting) for part in parts])
 
 
 def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], batch: Batch) -> None:

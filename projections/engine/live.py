@@ -168,7 +168,7 @@ class Engine:
             return
         async with self.pool.acquire() as conn:
             if len(self._work) > HOLD_ROWS:
-                await self._finish()
+                await self._isolate(conn, await self._finish())
                 self._work.forget()
             try:
                 batch = await apply.prepare(
@@ -185,7 +185,10 @@ class Engine:
         self._writing = _Writing(batch, asyncio.create_task(self._write(batch)))
 
     async def _isolate(self, conn: Connection, facts: Sequence[Recorded]) -> None:
-        await apply.isolate(conn, self.life, self._work, facts, self._held, self._waiting)
+        """Write facts of which some are guilty, those parked: nothing in memory is believed."""
+        self.counts.parked += await apply.isolate(
+            conn, self.life, self._work, facts, self._held, self._waiting
+        )
         self.counts.projected += len(facts)
 
     async def _write(self, batch: Batch) -> None:
