@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,7 +24,7 @@ async def world(pool: asyncpg.Pool) -> World:
 @pytest.fixture
 def crm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Any]:
+) -> Any:
     """Runs `crm …` in a thread, as it brings its own loop; exit code and what it printed."""
     monkeypatch.setenv("DATABASE_URL", settings.dsn)
     monkeypatch.setenv("COLUMNS", "200")
@@ -34,7 +33,7 @@ def crm(
         code = await asyncio.to_thread(run, arguments)
         return code, capsys.readouterr().out
 
-    yield call
+    return call
 
 
 async def two_letters(world: World) -> UUID:
