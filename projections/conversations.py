@@ -1,8 +1,9 @@
 """`conversations`: exchanges with a visitor or lead, and who answers in them."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
 
 from events.chat import (
     ConversationAnswered,
@@ -126,3 +127,9 @@ def _count(rows: Rows, conversation_id: UUID) -> None:
     conversation = rows.get(conversation_id)
     count = conversation["message_count"] if conversation else 0
     rows.update(conversation_id, message_count=count + 1)
+
+
+def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
+    """The conversations held in a widget session, newest first."""
+    mine = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id == session_id)
+    return select(TABLE).where(*mine).order_by(TABLE.c.created_at.desc(), TABLE.c.id)

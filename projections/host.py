@@ -1,6 +1,9 @@
 """The host platform's tables, which it writes itself: only referred to here."""
 
-from sqlalchemy import Column, ForeignKey, Index, Table, Text, Uuid, text
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ForeignKey, Index, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from projections.engine.projection import METADATA
@@ -43,3 +46,13 @@ PROFILES = Table(
     Column("created_at", INSTANT, server_default=text("now()")),
     Index("idx_profiles_org", "org_id"),
 )
+
+
+def profile(profile_id: UUID) -> "Select[Any]":
+    """A person's organisation and role."""
+    columns = (PROFILES.c.id, PROFILES.c.org_id, PROFILES.c.role, PROFILES.c.full_name)
+    return select(*columns).where(PROFILES.c.id == profile_id)
+
+
+def org_of_property(property_id: UUID) -> "Select[Any]":
+    return select(PROPERTIES.c.org_id).where(PROPERTIES.c.id == property_id)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Column, Index, Table, Text, Uuid
+from sqlalchemy import Column, Index, Select, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.chat import (
@@ -211,4 +211,14 @@ def _line(
             "created_by": by,
             "created_at": fact.occurred_at,
         }
+    )
+
+
+def newest(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
+    """A lead's activities, newest first."""
+    return (
+        select(TABLE)
+        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
+        .limit(limit)
     )

@@ -1,6 +1,10 @@
 """`lead_engagement_events`: what leads did that scoring counts, with the weight it had then."""
 
-from sqlalchemy import Column, Index, Integer, Table, Text, text
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
@@ -60,3 +64,25 @@ def _row(fact: Recorded, engagement: Engagement) -> Row:
         "score_weight": engagement.score_weight,
         "created_at": fact.occurred_at,
     }
+
+
+def newest(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
+    """What a lead did, newest first."""
+    return (
+        select(TABLE)
+        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
+        .limit(limit)
+    )
+
+
+def counting(org_id: UUID, lead_id: UUID, since: datetime) -> "Select[Any]":
+    """Instant and weight of what a lead did after `since`."""
+    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id, TABLE.c.created_at > since)
+    return select(TABLE.c.created_at, TABLE.c.score_weight).where(*mine)
+
+
+def count_of(org_id: UUID, lead_id: UUID) -> "Select[Any]":
+    """How much a lead ever did."""
+    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+    return select(func.count()).select_from(TABLE).where(*mine)

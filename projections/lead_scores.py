@@ -7,9 +7,10 @@ instant it changed, so a late timer changes no row.
 
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.engagement import ENGAGEMENT_WEIGHTS, EngagementType, ScoreDue
@@ -231,3 +232,13 @@ def _next(facts: Facts, now: int) -> datetime | None:
 def _row_id(lead_id: UUID, revision: int) -> UUID:
     """The nth score of a lead has the same id in every rebuild."""
     return UUID(bytes=blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=16).digest())
+
+
+def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
+    """A lead's last score."""
+    return (
+        select(TABLE)
+        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .order_by(TABLE.c.revision.desc())
+        .limit(1)
+    )

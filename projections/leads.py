@@ -1,8 +1,10 @@
 """`leads`: who is interested in a property, and how far they have come."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Table, Text
+from sqlalchemy import Column, Date, Index, Select, Table, Text, func, select
 
 from events.leads import (
     LeadAdopted,
@@ -84,3 +86,18 @@ def contacted(tables: Tables, fact: Recorded, event: LeadContacted) -> None:
 
 def _change(tables: Tables, fact: Recorded, lead_id: UUID, **changes: object) -> None:
     tables.rows.update(lead_id, **changes, updated_at=fact.occurred_at)
+
+
+def one(org_id: UUID, lead_id: UUID) -> "Select[Any]":
+    """A lead's row."""
+    return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.id == lead_id)
+
+
+def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
+
+
+def count_of(org_id: UUID, property_id: UUID) -> "Select[Any]":
+    """How many leads a property has."""
+    mine = (TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
+    return select(func.count()).select_from(TABLE).where(*mine)

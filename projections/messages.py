@@ -1,8 +1,10 @@
 """`messages`: what was said in conversations, by whom."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Table, Text, Uuid
+from sqlalchemy import Column, Index, Select, Table, Text, Uuid, select, tuple_
 
 from events.chat import (
     ConversationAnswered,
@@ -13,6 +15,7 @@ from events.chat import (
     ConversationWaiting,
 )
 from events.record import Recorded
+from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -86,3 +89,22 @@ def _say(
             "human_agent_id": agent_id,
         }
     )
+
+
+def of_session(
+    property_id: UUID, session_id: UUID, after: "tuple[datetime, UUID] | None", limit: int
+) -> "Select[Any]":
+    """What was said in a widget session's conversations, oldest first, after an (instant, id)."""
+    held = conversations.TABLE
+    query = (
+        select(TABLE)
+        .join(held, held.c.id == TABLE.c.conversation_id)
+        .where(held.c.widget_session_id == session_id, TABLE.c.property_id == property_id)
+    )
+    if after is not None:
+        query = query.where(tuple_(TABLE.c.created_at, TABLE.c.id) > tuple_(*after))
+    return query.order_by(TABLE.c.created_at, TABLE.c.id).limit(limit)
+
+
+def one(property_id: UUID, message_id: UUID) -> "Select[Any]":
+    return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id == message_id)

@@ -1,6 +1,21 @@
 """`tours`: visits to a property, at a local time, and what became of them."""
 
-from sqlalchemy import Column, Date, Index, Integer, SmallInteger, Table, Text, Time, text
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    Date,
+    Index,
+    Integer,
+    Select,
+    SmallInteger,
+    Table,
+    Text,
+    Time,
+    select,
+    text,
+)
 
 from events.event import Event
 from events.record import Recorded
@@ -15,6 +30,7 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
+from projections import host
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -121,3 +137,14 @@ def moved_on(
 @projection.on(TourNoShowCorrected)
 def corrected(tables: Tables, fact: Recorded, event: TourNoShowCorrected) -> None:
     tables.rows.update(event.tour_id, status=event.status.value, updated_at=fact.occurred_at)
+
+
+def of_lead(org_id: UUID, lead_id: UUID) -> "Select[Any]":
+    """A lead's tours by date and time, each with its agent's name as `agent_name`."""
+    agent = host.PROFILES
+    return (
+        select(TABLE, agent.c.full_name.label("agent_name"))
+        .outerjoin(agent, agent.c.id == TABLE.c.assigned_agent_id)
+        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .order_by(TABLE.c.tour_date, TABLE.c.tour_time, TABLE.c.id)
+    )

@@ -1,8 +1,23 @@
 """`widget_keys`: which property a widget key opens, by the key's hash. Private to the core."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Index, Table, Text, Uuid, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    literal,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.record import Recorded
@@ -88,3 +103,19 @@ def _row(tables: Tables, fact: Recorded, property_id: UUID) -> Row:
         }
         tables.rows.insert(property_id, row)
     return row
+
+
+def opened_by(key_hash: str, now: datetime) -> "Select[Any]":
+    """The widget that a key opens now: the newest key, or the one before it during the overlap."""
+    before = and_(TABLE.c.previous_key_hash == key_hash, TABLE.c.previous_valid_until > now)
+    return select(TABLE).where(or_(TABLE.c.key_hash == key_hash, before)).limit(1)
+
+
+def allowing(origin: str) -> "Select[Any]":
+    """Is there an active widget that may be shown on this origin, as it was written?"""
+    found = and_(TABLE.c.is_active, TABLE.c.allowed_origins.contains([origin]))
+    return select(literal(1)).where(found).limit(1)
+
+
+def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
+    return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)

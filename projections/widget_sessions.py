@@ -1,6 +1,9 @@
 """`widget_sessions`: visitors of a property's chat widget."""
 
-from sqlalchemy import Column, Index, Integer, Table, Text, text
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, select, text
 
 from events.chat import ConversationMessageReceived, SessionIdentified, SessionStarted
 from events.record import Recorded
@@ -76,3 +79,8 @@ def spoke(tables: Tables, fact: Recorded, event: ConversationMessageReceived) ->
         message_count=session["message_count"] + 1,
         last_activity_at=max(session["last_activity_at"], fact.occurred_at),
     )
+
+
+def one(property_id: UUID, session_id: UUID) -> "Select[Any]":
+    """A session's row."""
+    return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id == session_id)

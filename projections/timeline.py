@@ -1,0 +1,99 @@
+"""Everything about a lead in one list: a query over the tables, newest first."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from projections import (
+    conversations,
+    lead_activities,
+    lead_engagement_events,
+    lead_scores,
+    messages,
+    tours,
+)
+
+Place = tuple[datetime, str, UUID]
+"""Where a page ends: instant, kind, id of its last item."""
+
+
+def page(org_id: UUID, lead_id: UUID, before: Place | None, limit: int) -> "Select[Any]":
+    """At most `limit` items (at, kind, id, data) before a place, newest first.
+
+    Each table gives at most a page, so a long history costs no more than a short one.
+    """
+    activity, score = lead_activities.TABLE.c, lead_scores.TABLE.c
+    engagement, message, tour = (
+        lead_engagement_events.TABLE.c, messages.TABLE.c, tours.TABLE.c,
+    )  # fmt: skip
+    held = conversations.TABLE.c
+    parts = [
+        _part("activity", activity.created_at, activity.id, before, limit, {
+            "type": activity.type, "description": activity.description,
+            "metadata": activity.metadata, "created_by": activity.created_by,
+        }).where(activity.org_id == org_id, activity.lead_id == lead_id),
+        _part("engagement", engagement.created_at, engagement.id, before, limit, {
+            "event_type": engagement.event_type, "score_weight": engagement.score_weight,
+            "metadata": engagement.metadata,
+        }).where(engagement.org_id == org_id, engagement.lead_id == lead_id),
+        _part("score", score.scored_at, score.id, before, limit, {
+            "total_score": score.total_score, "score_bucket": score.score_bucket,
+            "factors": score.factors, "model_version": score.model_version,
+        }).where(score.org_id == org_id, score.lead_id == lead_id),
+        _part("message", message.created_at, message.id, before, limit, {
+            "conversation_id": message.conversation_id, "role": message.role,
+            "author": message.author, "content": message.content,
+        }).join(conversations.TABLE, held.id == message.conversation_id)
+        .where(held.org_id == org_id, held.lead_id == lead_id),
+        _part("tour", tour.created_at, tour.id, before, limit, {
+            "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
+            "tour_type": tour.tour_type, "starts_at": tour.starts_at,
+        }).where(tour.org_id == org_id, tour.lead_id == lead_id),
+    ]  # fmt: skip
+    everything = union_all(*(part.subquery().select() for part in parts)).subquery()
+    found = everything.c
+    return (
+        select(found.at, found.kind, found.id, found.data)
+        .order_by(found.at.desc(), found.kind.desc(), found.id.desc())
+        .limit(limit)
+    )
+
+
+def _part(
+    kind: str,
+    at: ColumnElement[Any],
+    key: ColumnElement[Any],
+    before: Place | None,
+    limit: int,
+    data: dict[str, ColumnElement[Any]],
+) -> "Select[Any]":
+    pairs = [part for name, column in data.items() for part in (literal(name, Text), column)]
+    # COLLATE "C": kinds are compared as bytes, here and in the final order.
+    named = cast(literal(kind), Text).collate("C")
+    query = select(
+        at.label("at"), named.label("kind"), key.label("id"),
+        func.jsonb_build_object(*pairs).label("data"),
+    ).order_by(at.desc(), key.desc()).limit(limit)  # fmt: skip
+    if before is None:
+        return query
+    place = (
+        bindparam(None, before[0], DateTime(timezone=True)),
+        cast(literal(before[1]), Text).collate("C"),
+        bindparam(None, before[2], Uuid),
+    )
+    return query.where(tuple_(at, named, key) < tuple_(*place))
