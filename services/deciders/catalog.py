@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.deciders import chat, consents, engagement, leads, tours
+from services.deciders import chat, consents, engagement, leads, tours, widgets
 from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
@@ -11,6 +11,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     chat.decider,
     engagement.decider,
     consents.decider,
+    widgets.decider,
 )
 
 _DECIDER_OF: dict[type, Decider[Any, Any]] = {

@@ -9,6 +9,7 @@ from events.chat import (
     ConversationAdopted,
     ConversationAnswered,
     ConversationChannel,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
@@ -131,7 +132,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation; `said` is message id → content."""
+    """A conversation; `said` is message id → who (user, assistant, system) and what."""
 
     session_id: UUID | None = None
     lead_id: UUID | None = None
@@ -140,7 +141,7 @@ class Conversation:
     epoch: int = 0
     is_waiting: bool = False
     turns: int = 0
-    said: dict[UUID, str] = field(default_factory=dict)
+    said: dict[UUID, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ def _heard(known: Conversation | None, event: Event) -> Conversation:
         known = Conversation(getattr(event, "session_id", None), event.lead)
     message, content = getattr(event, "message_id", None), getattr(event, "content", None)
     if message is not None and content is not None:
-        known = replace(known, said={**known.said, message: content})
+        known = replace(known, said={**known.said, message: (_role(event), content)})
     match event:
         case ConversationMessageReceived():
             return replace(known, turns=known.turns + 1)
@@ -308,7 +309,7 @@ def _receive(command: ReceiveMessage, state: Chat) -> list[Event]:
     elif conversation.session_id != command.session_id:
         raise _not_yours("conversation", command.conversation_id)
     elif (said := conversation.said.get(command.message_id)) is not None:
-        return _again(command.message_id, said, command.content)
+        return _again(command.message_id, said[1], command.content)
     elif (
         session.lead_id is not None
         and conversation.lead_id != session.lead_id
@@ -334,7 +335,7 @@ def _go_on(command: InConversation, known: Conversation) -> list[Event]:
     if command.message_id is not None and command.content is not None:
         said = known.said.get(command.message_id)
         if said is not None:
-            return _again(command.message_id, said, command.content)
+            return _again(command.message_id, said[1], command.content)
     match command:
         case Reply():
             return _reply(command, known, where)
@@ -380,6 +381,18 @@ def _answer(command: Answer, known: Conversation, where: dict[str, Any]) -> list
         raise Refused("stale_epoch", "the conversation changed hands meanwhile")
     more = _said(agent_id=command.agent_id, epoch=command.epoch)
     return [ConversationAnswered.model_validate(where | more)]
+
+
+def _role(event: Event) -> str:
+    match event:
+        case ConversationMessageReceived():
+            return "user"
+        case ConversationReplied() | ConversationAnswered():
+            return "assistant"
+        case ConversationMessageAdopted():
+            return event.role.value
+        case _:
+            return "system"
 
 
 def _again(message_id: UUID, said: str, content: str) -> list[Event]:

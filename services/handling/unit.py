@@ -19,6 +19,7 @@ from events.record import Cause, NewEvent, Recorded, Stream
 from services.deciders.catalog import decider_of
 from services.deciders.decider import Refused
 from services.door.tenants import people_in, strangers
+from services.handling.rows import as_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class Unit:
         self._seed = seed
         self._histories: dict[Stream, list[Recorded]] = {}
         self._decided: list[tuple[UUID, Event]] = []
+
+    async def history(self, stream: Stream) -> list[Recorded]:
+        """What happened in a stream, and what has been decided for it so far."""
+        await self._read([stream])
+        decided = [as_recorded(self._new(key, event), event) for key, event in self._decided]
+        mine = [fact for fact in decided if Stream(fact.entity_type, fact.entity_id) == stream]
+        return [*self._histories[stream], *mine]
 
     async def lock(self, *streams: Stream) -> None:
         """Queue with others that contend for these streams; call it before anything is read."""
@@ -102,11 +110,7 @@ class Unit:
         if not self._decided:
             return Appended((), ())
         await self._demand_people()
-        scope = self.scope
-        new = [
-            NewEvent(key, event, scope.org_id, scope.property_id, scope.at, scope.cause)
-            for key, event in self._decided
-        ]
+        new = [self._new(key, event) for key, event in self._decided]
         written = {each.stream for each in new}
         versions = {stream: _version(facts) for stream, facts in self._histories.items()}
         return await append(
@@ -149,6 +153,10 @@ class Unit:
             raise Refused(
                 "unknown_profile", f"{min(unknown)} is no profile of this organisation", 400
             )
+
+    def _new(self, key: UUID, event: Event) -> NewEvent:
+        scope = self.scope
+        return NewEvent(key, event, scope.org_id, scope.property_id, scope.at, scope.cause)
 
     def _event_id(self, event: Event) -> UUID:
         if isinstance(event, ConversationMessageReceived):

@@ -85,6 +85,9 @@ class Settings(DatabaseSettings):
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+    token_wait_seconds: float = Field(
+        default=5, ge=0, le=60, description="how long a read waits for the write of its token"
+    )
     health_host: str = "127.0.0.1"
     health_port: int | None = Field(
         default=None, ge=0, le=65535, description="of a worker's /healthz, /readyz and /metrics"

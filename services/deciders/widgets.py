@@ -1,0 +1,111 @@
+"""The widget of a property: its keys, and its settings as they stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeAlias, assert_never
+from uuid import UUID
+
+from events.event import Event
+from events.record import Stream
+from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
+from services.deciders.decider import Decider, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class IssueKey:
+    """A new key; the one before it works until `previous_valid_until`, or no more."""
+
+    property_id: UUID
+    key_id: UUID
+    key_hash: str
+    previous_valid_until: datetime | None = None
+    issued_by: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    """A key stops working at once."""
+
+    property_id: UUID
+    key_id: UUID
+    reason: str | None = None
+    revoked_by: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureWidget:
+    """Change settings: a field that is absent stays as it was."""
+
+    property_id: UUID
+    changes: Mapping[str, Any]
+    configured_by: UUID | None = None
+
+
+Command: TypeAlias = IssueKey | RevokeKey | ConfigureWidget
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """`settings` are those ever set; `keys` the ids of keys that have not been revoked."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[UUID, ...] = ()
+
+
+def streams(command: Command) -> Sequence[Stream]:
+    return [Stream("widget", command.property_id)]
+
+
+def evolve(state: Widget, event: Event) -> Widget:
+    match event:
+        case WidgetConfigured():
+            return replace(state, settings={**state.settings, **event.changes})
+        case WidgetKeyIssued():
+            before = state.keys[-1:] if event.previous_valid_until else ()
+            return replace(state, keys=(*before, event.key_id))
+        case WidgetKeyRevoked():
+            return replace(state, keys=tuple(k for k in state.keys if k != event.key_id))
+        case _:
+            return state
+
+
+def decide(command: Command, state: Widget) -> list[Event]:
+    match command:
+        case IssueKey():
+            if command.key_id in state.keys:
+                return []
+            said = {
+                "property_id": command.property_id, "key_id": command.key_id,
+                "key_hash": command.key_hash, "issued_by": command.issued_by,
+                "previous_valid_until": command.previous_valid_until if state.keys else None,
+            }  # fmt: skip
+            return [WidgetKeyIssued.model_validate(_given(said))]
+        case RevokeKey():
+            if command.key_id not in state.keys:
+                raise Refused("unknown_key", f"{command.key_id} is no key in use", 404)
+            said = {
+                "property_id": command.property_id, "key_id": command.key_id,
+                "reason": command.reason, "revoked_by": command.revoked_by,
+            }  # fmt: skip
+            return [WidgetKeyRevoked.model_validate(_given(said))]
+        case ConfigureWidget():
+            news = dict(command.changes)
+            if all(name in state.settings and state.settings[name] == value
+                   for name, value in news.items()):  # fmt: skip
+                return []
+            said = {"property_id": command.property_id, **news}
+            if command.configured_by is not None:
+                said["configured_by"] = command.configured_by
+            return [WidgetConfigured.model_validate(said)]
+        case _:
+            assert_never(command)
+
+
+def _given(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}
+
+
+decider: Decider[Command, Widget] = Decider(
+    (IssueKey, RevokeKey, ConfigureWidget), streams, Widget(), evolve, decide
+)
