@@ -1,0 +1,109 @@
+"""The HTTP API: widget and console routes, health, and the figures of this process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from events.log.commands import PURGE_AT_ONCE, purge
+from projections import widget_keys
+from services.adapters.responder import Responder
+from services.adapters.scripted import Scripted
+from services.http import chat, leadpulse, leads, problems, tours
+from services.http.core import Core
+from services.http.edge import Edge
+from services.runtime.database import open_engine, pooled
+from services.runtime.health import Check, health_routes
+from services.runtime.logging import configure_logging, get_logger
+from services.runtime.process import loop_factory
+from services.runtime.settings import Settings, explain
+
+PURGE_SECONDS = 600.0
+STOP_SECONDS = 10
+
+log = get_logger("api")
+
+
+def create_app(settings: Settings, responder: Responder | None = None) -> ASGIApp:
+    """The whole application; its pools live as long as its lifespan."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = open_engine(settings, "crm api")
+        async with pooled(settings, "crm api") as pool:
+            app.state.core = Core(settings, pool, engine, responder or Scripted())
+            checks["database"] = _database(pool)
+            purging = asyncio.create_task(_purge(pool), name="purge")
+            try:
+                yield
+            finally:
+                purging.cancel()
+                await asyncio.gather(purging, return_exceptions=True)
+                await engine.dispose()
+
+    checks: dict[str, Check] = {}
+    app = FastAPI(
+        title="Leasing CRM", version="1", lifespan=lifespan, redirect_slashes=False,
+        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    for router in (chat.router, leads.router, tours.router, leadpulse.router):
+        app.include_router(router)
+    app.router.routes.extend(health_routes(checks))
+    problems.install(app)
+
+    async def is_allowed(origin: str) -> bool:
+        """May some active widget be shown on this origin?"""
+        if origin == "null" or not origin.isprintable():
+            return False
+        core: Core = app.state.core
+        async with core.engine.begin() as conn:
+            return await conn.scalar(widget_keys.allowing(origin)) is not None
+
+    return Edge(app, is_allowed)
+
+
+def _database(pool: asyncpg.Pool) -> Check:
+    async def check() -> str | None:
+        await pool.fetchval("SELECT 1")
+        return None
+
+    return check
+
+
+async def _purge(pool: asyncpg.Pool) -> None:
+    """Forget answers whose time is over, a bounded batch at a time."""
+    while True:
+        try:
+            async with pool.acquire() as conn:
+                while await purge(conn) == PURGE_AT_ONCE:
+                    await asyncio.sleep(1)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("commands.purge_failed", error=str(error))
+        await asyncio.sleep(PURGE_SECONDS)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests that have begun are finished first."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SystemExit(f"api: {explain(error)}") from None
+    configure_logging("api", form=settings.log_format, level=settings.log_level)
+    structlog.contextvars.bind_contextvars(process="api")
+    config = uvicorn.Config(
+        create_app(settings), host=settings.http_host, port=settings.http_port, log_config=None,
+        access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
+        h11_max_incomplete_event_size=64 * 1024,
+    )  # fmt: skip
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""HTTP: routers by noun, and what all of them share."""

@@ -1,0 +1,173 @@
+"""LeadPulse: what leads did, and how promising that makes them now."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+from uuid_utils.compat import uuid7
+
+from events.engagement import EngagementRecorded
+from projections import lead_engagement_events, lead_scores, leads, tours
+from projections.scoring import v1
+from projections.scoring.facts import WINDOW, micros
+from projections.scoring.rows import facts_of
+from services.deciders.engagement import RecordEngagement, engagement_type
+from services.handling.unit import Unit
+from services.http.answers import Answer, Reached, answered, written
+from services.http.bodies import Free, Sent, body_of
+from services.http.callers import Person, Reader, Writer, no_such
+from services.http.core import core_of
+from services.http.problems import Problem
+
+MOST_LEADS = 1_000
+
+router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
+
+
+class EngagementSent(Sent):
+    """Something a lead did."""
+
+    lead_id: UUID
+    event_type: Annotated[str, Field(max_length=100)]
+    metadata: Free = Field(default_factory=dict)
+
+
+class ScoringSent(Sent):
+    """Whose score is asked for: one of the three."""
+
+    lead_id: UUID | None = None
+    lead_ids: Annotated[list[UUID], Field(max_length=MOST_LEADS)] | None = None
+    property_id: UUID | None = None
+
+
+@router.post("/events", summary="Record what a lead did")
+async def record(request: Request, caller: Writer) -> Response:
+    body, raw = await body_of(request, EngagementSent)
+    engagement_type(body.event_type)
+    property_id = await caller.property_of_lead(core_of(request), body.lead_id)
+    engagement_id = uuid7()
+
+    async def work(unit: Unit) -> Answer:
+        await unit.do(RecordEngagement(engagement_id, body.lead_id, body.event_type, body.metadata))
+        event_id, event = unit.events[-1]
+        weight = event.score_weight if isinstance(event, EngagementRecorded) else 0
+        return {
+            "success": True,
+            "event": {
+                "id": str(event_id), "leadId": str(body.lead_id), "eventType": body.event_type,
+                "scoreWeight": weight, "createdAt": unit.scope.at,
+            },
+            "rescored": True,
+        }  # fmt: skip
+
+    return await written(request, caller, caller.scope(property_id), raw, work)
+
+
+@router.get("/events", summary="What a lead did, newest first", dependencies=[Reached])
+async def done(
+    request: Request,
+    caller: Reader,
+    lead_id: Annotated[UUID, Query(alias="leadId")],
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Response:
+    async with caller.transaction(core_of(request).engine) as conn:
+        await _demand(conn, caller, lead_id)
+        query = lead_engagement_events.newest(caller.org_id, lead_id, limit)
+        rows = (await conn.execute(query)).all()
+    return answered(
+        {
+            "events": [
+                {
+                    "id": row.id, "eventType": row.event_type, "metadata": row.metadata,
+                    "scoreWeight": row.score_weight, "createdAt": row.created_at,
+                }
+                for row in rows
+            ]
+        }
+    )  # fmt: skip
+
+
+@router.get("/score", summary="A lead's score as of now", dependencies=[Reached])
+async def score(
+    request: Request, caller: Reader, lead_id: Annotated[UUID, Query(alias="leadId")]
+) -> Response:
+    async with caller.transaction(core_of(request).engine) as conn:
+        found, is_new = await score_of(conn, caller, lead_id)
+    return answered({"score": found, "isNew": is_new})
+
+
+@router.post("/score", summary="Scores as of now; they are always current", dependencies=[Reached])
+async def rescore(request: Request, caller: Reader) -> Response:
+    body, _ = await body_of(request, ScoringSent)
+    async with caller.transaction(core_of(request).engine) as conn:
+        if body.lead_id is not None:
+            found, _is_new = await score_of(conn, caller, body.lead_id)
+            return answered({"success": True, "score": found})
+        if body.lead_ids is not None:
+            query = leads.several(caller.org_id, body.lead_ids)
+            known = {row.id for row in (await conn.execute(query)).all()}
+            asked, there = len(body.lead_ids), sum(one in known for one in body.lead_ids)
+        elif body.property_id is not None:
+            await caller.demand_property(core_of(request), body.property_id)
+            there = asked = await conn.scalar(leads.count_of(caller.org_id, body.property_id)) or 0
+        else:
+            raise Problem(400, "invalid", "leadId, leadIds or propertyId is needed")
+    return answered(
+        {"success": True, "processed": asked, "successful": there, "failed": asked - there}
+    )
+
+
+async def score_of(
+    conn: AsyncConnection, caller: Person, lead_id: UUID
+) -> tuple[dict[str, Any], bool]:
+    """The score as of now, and whether it is another than the last one in the history."""
+    org, now = caller.org_id, datetime.now(UTC)
+    lead = await _demand(conn, caller, lead_id)
+    visits = (await conn.execute(tours.of_lead(org, lead_id))).all()
+    since = now - timedelta(microseconds=WINDOW)
+    window = (await conn.execute(lead_engagement_events.counting(org, lead_id, since))).all()
+    facts = facts_of(
+        lead,
+        ((row.id, row.status) for row in visits),
+        ((row.created_at, row.score_weight) for row in window),
+        await conn.scalar(lead_engagement_events.count_of(org, lead_id)) or 0,
+    )
+    result = v1.score(facts, micros(now))
+    last = (await conn.execute(lead_scores.newest(org, lead_id))).mappings().first()
+    is_new = last is None or any(last[column] != value for column, value in _row(result).items())
+    return {
+        "id": last["id"] if last else None,
+        "leadId": lead_id,
+        "totalScore": result.total,
+        "engagementScore": result.engagement,
+        "timingScore": result.timing,
+        "sourceScore": result.source,
+        "completenessScore": result.completeness,
+        "behaviorScore": result.behavior,
+        "scoreBucket": result.bucket,
+        "factors": result.factors,
+        "scoredAt": now if last is None or is_new else last["scored_at"],
+        "modelVersion": v1.VERSION,
+    }, is_new
+
+
+def _row(result: v1.Score) -> dict[str, Any]:
+    return {
+        "total_score": result.total, "engagement_score": result.engagement,
+        "timing_score": result.timing, "source_score": result.source,
+        "completeness_score": result.completeness, "behavior_score": result.behavior,
+        "score_bucket": result.bucket,
+    }  # fmt: skip
+
+
+async def _demand(conn: AsyncConnection, caller: Person, lead_id: UUID) -> Mapping[str, Any]:
+    lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().first()
+    if lead is None:
+        raise no_such("lead")
+    return dict(lead)

@@ -1,0 +1,239 @@
+"""Leads: left by visitors in the widget, entered in the console, and all that happened to them."""
+
+import base64
+import binascii
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import AliasChoices, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+from uuid_utils.compat import uuid7
+
+from events.fields import Body, Line
+from events.record import Stream
+from projections import conversations, lead_activities, leads, timeline
+from services.deciders.chat import IdentifySession, StartSession
+from services.deciders.contacts import email_of, phone_of
+from services.deciders.decider import Refused
+from services.deciders.leads import CaptureLead, Details
+from services.handling.capture import capture
+from services.handling.house import house_of
+from services.handling.rows import row_of
+from services.handling.turn import CHAT_SOURCE, conversation_of
+from services.handling.unit import Unit
+from services.http.answers import Answer, Reached, answered, json_of, written
+from services.http.bodies import Id, Sent, body_of
+from services.http.callers import Reader, WidgetCaller, Writer, no_such
+from services.http.core import core_of
+from services.http.problems import Problem
+
+MOST_ACTIVITIES = 100
+PAGE = 50
+THANKS = "Thank you! We will be in touch."
+
+router = APIRouter(tags=["leads"])
+
+
+class LeadSent(Sent):
+    """What is known of a person."""
+
+    first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
+    last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
+    email: Line | None = None
+    phone: Line | None = None
+    move_in_date: date | None = Field(
+        None, validation_alias=AliasChoices("moveInDate", "move_in_date")
+    )
+    notes: Body | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, data: Any) -> Any:
+        """Forms send empty texts for what was not filled in."""
+        if not isinstance(data, dict):
+            return data
+        wrapped = data.get("leadInfo")
+        whole = {**data, **wrapped} if isinstance(wrapped, dict) else data
+        return {k: v for k, v in whole.items() if not (isinstance(v, str) and not v.strip())}
+
+    def details(self, source: str, bedrooms: object, country: str | None) -> Details:
+        """Normalised. Raises `Refused` for an address or number that is none."""
+        return Details(
+            source, self.first_name, self.last_name, email_of(self.email),
+            phone_of(self.phone, country), self.move_in_date,
+            None if bedrooms is None else str(bedrooms), self.notes,
+        )  # fmt: skip
+
+
+class WidgetLeadSent(LeadSent):
+    """What a visitor leaves."""
+
+    session_id: Id = None
+    conversation_id: Id = None
+    bedroom_preference: Line | int | None = None
+
+
+class ConsoleLeadSent(LeadSent):
+    """What an agent enters."""
+
+    property_id: UUID
+    source: Line = "manual"
+    bedrooms: Line | int | None = None
+
+
+@router.post("/api/lumaleasing/lead", summary="Leave a way to be reached", tags=["widget"])
+async def leave_contact(request: Request, caller: WidgetCaller) -> Response:
+    body, raw = await body_of(request, WidgetLeadSent)
+    if not (body.email or body.phone):
+        raise Problem(400, "no_contact", "an e-mail address or a phone number is needed")
+    new_lead = uuid7()
+
+    async def work(unit: Unit) -> Answer:
+        house = await house_of(unit.conn, caller.property_id)
+        details = body.details(CHAT_SOURCE, body.bedroom_preference, house.country)
+        session_lead = None
+        if body.session_id is not None:
+            start = StartSession(body.session_id, caller.visitor_id)
+            state = await unit.state(start)
+            if held := state.sessions.get(body.session_id):
+                session_lead = held.lead_id
+        lead_id = await capture(
+            unit, details, lead_id=new_lead, session_id=body.session_id,
+            session_lead=session_lead, note=_note(details),
+        )  # fmt: skip
+        if body.session_id is not None:
+            await unit.do(StartSession(body.session_id, caller.visitor_id))
+            await unit.do(IdentifySession(
+                body.session_id, lead_id,
+                await _conversations(request, caller, body.session_id, body.conversation_id),
+                caller.visitor_id,
+            ))  # fmt: skip
+        return {
+            "success": True,
+            "leadId": str(lead_id),
+            "message": THANKS,
+        }
+
+    return await written(request, caller, caller.scope, raw, work)
+
+
+@router.post("/api/leads", status_code=201, summary="Enter a lead")
+async def enter(request: Request, caller: Writer) -> Response:
+    body, raw = await body_of(request, ConsoleLeadSent)
+    if not (body.email or body.phone or body.first_name or body.last_name):
+        raise Problem(400, "no_contact", "a name, an e-mail address or a phone number is needed")
+    await caller.demand_property(core_of(request), body.property_id)
+    lead_id = uuid7()
+
+    async def work(unit: Unit) -> Answer:
+        house = await house_of(unit.conn, body.property_id)
+        details = body.details(body.source, body.bedrooms, house.country)
+        owner = (await unit.owner_of_contact(details.email, None)).email
+        if owner is not None:
+            raise Refused(
+                "known_lead", "a lead with this e-mail address is there already", 409,
+                {"lead": _plain(await lead_row(unit, owner))},
+            )  # fmt: skip
+        await unit.do(CaptureLead(lead_id, details, captured_by=caller.id))
+        return {"lead": await lead_row(unit, lead_id)}
+
+    return await written(request, caller, caller.scope(body.property_id), raw, work, 201)
+
+
+@router.get(
+    "/api/leads/{lead_id}/activities", summary="The newest activities", dependencies=[Reached]
+)
+async def activities(request: Request, caller: Reader, lead_id: UUID) -> Response:
+    async with caller.transaction(core_of(request).engine) as conn:
+        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+            raise no_such("lead")
+        query = lead_activities.newest(caller.org_id, lead_id, MOST_ACTIVITIES)
+        rows = (await conn.execute(query)).all()
+    keys = ("id", "type", "description", "metadata", "created_by", "created_at")
+    return answered({"activities": [{key: getattr(row, key) for key in keys} for row in rows]})
+
+
+@router.get(
+    "/api/leads/{lead_id}/timeline", summary="Everything, newest first", dependencies=[Reached]
+)
+async def everything(
+    request: Request,
+    caller: Reader,
+    lead_id: UUID,
+    cursor: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
+) -> Response:
+    before = None if not cursor else read_cursor(cursor)
+    async with caller.transaction(core_of(request).engine) as conn:
+        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+            raise no_such("lead")
+        query = timeline.page(caller.org_id, lead_id, before, limit + 1)
+        rows = (await conn.execute(query)).all()
+    items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
+    more = len(rows) > limit
+    last = rows[limit - 1] if more else None
+    next_cursor = write_cursor((last.at, last.kind, last.id)) if last is not None else None
+    return answered({"items": items, "nextCursor": next_cursor})
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def write_cursor(place: timeline.Place) -> str:
+    """Opaque to clients."""
+    at, kind, key = place
+    said = orjson.dumps([(at - _EPOCH) // _MICROSECOND, kind, str(key)])
+    return base64.urlsafe_b64encode(said).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> timeline.Place:
+    """Raises `Problem`."""
+    try:
+        said = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        micros, kind, key = orjson.loads(said)
+        return _EPOCH + micros * _MICROSECOND, _word(kind), UUID(key)
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
+        raise Problem(
+            400, "malformed_cursor", "hand in what nextCursor answered, unchanged"
+        ) from None
+
+
+def _word(kind: object) -> str:
+    if not isinstance(kind, str) or not kind.isalpha():
+        raise ValueError("no kind")
+    return kind
+
+
+async def lead_row(unit: Unit, lead_id: UUID) -> dict[str, Any] | None:
+    """The lead's row as it is after what the unit has decided."""
+    return row_of(leads.projection, lead_id, await unit.history(Stream("lead", lead_id)))
+
+
+def _plain(row: dict[str, Any] | None) -> Any:
+    return orjson.loads(json_of(row))
+
+
+def _note(details: Details) -> str | None:
+    said = (
+        ("Move-in", details.move_in_date.isoformat() if details.move_in_date else None),
+        ("Bedrooms", details.bedrooms),
+        ("Notes", details.notes),
+    )
+    lines = [f"{name}: {value}" for name, value in said if value]
+    return "\n".join(lines)[:20_000] or None
+
+
+async def _conversations(
+    request: Request, caller: WidgetCaller, session_id: UUID, named: UUID | None
+) -> tuple[UUID, ...]:
+    """The conversations that may be this session's: named, its own by rule, and those known."""
+    async with caller.transaction(core_of(request).engine) as conn:
+        rows = await conn.execute(conversations.of_session(caller.property_id, session_id))
+        known = [row.id for row in rows]
+    found = [conversation_of(session_id), *known, *([named] if named else [])]
+    return tuple(dict.fromkeys(found))[:100]

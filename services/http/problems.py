@@ -1,0 +1,119 @@
+"""Every error is a problem document (RFC 9457) with a stable `code` and an `error` text."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.log.errors import Conflict
+from services.deciders.decider import Refused
+
+RETRY_SECONDS = 2
+AWAY = (
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError, asyncpg.TooManyConnectionsError, asyncpg.QueryCanceledError,
+    DBAPIError, PoolTimeout, OSError, TimeoutError,
+)  # fmt: skip
+"""The database cannot answer now; what the client sent is not at fault."""
+
+
+class Problem(Exception):
+    """An answer that is an error, said by the HTTP layer itself."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.headers, self.details = dict(headers or {}), dict(details or {})
+
+
+def problem(error: Problem) -> Response:
+    """The document."""
+    body = {
+        **error.details,
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "code": error.code,
+        "error": error.message,
+        "detail": error.message,
+    }
+    return Response(
+        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z),
+        error.status,
+        headers=error.headers,
+        media_type="application/problem+json",
+    )
+
+
+def as_problem(error: Exception) -> Problem:
+    """What a client is told of an error; 500 only for what no check foresaw."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            return Problem(error.status, error.code, error.message, details=error.details)
+        case Conflict():
+            return Problem(409, "conflict", str(error))
+        case RequestValidationError() | ValidationError():
+            return invalid(error.errors())
+        case HTTPException():
+            code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
+            return Problem(
+                error.status_code, code, str(error.detail), headers=dict(error.headers or {})
+            )
+        case _ if isinstance(error, AWAY):
+            return Problem(
+                503, "unavailable", "the database is not reachable now: try again",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )  # fmt: skip
+        case _:
+            return Problem(500, "internal", "something went wrong here; it has been logged")
+
+
+def invalid(errors: Any, where: str = "") -> Problem:
+    """400 with what is wrong by field; values are not repeated."""
+    found = [
+        {
+            "field": where + ".".join(str(part) for part in one["loc"] if part != "body"),
+            "message": one["msg"],
+        }
+        for one in list(errors)[:20]
+    ]
+    said = "; ".join(f"{one['field'] or 'body'}: {one['message']}" for one in found[:3])
+    return Problem(400, "invalid", said or "invalid request", details={"errors": _safe(found)})
+
+
+def _safe(found: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Names of fields come from the client: what is no Unicode cannot be sent back."""
+    return [
+        {key: text.encode("utf-8", "replace").decode() for key, text in one.items()}
+        for one in found
+    ]
+
+
+def install(app: FastAPI) -> None:
+    """Answer the errors a client may cause as problems; the rest is the outermost layer's."""
+
+    async def answer(_request: Request, error: Exception) -> Response:
+        return problem(as_problem(error))
+
+    for kind in (Problem, Refused, Conflict, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)

@@ -1,0 +1,211 @@
+"""A lead's tours: booked, moved, confirmed, held, missed or called off by the console."""
+
+from datetime import date, time
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from uuid_utils.compat import uuid7
+
+from events.fields import Body
+from events.record import Stream
+from events.tours import TourStatus, TourType
+from projections import leads, tours
+from services.deciders.decider import Refused, UnknownSubject
+from services.deciders.tours import (
+    AmendTour,
+    CancelTour,
+    CompleteTour,
+    ConfirmTour,
+    CorrectNoShow,
+    RecordNoShow,
+    RescheduleTour,
+    ScheduleTour,
+    Tour,
+    When,
+)
+from services.deciders.widgets import ConfigureWidget, Widget
+from services.handling.house import house_of
+from services.handling.rows import row_of
+from services.handling.unit import Unit
+from services.http.answers import Answer, Reached, answered, written
+from services.http.bodies import Id, Sent, body_of
+from services.http.callers import Reader, Writer, no_such
+from services.http.core import core_of
+from services.http.leads import lead_row
+
+USUAL_MINUTES = 30
+LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "property_id")
+
+router = APIRouter(prefix="/api/leads/{lead_id}/tours", tags=["tours"])
+
+
+def _on_the_wall(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("a local time has no offset: the zone is the property's")
+    return value.replace(microsecond=0)
+
+
+LocalTime = Annotated[time, AfterValidator(_on_the_wall)]
+
+
+class TourSent(Sent):
+    """A booking; the zone is the property's."""
+
+    tour_date: date
+    tour_time: LocalTime
+    tour_type: TourType = TourType.IN_PERSON
+    notes: Body | None = None
+    send_confirmation: bool = True
+    assigned_agent_id: Id = None
+    fold: Annotated[int, Field(ge=0, le=1)] = 0
+
+
+class TourChangeSent(Sent):
+    """What is to be changed of a tour; what is left out stays."""
+
+    tour_id: UUID
+    status: TourStatus | None = None
+    tour_date: date | None = None
+    tour_time: LocalTime | None = None
+    tour_type: TourType | None = None
+    notes: Body | None = None
+    send_notification: bool = False
+    assigned_agent_id: Id = None
+
+
+@router.get("", summary="A lead's tours", dependencies=[Reached])
+async def listed(request: Request, caller: Reader, lead_id: UUID) -> Response:
+    async with caller.transaction(core_of(request).engine) as conn:
+        lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().first()
+        if lead is None:
+            raise no_such("lead")
+        rows = (await conn.execute(tours.of_lead(caller.org_id, lead_id))).all()
+    return answered(
+        {"tours": [_with_agent(row._asdict()) for row in rows],
+         "lead": {name: lead[name] for name in LEAD_FIELDS}}
+    )  # fmt: skip
+
+
+@router.post("", status_code=201, summary="Book a tour")
+async def book(request: Request, caller: Writer, lead_id: UUID) -> Response:
+    body, raw = await body_of(request, TourSent)
+    property_id = await caller.property_of_lead(core_of(request), lead_id)
+    tour_id = uuid7()
+
+    async def work(unit: Unit) -> Answer:
+        house = await house_of(unit.conn, property_id)
+        widget: Widget = await unit.state(ConfigureWidget(property_id, {}))
+        minutes = widget.settings.get("tour_duration_minutes") or USUAL_MINUTES
+        await unit.do(ScheduleTour(
+            tour_id, lead_id, at=unit.scope.at, source="console",
+            when=When(body.tour_date, body.tour_time, house.time_zone, body.fold, minutes),
+            tour_type=body.tour_type, notes=body.notes or None,
+            assigned_agent_id=body.assigned_agent_id, created_by=caller.id,
+            send_confirmation=body.send_confirmation,
+        ))  # fmt: skip
+        lead = await lead_row(unit, lead_id) or {}
+        return {
+            "tour": await _tour_row(unit, tour_id),
+            "lead": {name: lead.get(name) for name in LEAD_FIELDS},
+        }
+
+    return await written(request, caller, caller.scope(property_id), raw, work, 201)
+
+
+@router.patch("", summary="Change a tour")
+async def change(request: Request, caller: Writer, lead_id: UUID) -> Response:
+    body, raw = await body_of(request, TourChangeSent)
+    property_id = await caller.property_of_lead(core_of(request), lead_id)
+
+    async def work(unit: Unit) -> Answer:
+        await _move(unit, body, lead_id, caller.id)
+        await _amend(unit, body, lead_id, caller.id)
+        if body.status is not None:
+            await _to_status(unit, body, lead_id, caller.id)
+        return {"tour": await _tour_row(unit, body.tour_id)}
+
+    return await written(request, caller, caller.scope(property_id), raw, work)
+
+
+@router.delete("", summary="Cancel a tour")
+async def cancel(
+    request: Request,
+    caller: Writer,
+    lead_id: UUID,
+    tour_id: Annotated[UUID, Query(alias="tourId")],
+) -> Response:
+    property_id = await caller.property_of_lead(core_of(request), lead_id)
+
+    async def work(unit: Unit) -> Answer:
+        await unit.do(CancelTour(tour_id, lead_id, cancelled_by=caller.id))
+        return {"success": True}
+
+    return await written(request, caller, caller.scope(property_id), str(tour_id).encode(), work)
+
+
+async def _move(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
+    if body.tour_date is None and body.tour_time is None:
+        return
+    row = await _tour_row(unit, body.tour_id)
+    if row is None:
+        raise UnknownSubject(Stream("tour", body.tour_id))
+    day, at = body.tour_date or row["tour_date"], body.tour_time or row["tour_time"]
+    same = (day, at) == (row["tour_date"], row["tour_time"])
+    house = await house_of(unit.conn, unit.scope.property_id)
+    zone, fold = (row["time_zone"], row["fold"]) if same else (house.time_zone, 0)
+    await unit.do(RescheduleTour(
+        body.tour_id, lead_id, at=unit.scope.at,
+        when=When(day, at, zone, fold, row["duration_minutes"]),
+        rescheduled_by=by, send_notification=body.send_notification,
+    ))  # fmt: skip
+
+
+async def _amend(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
+    given = body.model_fields_set
+    changes: dict[str, Any] = {}
+    if body.tour_type is not None:
+        changes["tour_type"] = body.tour_type
+    if "notes" in given:
+        changes["notes"] = body.notes or None
+    if "assigned_agent_id" in given:
+        changes["assigned_agent_id"] = body.assigned_agent_id
+    await unit.do(AmendTour(body.tour_id, lead_id, changes, by))
+
+
+async def _to_status(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
+    """The commands that bring a tour to a status; its decider says which moves there are."""
+    tour_id, status = body.tour_id, body.status
+    state: Tour = await unit.state(ConfirmTour(tour_id, lead_id))
+    if status is state.status:
+        return
+    if state.status is TourStatus.NO_SHOW and status is not TourStatus.CANCELLED:
+        back = status if status in (TourStatus.SCHEDULED, TourStatus.CONFIRMED) else None
+        await unit.do(CorrectNoShow(tour_id, lead_id, back, corrected_by=by))
+        state = await unit.state(ConfirmTour(tour_id, lead_id))
+    match status:
+        case _ if status is state.status:
+            return
+        case TourStatus.CONFIRMED:
+            await unit.do(ConfirmTour(tour_id, lead_id, by, body.send_notification))
+        case TourStatus.COMPLETED:
+            await unit.do(CompleteTour(tour_id, lead_id, by))
+        case TourStatus.CANCELLED:
+            await unit.do(CancelTour(tour_id, lead_id, None, by, body.send_notification))
+        case TourStatus.NO_SHOW:
+            await unit.do(RecordNoShow(tour_id, lead_id, by))
+        case _:
+            raise Refused("tour_state", f"a {state.status} tour cannot be scheduled again")
+
+
+async def _tour_row(unit: Unit, tour_id: UUID) -> dict[str, Any] | None:
+    return row_of(tours.projection, tour_id, await unit.history(Stream("tour", tour_id)))
+
+
+def _with_agent(row: dict[str, Any]) -> dict[str, Any]:
+    name, agent = row.pop("agent_name"), row["assigned_agent_id"]
+    row["assigned_agent"] = None if agent is None else {"id": agent, "full_name": name}
+    return row

@@ -1,0 +1,148 @@
+"""The API in the test's own loop, on a real database; tables are brought up by `world.project`."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx2
+import jwt
+import pytest
+from fastapi import FastAPI
+
+from events.widgets import WidgetConfigured, WidgetKeyIssued
+from services.adapters.responder import Response, Turn
+from services.api import create_app
+from services.runtime.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.world import World, make_world, parked_reasons
+
+ORIGIN = "https://house.example.com"
+NEXT_MONTH = (datetime.now(UTC) + timedelta(days=30)).date()
+
+
+class Parrot:
+    """A responder that repeats, or fails when it is told to; a fake of the port."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.fails = False
+
+    async def reply(self, turn: Turn) -> Response:
+        self.turns.append(turn)
+        if self.fails:
+            raise RuntimeError("no model")
+        return Response(f"You said: {turn.message}")
+
+
+@dataclass
+class Site:
+    """An API with a property, its widget key, and people of its organisation."""
+
+    client: httpx2.AsyncClient
+    world: World
+    key: str
+    manager: UUID
+    viewer: UUID
+    parrot: Parrot
+
+    @property
+    def property_id(self) -> UUID:
+        return self.world.properties[0]
+
+    def widget(self, visitor: str = "v_1", **more: str) -> dict[str, str]:
+        return {"X-API-Key": self.key, "X-Visitor-ID": visitor, **more}
+
+    def console(
+        self, person: UUID | None = None, more: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token_of(person or self.manager)}", **(more or {})}
+
+    async def chat(self, text: str, visitor: str = "v_1", **more: Any) -> dict[str, Any]:
+        answer = await self.client.post(
+            "/api/lumaleasing/chat",
+            json={"messages": [{"role": "user", "content": text}], **more},
+            headers=self.widget(visitor),
+        )
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def lead(self, **details: str) -> UUID:
+        said = {"propertyId": str(self.property_id), "email": f"{uuid4()}@example.com", **details}
+        answer = await self.client.post("/api/leads", json=said, headers=self.console())
+        assert answer.status_code == 201, answer.text
+        return UUID(answer.json()["lead"]["id"])
+
+    async def tour(self, lead: UUID, **more: Any) -> dict[str, Any]:
+        answer = await self.client.post(
+            f"/api/leads/{lead}/tours",
+            json={"tourDate": NEXT_MONTH.isoformat(), "tourTime": "14:00", **more},
+            headers=self.console(),
+        )
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()["tour"]
+        return found
+
+    async def project(self) -> None:
+        await self.world.project()
+        assert await parked_reasons(self.world.pool) == []
+
+    async def log(self) -> list[str]:
+        async with self.world.pool.acquire() as conn:
+            rows = await conn.fetch(
+                "SELECT event_type FROM crm_events WHERE entity_type NOT IN "
+                "('organization', 'property', 'profile', 'widget') ORDER BY seq"
+            )
+        return [row["event_type"] for row in rows]
+
+
+def token_of(
+    subject: object, *, secret: str = JWT_SECRET, claims: dict[str, Any] | None = None
+) -> str:
+    said = {"sub": str(subject), "aud": "authenticated", "role": "authenticated",
+            "exp": datetime.now(UTC) + timedelta(hours=1)}  # fmt: skip
+    return jwt.encode(said | (claims or {}), secret, algorithm="HS256")
+
+
+async def furnish(world: World, **settings: Any) -> str:
+    """An active widget for the world's first property; its key."""
+    key, house = f"lk_{uuid4().hex}", world.properties[0]
+    hashed = hashlib.sha256(key.encode()).hexdigest()
+    said = {"property_id": house, "is_active": True, "allowed_origins": (ORIGIN,), **settings}
+    await world.append(
+        world.new(WidgetKeyIssued(property_id=house, key_id=uuid4(), key_hash=hashed)),
+        world.new(WidgetConfigured.model_validate(said)),
+    )
+    await world.project()
+    return key
+
+
+async def employ(world: World, role: str) -> UUID:
+    person = uuid4()
+    async with world.pool.acquire() as conn:
+        await conn.execute(
+            "INSERT INTO profiles (id, org_id, role, full_name) VALUES ($1, $2, $3, 'Sam')",
+            person,
+            world.org_id,
+            role,
+        )
+    return person
+
+
+@pytest.fixture
+async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+    parrot = Parrot()
+    app = create_app(settings.model_copy(update={"token_wait_seconds": 0.3}), parrot)
+    world = await make_world(pool)
+    inner: FastAPI = app.app  # type: ignore[attr-defined]
+    async with inner.router.lifespan_context(inner):
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
+            yield Site(
+                client, world, await furnish(world), await employ(world, "manager"),
+                await employ(world, "viewer"), parrot,
+            )  # fmt: skip
