@@ -38,6 +38,6 @@ async def test_every_bad_record_ends_as_a_dead_letter_with_a_reason(pool: asyncp
     assert all(row["reason"] and row["detail"] for row in rows)
     assert "unstorable" not in {row["reason"] for row in rows}, "a check should have caught it"
     sent = {record.id: record for record in records}
-    assert all(Received.of_row(row).value == sent[row["id"]].value for row in rows)
+    assert all(Received.of_row(dict(row)).value == sent[row["id"]].value for row in rows)
     await world.project()
     assert await parked_reasons(pool) == [], "what the door takes in can be projected"

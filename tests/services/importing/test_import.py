@@ -68,6 +68,7 @@ async def test_a_line_becomes_a_lead_with_its_history(world: World, tmp_path: Pa
     await world.project()
     assert await parked_reasons(world.pool) == []
     lead = await world.pool.fetchrow("SELECT * FROM leads")
+    assert lead is not None
     assert (lead["status"], lead["email"], lead["created_at"]) == ("leased", "ann@acme.io", START)
     scores = await world.pool.fetch("SELECT scored_at FROM lead_scores ORDER BY scored_at")
     assert scores[0]["scored_at"] == START, "the score history is historic"
@@ -130,7 +131,8 @@ async def test_the_public_data_set_goes_in_whole_and_twice_is_once(world: World)
     assert await world.count("crm_events") == count
     with DATA.open(newline="") as source:
         rows = list(csv.DictReader(source))
-    kinds = dict(await world.pool.fetch("SELECT event_type, count(*) FROM crm_events GROUP BY 1"))
+    counted = await world.pool.fetch("SELECT event_type, count(*) FROM crm_events GROUP BY 1")
+    kinds: dict[str, int] = {row["event_type"]: row["count"] for row in counted}
     assert kinds["lead.imported"] == 9_240
     assert kinds["consent.withdrawn"] == sum(
         row["Do Not Email"] == "Yes"
