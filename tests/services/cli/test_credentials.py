@@ -1,0 +1,90 @@
+"""`crm property`, `crm key`, `crm token`: from nothing to a request that is let in."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from services.api import create_app
+from services.crm import run
+from services.runtime.settings import Settings
+from tests.conftest import JWT_SECRET
+from tests.world import World
+
+
+@pytest.fixture
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+    monkeypatch.setenv("CRM_JWT_SECRET", JWT_SECRET)
+    monkeypatch.setenv("CRM_HOME", str(tmp_path))
+
+
+async def crm(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    capsys.readouterr()
+    code = await asyncio.to_thread(run, arguments)
+    return code, capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_property_a_key_and_a_token_let_requests_in(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out = await crm(
+        capsys, "property", "create", "--name", "Maple", "--timezone", "America/New_York", "--json"
+    )
+    made = json.loads(out)
+    house = made["property_id"]
+    _, listed = await crm(capsys, "property", "list", "--json")
+    assert json.loads(listed)[0]["name"] == "Maple"
+    _, out = await crm(capsys, "key", "issue", house, "--origin", "https://maple.example", "--json")
+    key = json.loads(out)
+    _, out = await crm(capsys, "key", "list", house, "--json")
+    assert [one["key_id"] for one in json.loads(out)] == [key["key_id"]]
+    assert key["key"] not in out
+    code, bearer = await crm(capsys, "token", "--property", house)
+    assert code == 0
+
+    app = create_app(settings)
+    inner: FastAPI = app.app  # type: ignore[attr-defined]
+    async with inner.router.lifespan_context(inner):
+        world = World(inner.state.core.pool, made["org_id"], [house])
+        await world.project()
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
+            headers = {"X-API-Key": key["key"], "Origin": "https://maple.example"}
+            chat = await client.post(
+                "/api/lumaleasing/chat", json={"message": "hello"}, headers=headers
+            )
+            assert chat.status_code == 200, chat.text
+            assert "Maple" in chat.json()["content"]
+            lead = await client.post(
+                "/api/leads", json={"propertyId": house, "email": "a@b.co"},
+                headers={"Authorization": f"Bearer {bearer.strip()}"},
+            )  # fmt: skip
+            assert lead.status_code == 201, lead.text
+            code, _ = await crm(capsys, "key", "revoke", house, key["key_id"])
+            assert code == 0
+            await world.project()
+            chat = await client.post(
+                "/api/lumaleasing/chat", json={"message": "hello"}, headers=headers
+            )
+            assert chat.status_code == 401
+
+
+@pytest.mark.usefixtures("environment")
+async def test_what_does_not_exist_fails_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = "0198f000-0000-7000-8000-000000000000"
+    for arguments in (
+        ("property", "create", "--name", "x", "--timezone", "Mars/Olympus"),
+        ("property", "create", "--name", "x", "--timezone", "UTC", "--org", nothing),
+        ("key", "issue", nothing),
+        ("key", "revoke", nothing, nothing),
+        ("token", "--property", nothing),
+        ("token",),
+    ):
+        code, out = await crm(capsys, *arguments)
+        assert (code, out) == (1, ""), arguments
