@@ -4,6 +4,7 @@ What differs by intent: the clock is a parameter, days are 24 hours, an event af
 does not count, a missing source is called "unknown", and the factors sum to the total.
 """
 
+from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
 from projections.scoring.facts import DAY, WINDOW, Facts
@@ -68,17 +69,25 @@ def score(facts: Facts, as_of: int) -> Score:
 
 def next_change(facts: Facts, now: int) -> int | None:
     """The first instant after `now` at which time alone changes the score."""
-    age = now - facts["created"]
-    candidates = [facts["created"] + limit for limit, _ in AGES if limit > age][:1]
-    window = [entry for entry in facts["window"] if entry[0] > now - WINDOW]
-    left = sum(weight for _, weight in window)
-    held = min(left, ENGAGEMENT_CAP)
-    for at, weight in window:
-        left -= weight
-        if min(left, ENGAGEMENT_CAP) != held:
-            candidates.append(at + WINDOW)
+    created = facts["created"]
+    change = None
+    for limit, _ in AGES:
+        if created + limit > now:
+            change = created + limit
             break
-    return min(candidates, default=None)
+    window = facts["window"]
+    if window and window[0][0] <= now - WINDOW:
+        window = [entry for entry in window if entry[0] > now - WINDOW]
+    left = sum([weight for _, weight in window])
+    held = min(ENGAGEMENT_CAP, left)
+    for number, (at, weight) in enumerate(window, start=1):
+        if change is not None and at + WINDOW >= change:
+            break
+        left -= weight
+        last_of_instant = number == len(window) or window[number][0] != at
+        if last_of_instant and min(ENGAGEMENT_CAP, left) != held:
+            return at + WINDOW
+    return change
 
 
 def bucket_of(total: int) -> str:
@@ -88,8 +97,10 @@ def bucket_of(total: int) -> str:
     return "unqualified"
 
 
+@lru_cache(maxsize=1_024)
 def source_score(source: str | None) -> int:
-    text = (source or "").casefold()
+    """Letter by letter in lower case, as PostgreSQL's ILIKE compares."""
+    text = "".join(letter.lower()[0] for letter in source or "")
     for words, points in SOURCES:
         if any(word in text for word in words):
             return points
@@ -106,10 +117,12 @@ def timing_score(age: int) -> int:
 def engagement_score(facts: Facts, as_of: int) -> int:
     """The weights of the last 30 days, at most 40; there is no lower bound."""
     low = as_of - WINDOW
-    return min(sum(weight for at, weight in facts["window"] if low < at <= as_of), ENGAGEMENT_CAP)
+    return min(sum([weight for at, weight in facts["window"] if low < at <= as_of]), ENGAGEMENT_CAP)
 
 
 def behavior_score(facts: Facts) -> int:
+    if not facts["tours"]:
+        return 0
     statuses = {status for status, _ in facts["tours"].values()}
     if "completed" in statuses:
         return 10
@@ -129,7 +142,9 @@ def _completeness(facts: Facts, factors: list[Factor]) -> int:
     return 8 * facts["email"] + 6 * facts["phone"] + names
 
 
+@lru_cache(maxsize=4_096)
 def _factor(name: str, impact: int) -> Factor:
+    """One object for the same factor of whichever lead: nobody changes it."""
     return {
         "factor": name,
         "impact": f"{impact:+d}",

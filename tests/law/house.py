@@ -24,7 +24,7 @@ SOURCES = (
     None, "", "Google Ads", 'the "old" site', "Référral 🏠 'quoted' \\", "facebook", "META",
     "Website", "luma widget", "REFERRAL by google", "walk-in",
 )  # fmt: skip
-WORDS = ("Ada", "", None, 'O"Neil', "Zoë 🏡", "李", "back\\slash", "  ")
+WORDS = ("Ada", "", None, 'O"Neil', "Zoë 🏡", "李", "back\\slash", "de la Cruz")
 
 
 class Step(NamedTuple):

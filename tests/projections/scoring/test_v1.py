@@ -1,0 +1,74 @@
+"""Model v1.0 equals an independent reading of the plan on the same facts."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import example, given, settings
+
+from projections.scoring import v1
+from projections.scoring.facts import expire, instant, micros
+from tests.projections.scoring.plan import EPOCH, THIRTY_DAYS, TICK, Lead, leads_at, plan
+
+THOUSANDS = settings(max_examples=2_000, deadline=None)
+
+
+@THOUSANDS
+@given(leads_at())
+def test_the_score_is_the_plans_number_for_number(case: tuple[Lead, datetime]) -> None:
+    lead, now = case
+    assert v1.score(lead.facts, micros(now))[:7] == plan(lead, now)
+
+
+@THOUSANDS
+@given(leads_at())
+def test_the_factors_sum_to_the_score(case: tuple[Lead, datetime]) -> None:
+    lead, now = case
+    found = v1.score(lead.facts, micros(now))
+    assert sum(int(factor["impact"]) for factor in found.factors) == found.total
+    for factor in found.factors:
+        assert factor["type"] == ("negative" if factor["impact"].startswith("-") else "positive")
+
+
+@THOUSANDS
+@given(leads_at())
+@example((Lead(engagements=[(EPOCH, 10), (EPOCH, -10)]), EPOCH + timedelta(days=20)))
+def test_the_next_change_is_the_first_instant_that_changes_the_score(
+    case: tuple[Lead, datetime],
+) -> None:
+    lead, now = case
+    facts = lead.facts
+    score = v1.score(facts, micros(now))
+    later = sorted(at for at in lead.candidates() if at > now)
+    wanted = next((at for at in later if v1.score(facts, micros(at)) != score), None)
+    found = v1.next_change(facts, micros(now))
+    assert (None if found is None else instant(found)) == wanted
+    if wanted is not None:
+        assert v1.score(facts, micros(wanted - TICK)) == score
+
+
+@THOUSANDS
+@given(leads_at())
+def test_forgetting_what_no_longer_counts_changes_no_score(case: tuple[Lead, datetime]) -> None:
+    lead, now = case
+    facts = lead.facts
+    before = v1.score(facts, micros(now))
+    change = v1.next_change(facts, micros(now))
+    expire(facts, micros(now))
+    assert all(instant(at) > now - THIRTY_DAYS for at, _ in facts["window"])
+    assert v1.score(facts, micros(now)) == before
+    assert v1.next_change(facts, micros(now)) == change
+
+
+def test_a_source_that_is_missing_is_called_unknown_and_one_with_quotes_is_kept() -> None:
+    for source, label in ((None, "unknown"), ('the "old" site\\', 'the "old" site\\')):
+        found = v1.score(Lead(source=source).facts, micros(EPOCH))
+        assert found.factors[0] == {
+            "factor": f"Source: {label}",
+            "impact": "+5",
+            "type": "positive",
+        }
+
+
+def test_an_event_after_the_instant_does_not_count() -> None:
+    lead = Lead(engagements=[(EPOCH + TICK, 40)])
+    assert v1.score(lead.facts, micros(EPOCH)).engagement == 0
+    assert v1.score(lead.facts, micros(EPOCH + TICK)).engagement == 40
