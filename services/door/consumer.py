@@ -11,6 +11,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
+from services.door.reading import step_over_unreadable
 from services.door.received import Received
 from services.runtime.logging import get_logger
 
@@ -74,6 +75,7 @@ class Consumer:
 
     async def start(self) -> None:
         await self._broker.start()
+        step_over_unreadable(self.kafka)
 
     async def stop(self, seconds: float = 20) -> None:
         """Finish the batch in hand, at most so long, and leave the group."""

@@ -1,0 +1,97 @@
+"""The consumer commits nothing that is not durable, and gives up in the end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from events.bus.publish import create_topic
+from events.bus.topics import Topics
+from services.door.consumer import Consumer, TakeIn
+from services.door.received import Received
+from services.runtime.settings import Settings
+from tests.conftest import until
+from tests.services.door.running import send
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+async def topic(kafka_settings: Settings) -> str:
+    found = Topics.of(kafka_settings.topic_prefix).intake
+    servers = kafka_settings.kafka_bootstrap_servers
+    await create_topic(servers, found, partitions=1, replicas=1)
+    return found
+
+
+def consumer(settings: Settings, topic: str, take_in: TakeIn, *, patience: float) -> Consumer:
+    servers = settings.kafka_bootstrap_servers
+    return Consumer(servers, topic, take_in, batch_records=100, patience_seconds=patience)
+
+
+async def committed(settings: Settings, topic: str) -> int | None:
+    asking = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=topic,
+        enable_auto_commit=False,
+    )  # fmt: skip
+    await asking.start()
+    try:
+        found: int | None = await asking.committed(TopicPartition(topic, 0))
+        return found
+    finally:
+        await asking.stop()
+
+
+async def test_a_database_that_stays_away_ends_the_consumer_and_commits_nothing(
+    kafka_settings: Settings, topic: str
+) -> None:
+    async def away(_records: Sequence[Received]) -> None:
+        raise ConnectionRefusedError("no database")
+
+    await send(kafka_settings, [(b"1", []), (b"2", [])])
+    reading = consumer(kafka_settings, topic, away, patience=0.5)
+    await reading.start()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.wait_for(reading.failed, 30)
+    await reading.stop()
+    assert not await committed(kafka_settings, topic)
+
+
+async def test_a_database_that_comes_back_is_waited_for(
+    kafka_settings: Settings, topic: str
+) -> None:
+    attempts: list[list[bytes | None]] = []
+
+    async def back_at_third(records: Sequence[Received]) -> None:
+        attempts.append([record.value for record in records])
+        if len(attempts) < 3:
+            raise ConnectionRefusedError("no database yet")
+
+    await send(kafka_settings, [(b"1", []), (b"2", [])])
+    reading = consumer(kafka_settings, topic, back_at_third, patience=30)
+    await reading.start()
+    await until(lambda: reading.read, 30)
+    await reading.stop()
+    assert attempts[0] == attempts[1] == attempts[2]
+    assert await committed(kafka_settings, topic) == reading.read
+
+
+async def test_a_stop_finishes_the_batch_in_hand(kafka_settings: Settings, topic: str) -> None:
+    began, finished = asyncio.Event(), asyncio.Event()
+    release = asyncio.Event()
+
+    async def slow(_records: Sequence[Received]) -> None:
+        began.set()
+        await release.wait()
+        finished.set()
+
+    await send(kafka_settings, [(b"1", [])])
+    reading = consumer(kafka_settings, topic, slow, patience=30)
+    await reading.start()
+    await asyncio.wait_for(began.wait(), 30)
+    stopping = asyncio.create_task(reading.stop())
+    release.set()
+    await stopping
+    assert finished.is_set()
+    assert await committed(kafka_settings, topic) == 1
