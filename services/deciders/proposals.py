@@ -71,7 +71,7 @@ def _changed(event: Event) -> set[str]:
 
 def propose(event: Event, known: Known) -> object:
     """The command of a proposed event. Raises `Refused`."""
-    build = _COMMAND_OF.get(type(event))
+    build = COMMAND_OF.get(type(event))
     if build is None:
         raise Refused("not_for_producers", f"{event.name} is said by the core only", 400)
     return build(event, known)
@@ -203,7 +203,7 @@ def _consent(event: ConsentGiven | ConsentWithdrawn, _known: Known) -> object:
     )  # fmt: skip
 
 
-_COMMAND_OF: dict[type[Event], Callable[..., object]] = {
+COMMAND_OF: dict[type[Event], Callable[..., object]] = {
     LeadCaptured: _captured,
     LeadUpdated: _updated,
     LeadStatusChanged: _moved_on,

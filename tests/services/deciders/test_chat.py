@@ -1,0 +1,152 @@
+"""Chats: whose session it is, and who may answer."""
+
+from uuid import uuid4
+
+import pytest
+
+from events.chat import (
+    ConversationAnswered,
+    ConversationChannel,
+    ConversationMessageReceived,
+    ConversationReleased,
+    ConversationReplied,
+    ConversationStarted,
+    ConversationTakenOver,
+    ConversationWaiting,
+    SessionIdentified,
+    SessionStarted,
+)
+from events.leads import LeadCaptured
+from services.deciders.chat import (
+    Answer,
+    IdentifySession,
+    ReceiveMessage,
+    Release,
+    Reply,
+    StartSession,
+    TakeOver,
+    WaitForPerson,
+)
+from tests.services.deciders.given import given
+
+SESSION, CONVERSATION, MESSAGE, LEAD, AGENT = (uuid4() for _ in range(5))
+HELLO = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "hello", "v_1")
+STARTED = SessionStarted(session_id=SESSION, visitor_id="v_1")
+BEGUN = ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION,
+                            channel=ConversationChannel.WIDGET)  # fmt: skip
+RECEIVED = ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
+                                       message_id=MESSAGE, content="hello")  # fmt: skip
+ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com")
+TAKEN = ConversationTakenOver(conversation_id=CONVERSATION, session_id=SESSION, agent_id=AGENT,
+                              epoch=1)  # fmt: skip
+SO_FAR = (STARTED, BEGUN, RECEIVED)
+
+
+def test_a_first_message_begins_everything() -> None:
+    given().when(HELLO).then(STARTED, BEGUN, RECEIVED)
+
+
+def test_a_message_id_says_one_thing_for_ever() -> None:
+    given(*SO_FAR).when(HELLO).then()
+    other = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "else", "v_1")
+    given(*SO_FAR).when(other).refused("id_reused", 422)
+
+
+@pytest.mark.parametrize("visitor", [None, "v_2"])
+def test_a_session_is_its_visitors(visitor: str | None) -> None:
+    command = ReceiveMessage(SESSION, CONVERSATION, uuid4(), "hi", visitor)
+    given(*SO_FAR).when(command).refused("not_found", 404)
+    given(STARTED).when(StartSession(SESSION, visitor)).refused("not_found", 404)
+    given(ADA, *SO_FAR).when(IdentifySession(SESSION, LEAD, (), visitor)).refused("not_found", 404)
+
+
+def test_a_conversation_is_its_sessions() -> None:
+    other = ReceiveMessage(uuid4(), CONVERSATION, uuid4(), "hi", "v_1")
+    given(*SO_FAR).when(other).refused("not_found", 404)
+    elsewhere = uuid4()
+    other = ReceiveMessage(elsewhere, CONVERSATION, uuid4(), "hi", "v_1")
+    there = SessionStarted(session_id=elsewhere, visitor_id="v_1")
+    given(*SO_FAR, there).when(other).refused("not_found", 404)
+
+
+def test_a_known_visitors_conversation_is_its_leads_from_the_start() -> None:
+    known = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+    given(STARTED, known).when(HELLO).then(
+        ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION, lead_id=LEAD,
+                            channel=ConversationChannel.WIDGET),
+        ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
+                                    lead_id=LEAD, message_id=MESSAGE, content="hello"),
+    )  # fmt: skip
+
+
+def test_a_conversation_that_was_overlooked_becomes_the_leads_with_its_next_message() -> None:
+    known = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+    message = uuid4()
+    command = ReceiveMessage(SESSION, CONVERSATION, message, "more", "v_1")
+    found = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    said = ConversationMessageReceived(
+        conversation_id=CONVERSATION,
+        session_id=SESSION,
+        lead_id=LEAD,
+        message_id=message,
+        content="more",
+    )
+    given(*SO_FAR, known).when(command).then(found, said)
+    given(*SO_FAR, known, found).when(command).then(said)
+
+
+def test_identifying_takes_the_conversations_along_once() -> None:
+    command = IdentifySession(SESSION, LEAD, (CONVERSATION, uuid4()), "v_1")
+    known = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    given(ADA, *SO_FAR).when(command).then(known)
+    given(ADA, *SO_FAR, known).when(command).then()
+    given(*SO_FAR).when(command).refused("unknown_subject")
+    given(ADA).when(command).refused("unknown_subject")
+    strict = IdentifySession(SESSION, LEAD, (uuid4(),), strict=True)
+    given(ADA, *SO_FAR).when(strict).refused("unknown_subject")
+
+
+def test_a_bots_reply_of_an_older_epoch_is_refused() -> None:
+    reply = uuid4()
+    said = ConversationReplied(conversation_id=CONVERSATION, session_id=SESSION, message_id=reply,
+                               content="hi", epoch=0)  # fmt: skip
+    command = Reply(CONVERSATION, reply, "hi", epoch=0)
+    given(*SO_FAR).when(command).then(said)
+    given(*SO_FAR, said).when(command).then()
+    given(*SO_FAR, TAKEN).when(command).refused("stale_epoch", 409)
+    back = ConversationReleased(conversation_id=CONVERSATION, epoch=2)
+    given(*SO_FAR, TAKEN, back).when(command).refused("stale_epoch", 409)
+
+
+def test_a_conversation_waits_once_and_not_while_an_agent_has_it() -> None:
+    command = WaitForPerson(CONVERSATION, "bot_failed")
+    waits = ConversationWaiting(conversation_id=CONVERSATION, session_id=SESSION,
+                                reason="bot_failed")  # fmt: skip
+    given(*SO_FAR).when(command).then(waits)
+    given(*SO_FAR, waits).when(command).then()
+    given(*SO_FAR, TAKEN).when(command).then()
+
+
+def test_each_hand_over_is_a_new_epoch() -> None:
+    given(*SO_FAR).when(TakeOver(CONVERSATION, AGENT)).then(TAKEN)
+    given(*SO_FAR, TAKEN).when(TakeOver(CONVERSATION, AGENT)).then()
+    given(*SO_FAR, TAKEN).when(TakeOver(CONVERSATION, uuid4())).refused("taken_over", 409)
+    given(*SO_FAR, TAKEN).when(Release(CONVERSATION, AGENT)).then(
+        ConversationReleased(conversation_id=CONVERSATION, session_id=SESSION, epoch=2,
+                             released_by=AGENT)
+    )  # fmt: skip
+    given(*SO_FAR).when(Release(CONVERSATION)).then()
+
+
+def test_only_the_agent_in_charge_answers() -> None:
+    message = uuid4()
+    answer = Answer(CONVERSATION, message, "hi", AGENT)
+    given(*SO_FAR, TAKEN).when(answer).then(
+        ConversationAnswered(conversation_id=CONVERSATION, session_id=SESSION, message_id=message,
+                             content="hi", agent_id=AGENT)
+    )  # fmt: skip
+    given(*SO_FAR).when(answer).refused("not_taken_over", 409)
+    other = Answer(CONVERSATION, message, "hi", uuid4())
+    given(*SO_FAR, TAKEN).when(other).refused("taken_over", 409)
+    late = Answer(CONVERSATION, message, "hi", AGENT, epoch=0)
+    given(*SO_FAR, TAKEN).when(late).refused("stale_epoch", 409)
