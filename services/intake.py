@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door import copies, figures
-from services.door.accept import Door
+from services.door.accept import CONNECTIONS, Door
 from services.door.consumer import AWAY, Consumer
 from services.door.settings import DoorSettings
 from services.runtime.database import pooled
@@ -36,7 +36,8 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
     limits = DoorSettings()
     topics = Topics.of(settings.topic_prefix)
     servers = settings.kafka_bootstrap_servers
-    async with pooled(settings, "crm intake") as pool:
+    connections = max(settings.pool_size, CONNECTIONS)
+    async with pooled(settings, "crm intake", size=connections) as pool:
         for topic in (topics.intake, topics.dead_letters):
             await create_topic(
                 servers,
