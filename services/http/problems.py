@@ -9,7 +9,7 @@ import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,7 +22,7 @@ RETRY_SECONDS = 2
 AWAY = (
     asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError, asyncpg.TooManyConnectionsError, asyncpg.QueryCanceledError,
-    DBAPIError, PoolTimeout, OSError, TimeoutError,
+    InterfaceError, OperationalError, PoolTimeout, OSError, TimeoutError,
 )  # fmt: skip
 """The database cannot answer now; what the client sent is not at fault."""
 

@@ -1,6 +1,7 @@
 """Leads in the console through real HTTP: entering, activities, timeline, tokens."""
 
 import asyncio
+import time
 from uuid import uuid4
 
 import pytest
@@ -105,7 +106,9 @@ async def test_a_read_waits_for_the_write_of_its_token(site: Site) -> None:
     written = await site.client.post("/api/leads", json=body, headers=site.console())
     lead, token = written.json()["lead"]["id"], written.headers["X-CRM-Token"]
     url = f"/api/leads/{lead}/activities"
+    began = time.monotonic()
     early = await site.client.get(url, headers=site.console(more={"X-CRM-Token": token}))
+    assert 0.3 <= time.monotonic() - began < 4, "as long as token_wait_seconds says"
     assert (early.status_code, early.json()["code"]) == (503, "not_there_yet")
     assert early.headers["Retry-After"]
 
