@@ -5,10 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events import catalog
+from events import catalog, codec
 from projections.catalog import LIVE
 from projections.engine import live, refold
 from projections.engine.rebuild import Rebuild, log_source
+from tests.events.cipher import Backwards
 from tests.law.courier import FROM_LOG, Plan, courier, plans
 from tests.law.house import Step
 from tests.law.steps import STEPS
@@ -80,10 +81,12 @@ async def test_the_law_holds_for_thousands_of_histories(
         await hold(pool, small, history, plan)
 
 
+@pytest.mark.parametrize("cipher", [None, Backwards()])
 async def test_every_event_a_projection_handles_is_told_and_folded(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, cipher: Backwards | None
 ) -> None:
     """A new projection or a new event comes under the law without being named here."""
+    monkeypatch.setattr(codec, "_cipher", cipher)
     first = [Step("arrive", 0, whom, how, 0) for whom in (2, 1, 0) for how in (0, 1)]
     first += [Step("visit", 0, 1, 1, 2), Step("converse", 0, 0, 1, 2), Step("book", 0, 0, 1, 2)]
     rest = [Step(what, 0, how + 1, how, 3) for how in range(24) for what in STEPS]

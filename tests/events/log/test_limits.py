@@ -1,0 +1,93 @@
+"""What the log does not take: it would stop a relay, or a projector, for everybody."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from events.bus import publish
+from events.engagement import ActivityRecorded, ActivityType
+from events.event import Event
+from events.leads import LeadCaptured
+from events.log import limits
+from events.log.errors import LimitExceeded
+from tests.world import World, make_world
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    return await make_world(pool)
+
+
+def activity(**metadata: object) -> Event:
+    return ActivityRecorded(
+        activity_id=uuid4(), lead_id=uuid4(), type=ActivityType.NOTE, metadata=metadata
+    )
+
+
+def captured_from(source: str) -> Event:
+    """As code that skips validation could make it."""
+    return LeadCaptured.model_construct({"lead_id", "source"}, lead_id=uuid4(), source=source)
+
+
+async def test_an_event_is_at_most_256_kib(world: World) -> None:
+    at_most = limits.MAX_EVENT_BYTES - len(limits.sealed(activity(text="")))
+    assert (await world.append(world.new(activity(text="x" * at_most)))).new
+    with pytest.raises(LimitExceeded, match="262,144"):
+        await world.append(world.new(activity(text="x" * (at_most + 1))))
+
+
+def test_the_largest_event_fits_a_record() -> None:
+    assert limits.MAX_EVENT_BYTES * 2 <= publish.BATCH_BYTES
+
+
+UNFIT = {
+    "a\\x00b": captured_from("a\x00b"),
+    "in free JSON": activity(text="a\x00b"),
+    "as a key": activity(**{"\x00": 1}),
+    "deep, after a backslash": activity(nested=[{"deep": "\\\x00"}]),
+    "half of an emoji": captured_from("half of an emoji \ud83c"),
+    "a lone low surrogate": activity(text="\udfe0"),
+}
+LOOKALIKES = ("\\u0000", "\\\\u0000", "\\\\\\u0000", "u0000", "\\")
+
+
+async def test_what_postgresql_cannot_keep_is_refused(world: World) -> None:
+    for event in UNFIT.values():
+        with pytest.raises(LimitExceeded, match=r"U\+0000|Unicode"):
+            await world.append(world.new(event))
+    assert await world.count("crm_events WHERE actor = 'test'") == 0
+
+
+async def test_a_backslash_before_u0000_is_text_like_any_other(world: World) -> None:
+    for text in LOOKALIKES:
+        event = world.new(activity(text=text))
+        await world.append(event)
+        async with world.pool.acquire() as conn:
+            kept = await conn.fetchval(
+                "SELECT payload -> 'metadata' FROM crm_events WHERE id = $1", event.id
+            )
+        assert kept == {"text": text}
+
+
+async def test_an_event_has_happened(world: World) -> None:
+    now = datetime.now(UTC)
+    assert (await world.append(world.new(activity(), at=now + timedelta(seconds=90)))).new
+    for at in (now + timedelta(minutes=3), datetime(1989, 12, 31, tzinfo=UTC)):
+        with pytest.raises(LimitExceeded):
+            await world.append(world.new(activity(), at=at))
+    naive = datetime.now(UTC).replace(tzinfo=None)
+    with pytest.raises(LimitExceeded, match="time zone"):
+        await world.append(world.new(activity(), at=naive))
+
+
+async def test_the_table_itself_takes_no_giant(world: World, pool: asyncpg.Pool) -> None:
+    """Whoever writes SQL past the door, as the host's triggers do."""
+    async with pool.acquire() as conn:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await conn.execute(
+                "UPDATE organizations SET settings = jsonb_build_object('x', $1::text)",
+                os.urandom(800_000).hex(),
+            )
