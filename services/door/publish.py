@@ -130,4 +130,4 @@ def structured(
         "specversion": "1.0", "id": ce_id, "source": source, "type": name,
         "propertyid": property_id, "datacontenttype": "application/json", "data": data,
     }  # fmt: skip
-    return orjson.dumps(said | ({"time": time} if time else {}))
+    return orjson.dumps(said | ({"time": time} if time else {}), default=str)

@@ -18,6 +18,9 @@ from projections.engine.live import Engine
 from services.runtime.logging import get_logger
 
 BATCH_EVENTS = 5_000
+START_SECONDS = 20.0
+"""How long joining the group may take: longer than a killed member's session lasts."""
+START_ATTEMPTS = 3
 log = get_logger("projector")
 
 
@@ -69,7 +72,20 @@ class Consumer:
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        await self._broker.start()
+        """Join the group. A join that hangs is begun again, a bounded number of times.
+
+        Raises `TimeoutError` where the group never answers: the supervisor starts a new process.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                await asyncio.wait_for(self._broker.start(), START_SECONDS)
+            except TimeoutError:
+                log.warning("projector.join_hangs", attempt=attempt, seconds=START_SECONDS)
+                await self._broker.stop()
+                if attempt == START_ATTEMPTS:
+                    raise
+            else:
+                return
 
     async def stop(self) -> None:
         """Stop reading, finish what is being written, let go of everything."""
