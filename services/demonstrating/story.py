@@ -32,6 +32,8 @@ HOUSES = (
 HTTP_LEADS, HTTP_RATE = 30, 25.0
 KAFKA_LEADS, KAFKA_RATE = 200, 120.0
 LEVEL_SECONDS = 60.0
+KEY_TRIES = 100
+CHAT = "/api/lumaleasing/chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +111,15 @@ class Story:
         """A key works as soon as the tables know it."""
         async with httpx2.AsyncClient(base_url=self.stack.api_url, timeout=10) as client:
             for home in homes:
-                for _ in range(100):
-                    asked = await client.post(
-                        "/api/lumaleasing/chat",
-                        headers={"X-API-Key": home.key or "", "X-Visitor-ID": "v_first"},
-                        json={"message": "Hello?"},
-                    )
-                    if asked.status_code == 200:
+                headers = {"X-API-Key": home.key or "", "X-Visitor-ID": "v_first"}
+                for _ in range(KEY_TRIES):
+                    said = {"message": "Hello?"}
+                    asked = await client.post(CHAT, headers=headers, json=said)
+                    if asked.status_code == httpx2.codes.OK:
                         break
                     await asyncio.sleep(0.1)
                 else:
-                    raise Failure(f"the widget key does not open: {asked.text}")
+                    raise Failure(f"the widget key of {home.property_id} does not open")
 
     async def _level(self, gauge: Gauge) -> None:
         """Wait until intake, relay and projector have nothing left."""

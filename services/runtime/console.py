@@ -47,7 +47,9 @@ def print_rows(
     elif not listed:
         SCREEN.print(empty)
     else:
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in columns:
+            table.add_column(name, overflow="fold")  # an id that is cut short is of no use
         for row in listed:
             table.add_row(*("" if row.get(name) is None else show(row[name]) for name in columns))
         SCREEN.print(table)

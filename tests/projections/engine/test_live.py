@@ -14,7 +14,7 @@ async def test_a_chat_becomes_rows(pool: asyncpg.Pool) -> None:
     for event in world.chat(lead, messages=3):
         await world.append(world.new(event))
     await world.append(world.new(world.engagement(lead)))
-    engine = await world.project()
+    await world.project()
     assert await parked_reasons(pool) == []
     assert await world.count("leads") == 1
     assert await world.count("messages") == 3

@@ -80,7 +80,8 @@ async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
               conname || pg_get_constraintdef(oid) || convalidated FROM pg_constraint
               WHERE connamespace IN ('public'::regnamespace, 'crm_state'::regnamespace)
               AND contype <> 'n'
-            UNION ALL SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid) || tgenabled::text
+            UNION ALL SELECT 'trigger', tgrelid::regclass::text,
+              pg_get_triggerdef(oid) || tgenabled::text
               FROM pg_trigger
               WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'crm_old.%'
             UNION ALL SELECT 'column', table_schema || '.' || table_name,
