@@ -5,7 +5,6 @@ the score next. Before an event is folded, everything time changed until then is
 instant it changed, so a late timer changes no row.
 """
 
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -96,11 +95,11 @@ TOUR_STATUS: dict[type[Event], TourStatus] = {
 }
 
 
+ARRIVED = (LeadCaptured, LeadImported, LeadAdopted)
 SCORED: set[type[Event]] = {
     *ENGAGING,
     *TOUR_STATUS,
-    LeadAdopted,
-    LeadImported,
+    *ARRIVED,
     LeadUpdated,
     ScoreDue,
     TourNoShowCorrected,
@@ -114,7 +113,7 @@ def happened(tables: Tables, fact: Recorded, event: Event) -> None:
         return
     at = micros(fact.occurred_at)
     state = tables.state.get(lead_id)
-    if isinstance(event, LeadCaptured | LeadImported | LeadAdopted):
+    if isinstance(event, ARRIVED):
         state = _begin(tables, fact, event, at)
         now = at
     elif state is None:
@@ -127,7 +126,12 @@ def happened(tables: Tables, fact: Recorded, event: Event) -> None:
     for engagement in engagements_of(fact):
         engaged(facts, at, engagement.score_weight, now)
     _record(tables, state, now)
-    tables.state.update(lead_id, fold_time=instant(now), next_change_at=_next(facts, now))
+    change = v1.next_change(facts, now)
+    tables.state.update(
+        lead_id,
+        fold_time=fact.occurred_at if now == at else instant(now),
+        next_change_at=None if change is None else instant(change),
+    )
 
 
 def _begin(
@@ -187,22 +191,24 @@ FLAGS = {
 
 def _pass_time(tables: Tables, state: Row, until: int) -> None:
     """Write what time alone changed, each at its own instant, up to and including `until`."""
-    due = state["next_change_at"]
-    while due is not None and micros(due) <= until:
-        expire(state["facts"], micros(due))
-        _record(tables, state, micros(due))
-        due = _next(state["facts"], micros(due))
+    stored = state["next_change_at"]
+    due = None if stored is None else micros(stored)
+    while due is not None and due <= until:
+        expire(state["facts"], due)
+        _record(tables, state, due)
+        due = v1.next_change(state["facts"], due)
     expire(state["facts"], until)
 
 
 def _record(tables: Tables, state: Row, at: int) -> None:
     """Add a row to the history where the result is another than the last."""
     result = v1.score(state["facts"], at)
-    if state["result"] == list(result):
+    said = list(result)
+    if state["result"] == said:
         return
     revision = state["revision"] + 1
     lead_id = state["lead_id"]
-    tables.state.update(lead_id, revision=revision, result=list(result))
+    tables.state.update(lead_id, revision=revision, result=said)
     tables.rows.add(
         {
             "id": _row_id(lead_id, revision),
@@ -222,11 +228,6 @@ def _record(tables: Tables, state: Row, at: int) -> None:
             "revision": revision,
         }
     )
-
-
-def _next(facts: Facts, now: int) -> datetime | None:
-    change = v1.next_change(facts, now)
-    return None if change is None else instant(change)
 
 
 def _row_id(lead_id: UUID, revision: int) -> UUID:

@@ -14,6 +14,7 @@ from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
 from services.projecting.figures import Figures
 from services.projecting.watch import Watch
+from services.runtime.collector import collect_rarely
 from services.runtime.database import pooled
 from services.runtime.process import Checks, run_process
 from services.runtime.settings import Settings
@@ -21,6 +22,7 @@ from services.runtime.settings import Settings
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
     """The process: consumes, projects and watches until stopped."""
+    collect_rarely()
     topic = Topics.of(settings.topic_prefix).events
     async with pooled(settings, "crm projector") as pool:
         async with pool.acquire() as conn:

@@ -7,12 +7,17 @@ is the same bytes whenever it is made, so publishing again changes nothing.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
+
+from asyncpg.pgproto import pgproto
 
 from events.codec import read_event
 from events.record import Recorded
 
+QuickUUID = pgproto.UUID
+"""The driver's own UUID: read from text in a tenth of the time."""
 Headers = list[tuple[str, bytes]]
 
 
@@ -86,7 +91,7 @@ def arrival(value: bytes | None, headers: Iterable[tuple[str, bytes]], log_id: U
     """Read a record's place in the order. Raises `NotOurs`."""
     found = dict(headers)
     try:
-        if found["ce_logid"] != _text(log_id):
+        if found["ce_logid"] != _text_of(log_id):
             raise NotOurs(f"a record of log {found['ce_logid']!r}, this is {log_id}")
         return Arrival(
             int(found["ce_generation"]),
@@ -105,25 +110,25 @@ def arrival(value: bytes | None, headers: Iterable[tuple[str, bytes]], log_id: U
 def recorded(came: Arrival) -> Recorded:
     """The fact a record carries; an event this build cannot read comes as `Unknown`."""
     said = came.headers
-    name, version = said["ce_type"].decode(), int(said["ce_schemaversion"])
+    get = said.get
     return Recorded(
-        UUID(said["ce_id"].decode()),
-        read_event(name, version, came.value),
-        said["ce_entitytype"].decode(),
-        UUID(said["ce_entityid"].decode()),
+        _uuid(said["ce_id"]),
+        read_event(_word(said["ce_type"]), int(said["ce_schemaversion"]), came.value),
+        _word(said["ce_entitytype"]),
+        _uuid(said["ce_entityid"]),
         int(said["ce_entityversion"]),
         came.shard,
         came.position,
         came.previous,
-        UUID(said["ce_orgid"].decode()),
-        _uuid(said.get("ce_propertyid")),
-        _uuid(said.get("ce_leadid")),
+        _known_uuid(said["ce_orgid"]),
+        None if (found := get("ce_propertyid")) is None else _known_uuid(found),
+        _maybe_uuid(get("ce_leadid")),
         datetime.fromisoformat(said["ce_time"].decode()),
         datetime.fromisoformat(said["ce_recordedat"].decode()),
-        said["ce_actor"].decode(),
-        said["ce_origin"].decode(),
-        _uuid(said.get("ce_correlationid")),
-        _uuid(said.get("ce_causationid")),
+        _word(said["ce_actor"]),
+        _word(said["ce_origin"]),
+        _maybe_uuid(get("ce_correlationid")),
+        _maybe_uuid(get("ce_causationid")),
     )
 
 
@@ -131,9 +136,29 @@ def _text(value: object) -> bytes:
     return str(value).encode()
 
 
+@lru_cache(maxsize=16)
+def _text_of(log_id: UUID) -> bytes:
+    return _text(log_id)
+
+
 def _instant(value: datetime) -> bytes:
     return value.astimezone(UTC).isoformat().encode()
 
 
-def _uuid(value: bytes | None) -> UUID | None:
-    return None if value is None else UUID(value.decode())
+def _uuid(value: bytes) -> UUID:
+    return QuickUUID(value.decode())
+
+
+def _maybe_uuid(value: bytes | None) -> UUID | None:
+    return None if value is None else QuickUUID(value.decode())
+
+
+@lru_cache(maxsize=4_096)
+def _known_uuid(value: bytes) -> UUID:
+    """The few ids that stand in every record."""
+    return _uuid(value)
+
+
+@lru_cache(maxsize=1_024)
+def _word(value: bytes) -> str:
+    return value.decode()

@@ -34,16 +34,18 @@ class Work:
                 self._handlers.setdefault(kind, []).append((handler, tables, projection.name))
                 self._keys.setdefault(kind, []).extend(_keys(projection.tables, kind))
 
-    def wanted(self, facts: Iterable[Recorded]) -> dict[DerivedTable, set[UUID]]:
+    def wanted(self, facts: Iterable[Recorded]) -> dict[DerivedTable, list[UUID]]:
         """The keys that folding `facts` may read and that are not held yet."""
-        wanted: dict[DerivedTable, set[UUID]] = {}
+        wanted: dict[DerivedTable, dict[int, UUID]] = {table: {} for table in self.rows}
+        fields = self._keys
         for fact in facts:
             event = fact.event
-            for table, name in self._keys.get(type(event), ()):
+            for table, name in fields.get(type(event), ()):
                 value = getattr(event, name)
-                if value is not None:
-                    keys = wanted.setdefault(table, set())
-                    keys.add(value) if isinstance(value, UUID) else keys.update(value)
+                if isinstance(value, UUID):
+                    wanted[table][value.int] = value
+                elif value is not None:
+                    wanted[table].update((key.int, key) for key in value)
         missing = {table: self.rows[table].missing(keys) for table, keys in wanted.items()}
         return {table: keys for table, keys in missing.items() if keys}
 

@@ -1,5 +1,6 @@
 """Which engagement a domain event is: a chat, a tour, a captured lead, or one reported as such."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -8,18 +9,6 @@ from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, Engagement
 from events.leads import LeadCaptured
 from events.record import Recorded
 from events.tours import TourCompleted, TourNoShowRecorded, TourScheduled
-
-ENGAGING = (
-    ConversationMessageReceived,
-    ConversationStarted,
-    EngagementRecorded,
-    LeadCaptured,
-    SessionIdentified,
-    TourCompleted,
-    TourNoShowRecorded,
-    TourScheduled,
-)
-"""The kinds of event `engagements_of` finds something in."""
 
 
 class Engagement(NamedTuple):
@@ -34,49 +23,71 @@ class Engagement(NamedTuple):
 
 def engagements_of(fact: Recorded) -> list[Engagement]:
     """The engagement a fact is, of a known lead; a captured lead counts when nobody typed it in."""
-    event = fact.event
-    match event:
-        case EngagementRecorded():
-            return [
-                Engagement(
-                    fact.id, event.lead_id, event.event_type, event.score_weight, event.metadata
-                )
-            ]
-        case ConversationMessageReceived(lead_id=UUID() as lead_id):
-            said = {"conversation_id": str(event.conversation_id)}
-            return [_weighed(fact.id, lead_id, EngagementType.CHAT_MESSAGE_SENT, said)]
-        case ConversationStarted(lead_id=UUID() as lead_id):
-            said = {"conversation_id": str(event.conversation_id)}
-            return [_weighed(fact.id, lead_id, EngagementType.CHAT_STARTED, said)]
-        case SessionIdentified():
-            return [
-                _weighed(
-                    uuid5(fact.id, str(conversation)),
-                    event.lead_id,
-                    EngagementType.CHAT_STARTED,
-                    {"conversation_id": str(conversation)},
-                )
-                for conversation in event.conversation_ids
-            ]
-        case LeadCaptured(captured_by=None):
-            return [_weighed(fact.id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})]
-        case TourScheduled():
-            return [_of_tour(fact.id, event, EngagementType.TOUR_SCHEDULED)]
-        case TourCompleted():
-            return [_of_tour(fact.id, event, EngagementType.TOUR_COMPLETED)]
-        case TourNoShowRecorded():
-            return [_of_tour(event.tour_id, event, EngagementType.TOUR_NO_SHOW)]
-        case _:
-            return []
+    found = _FOUND_IN.get(type(fact.event))
+    return [] if found is None else found(fact.id, fact.event)
 
 
-def _of_tour(
-    row_id: UUID, event: TourScheduled | TourCompleted | TourNoShowRecorded, kind: EngagementType
-) -> Engagement:
-    return _weighed(row_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})
+def _recorded(fact_id: UUID, event: EngagementRecorded) -> list[Engagement]:
+    return [
+        Engagement(fact_id, event.lead_id, event.event_type, event.score_weight, event.metadata)
+    ]
+
+
+def _in_chat(
+    fact_id: UUID, event: ConversationMessageReceived | ConversationStarted
+) -> list[Engagement]:
+    if event.lead_id is None:
+        return []
+    spoke = isinstance(event, ConversationMessageReceived)
+    kind = EngagementType.CHAT_MESSAGE_SENT if spoke else EngagementType.CHAT_STARTED
+    said = {"conversation_id": str(event.conversation_id)}
+    return [_weighed(fact_id, event.lead_id, kind, said)]
+
+
+def _identified(fact_id: UUID, event: SessionIdentified) -> list[Engagement]:
+    return [
+        _weighed(
+            uuid5(fact_id, str(conversation)),
+            event.lead_id,
+            EngagementType.CHAT_STARTED,
+            {"conversation_id": str(conversation)},
+        )
+        for conversation in event.conversation_ids
+    ]
+
+
+def _captured(fact_id: UUID, event: LeadCaptured) -> list[Engagement]:
+    if event.captured_by is not None:
+        return []
+    return [_weighed(fact_id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})]
+
+
+def _toured(fact_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
+    booked = isinstance(event, TourScheduled)
+    kind = EngagementType.TOUR_SCHEDULED if booked else EngagementType.TOUR_COMPLETED
+    return [_weighed(fact_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
+
+
+def _missed(_fact_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
+    said = {"tour_id": str(event.tour_id)}
+    return [_weighed(event.tour_id, event.lead_id, EngagementType.TOUR_NO_SHOW, said)]
 
 
 def _weighed(
     row_id: UUID, lead_id: UUID, kind: EngagementType, metadata: dict[str, Any]
 ) -> Engagement:
     return Engagement(row_id, lead_id, kind, ENGAGEMENT_WEIGHTS[kind], metadata)
+
+
+_FOUND_IN: dict[type, Callable[[UUID, Any], list[Engagement]]] = {
+    ConversationMessageReceived: _in_chat,
+    ConversationStarted: _in_chat,
+    EngagementRecorded: _recorded,
+    LeadCaptured: _captured,
+    SessionIdentified: _identified,
+    TourCompleted: _toured,
+    TourNoShowRecorded: _missed,
+    TourScheduled: _toured,
+}
+ENGAGING = tuple(_FOUND_IN)
+"""The kinds of event `engagements_of` finds something in."""
