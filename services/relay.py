@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from events.bus.publish import Lost, Publisher, create_topic, shards_of
+from events.bus.publish import Lost, Publisher, Repartitioned, create_topic, shards_of
 from events.bus.topics import Topics
 from events.log import read, sequencer
 from events.log.sequencer import Deposed, LogState, Tenure
@@ -34,8 +34,10 @@ AWAY = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    Lost,
+    Repartitioned,
 )
-"""What servers raise that are away, or that cut us off."""
+"""What servers raise that are away, or that cut us off, or that have changed meanwhile."""
 
 log = get_logger("relay")
 
@@ -177,10 +179,10 @@ class Tour:
                     await self._unless_lost(travelling)
                     travelling = None
                     await self._note(last)
+                if loop.time() >= check_at:
+                    await self._unless_lost(self.publisher.check())
+                    check_at = loop.time() + CHECK_SECONDS
                 if not rows:
-                    if loop.time() >= check_at:
-                        await self._unless_lost(self.publisher.check())
-                        check_at = loop.time() + CHECK_SECONDS
                     await sleep_unless(stop, POLL_SECONDS)
         finally:
             if travelling is not None:
@@ -205,6 +207,11 @@ class Tour:
         """Write down how far the log is published and what the broker must still have."""
         async with self.conn.transaction():
             await sequencer.published(self.conn, self.tenure, self.published)
+            await self.conn.execute(
+                "DELETE FROM crm.relay_partitions WHERE topic = $1 AND partitions <> $2",
+                self.topic,
+                self.publisher.partitions,
+            )
             await self.conn.executemany(
                 """
                 INSERT INTO crm.relay_partitions (topic, partition, partitions, end_offset)

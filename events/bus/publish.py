@@ -26,6 +26,13 @@ class Lost(Exception):
         self.ends = dict(ends)
 
 
+class Repartitioned(Exception):
+    """The topic has another number of partitions than when it was opened: open it again."""
+
+    def __init__(self, before: int, now: int) -> None:
+        super().__init__(f"the topic has {now} partitions now, not {before}")
+
+
 class Publisher:
     """Writes rows to one topic and remembers what each partition has acknowledged.
 
@@ -101,7 +108,10 @@ class Publisher:
         self.ends = ends
 
     async def check(self) -> None:
-        """Compare the broker's ends with what it acknowledged. Raises `Lost`."""
+        """Compare the broker's topic with what it acknowledged. Raises `Lost`, `Repartitioned`."""
+        count = len(await self._producer.partitions_for(self.topic))
+        if count != self.partitions:
+            raise Repartitioned(self.partitions, count)
         found = await self.broker_ends()
         lost = {p: found.get(p, 0) for p, end in self.ends.items() if found.get(p, 0) < end}
         if lost:
