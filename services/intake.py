@@ -58,10 +58,10 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
             return None if joined else "no partition of the intake topic is assigned yet"
 
         checks["intake"] = ready
-        await sender.start()
-        await consumer.start()
-        log.info("intake.started", signatures_demanded=bool(limits.keys))
         try:
+            await sender.start()
+            await consumer.start()
+            log.info("intake.started", signatures_demanded=bool(limits.keys))
             await _until_first(
                 stop.wait(),
                 consumer.failed,

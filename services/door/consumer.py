@@ -17,6 +17,9 @@ from services.runtime.logging import get_logger
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
+START_SECONDS = 20.0
+"""How long joining the group may take: longer than a killed member's session lasts."""
+START_ATTEMPTS = 3
 RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that can be fetched: a larger one would stop its partition for ever."""
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
@@ -74,7 +77,20 @@ class Consumer:
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        await self._broker.start()
+        """Join the group. A join that hangs is begun again, a bounded number of times.
+
+        Raises `TimeoutError` where the group never answers: the supervisor starts a new process.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                await asyncio.wait_for(self._broker.start(), START_SECONDS)
+            except TimeoutError:
+                log.warning("intake.join_hangs", attempt=attempt, seconds=START_SECONDS)
+                await self._broker.stop()
+                if attempt == START_ATTEMPTS:
+                    raise
+            else:
+                break
         step_over_unreadable(self.kafka)
 
     async def stop(self, seconds: float = 20) -> None:
