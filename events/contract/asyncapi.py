@@ -3,33 +3,20 @@
 from typing import Any
 
 from events.catalog import CATALOG, Entry
-from events.contract.headers import KEYS, PUBLISHED, SENT
+from events.contract.headers import KEYS, PUBLISHED, REFUSED, SENT
 from events.event import Intake
 
 Document = dict[str, Any]
 
 _SCHEMAS = "#/components/schemas/"
 _MESSAGES = "#/components/messages/"
-_DEAD_LETTER: Document = {
-    "type": "object",
-    "description": "What the door refused: the reason, and the record as it came.",
-    "properties": {
-        "id": {"type": "string", "format": "uuid"},
-        "code": {"type": "string", "description": "A stable key of the reason."},
-        "reason": {"type": "string", "description": "The reason, and what to do about it."},
-    },
-    "required": ["id", "reason"],
-    "additionalProperties": True,
-}
-
-
 def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
     """The whole AsyncAPI document."""
     taken = [entry for entry in CATALOG.values() if entry.intake is not Intake.NO]
     schemas: Document = {
         "PublishedHeaders": PUBLISHED,
         "SentHeaders": SENT,
-        "DeadLetter": _DEAD_LETTER,
+        "RefusedHeaders": REFUSED,
     }
     messages: Document = {}
     for entry in CATALOG.values():
@@ -44,8 +31,10 @@ def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
     messages["dead-letter"] = {
         "name": "dead-letter",
         "title": "A refused record",
-        "contentType": "application/json",
-        "payload": {"$ref": _SCHEMAS + "DeadLetter"},
+        "summary": "The record as it came, with why it was refused in headers of its own.",
+        "contentType": "application/octet-stream",
+        "headers": {"$ref": _SCHEMAS + "RefusedHeaders"},
+        "payload": {"description": "The bytes of the record; left out where too large to copy."},
         "bindings": {"kafka": {"key": KEYS["dead_letters"]}},
     }
     return {

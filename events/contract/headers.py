@@ -78,6 +78,17 @@ SENT = _headers(
     },
 )
 
+REFUSED = _headers(
+    {
+        "crm-dead-letter-id": _uuid("Its id in the table of dead letters."),
+        "crm-reason": _text("A stable key of the reason."),
+        "crm-detail": _text("The reason in words, and what to do about it."),
+        "crm-origin": _text("Where it came from: `<topic>/<partition>/<offset>`."),
+        "crm-first-at": _text(f"When it was first refused. {_INSTANT}", format="date-time"),
+    },
+    {"crm-value-bytes": _decimal("How large the value was, where it is left out.")},
+)
+
 KEYS = {
     "events": {
         "type": "string",
@@ -85,5 +96,5 @@ KEYS = {
         "description": "The property id; the organisation id for what is above properties.",
     },
     "intake": {"type": "string", "description": "The property id keeps your order."},
-    "dead_letters": {"type": "string", "description": "The dead letter's id."},
+    "dead_letters": {"type": "string", "description": "The record's own key."},
 }
