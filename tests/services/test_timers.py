@@ -1,0 +1,44 @@
+"""Timers: time alone changes a score, is said once, and lateness changes no row."""
+
+from datetime import timedelta
+
+import asyncpg
+
+from services.timers import say_what_is_due
+from tests.world import START, World, make_world
+
+
+async def scored_at(world: World) -> list[tuple[int, timedelta]]:
+    """Each score of the only lead: its timing part, and how old the lead was."""
+    async with world.pool.acquire() as conn:
+        rows = await conn.fetch("SELECT timing_score, scored_at FROM lead_scores ORDER BY revision")
+    return [(row["timing_score"], row["scored_at"] - START) for row in rows]
+
+
+async def test_a_late_timer_writes_each_change_at_its_own_instant(pool: asyncpg.Pool) -> None:
+    world = await make_world(pool)
+    captured = world.captured()
+    await world.append(world.new(captured, at=START))
+    await world.project()
+    assert await say_what_is_due(pool, START + timedelta(hours=23)) == 0
+    assert await say_what_is_due(pool, START + timedelta(days=20)) == 1
+    await world.project()
+    assert await scored_at(world) == [
+        (15, timedelta(0)),
+        (12, timedelta(days=1)),
+        (8, timedelta(days=3)),
+        (5, timedelta(days=7)),
+        (2, timedelta(days=14)),
+    ]
+
+
+async def test_two_timers_say_one_change_once(pool: asyncpg.Pool) -> None:
+    world = await make_world(pool)
+    await world.append(world.new(world.captured(), at=START))
+    await world.project()
+    late = START + timedelta(days=2)
+    assert await say_what_is_due(pool, late) == 1
+    assert await say_what_is_due(pool, late + timedelta(seconds=1)) == 0
+    await world.project()
+    assert await say_what_is_due(pool, late) == 0
+    assert await world.count("crm_events WHERE event_type = 'score.due'") == 1
