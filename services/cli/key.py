@@ -19,7 +19,7 @@ from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey, Widg
 from services.handle import transact
 from services.handling.house import house_of
 from services.handling.unit import Scope, Unit
-from services.runtime.console import Failure, note, print_json, print_rows
+from services.runtime.console import Failure, examples, note, print_json, print_rows
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
 
@@ -27,15 +27,12 @@ KEY_BYTES = 32
 
 app = App(
     name="key",
-    help="""Keys of a property's widget.
-
-    Examples:
-
-        crm key issue PROPERTY_ID --origin https://www.maple-house.example
-        crm key issue PROPERTY_ID --overlap-hours 24
-        crm key list PROPERTY_ID
-        crm key revoke PROPERTY_ID KEY_ID
-    """,
+    help_epilogue=examples(
+        "crm key issue PROPERTY_ID --origin https://www.maple-house.example",
+        "crm key issue PROPERTY_ID --overlap-hours 24",
+        "crm key list PROPERTY_ID",
+        "crm key revoke PROPERTY_ID KEY_ID",
+    ),
     help_format="plaintext",
 )
 

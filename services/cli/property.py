@@ -8,20 +8,17 @@ from zoneinfo import available_timezones
 from cyclopts import App, Parameter
 from uuid_utils.compat import uuid7
 
-from services.runtime.console import Failure, print_json, print_rows
+from services.runtime.console import Failure, examples, print_json, print_rows
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
 
 app = App(
     name="property",
-    help="""Properties as the host platform keeps them; the core learns of them by trigger.
-
-    Examples:
-
-        crm property create --name "Maple House" --timezone America/New_York
-        crm property create --name "Oak House" --timezone America/Chicago --org ORG_ID
-        crm property list --json
-    """,
+    help_epilogue=examples(
+        'crm property create --name "Maple House" --timezone America/New_York',
+        'crm property create --name "Oak House" --timezone America/Chicago --org ORG_ID',
+        "crm property list --json",
+    ),
     help_format="plaintext",
 )
 

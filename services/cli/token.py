@@ -10,7 +10,7 @@ import jwt
 from cyclopts import App, Parameter
 
 from services.http.callers import AUDIENCE
-from services.runtime.console import Failure, print_json
+from services.runtime.console import Failure, examples, print_json
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 
@@ -18,14 +18,11 @@ Role = Literal["admin", "manager", "viewer"]
 
 app = App(
     name="token",
-    help="""A bearer token for development. It needs CRM_JWT_SECRET, which `crm up` makes.
-
-    Examples:
-
-        crm token --property PROPERTY_ID
-        crm token --org ORG_ID --role admin
-        curl -H "Authorization: Bearer $(crm token --property ID)" http://127.0.0.1:8080/api/...
-    """,
+    help_epilogue=examples(
+        "crm token --property PROPERTY_ID",
+        "crm token --org ORG_ID --role admin",
+        'curl -H "Authorization: Bearer $(crm token --property ID)" http://127.0.0.1:8080/api/...',
+    ),
     help_format="plaintext",
 )
 
