@@ -1,0 +1,151 @@
+"""Races for the log: late committers, the same event from many, two decisions on one tour."""
+
+import asyncio
+from datetime import date, time
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from events.leads import LeadNoted
+from events.log import append as appending
+from events.log import sequencer
+from events.log.append import Appended, append
+from events.log.connection import Connection
+from events.log.errors import IdReused
+from events.record import Cause, NewEvent
+from services.deciders.leads import CaptureLead, Details
+from services.deciders.tours import CancelTour, CompleteTour, ScheduleTour, When
+from services.handle import handle
+from services.handling.unit import Scope
+from tests.world import World, make_world
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    return await make_world(pool)
+
+
+async def numbered_after(conn: Connection, reached: int) -> list[UUID]:
+    """What a reader gets that reads on from the last position it has seen."""
+    tenure = await sequencer.acquire(conn, "one", 0)
+    assert tenure is not None
+    rows = await sequencer.number(conn, tenure, 100)
+    return [row["id"] for row in rows if row["position"] > reached]
+
+
+async def inserted_after(conn: Connection, reached: int) -> list[UUID]:
+    """The usual way: whatever has a higher identity than the last one seen."""
+    rows = await conn.fetch("SELECT id FROM crm_events WHERE seq > $1 ORDER BY seq", reached)
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_who_commits_late_is_not_skipped(
+    world: World, pool: asyncpg.Pool, protected: bool
+) -> None:
+    read_on = numbered_after if protected else inserted_after
+    seen = "SELECT coalesce(max(position), 0) FROM crm_events"
+    if not protected:
+        seen = "SELECT max(seq) FROM crm_events"
+    late, early = (world.new(world.captured(email=None)) for _ in range(2))
+    found: list[UUID] = []
+    async with pool.acquire() as slow, pool.acquire() as reader:
+        transaction = slow.transaction()
+        await transaction.start()
+        await append(slow, [late], expected={})
+        await world.append(early)
+        found += await read_on(reader, 0)
+        reached = await reader.fetchval(seen)
+        await transaction.commit()
+        found += await read_on(reader, reached)
+    assert early.id in found
+    assert (late.id in found) is protected
+
+
+async def _forgetful(*_: object) -> set[UUID]:
+    return set()
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(appending, "_known", _forgetful)
+    new = world.new(world.captured())
+
+    async def produce() -> list[Appended | Exception]:
+        answers: list[Appended | Exception] = []
+        for _ in range(10):
+            try:
+                answers.append(await world.append(new))
+            except asyncpg.PostgresError as error:
+                answers.append(error)
+        return answers
+
+    answers = [one for ten in await asyncio.gather(*(produce() for _ in range(10))) for one in ten]
+    assert await world.count("crm_events WHERE actor = 'test'") == 1
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
+    assert len(refused) == (0 if protected else 99)
+    if protected:
+        assert sum(bool(one.new) for one in answers if isinstance(one, Appended)) == 1
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_of_ten_contents_under_one_id_one_stands_and_nine_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    lead, event_id = uuid4(), uuid4()
+    await world.append(world.new(world.captured(lead)))
+    if not protected:
+        monkeypatch.setattr("events.log.append.codec.digest", lambda _event: b"the same")
+    notes = [LeadNoted(lead_id=lead, note=f"{n}") for n in range(10)]
+    outcomes = await asyncio.gather(
+        *(world.append(world.new(note, event_id=event_id)) for note in notes),
+        return_exceptions=True,
+    )
+    told = [one for one in outcomes if isinstance(one, IdReused)]
+    assert len(told) == (9 if protected else 0)
+    assert await world.count("crm_events WHERE event_type = 'lead.noted'") == 1
+
+
+async def _no_lock(*_: object) -> None: ...
+
+
+async def _versions_unchecked(
+    conn: Connection, events: list[NewEvent], *_: object
+) -> dict[object, int]:
+    return {
+        event.stream: await conn.fetchval(
+            "SELECT coalesce(max(version), 0) FROM crm_events WHERE entity_id = $1",
+            event.stream.entity_id,
+        )
+        for event in events
+    }
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_two_commands_on_one_tour_cannot_both_be_right(
+    world: World, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(appending, "_lock", _no_lock)
+        monkeypatch.setattr(appending, "_versions", _versions_unchecked)
+        async with pool.acquire() as conn:
+            await conn.execute("ALTER TABLE crm_events DROP CONSTRAINT crm_events_stream")
+    scope = Scope(world.org_id, world.properties[0], world.now, Cause("test"))
+    when = When(date(2026, 4, 2), time(14), "America/New_York")
+    both = 0
+    for number in range(15):
+        lead, tour = uuid4(), uuid4()
+        details = Details(email=f"{number}@example.com")
+        await handle(pool, scope, CaptureLead(lead, details))
+        await handle(pool, scope, ScheduleTour(tour, lead, at=world.now, when=when, source="x"))
+        outcomes = await asyncio.gather(
+            handle(pool, scope, CompleteTour(tour, lead)),
+            handle(pool, scope, CancelTour(tour, lead)),
+            return_exceptions=True,
+        )
+        both += not any(isinstance(one, Exception) for one in outcomes)
+    assert both == 0 if protected else both > 0
