@@ -12,7 +12,8 @@ from events.bus.topics import Topics
 from events.log import read, sequencer
 from projections.catalog import LIVE
 from projections.engine.bus_source import BusSource
-from projections.engine.rebuild import Progress, Rebuild, log_source
+from projections.engine.rebuild import Rebuild, log_source
+from projections.engine.tail import Progress
 from projections.engine.unit import Unit
 from services.runtime.settings import Settings
 

@@ -82,7 +82,6 @@ async def write(conn: Connection, life: Life, batch: Batch) -> None:
         await conn.execute("SET LOCAL crm.engine = 'on'; SET LOCAL synchronous_commit = off")
         await store.write(conn, batch.changes, life.schema)
         await parked.park(conn, life.unit.name, batch.parkings)
-        await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 async def isolate(

@@ -124,3 +124,41 @@ async def positions(conn: Connection, unit: str) -> dict[int, int]:
     """Shard → position."""
     rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", unit)
     return {row["shard"]: row["position"] for row in rows}
+
+
+async def hold(conn: Connection, unit: str) -> dict[int, int]:
+    """Shard → position, held still until the caller's transaction ends."""
+    rows = await conn.fetch(
+        "SELECT shard, position FROM crm.checkpoints WHERE unit = $1 ORDER BY shard FOR UPDATE",
+        unit,
+    )
+    return {row["shard"]: row["position"] for row in rows}
+
+
+async def begin(
+    conn: Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
+) -> None:
+    """Make a unit's checkpoints afresh at certain positions."""
+    await forget(conn, unit)
+    await create(conn, unit, version, generation)
+    await take_over(conn, unit, version, generation, bounds)
+
+
+async def take_over(
+    conn: Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
+) -> None:
+    """The checkpoints speak of other tables from now on: whoever wrote the old ones is fenced."""
+    await conn.execute(
+        "UPDATE crm.checkpoints SET owner_epoch = owner_epoch + 1, version = $2, generation = $3, "
+        "position = upto FROM unnest($4::smallint[], $5::bigint[]) AS bound (shard, upto) "
+        "WHERE unit = $1 AND checkpoints.shard = bound.shard",
+        unit,
+        version,
+        generation,
+        list(bounds),
+        list(bounds.values()),
+    )
+
+
+async def forget(conn: Connection, unit: str) -> None:
+    await conn.execute("DELETE FROM crm.checkpoints WHERE unit = $1", unit)

@@ -76,6 +76,22 @@ async def touched(conn: Connection, unit: str, shards: Iterable[int]) -> dict[in
     return found
 
 
+async def skipped(conn: Connection, unit: str) -> frozenset[UUID]:
+    """Facts the tables do not show: those parked now, and those dropped for ever."""
+    rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE unit = $1", unit)
+    return frozenset(row["event_id"] for row in rows) | await dropped(conn, unit)
+
+
+async def dropped(conn: Connection, unit: str) -> frozenset[UUID]:
+    """Facts an operator has given up: no table ever shows them."""
+    rows = await conn.fetch(
+        "SELECT (payload ->> 'dropped_event_id')::uuid AS id FROM public.crm_events "
+        "WHERE event_type = 'parked.dropped' AND payload ->> 'unit' = $1",
+        unit,
+    )
+    return frozenset(row["id"] for row in rows)
+
+
 def _ids_in(value: Any) -> set[UUID]:
     """Every UUID in a payload whose shape is not known."""
     match value:

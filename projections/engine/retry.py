@@ -8,7 +8,7 @@ import asyncpg
 from events.log import read
 from events.log.connection import Connection
 from events.record import Recorded
-from projections.engine import apply, checkpoints, parked, rebuild, store
+from projections.engine import apply, checkpoints, parked, store
 from projections.engine.apply import Life
 from projections.engine.parked import BEHIND, Parking
 from projections.engine.work import Poison, Work
@@ -36,7 +36,7 @@ async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
         )
         await conn.execute("SET LOCAL crm.engine = 'on'")
         facts = await _parked_facts(conn, unit.name, shard)
-        dropped = await rebuild.dropped(conn, unit.name)
+        dropped = await parked.dropped(conn, unit.name)
         waiting: set[UUID] = set()
         work = unit.work()
         for fact in facts:

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from projections.engine.compare import Comparison
-from projections.engine.rebuild import Busy, Differs, Outcome
+from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome
 from services import replay
 from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
 from services.runtime.database import pooled
@@ -156,7 +156,7 @@ async def _verify(names: tuple[str, ...], source: str) -> Outcome:
 async def _alone(work: Any) -> Outcome:
     try:
         outcome: Outcome = await work
-    except Busy as error:
+    except (Busy, Incomplete) as error:
         raise Failure(str(error)) from error
     return outcome
 

@@ -1,12 +1,13 @@
 """Rebuilding and verifying on a real database."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from projections.catalog import LIVE
-from projections.engine.rebuild import Differs, Rebuild, log_source
+from projections.engine.rebuild import Differs, Incomplete, Rebuild, log_source
 from projections.engine.unit import Unit
 from tests.world import World, make_world
 
@@ -91,3 +92,14 @@ async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
             """
         )
     return [tuple(row) for row in rows]
+
+
+async def test_a_part_is_refused_while_the_build_changes_more(pool: asyncpg.Pool) -> None:
+    await make_history(pool)
+    newer = Unit("live", tuple(replace(p, version=2) for p in LIVE.projections))
+    part = newer.only(["leads"], newer.name)
+    with pytest.raises(Incomplete, match="lead_scores"):
+        await Rebuild(pool, newer, part, log_source(pool), silent).rebuild(repair=False)
+    await Rebuild(pool, newer, newer, log_source(pool), silent).rebuild(repair=False)
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SELECT DISTINCT version FROM crm.checkpoints") == newer.version

@@ -1,0 +1,78 @@
+"""The tail: what came after a shadow was folded is applied to it until it is level with live."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import asyncpg
+
+from events.log import read, sequencer
+from events.log.connection import Connection
+from events.record import Recorded
+from projections.engine import apply, checkpoints, parked
+from projections.engine.apply import Batch, Life
+from projections.engine.checkpoints import Checkpoint
+from projections.engine.unit import Unit
+from projections.engine.work import Work
+
+PAGE_EVENTS = 5_000
+ROUNDS = 50
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told (stage, done, whole): events while folding, tables and rounds otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Follows the live unit into a shadow, whose own checkpoints are called as its schema."""
+
+    pool: asyncpg.Pool
+    live: Unit
+    part: Unit
+    schema: str
+
+    async def come_near(self, progress: Progress) -> None:
+        """Follow without holding the live unit, until little is left."""
+        for number in range(ROUNDS):
+            progress("tail", number, ROUNDS)
+            async with self.pool.acquire() as conn:
+                bounds = await checkpoints.positions(conn, self.live.name)
+            if await self.reach(bounds) < PAGE_EVENTS:
+                break
+        progress("tail", ROUNDS, ROUNDS)
+
+    async def reach(self, bounds: Mapping[int, int]) -> int:
+        """Apply what came since, up to `bounds`; how many facts that was."""
+        async with self.pool.acquire() as conn:
+            state = await sequencer.state(conn)
+            unit = Unit(self.schema, self.part.projections)
+            life = Life(unit, state.generation, self.schema)
+            rows = await conn.fetch("SELECT * FROM crm.checkpoints WHERE unit = $1", self.schema)
+            held = {r["shard"]: Checkpoint(r["position"], r["owner_epoch"]) for r in rows}
+            omitted = await parked.skipped(conn, self.live.name)
+            work, count = unit.work(), 0
+            for shard, upto in bounds.items():
+                async for page in read.shard_pages(
+                    conn, shard, after=held[shard].position, upto=upto, limit=PAGE_EVENTS
+                ):
+                    facts = [read.recorded(row) for row in page]
+                    shown = [fact for fact in facts if fact.id not in omitted]
+                    await _apply(conn, life, work, shown, facts[-1], held)
+                    count += len(facts)
+        return count
+
+
+async def _apply(
+    conn: Connection,
+    life: Life,
+    work: Work,
+    facts: Sequence[Recorded],
+    last: Recorded,
+    held: dict[int, Checkpoint],
+) -> None:
+    """Write the facts of one shard's page, and move its checkpoint to the page's last."""
+    batch = await apply.prepare(conn, life, work, facts, held, {})
+    before = held[last.shard]
+    moves = {last.shard: (before, last.position)}
+    await apply.write(conn, life, Batch(batch.facts, batch.changes, (), moves))
+    held[last.shard] = Checkpoint(last.position, before.epoch)
