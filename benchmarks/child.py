@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,19 +20,13 @@ async def measure(piece: str, settings: Settings, **arguments: Any) -> dict[str,
     """Run a piece in a new process; what it returns, with its peak of memory."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.child", piece, json.dumps(arguments),
-        stdout=asyncio.subprocess.PIPE, env=_environment(settings),
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, **as_environment(settings)},
     )  # fmt: skip
     out, _ = await child.communicate()
     if child.returncode:
         raise RuntimeError(f"{piece} failed: exit code {child.returncode}")
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    import os
-
-    return {**os.environ, **as_environment(settings)}
 
 
 def _piece(name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
@@ -45,6 +40,12 @@ def _piece(name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
             from benchmarks import projecting as module
         case "rebuild":
             from benchmarks import rebuilding as module
+        case "tutorial":
+            from benchmarks import tutorial as module
+        case "sink":
+            from benchmarks import sink as module
+        case "real" | "bare":
+            from benchmarks import latency as module
         case _:
             raise LookupError(name)
     found: Callable[..., Awaitable[dict[str, Any]]] = getattr(module, name)

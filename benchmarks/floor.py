@@ -12,24 +12,24 @@ LOG_COLUMNS = (
 )
 
 
-def dump_rows(servers: Servers, database: str, directory: Path) -> int:
-    """Write the derived rows of a database to files; how many there are."""
+def dump_rows(servers: Servers, database: str, directory: Path) -> None:
+    """Write the derived rows of a database to files, one a table."""
     directory.mkdir(exist_ok=True)
-    script = "".join(
-        f"\\copy {live_name(table)} ({', '.join(table.columns)}) TO '{_file(directory, table.name)}'\n"
-        for table in LIVE.tables
-    )
-    servers.psql(database, script)
-    return sum(sum(1 for _ in _file(directory, table.name).open("rb")) for table in LIVE.tables)
+    servers.psql(database, _copies("TO", directory))
 
 
 def copy_rows(servers: Servers, database: str, directory: Path) -> float:
     """Seconds of copying them into a database's empty tables, one COPY a table."""
-    copies = "".join(
-        f"\\copy {live_name(table)} ({', '.join(table.columns)}) FROM '{_file(directory, table.name)}'\n"
+    return _timed(servers, database, "SET crm.engine = 'on';\n" + _copies("FROM", directory))
+
+
+def _copies(which: str, directory: Path) -> str:
+    """psql's commands for every derived table, parents first."""
+    return "".join(
+        f"\\copy {live_name(table)} ({', '.join(table.columns)}) "
+        f"{which} '{directory / table.name}.copy'\n"
         for table in LIVE.tables
     )
-    return _timed(servers, database, f"SET crm.engine = 'on';\n{copies}")
 
 
 def dump_log(servers: Servers, database: str, file: Path) -> None:
@@ -48,7 +48,3 @@ def _timed(servers: Servers, database: str, script: str) -> float:
     clock = "SELECT extract(epoch FROM clock_timestamp());\n"
     began, ended = servers.psql(database, f"{clock}{script}{clock}").split()
     return float(ended) - float(began)
-
-
-def _file(directory: Path, table: str) -> Path:
-    return directory / f"{table}.copy"

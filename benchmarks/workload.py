@@ -15,8 +15,8 @@ from events.record import Cause, NewEvent
 
 START = datetime(2026, 3, 1, 14, tzinfo=UTC)
 DAYS = 30
-EVENTS_PER_LEAD = 17
-"""About so many events a lead brings, with those of visitors who never became one."""
+EVENTS_PER_VISITOR = 12
+"""About so many events a visitor brings; two of five become leads and bring most of them."""
 SOURCES = ("Google", "Zillow", "Referral", "Facebook Ads", "Luma chat", "Website", None)
 FIRST = ("Ada", "Grace", "José", "Mei", "Oluwaseun", "Søren", "Zoë", "Ali", "Noor", "Kim")
 LAST = ("Lovelace", "Hopper", "García", "Lin", "Adeyemi", "Nguyen", "O'Neill", "Kaya", "Park")
@@ -79,7 +79,7 @@ async def furnish(conn: Connection, where: Place) -> None:
 
 def history(seed: int, where: Place, events: int) -> Iterator[NewEvent]:
     """So many events in the order they happened, of all properties together."""
-    count = events // EVENTS_PER_LEAD + 50
+    count = events // EVENTS_PER_VISITOR + 50
     gap = timedelta(days=DAYS) / count
     journeys = (
         _Journey(Random(f"{seed}/{n}"), where, START + gap * n).events() for n in range(count)
@@ -117,8 +117,8 @@ class _Journey:
     def events(self) -> list[NewEvent]:
         rng = self.rng
         lead = self.new_id()
-        known = rng.random() < 0.75
-        if known and rng.random() < 0.35:
+        known = rng.random() < 0.4
+        if known and rng.random() < 0.3:
             self.arrive(lead)
             conversations = ()
         else:

@@ -20,8 +20,10 @@ from services.runtime.process import Checks, run_process, sleep_unless
 from services.runtime.settings import Settings
 
 LEASE_SECONDS = 3.0
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.003
 """How often an idle relay looks for new rows; a notification in each commit would cost more."""
+NOTE_SECONDS = 0.05
+"""How often a busy relay writes down what it published; an heir publishes the rest again."""
 STANDBY_SECONDS = 0.5
 CHECK_SECONDS = 2.0
 """How often the broker's ends are compared with what it acknowledged."""
@@ -166,10 +168,12 @@ class Tour:
         """Number and publish until stopped: the next rows are numbered while these travel."""
         loop = asyncio.get_running_loop()
         check_at = loop.time() + CHECK_SECONDS
+        note_at = loop.time()
         travelling: asyncio.Task[None] | None = None
         rows: list[asyncpg.Record] = []
+        arrived: list[asyncpg.Record] = []
         try:
-            while not stop.is_set() or rows:
+            while not stop.is_set() or rows or arrived:
                 if rows:
                     travelling = asyncio.create_task(self._send(rows))
                 last, rows = rows, []
@@ -177,8 +181,10 @@ class Tour:
                     rows = await sequencer.number(self.conn, self.tenure, BATCH_EVENTS)
                 if travelling is not None:
                     await self._unless_lost(travelling)
-                    travelling = None
-                    await self._note(last)
+                    travelling, arrived = None, last
+                if arrived and (not rows or loop.time() >= note_at):
+                    await self._note(arrived)
+                    arrived, note_at = [], loop.time() + NOTE_SECONDS
                 if loop.time() >= check_at:
                     await self._unless_lost(self.publisher.check())
                     check_at = loop.time() + CHECK_SECONDS

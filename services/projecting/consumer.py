@@ -18,6 +18,8 @@ from projections.engine.live import Engine
 from services.runtime.logging import get_logger
 
 BATCH_EVENTS = 5_000
+FETCH_WAIT_MILLISECONDS = 10
+"""How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
 START_SECONDS = 20.0
 """How long joining the group may take: longer than a killed member's session lasts."""
 START_ATTEMPTS = 3
@@ -57,7 +59,7 @@ class Consumer:
             ack_policy=AckPolicy.MANUAL,
             max_records=BATCH_EVENTS,
             batch_timeout_ms=10,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=FETCH_WAIT_MILLISECONDS,
             fetch_min_bytes=1,
             fetch_max_bytes=16 * 1024 * 1024,
             max_partition_fetch_bytes=4 * 1024 * 1024,
