@@ -77,8 +77,8 @@ class Publisher:
     async def publish(self, rows: Sequence[Row], log_id: UUID, generation: int) -> None:
         """Publish rows in order; returns when every replica has them.
 
-        Raises `Lost` where the broker gives out offsets it had given out before, and aiokafka's
-        errors: what was published then is not known, publish again.
+        Raises `Lost` where the broker gives out offsets it had given out before, `Repartitioned`,
+        and aiokafka's errors: what was published then is not known, publish again.
         """
         sent: list[_Sent] = []
         batches: dict[int, Any] = {}
@@ -109,9 +109,7 @@ class Publisher:
 
     async def check(self) -> None:
         """Compare the broker's topic with what it acknowledged. Raises `Lost`, `Repartitioned`."""
-        count = len(await self._producer.partitions_for(self.topic))
-        if count != self.partitions:
-            raise Repartitioned(self.partitions, count)
+        await self._demand_partitions()
         found = await self.broker_ends()
         lost = {p: found.get(p, 0) for p, end in self.ends.items() if found.get(p, 0) < end}
         if lost:
@@ -138,7 +136,14 @@ class Publisher:
                     return int(dict(record.headers).get("ce_position", b"0"))
         return 0
 
+    async def _demand_partitions(self) -> None:
+        """As far as the client knows: it asserts that a partition it is given exists."""
+        count = len(await self._producer.partitions_for(self.topic))
+        if count != self.partitions:
+            raise Repartitioned(self.partitions, count)
+
     async def _send(self, batch: Any, partition: int) -> "_Sent":
+        await self._demand_partitions()
         batch.close()
         acknowledged = await self._producer.send_batch(batch, self.topic, partition=partition)
         return _Sent(partition, acknowledged)

@@ -1,0 +1,120 @@
+"""Servers that are killed and restarted under load: what was acknowledged is there, once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from events.log.errors import LogRefused
+from services.runtime.database import pooled
+from services.runtime.migrate import migrate
+from services.runtime.settings import Settings
+from services.stack.broker import Broker
+from services.stack.kafka import Kafka
+from services.stack.postgres import Postgres
+from tests.conftest import make_broker, make_settings, until
+from tests.races.running import demand_the_law, level, running, whole_on_the_bus
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.stack
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+@pytest.fixture
+def postgres(home: Path) -> Iterator[Postgres]:
+    server = Postgres(home / "postgres")
+    server.start()
+    server.ensure_database("crm")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def broker(home: Path) -> Iterator[Broker | Kafka]:
+    server = make_broker(home / "broker")
+    server.start()
+    yield server
+    server.stop()
+
+
+@asynccontextmanager
+async def load(world: World) -> AsyncIterator[list[object]]:
+    """Leads are captured all the time; yields the ids of those whose commit was acknowledged."""
+    acknowledged: list[object] = []
+    done = asyncio.Event()
+
+    async def capture() -> None:
+        while not done.is_set():
+            new = world.new(world.captured(email=None))
+            try:
+                await world.append(new)
+            except LogRefused:
+                raise
+            except AWAY:
+                await asyncio.sleep(0.05)
+            else:
+                acknowledged.append(new.id)
+
+    tasks = [asyncio.create_task(capture()) for _ in range(3)]
+    try:
+        yield acknowledged
+    finally:
+        done.set()
+        await asyncio.gather(*tasks)
+
+
+async def growing(acknowledged: list[object]) -> None:
+    """Wait until many more have been acknowledged."""
+    wanted = len(acknowledged) + 200
+    await until(lambda: len(acknowledged) > wanted, 60)
+
+
+async def demand_all(pool: asyncpg.Pool, acknowledged: list[object]) -> None:
+    """Every acknowledged event is in the log and a row; nothing is parked; live = rebuilt."""
+    async with pool.acquire() as conn:
+        kept = await conn.fetchval(
+            "SELECT count(*) FROM crm_events WHERE id = ANY($1::uuid[])", acknowledged
+        )
+        leads = await conn.fetchval("SELECT count(*) FROM leads")
+        events = await conn.fetchval(
+            "SELECT count(*) FROM crm_events WHERE event_type = 'lead.captured'"
+        )
+    assert kept == len(acknowledged)
+    assert leads == events >= kept
+    await demand_the_law(pool)
+
+
+async def test_postgresql_killed_under_load_loses_nothing_acknowledged(
+    postgres: Postgres, bootstrap_servers: str, tmp_path: Path
+) -> None:
+    settings = make_settings(postgres.url("crm"), bootstrap_servers, tmp_path)
+    await asyncio.to_thread(migrate, settings.dsn)
+    async with pooled(settings, "test") as pool, running(settings):
+        world = await make_world(pool, properties=3)
+        async with load(world) as acknowledged:
+            for crash in (True, False):
+                await growing(acknowledged)
+                await asyncio.to_thread(postgres.restart, crash=crash)
+            await growing(acknowledged)
+        await level(pool, 60)
+        await demand_all(pool, acknowledged)
+
+
+async def test_the_broker_killed_under_load_loses_nothing(
+    broker: Broker | Kafka, settings: Settings, pool: asyncpg.Pool
+) -> None:
+    servers = {"kafka_bootstrap_servers": broker.bootstrap_servers}
+    own = settings.model_copy(update=servers)
+    world = await make_world(pool, properties=3)
+    async with running(own):
+        async with load(world) as acknowledged:
+            for crash in (True, False):
+                await growing(acknowledged)
+                await asyncio.to_thread(broker.restart, crash=crash)
+            await growing(acknowledged)
+        await level(pool, 90)
+        await until(lambda: whole_on_the_bus(own, pool), 60)
+        await demand_all(pool, acknowledged)
