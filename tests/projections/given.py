@@ -1,0 +1,54 @@
+"""Examples of one table: given facts, the rows they leave, folded in memory."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from events.event import Event
+from events.record import Recorded
+from projections.engine.projection import Projection
+from projections.engine.work import Work
+
+ORG, HOUSE = UUID(int=1), UUID(int=2)
+LEAD, SESSION, TALK, TOUR, AGENT = (UUID(int=n) for n in range(3, 8))
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(number: int) -> datetime:
+    """The instant of the nth fact, from 1: a minute each."""
+    return NOON + timedelta(minutes=number - 1)
+
+
+def fact_id(number: int) -> UUID:
+    return UUID(int=1_000 + number)
+
+
+def rows_of(
+    projection: Projection, *events: Event | tuple[Event, datetime]
+) -> list[dict[str, Any]]:
+    """The rows after these facts, by key; a fact happens a minute after the one before it."""
+    facts = []
+    for number, said in enumerate(events, start=1):
+        event, when = said if isinstance(said, tuple) else (said, at(number))
+        fact = Recorded(
+            fact_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
+            ORG, HOUSE, event.lead, when, when, "test", "live", None, None,
+        )  # fmt: skip
+        facts.append(fact)
+    work = Work([projection])
+    for table, keys in work.wanted(facts).items():
+        work.rows[table].load(keys, {})
+    work.fold(facts)
+    table = projection.table
+    rows = [dict(zip(table.columns, row, strict=True)) for row in work.take()[table].inserted]
+    for row in rows:
+        for column in table.json_columns:
+            row[column] = orjson.loads(orjson.dumps(row[column]))
+    return rows
+
+
+def only(rows: list[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
+    """These columns of each row."""
+    return [tuple(row[column] for column in columns) for row in rows]

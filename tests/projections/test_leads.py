@@ -1,0 +1,56 @@
+"""`leads` by example."""
+
+from datetime import date
+
+import pytest
+
+from events.leads import (
+    ContactChannel,
+    LeadAdopted,
+    LeadCaptured,
+    LeadContacted,
+    LeadImported,
+    LeadStatus,
+    LeadStatusChanged,
+    LeadUpdated,
+)
+from projections.engine.work import Poison
+from projections.leads import projection
+from tests.projections.given import HOUSE, LEAD, ORG, at, only, rows_of
+
+CAPTURED = LeadCaptured(lead_id=LEAD, source="Google", first_name="Ada", email="ada@example.com")
+
+
+def test_a_captured_lead_is_a_row_with_what_was_said() -> None:
+    (row,) = rows_of(projection, CAPTURED)
+    assert {key: value for key, value in row.items() if value is not None} == {
+        "id": LEAD, "org_id": ORG, "property_id": HOUSE, "source": "Google", "first_name": "Ada",
+        "email": "ada@example.com", "status": "new", "created_at": at(1), "updated_at": at(1),
+    }  # fmt: skip
+
+
+def test_an_update_changes_what_it_names_and_null_empties() -> None:
+    update = LeadUpdated(lead_id=LEAD, email=None, move_in_date=date(2026, 6, 1))
+    (row,) = rows_of(projection, CAPTURED, update)
+    assert (row["first_name"], row["email"], row["move_in_date"]) == ("Ada", None, date(2026, 6, 1))
+    assert (row["created_at"], row["updated_at"]) == (at(1), at(2))
+
+
+def test_a_contact_and_a_status_are_remembered() -> None:
+    rows = rows_of(
+        projection, CAPTURED, LeadContacted(lead_id=LEAD, channel=ContactChannel.CALL),
+        LeadStatusChanged(lead_id=LEAD, status=LeadStatus.CONTACTED),
+    )  # fmt: skip
+    assert only(rows, "last_contacted_at", "status", "updated_at") == [(at(2), "contacted", at(3))]
+
+
+def test_imported_and_adopted_leads_keep_what_they_had() -> None:
+    imported = LeadImported(lead_id=LEAD, external_id="x1", status=LeadStatus.LOST)
+    assert only(rows_of(projection, imported), "external_id", "status") == [("x1", "lost")]
+    adopted = LeadAdopted(lead_id=LEAD, status=LeadStatus.LEASED, last_contacted_at=at(9))
+    assert only(rows_of(projection, adopted), "last_contacted_at", "status") == [(at(9), "leased")]
+
+
+def test_a_lead_arrives_once() -> None:
+    with pytest.raises(Poison, match="there already"):
+        rows_of(projection, CAPTURED, CAPTURED)
