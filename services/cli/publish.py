@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 from cyclopts import App, Parameter
 from rich.progress import Progress, TaskID
 
+from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door.publish import Published, Signing, producing
 from services.door.publish import publish as publish_lines
@@ -76,6 +77,12 @@ async def _publish(file: Path, signing: Signing | None) -> Published:
     settings = Settings()
     topic = Topics.of(settings.topic_prefix).intake
     with _opened(file) as (lines, bar, task):
+        await create_topic(
+            settings.kafka_bootstrap_servers,
+            topic,
+            partitions=settings.topic_partitions,
+            replicas=settings.topic_replicas,
+        )
         async with producing(settings.kafka_bootstrap_servers) as producer:
             return await publish_lines(
                 lines, producer, topic, signing=signing, advance=lambda n: bar.advance(task, n)

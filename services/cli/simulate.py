@@ -1,6 +1,7 @@
 """`crm simulate`: a believable day of leasing, sent to a running stack."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,15 +9,16 @@ from uuid import UUID
 from cyclopts import App, Parameter
 from rich.progress import Progress
 
+from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.runtime.console import NOTES, Failure, examples, print_json, print_rows
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from services.runtime.state import read_state
 from services.simulating.home import Home
-from services.simulating.run import Plan, Through
+from services.simulating.run import Plan, Simulated, Through
 from services.simulating.run import simulate as play
-from services.simulating.story import LONGEST_STORY_SECONDS, stories
+from services.simulating.story import LONGEST_STORY_SECONDS, Deed, stories
 
 HOMES_AT_MOST = 100
 ZONE = "America/New_York"
@@ -90,11 +92,21 @@ def simulate(
     with Progress(console=NOTES, transient=True) as bar:
         total = sum(1 for _ in stories(seed, leads, len(plan.homes)))
         task = bar.add_task("simulating", total=total)
-        done = asyncio.run(play(plan, lambda _deed: bar.advance(task)))
+        done = asyncio.run(_play(settings, plan, lambda _deed: bar.advance(task)))
     answers = {str(status): count for status, count in sorted(done.answers.items())}
     said: dict[str, Any] = {"deeds": done.deeds, "events": done.events, "answers": answers}
     print_json(said) if json else print_rows([said], list(said))
     return 1 if any(status >= 400 for status in done.answers) else 0
+
+
+async def _play(settings: Settings, plan: Plan, advance: Callable[[Deed], None]) -> Simulated:
+    await create_topic(
+        plan.bootstrap_servers,
+        plan.topic,
+        partitions=settings.topic_partitions,
+        replicas=settings.topic_replicas,
+    )
+    return await play(plan, advance)
 
 
 async def _homes(

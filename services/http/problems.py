@@ -9,7 +9,7 @@ import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -79,13 +79,23 @@ def as_problem(error: Exception) -> Problem:
             return Problem(
                 error.status_code, code, str(error.detail), headers=dict(error.headers or {})
             )
-        case _ if isinstance(error, AWAY):
+        case _ if _is_away(error):
             return Problem(
                 503, "unavailable", "the database is not reachable now: try again",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )  # fmt: skip
         case _:
             return Problem(500, "internal", "something went wrong here; it has been logged")
+
+
+def _is_away(error: BaseException) -> bool:
+    """SQLAlchemy wraps some of what a cut connection raises in its most general error."""
+    seen: BaseException | None = error
+    while isinstance(error, DBAPIError) and seen is not None:
+        if isinstance(seen, AWAY):
+            return True
+        seen = seen.__cause__
+    return isinstance(error, AWAY)
 
 
 def invalid(errors: Any, where: str = "") -> Problem:

@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
+from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door.accept import Door
 from services.door.envelope import STRUCTURED
@@ -79,6 +80,7 @@ async def test_a_story_goes_to_the_intake_topic(kafka_settings: Settings) -> Non
         seed=1, leads=10, rate=0, through="kafka", start=START, homes=[Home(uuid4(), ZONE)],
         bootstrap_servers=kafka_settings.kafka_bootstrap_servers, topic=topic,
     )  # fmt: skip
+    await create_topic(plan.bootstrap_servers, topic, partitions=8, replicas=1)
     done = await simulate(plan)
     assert done.deeds < done.events
     records = await read_all(kafka_settings, topic, done.events)

@@ -24,7 +24,7 @@ TOPIC = "t"
 
 @pytest.fixture
 def broker(run_directory: Path, request: pytest.FixtureRequest) -> Iterator[Broker | Kafka]:
-    made = make_broker(run_directory / request.node.name[:40])
+    made = make_broker(run_directory / f"broker-{request.node.name[:40]}")
     made.start()
     yield made
     made.stop()

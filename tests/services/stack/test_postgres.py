@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def server(run_directory: Path, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    made = Postgres(run_directory / request.node.name[:40], durable=False)
+    made = Postgres(run_directory / f"postgres-{request.node.name[:30]}", durable=False)
     yield made
     made.stop()
 
