@@ -12,7 +12,7 @@ from projections.catalog import METADATA
 LOCK_TIMEOUT = "5s"
 
 
-def _include(_object: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+def _include(_object: Any, _name: str | None, kind: str, reflected: bool, other: Any) -> bool:
     """Compare only what the catalog declares: the host's and the log's tables are plain SQL."""
     return not (kind == "table" and reflected and other is None)
 

@@ -10,6 +10,8 @@ Document = dict[str, Any]
 
 _SCHEMAS = "#/components/schemas/"
 _MESSAGES = "#/components/messages/"
+
+
 def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
     """The whole AsyncAPI document."""
     taken = [entry for entry in CATALOG.values() if entry.intake is not Intake.NO]
