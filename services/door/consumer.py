@@ -8,18 +8,14 @@ import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
-from faststream.kafka.message import FAKE_CONSUMER
 
 from services.door.reading import step_over_unreadable
 from services.door.received import Received
+from services.runtime.batches import join, raw_broker
 from services.runtime.logging import get_logger
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
-START_SECONDS = 20.0
-"""How long joining the group may take: longer than a killed member's session lasts."""
-START_ATTEMPTS = 3
 RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that can be fetched: a larger one would stop its partition for ever."""
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
@@ -46,15 +42,7 @@ class Consumer:
         self._ends: dict[TopicPartition, int] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._broker = KafkaBroker(
-            bootstrap_servers,
-            request_timeout_ms=10_000,
-            metadata_max_age_ms=5_000,
-            allow_auto_create_topics=False,
-            apply_types=False,
-            graceful_timeout=1,
-            logger=None,
-        )
+        self._broker = raw_broker(bootstrap_servers)
         self._subscriber = self._broker.subscriber(
             topic,
             batch=True,
@@ -71,26 +59,12 @@ class Consumer:
             heartbeat_interval_ms=500,
             max_poll_interval_ms=600_000,
             isolation_level="read_committed",
-            parser=_leave_headers_alone,
-            decoder=_records,
         )
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        """Join the group. A join that hangs is begun again, a bounded number of times.
-
-        Raises `TimeoutError` where the group never answers: the supervisor starts a new process.
-        """
-        for attempt in range(1, START_ATTEMPTS + 1):
-            try:
-                await asyncio.wait_for(self._broker.start(), START_SECONDS)
-            except TimeoutError:
-                log.warning("intake.join_hangs", attempt=attempt, seconds=START_SECONDS)
-                await self._broker.stop()
-                if attempt == START_ATTEMPTS:
-                    raise
-            else:
-                break
+        """Join the group. Raises `TimeoutError` where it never answers."""
+        await join(self._broker)
         step_over_unreadable(self.kafka)
 
     async def stop(self, seconds: float = 20) -> None:
@@ -169,12 +143,3 @@ class Consumer:
                 await self.kafka.commit(known)
         except KafkaError as error:
             log.info("intake.commit_postponed", error=repr(error))
-
-
-async def _leave_headers_alone(records: Any) -> KafkaMessage:
-    """Headers stay as they came: null and binary ones must reach the door, not raise here."""
-    return KafkaMessage(body=b"", raw_message=records, consumer=FAKE_CONSUMER)
-
-
-async def _records(message: KafkaMessage) -> Any:
-    return message.raw_message

@@ -7,22 +7,18 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
-from faststream.kafka.message import FAKE_CONSUMER
 
 from events.bus import wire
 from events.bus.wire import Arrival
 from events.log.sequencer import LogState
 from events.log.shard import shards_in
 from projections.engine.live import Engine
+from services.runtime.batches import join, raw_broker
 from services.runtime.logging import get_logger
 
-BATCH_EVENTS = 5_000
+BATCH_EVENTS = 10_000
 FETCH_WAIT_MILLISECONDS = 10
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
-START_SECONDS = 20.0
-"""How long joining the group may take: longer than a killed member's session lasts."""
-START_ATTEMPTS = 3
 log = get_logger("projector")
 
 
@@ -43,14 +39,7 @@ class Consumer:
         """Shard → when a record of it last came (loop time)."""
         self._topic, self._log_id = topic, state.id
         self._offsets: dict[TopicPartition, int] = {}
-        self._broker = KafkaBroker(
-            bootstrap_servers,
-            request_timeout_ms=10_000,
-            metadata_max_age_ms=5_000,
-            allow_auto_create_topics=False,
-            apply_types=False,
-            logger=None,
-        )
+        self._broker = raw_broker(bootstrap_servers)
         self._subscriber = self._broker.subscriber(
             topic,
             batch=True,
@@ -68,26 +57,12 @@ class Consumer:
             max_poll_interval_ms=600_000,
             isolation_level="read_uncommitted",
             listener=_Listener(self),
-            parser=_leave_headers_alone,
-            decoder=_records,
         )
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        """Join the group. A join that hangs is begun again, a bounded number of times.
-
-        Raises `TimeoutError` where the group never answers: the supervisor starts a new process.
-        """
-        for attempt in range(1, START_ATTEMPTS + 1):
-            try:
-                await asyncio.wait_for(self._broker.start(), START_SECONDS)
-            except TimeoutError:
-                log.warning("projector.join_hangs", attempt=attempt, seconds=START_SECONDS)
-                await self._broker.stop()
-                if attempt == START_ATTEMPTS:
-                    raise
-            else:
-                return
+        """Join the group. Raises `TimeoutError` where it never answers."""
+        await join(self._broker)
 
     async def stop(self) -> None:
         """Stop reading, finish what is being written, let go of everything."""
@@ -180,12 +155,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.consumer.let_go()
         except Exception as error:  # noqa: BLE001 — the edge: nothing is owned any more, whatever went wrong
             log.warning("projector.release_failed", error=repr(error))
-
-
-async def _leave_headers_alone(records: Any) -> KafkaMessage:
-    """Headers stay bytes: reading them all as text costs time, and a binary one would raise."""
-    return KafkaMessage(body=b"", raw_message=records, consumer=FAKE_CONSUMER)
-
-
-async def _records(message: KafkaMessage) -> Any:
-    return message.raw_message
