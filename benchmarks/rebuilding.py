@@ -4,12 +4,14 @@ import time
 
 from projections.catalog import LIVE
 from projections.engine.rebuild import Rebuild, log_source
+from services.runtime.collector import collect_rarely
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 
 
 async def rebuild(settings: Settings) -> dict[str, object]:
     """Seconds of the whole, and of its stages: the stage in which each moment began."""
+    collect_rarely()
     marks: list[tuple[str, float]] = []
 
     def progress(stage: str, _done: int, _whole: int) -> None:

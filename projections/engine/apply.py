@@ -69,7 +69,7 @@ async def prepare(
             flowing.append(fact)
     for table, keys in work.wanted(flowing).items():
         work.rows[table].load(keys, await store.load(conn, table, keys, life.schema))
-    work.fold(flowing)
+    await work.fold_in_turns(flowing)
     return Batch(tuple(facts), work.take(), tuple(parkings), _moves(facts, held))
 
 

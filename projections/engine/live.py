@@ -20,7 +20,7 @@ from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.work import Poison
+from projections.engine.work import TURN_EVENTS, Poison
 
 HEAL_EVENTS = 2_000
 """How many facts are read from the log at a time."""
@@ -109,6 +109,8 @@ class Engine:
                         continue
                     facts.append(wire.recorded(came))
                     reached[came.shard] = came.position
+                    if not len(facts) % TURN_EVENTS:
+                        await asyncio.sleep(0)
                 await self._project(facts)
 
     async def settle(self) -> None:

@@ -18,7 +18,7 @@ from events.record import Recorded, Unknown
 from projections.engine import store
 from projections.engine.projection import DerivedTable, Stored
 from projections.engine.unit import Unit
-from projections.engine.work import Work
+from projections.engine.work import TURN_EVENTS, Work
 
 PAGE_EVENTS = 10_000
 HOLD_ROWS = 500_000
@@ -51,11 +51,19 @@ async def from_log(pool: asyncpg.Pool, shard: int, upto: int) -> Pages:
                 more = len(rows) == PAGE_EVENTS
                 if more:
                     coming = asyncio.create_task(_page(conn, shard, after, upto))
-                yield [read.recorded(row) for row in rows]
+                yield await _facts(rows)
                 if not more:
                     return
         finally:
             coming.cancel()
+
+
+async def _facts(rows: Sequence[asyncpg.Record]) -> list[Recorded]:
+    facts: list[Recorded] = []
+    for start in range(0, len(rows), TURN_EVENTS):
+        facts += map(read.recorded, rows[start : start + TURN_EVENTS])
+        await asyncio.sleep(0)
+    return facts
 
 
 async def _page(conn: Connection, shard: int, after: int, upto: int) -> list[asyncpg.Record]:
@@ -74,7 +82,7 @@ async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
                 facts = [fact for fact in page if fact.id not in target.skipped]
                 _refuse_unknown(facts)
                 await _load(conn, work, facts, target, spilled, copying)
-                work.fold(facts)
+                await work.fold_in_turns(facts)
                 count += len(page)
                 added = {table: rows.take_added() for table, rows in work.rows.items()}
                 if copying is not None:

@@ -1,5 +1,6 @@
 """The working set of a unit: the rows its projections hold in memory while they fold."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from functools import cache
 from uuid import UUID
@@ -7,6 +8,10 @@ from uuid import UUID
 from events.event import Event
 from events.record import Recorded
 from projections.engine.projection import DerivedTable, Handler, Projection, Rows, Tables, Written
+
+
+TURN_EVENTS = 100
+"""So many facts are read or folded before the tasks that write and fetch get their turn."""
 
 
 class Poison(Exception):
@@ -48,6 +53,12 @@ class Work:
                     wanted[table].update((key.int, key) for key in value)
         missing = {table: self.rows[table].missing(keys) for table, keys in wanted.items()}
         return {table: keys for table, keys in missing.items() if keys}
+
+    async def fold_in_turns(self, facts: Sequence[Recorded]) -> None:
+        """`fold`, letting other tasks go on meanwhile: what was folded before is being written."""
+        for start in range(0, len(facts), TURN_EVENTS):
+            self.fold(facts[start : start + TURN_EVENTS])
+            await asyncio.sleep(0)
 
     def fold(self, facts: Iterable[Recorded]) -> None:
         """Fold facts in order. Raises `Poison`; the working set must then be forgotten."""

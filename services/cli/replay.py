@@ -19,6 +19,7 @@ from rich.progress import (
 from projections.engine.compare import Comparison
 from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome
 from services import replay
+from services.runtime.collector import collect_rarely
 from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings, Settings
@@ -138,6 +139,7 @@ def show(lead: UUID, *, json: bool = False) -> int:
 
 
 async def _rebuild(names: tuple[str, ...], source: str, *, repair: bool) -> Outcome:
+    collect_rarely()
     bus = Settings() if source == "kafka" else None
     async with pooled(_patient(), "crm replay rebuild") as pool:
         with _progress() as progress:
@@ -146,6 +148,7 @@ async def _rebuild(names: tuple[str, ...], source: str, *, repair: bool) -> Outc
 
 
 async def _verify(names: tuple[str, ...], source: str) -> Outcome:
+    collect_rarely()
     bus = Settings() if source == "kafka" else None
     async with pooled(_patient(), "crm replay verify") as pool:
         with _progress() as progress:
