@@ -19,6 +19,8 @@ from services.runtime.logging import get_logger
 BATCH_EVENTS = 10_000
 FETCH_WAIT_MILLISECONDS = 10
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
+COMMIT_SECONDS = 5.0
+"""A client retries without end to commit to a partition that is there no more."""
 log = get_logger("projector")
 
 
@@ -84,8 +86,8 @@ class Consumer:
         known = {place: offset for place, offset in offsets.items() if place in held}
         if known:
             try:
-                await kafka.commit(known)
-            except KafkaError as error:
+                await asyncio.wait_for(kafka.commit(known), COMMIT_SECONDS)
+            except (KafkaError, TimeoutError) as error:
                 log.info("projector.commit_postponed", error=repr(error))
         for place, offset in offsets.items():
             if self._offsets.get(place) == offset:

@@ -84,10 +84,12 @@ async def on_the_bus(settings: Settings, pool: asyncpg.Pool) -> list[int]:
     async with pool.acquire() as conn:
         log_id = (await sequencer.state(conn)).id
     topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     found: list[int] = []
+    places = [TopicPartition(topic, n) for n in range(await partitions_of(servers, topic))]
+    if not places:
+        return []
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     try:
-        places = [TopicPartition(topic, n) for n in range(await partitions_of(servers, topic))]
         await consumer.start()
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)

@@ -94,6 +94,7 @@ async def test_postgresql_killed_under_load_loses_nothing_acknowledged(
     await asyncio.to_thread(migrate, settings.dsn)
     async with pooled(settings, "test") as pool, running(settings):
         world = await make_world(pool, properties=3)
+        await level(pool)
         async with load(world) as acknowledged:
             for crash in (True, False):
                 await growing(acknowledged)
@@ -110,6 +111,7 @@ async def test_the_broker_killed_under_load_loses_nothing(
     own = settings.model_copy(update=servers)
     world = await make_world(pool, properties=3)
     async with running(own):
+        await level(pool)
         async with load(world) as acknowledged:
             for crash in (True, False):
                 await growing(acknowledged)
