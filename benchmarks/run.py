@@ -53,6 +53,8 @@ class Run:
     appended: str = ""
     projected: str = ""
     topics: int = 0
+    first: dict[str, Any] = field(default_factory=dict)
+    """The projecting that made the rows, before the rounds."""
 
     @property
     def whole(self) -> int:
@@ -75,7 +77,7 @@ class Run:
         self.projected = await self.servers.database(self.appended)
         settings = self.settings(self.projected)
         await measure("relay", settings, events=self.whole)
-        await measure("project", settings, events=self.whole)
+        self.first = await measure("project", settings, events=self.whole)
         rows = self.servers.home / "rows"
         floor.dump_rows(self.servers, self.projected, rows)
         floor.dump_log(self.servers, self.projected, self.servers.home / "log.copy")
