@@ -37,7 +37,12 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
 
 
 async def find_problems(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Ask all checks at once, each bounded; a check that fails or hangs is a problem too."""
+    """Ask all checks at once, each bounded; a check that fails or hangs is a problem too.
+
+    A process that has named nothing to check yet is still starting: it is not ready.
+    """
+    if not checks:
+        return {"process": "still starting"}
 
     async def ask(check: Check) -> str | None:
         try:

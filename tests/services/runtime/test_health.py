@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from services.runtime import health
-from services.runtime.health import serving_health
+from services.runtime.health import find_problems, serving_health
 from services.runtime.metrics import PUBLISHED
 from services.stack.ports import HOST, free_port
 from tests.conftest import until
@@ -75,3 +75,7 @@ async def test_the_server_ends_with_its_block() -> None:
     async with serving_health({}, host=HOST, port=port):
         await until(lambda: up(port))
     assert not await up(port)
+
+
+async def test_a_process_that_checks_nothing_yet_is_still_starting() -> None:
+    assert await find_problems({}) == {"process": "still starting"}
