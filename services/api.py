@@ -9,7 +9,6 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
-from starlette.types import ASGIApp
 
 from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
@@ -18,7 +17,7 @@ from services.adapters.scripted import Scripted
 from services.http import chat, leadpulse, leads, problems, tours
 from services.http.core import Core
 from services.http.edge import Edge
-from services.runtime.database import open_engine, pooled
+from services.runtime.database import AWAY, open_engine, pooled
 from services.runtime.health import Check, health_routes
 from services.runtime.logging import configure_logging, get_logger
 from services.runtime.process import loop_factory
@@ -30,7 +29,7 @@ STOP_SECONDS = 10
 log = get_logger("api")
 
 
-def create_app(settings: Settings, responder: Responder | None = None) -> ASGIApp:
+def create_app(settings: Settings, responder: Responder | None = None) -> FastAPI:
     """The whole application; its pools live as long as its lifespan."""
 
     @contextlib.asynccontextmanager
@@ -65,7 +64,8 @@ def create_app(settings: Settings, responder: Responder | None = None) -> ASGIAp
         async with core.engine.begin() as conn:
             return await conn.scalar(widget_keys.allowing(origin)) is not None
 
-    return Edge(app, is_allowed)
+    app.add_middleware(Edge, is_allowed=is_allowed)
+    return app
 
 
 def _database(pool: asyncpg.Pool) -> Check:
@@ -83,7 +83,7 @@ async def _purge(pool: asyncpg.Pool) -> None:
             async with pool.acquire() as conn:
                 while await purge(conn) == PURGE_AT_ONCE:
                     await asyncio.sleep(1)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except AWAY as error:
             log.warning("commands.purge_failed", error=str(error))
         await asyncio.sleep(PURGE_SECONDS)
 

@@ -11,9 +11,9 @@ from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door import copies, figures
 from services.door.accept import CONNECTIONS, Door
-from services.door.consumer import AWAY, Consumer
+from services.door.consumer import Consumer
 from services.door.settings import DoorSettings
-from services.runtime.database import pooled
+from services.runtime.database import AWAY, pooled
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_process, sleep_unless
 from services.runtime.settings import Settings

@@ -14,7 +14,7 @@ from events.bus.topics import Topics
 from events.log import read, sequencer
 from events.log.sequencer import Deposed, LogState, Tenure
 from services.runtime import metrics
-from services.runtime.database import connect
+from services.runtime.database import AWAY, connect
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_process, sleep_unless
 from services.runtime.settings import Settings
@@ -30,15 +30,7 @@ CHECK_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 BATCH_EVENTS = 2_000
 
-AWAY = (
-    OSError,
-    KafkaError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    Lost,
-    Repartitioned,
-)
+CUT_OFF = (*AWAY, KafkaError, Lost, Repartitioned)
 """What servers raise that are away, or that cut us off, or that have changed meanwhile."""
 
 log = get_logger("relay")
@@ -58,7 +50,7 @@ class Relay:
         while not stop.is_set():
             try:
                 conn = await connect(self.settings, "crm relay")
-            except AWAY as error:
+            except CUT_OFF as error:
                 log.warning("relay.database_away", error=str(error))
                 await sleep_unless(stop, RETRY_SECONDS)
                 continue
@@ -66,7 +58,7 @@ class Relay:
                 await self._stand_by(conn, stop)
             except Deposed:
                 log.warning("relay.deposed")
-            except AWAY as error:
+            except CUT_OFF as error:
                 log.warning("relay.interrupted", error=repr(error))
                 await sleep_unless(stop, RETRY_SECONDS)
             finally:

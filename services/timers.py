@@ -15,7 +15,7 @@ from events.engagement import ScoreDue
 from events.log.append import append
 from events.record import Cause, NewEvent
 from services.runtime import metrics
-from services.runtime.database import pooled
+from services.runtime.database import AWAY, pooled
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_process, sleep_unless
 from services.runtime.settings import Settings
@@ -24,7 +24,6 @@ POLL_SECONDS = 1.0
 BATCH_LEADS = 500
 CAUSE = Cause(actor="timer")
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = get_logger("timers")
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
@@ -12,13 +11,13 @@ from faststream import AckPolicy
 from services.door.reading import step_over_unreadable
 from services.door.received import Received
 from services.runtime.batches import join, raw_broker
+from services.runtime.database import AWAY
 from services.runtime.logging import get_logger
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that can be fetched: a larger one would stop its partition for ever."""
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 TakeIn = Callable[[Sequence[Received]], Awaitable[Any]]
 
 log = get_logger("intake")

@@ -1,4 +1,7 @@
-"""The outermost layer: nothing but answers leaves here, each is timed, and widgets get CORS."""
+"""The outermost layer of ours: nothing but answers leaves here, each is timed, widgets get CORS.
+
+Starlette's own layer outside it answers 500 to whatever raises, and raises it again.
+"""
 
 import time
 from collections.abc import Awaitable, Callable

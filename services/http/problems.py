@@ -20,7 +20,8 @@ from services.deciders.decider import Refused
 
 RETRY_SECONDS = 2
 AWAY = (
-    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError, asyncpg.TooManyConnectionsError, asyncpg.QueryCanceledError,
     InterfaceError, OperationalError, PoolTimeout, OSError, TimeoutError,
 )  # fmt: skip

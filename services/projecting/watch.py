@@ -12,6 +12,7 @@ from projections.engine.checkpoints import Fenced, WrongVersion
 from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
 from services.projecting.figures import Figures
+from services.runtime.database import AWAY
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 
@@ -24,7 +25,6 @@ AWAY_SECONDS = 300.0
 """So long the database may be away before the process gives up and leaves it to its supervisor."""
 
 log = get_logger("projector")
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Watch:

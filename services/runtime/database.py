@@ -14,6 +14,14 @@ from services.runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10.0
 JSONB_VERSION = b"\x01"
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What is raised where the database is away, restarts, or cut the connection."""
 
 
 async def open_pool(

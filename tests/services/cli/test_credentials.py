@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from services.api import create_app
 from services.crm import run
@@ -49,9 +48,8 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
     assert code == 0
 
     app = create_app(settings)
-    inner: FastAPI = app.app  # type: ignore[attr-defined]
-    async with inner.router.lifespan_context(inner):
-        world = World(inner.state.core.pool, made["org_id"], [house])
+    async with app.router.lifespan_context(app):
+        world = World(app.state.core.pool, made["org_id"], [house])
         await world.project()
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:

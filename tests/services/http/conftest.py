@@ -11,7 +11,6 @@ import asyncpg
 import httpx2
 import jwt
 import pytest
-from fastapi import FastAPI
 
 from events.widgets import WidgetConfigured, WidgetKeyIssued
 from services.adapters.responder import Response, Turn
@@ -138,8 +137,7 @@ async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     parrot = Parrot()
     app = create_app(settings.model_copy(update={"token_wait_seconds": 0.3}), parrot)
     world = await make_world(pool)
-    inner: FastAPI = app.app  # type: ignore[attr-defined]
-    async with inner.router.lifespan_context(inner):
+    async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
             yield Site(
