@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import asyncpg
-import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from psycopg2.extensions import AsIs, register_adapter
 from psycopg2.extras import register_uuid
@@ -84,7 +83,7 @@ def _add(into: dict[str, PostgreSQLSink], table: DerivedTable, row: Stored, reco
 def _value(found: Any) -> Any:
     if found is None:
         return NULL
-    return orjson.dumps(found).decode() if isinstance(found, orjson.Fragment) else found
+    return found.decode() if isinstance(found, bytes) else found
 
 
 NULL = _Null()

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -232,7 +233,7 @@ def _record(tables: Tables, state: Row, at: int) -> None:
 
 def _row_id(lead_id: UUID, revision: int) -> UUID:
     """The nth score of a lead has the same id in every rebuild."""
-    return UUID(bytes=blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=16).digest())
+    return pgproto.UUID(blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=16).digest())
 
 
 def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":

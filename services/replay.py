@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,18 @@ from events.bus.topics import Topics
 from events.log import read, sequencer
 from projections.catalog import LIVE
 from projections.engine.bus_source import BusSource
-from projections.engine.rebuild import Rebuild, log_source
+from projections.engine.rebuild import Rebuild
+from projections.engine.refold import folding, folding_log
 from projections.engine.tail import Progress
 from projections.engine.unit import Unit
-from services.runtime.settings import Settings
+from projections.engine.workers import Start, Workers
+from services.runtime.collector import collect_rarely
+from services.runtime.database import open_pool
+from services.runtime.process import loop_factory
+from services.runtime.settings import DatabaseSettings, Settings
+
+CONNECTIONS_A_WORKER = 2
+"""One reads the log while the other copies rows."""
 
 
 def part_of(names: Sequence[str]) -> Unit:
@@ -25,11 +34,17 @@ def part_of(names: Sequence[str]) -> Unit:
 
 @asynccontextmanager
 async def rebuilding(
-    pool: asyncpg.Pool, names: Sequence[str], progress: Progress, *, bus: Settings | None = None
+    pool: asyncpg.Pool,
+    names: Sequence[str],
+    progress: Progress,
+    *,
+    bus: Settings | None = None,
+    workers: Workers | None = None,
 ) -> AsyncIterator[Rebuild]:
-    """A rebuild from the log, or from the bus of these settings."""
+    """A rebuild from the log (in worker processes where there are some), or from the bus."""
     if bus is None:
-        yield Rebuild(pool, LIVE, part_of(names), log_source(pool), progress)
+        fold = folding_log(pool) if workers is None else workers.fold
+        yield Rebuild(pool, LIVE, part_of(names), fold, progress)
         return
     async with pool.acquire() as conn:
         state = await sequencer.state(conn)
@@ -37,9 +52,27 @@ async def rebuilding(
     await reader.start()
     try:
         source = BusSource(pool, reader, state.generation)
-        yield Rebuild(pool, LIVE, part_of(names), source.histories, progress)
+        yield Rebuild(pool, LIVE, part_of(names), folding(pool, source.histories), progress)
     finally:
         await reader.stop()
+
+
+def workers(settings: DatabaseSettings, names: Sequence[str], count: int) -> Workers:
+    """So many processes that fold the named projections from the log; enter to start them."""
+    return Workers(
+        count, Start(partial(part_of, names), partial(_worker_pool, settings), loop_factory())
+    )
+
+
+async def _worker_pool(settings: DatabaseSettings) -> asyncpg.Pool:
+    collect_rarely()
+    return await open_pool(settings, "crm replay worker", size=CONNECTIONS_A_WORKER)
+
+
+async def log_length(pool: asyncpg.Pool) -> int:
+    """How many events the log has numbered."""
+    async with pool.acquire() as conn:
+        return (await sequencer.state(conn)).position
 
 
 async def status(pool: asyncpg.Pool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from projections.catalog import LIVE, METADATA
 from projections.engine import checkpoints, rebuild
 from projections.engine.apply import Life
 from projections.engine.live import Engine
+from projections.engine.refold import folding_log
 from projections.engine.unit import Unit
 from services.runtime.settings import Settings, as_environment
 from tests.conftest import until
@@ -95,7 +96,7 @@ async def _project_and_verify(pool: asyncpg.Pool, names: dict[str, Any]) -> None
     async with pool.acquire() as conn:
         (row,) = await conn.fetch("SELECT id, booked, cancelled FROM lead_tour_counts")
     assert tuple(row) == (UUID(str(lead)), 2, 1)
-    work = rebuild.Rebuild(pool, unit, unit, rebuild.log_source(pool), lambda *_: None)
+    work = rebuild.Rebuild(pool, unit, unit, folding_log(pool), lambda *_: None)
     assert (await work.verify()).equal
 
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
-
 from events import codec
 from events.claims import Claim, claims_of
 from events.log import limits
@@ -187,7 +185,7 @@ def _row(event: NewEvent, version: int, payload: bytes, digest: bytes) -> tuple[
     return (
         event.id, said.stream, said.stream_id, version, shard_of(event.ordering_key),
         said.name, said.version, event.org_id, event.property_id, said.lead,
-        event.occurred_at, orjson.Fragment(payload), digest,
+        event.occurred_at, payload, digest,
         cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
     )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """Comparing live tables with their twins: counts, checksums whatever the order, differences."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,14 +34,8 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-async def compare(
-    conn: Connection, tables: Sequence[DerivedTable], schema: str
-) -> list[Comparison]:
+async def compare(conn: Connection, table: DerivedTable, schema: str) -> Comparison:
     """Compare in the caller's transaction, which must be one REPEATABLE READ snapshot."""
-    return [await _compare(conn, table, schema) for table in tables]
-
-
-async def _compare(conn: Connection, table: DerivedTable, schema: str) -> Comparison:
     row = ", ".join(f'"{column}"' for column in table.columns)
     counted = (
         f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) AS checksum FROM "

@@ -3,18 +3,21 @@
 Nothing here can cause a side effect: it reads the log or the bus and writes tables.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from events.log import sequencer
 from events.log.connection import Connection
-from projections.engine import checkpoints, compare, parked, refold, shadow
+from projections.engine import checkpoints, compare, parked, shadow
 from projections.engine.compare import Comparison
-from projections.engine.refold import Target
+from projections.engine.projection import DerivedTable
+from projections.engine.refold import Folder, Target
 from projections.engine.tail import Progress, Tail
 from projections.engine.unit import Unit
 
@@ -23,8 +26,9 @@ PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"
 """The tail is reached on another connection while this one holds the checkpoints."""
 SWAP_ATTEMPTS = 20
 
-Source = Callable[[Mapping[int, int]], AsyncIterator[refold.Pages]]
-"""Given shard → upper bound, the histories to fold: each holds whole shards."""
+T = TypeVar("T")
+LANES = 4
+"""So many tables are indexed or compared at once."""
 
 
 class Differs(Exception):
@@ -72,7 +76,7 @@ class Rebuild:
     pool: asyncpg.Pool
     live: Unit
     part: Unit
-    source: Source
+    fold: Folder
     progress: Progress
 
     async def verify(self) -> Outcome:
@@ -131,11 +135,13 @@ class Rebuild:
             )
             await self._fold(target, bounds, whole, outcome)
             keys = await shadow.foreign_keys(conn, self.part.tables)
-            for number, table in enumerate(self.part.tables):
-                self.progress("indexes", number, len(self.part.tables))
-                await shadow.index(conn, table, schema)
+
+            async def index(table: DerivedTable) -> None:
+                async with self.pool.acquire() as lane:
+                    await shadow.index(lane, table, schema)
+
+            await self._each_table("indexes", index)
             await shadow.refer(conn, keys, self.part.tables, schema)
-            self.progress("indexes", len(self.part.tables), len(self.part.tables))
             await checkpoints.begin(conn, schema, self.part.version, state.generation, bounds)
         return same_life and same_version
 
@@ -163,16 +169,32 @@ class Rebuild:
     async def _fold(
         self, target: Target, bounds: Mapping[int, int], whole: int, outcome: Outcome
     ) -> None:
+        def folded(count: int) -> None:
+            outcome.events += count
+            self.progress("events", outcome.events, whole)
+
         self.progress("events", 0, whole)
-        async for pages in self.source(bounds):
+        await self.fold(target, bounds, folded)
 
-            async def counted(pages: refold.Pages = pages) -> refold.Pages:
-                async for page in pages:
-                    yield page
-                    outcome.events += len(page)
-                    self.progress("events", outcome.events, whole)
+    async def _each_table(self, stage: str, act: Callable[[DerivedTable], Awaitable[T]]) -> list[T]:
+        """Do something with every table, several at once; what came of it, in table order."""
+        lanes, done, tables = asyncio.Semaphore(LANES), 0, self.part.tables
 
-            await refold.refold(self.pool, target, counted())
+        async def one(table: DerivedTable) -> T:
+            nonlocal done
+            async with lanes:
+                found = await act(table)
+            done += 1
+            self.progress(stage, done, len(tables))
+            return found
+
+        self.progress(stage, 0, len(tables))
+        tasks = [asyncio.create_task(one(table)) for table in tables]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     @asynccontextmanager
     async def _level(self, schema: str) -> AsyncIterator[Connection]:
@@ -188,19 +210,25 @@ class Rebuild:
                 await tail.reach(await checkpoints.hold(holder, self.live.name))
                 await snapshot.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await snapshot.execute("SELECT 1 FROM crm.log")
+                await snapshot.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             try:
-                await snapshot.execute("SET LOCAL statement_timeout = 0")
                 yield snapshot
             finally:
                 await snapshot.execute("ROLLBACK")
 
-    async def _compare(self, schema: str, conn: Connection) -> list[Comparison]:
-        found = []
-        for number, table in enumerate(self.part.tables):
-            self.progress("compare", number, len(self.part.tables))
-            found += await compare.compare(conn, [table], schema)
-        self.progress("compare", len(self.part.tables), len(self.part.tables))
-        return found
+    async def _compare(self, schema: str, snapshot: Connection) -> list[Comparison]:
+        """Compare every table in one snapshot, which other connections take part in."""
+        shared = await snapshot.fetchval("SELECT pg_export_snapshot()")
+
+        async def one(table: DerivedTable) -> Comparison:
+            async with self.pool.acquire() as lane, lane.transaction(
+                isolation="repeatable_read", readonly=True
+            ):  # fmt: skip
+                await lane.execute(f"SET TRANSACTION SNAPSHOT '{shared}'")
+                await lane.execute("SET LOCAL statement_timeout = 0")
+                return await compare.compare(lane, table, schema)
+
+        return await self._each_table("compare", one)
 
     async def _swap(self) -> None:
         """Swap in one short transaction; who is in the way is waited for, a moment at a time."""
@@ -243,14 +271,3 @@ async def _note_versions(conn: Connection, part: Unit) -> None:
         "SET version = excluded.version, rebuilt_at = excluded.rebuilt_at",
         [(projection.name, projection.version) for projection in part.projections],
     )
-
-
-def log_source(pool: asyncpg.Pool) -> Source:
-    """Every shard from the log, one after the other."""
-
-    async def shards(bounds: Mapping[int, int]) -> AsyncIterator[refold.Pages]:
-        for shard, upto in bounds.items():
-            if upto:
-                yield refold.from_log(pool, shard, upto)
-
-    return shards

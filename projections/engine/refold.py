@@ -6,8 +6,18 @@ leave page by page.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -20,11 +30,15 @@ from projections.engine.projection import DerivedTable, Stored
 from projections.engine.unit import Unit
 from projections.engine.work import TURN_EVENTS, Work
 
-PAGE_EVENTS = 10_000
+PAGE_EVENTS = 2_500
 HOLD_ROWS = 500_000
 """Beyond so many rows in memory they are written out and read back by key."""
 
-Pages = AsyncIterator[Sequence[Recorded]]
+Pages: TypeAlias = AsyncGenerator[Sequence[Recorded], None]
+Bounds: TypeAlias = Mapping[int, int]
+"""Shard → the position up to which it is folded."""
+Source: TypeAlias = Callable[[Bounds], AsyncIterator[Pages]]
+"""The histories to fold: each holds whole shards."""
 
 
 class CannotFold(Exception):
@@ -38,6 +52,31 @@ class Target:
     unit: Unit
     schema: str
     skipped: Collection[UUID]
+
+
+Folder: TypeAlias = Callable[[Target, Bounds, Callable[[int], None]], Awaitable[None]]
+"""Folds histories up to their bounds into a target, and tells how many more facts it has folded."""
+
+
+def folding(pool: asyncpg.Pool, source: Source) -> Folder:
+    """Fold one history after the other, in this process."""
+
+    async def fold(target: Target, bounds: Bounds, folded: Callable[[int], None]) -> None:
+        async for pages in source(bounds):
+            await refold(pool, target, pages, folded)
+
+    return fold
+
+
+def folding_log(pool: asyncpg.Pool) -> Folder:
+    """Fold every shard from the log, one after the other, in this process."""
+
+    async def shards(bounds: Bounds) -> AsyncIterator[Pages]:
+        for shard, upto in bounds.items():
+            if upto:
+                yield from_log(pool, shard, upto)
+
+    return folding(pool, shards)
 
 
 async def from_log(pool: asyncpg.Pool, shard: int, upto: int) -> Pages:
@@ -70,12 +109,14 @@ async def _page(conn: Connection, shard: int, after: int, upto: int) -> list[asy
     return await read.shard_rows(conn, shard, after=after, upto=upto, limit=PAGE_EVENTS)
 
 
-async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
-    """Fold whole shards into the twins. Returns how many facts. Raises `CannotFold`, `Poison`."""
+async def refold(
+    pool: asyncpg.Pool, target: Target, pages: Pages, folded: Callable[[int], None]
+) -> None:
+    """Fold whole shards into the twins, telling how many facts. Raises `CannotFold`, `Poison`."""
     work = target.unit.work()
-    count, spilled = 0, False
+    spilled = False
     copying: asyncio.Task[None] | None = None
-    async with pool.acquire() as conn:
+    async with aclosing(pages), pool.acquire() as conn:
         await conn.execute("SET synchronous_commit = off")
         try:
             async for page in pages:
@@ -83,7 +124,7 @@ async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
                 _refuse_unknown(facts)
                 await _load(conn, work, facts, target, spilled, copying)
                 await work.fold_in_turns(facts)
-                count += len(page)
+                folded(len(page))
                 added = {table: rows.take_added() for table, rows in work.rows.items()}
                 if copying is not None:
                     await copying
@@ -100,7 +141,6 @@ async def refold(pool: asyncpg.Pool, target: Target, pages: Pages) -> int:
             if copying is not None:
                 copying.cancel()
             await conn.execute("RESET synchronous_commit")
-    return count
 
 
 async def _load(

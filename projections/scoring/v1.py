@@ -43,27 +43,45 @@ class Score(NamedTuple):
 
 
 def score(facts: Facts, as_of: int) -> Score:
-    """The score of a lead at an instant (microseconds since 1970)."""
-    factors: list[Factor] = []
-    completeness = _completeness(facts, factors)
-    source = source_score(facts["source"])
-    factors.append(_factor(f"Source: {facts['source'] or 'unknown'}", source))
+    """The score of a lead at an instant (microseconds since 1970). Nobody changes its factors."""
     engagement = engagement_score(facts, as_of)
-    if engagement > HIGH_ENGAGEMENT:
-        factors.append(_factor(f"High engagement ({facts['engagements']} events)", engagement))
+    return _result(
+        facts["email"], facts["phone"], facts["first_name"], facts["last_name"], facts["source"],
+        engagement, facts["engagements"] if engagement > HIGH_ENGAGEMENT else None,
+        timing_score(as_of - facts["created"]), behavior_score(facts),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16_384)
+def _result(
+    email: bool, phone: bool, first_name: bool, last_name: bool, source: str | None,
+    engagement: int, engagements: int | None, timing: int, behavior: int,
+) -> Score:  # fmt: skip
+    """One object for the same parts of whichever lead; `engagements` where there are many."""
+    factors: list[Factor] = []
+    names = 3 * first_name + 3 * last_name
+    if email:
+        factors.append(_factor("Email provided", 8))
+    if phone:
+        factors.append(_factor("Phone provided", 6))
+    if names:
+        factors.append(_factor("Name", names))
+    completeness = 8 * email + 6 * phone + names
+    found_at = source_score(source)
+    factors.append(_factor(f"Source: {source or 'unknown'}", found_at))
+    if engagements is not None:
+        factors.append(_factor(f"High engagement ({engagements} events)", engagement))
     elif engagement:
         factors.append(_factor("Engagement", engagement))
-    timing = timing_score(as_of - facts["created"])
     factors.append(_factor("Timing", timing))
-    behavior = behavior_score(facts)
     if behavior:
         factors.append(_factor("Tour activity" if behavior > 0 else "Tour no-show", behavior))
-    whole = completeness + source + engagement + timing + behavior
+    whole = completeness + found_at + engagement + timing + behavior
     total = max(0, min(100, whole))
     if total != whole:
         factors.append(_factor("Limit", total - whole))
     return Score(
-        total, engagement, timing, source, completeness, behavior, bucket_of(total), factors
+        total, engagement, timing, found_at, completeness, behavior, bucket_of(total), factors
     )
 
 
@@ -131,20 +149,7 @@ def behavior_score(facts: Facts) -> int:
     return -5 if "no_show" in statuses else 0
 
 
-def _completeness(facts: Facts, factors: list[Factor]) -> int:
-    names = 3 * facts["first_name"] + 3 * facts["last_name"]
-    if facts["email"]:
-        factors.append(_factor("Email provided", 8))
-    if facts["phone"]:
-        factors.append(_factor("Phone provided", 6))
-    if names:
-        factors.append(_factor("Name", names))
-    return 8 * facts["email"] + 6 * facts["phone"] + names
-
-
-@lru_cache(maxsize=4_096)
 def _factor(name: str, impact: int) -> Factor:
-    """One object for the same factor of whichever lead: nobody changes it."""
     return {
         "factor": name,
         "impact": f"{impact:+d}",

@@ -1,12 +1,14 @@
 """`crm replay`: where the tables stand, rebuild them from history, verify them against it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +19,9 @@ from rich.progress import (
 )
 
 from projections.engine.compare import Comparison
-from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome
+from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome, Rebuild
+from projections.engine.refold import CannotFold
+from projections.engine.work import Poison
 from services import replay
 from services.runtime.collector import collect_rarely
 from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
@@ -36,6 +40,10 @@ app = App(
     help_format="plaintext",
 )
 STATEMENT_SECONDS = 3_600.0
+WORTH_WORKERS = 50_000
+"""A log of so many events takes longer to fold than workers take to start."""
+CORES = len(os.sched_getaffinity(0))
+AT_LEAST_ONE = validators.Number(gte=1)
 
 
 @app.command
@@ -64,6 +72,7 @@ def rebuild(
     source: Literal["log", "kafka"] = "log",
     repair: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    workers: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = CORES,
     json: bool = False,
 ) -> int:
     """Fold history into new tables, compare them with the live ones, put them in their place.
@@ -83,13 +92,17 @@ def rebuild(
         Swap the rebuilt rows in although they differ: the live ones are damaged.
     dry_run
         Fold and compare only, as `verify` does.
+    workers
+        How many processes fold a long log; one a core where nothing is said.
     """
     if bool(names) == all_:
         raise Failure("name the projections to rebuild, or say --all")
     if dry_run:
-        return verify(*names, source=source, json=json)
+        return verify(*names, source=source, workers=workers, json=json)
     try:
-        outcome = asyncio.run(_rebuild(names, source, repair=repair))
+        outcome = asyncio.run(
+            _run(names, source, workers, lambda work: work.rebuild(repair=repair))
+        )
     except Differs as error:
         _report(Outcome(comparisons=list(error.comparisons)), json=json)
         raise Failure(str(error)) from error
@@ -98,7 +111,12 @@ def rebuild(
 
 
 @app.command
-def verify(*names: str, source: Literal["log", "kafka"] = "log", json: bool = False) -> int:
+def verify(
+    *names: str,
+    source: Literal["log", "kafka"] = "log",
+    workers: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = CORES,
+    json: bool = False,
+) -> int:
     """Compare the live rows with a fresh fold at the same position; exit code 1 where they differ.
 
     Parameters
@@ -107,8 +125,10 @@ def verify(*names: str, source: Literal["log", "kafka"] = "log", json: bool = Fa
         The projections to look at; all of them where none is named.
     source
         Where history is read: the log, or the bus.
+    workers
+        How many processes fold a long log; one a core where nothing is said.
     """
-    outcome = asyncio.run(_verify(names, source))
+    outcome = asyncio.run(_run(names, source, workers, Rebuild.verify))
     _report(outcome, json=json)
     return 0 if outcome.equal else 1
 
@@ -138,30 +158,31 @@ def show(lead: UUID, *, json: bool = False) -> int:
     return 0
 
 
-async def _rebuild(names: tuple[str, ...], source: str, *, repair: bool) -> Outcome:
+async def _run(
+    names: tuple[str, ...], source: str, count: int, act: Callable[[Rebuild], Awaitable[Outcome]]
+) -> Outcome:
+    """Fold in this process, or in workers where the log is long enough to be worth their start."""
     collect_rarely()
+    _known(names)
     bus = Settings() if source == "kafka" else None
-    async with pooled(_patient(), "crm replay rebuild") as pool:
-        with _progress() as progress:
-            async with replay.rebuilding(pool, _known(names), progress, bus=bus) as work:
-                return await _alone(work.rebuild(repair=repair))
-
-
-async def _verify(names: tuple[str, ...], source: str) -> Outcome:
-    collect_rarely()
-    bus = Settings() if source == "kafka" else None
-    async with pooled(_patient(), "crm replay verify") as pool:
-        with _progress() as progress:
-            async with replay.rebuilding(pool, _known(names), progress, bus=bus) as work:
-                return await _alone(work.verify())
-
-
-async def _alone(work: Any) -> Outcome:
-    try:
-        outcome: Outcome = await work
-    except (Busy, Incomplete) as error:
-        raise Failure(str(error)) from error
-    return outcome
+    settings = _patient()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(pooled(settings, "crm replay"))
+        workers = None
+        if bus is None and count > 1 and await replay.log_length(pool) >= WORTH_WORKERS:
+            workers = await stack.enter_async_context(replay.workers(settings, names, count))
+        progress = stack.enter_context(_progress())
+        work = await stack.enter_async_context(
+            replay.rebuilding(pool, names, progress, bus=bus, workers=workers)
+        )
+        try:
+            return await act(work)
+        except (Busy, Incomplete, CannotFold, Poison) as error:
+            raise Failure(str(error)) from error
+        except BrokenProcessPool as error:
+            raise Failure(
+                "a worker was killed, perhaps for its memory: try again with fewer --workers"
+            ) from error
 
 
 async def _show(lead: UUID) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
@@ -174,12 +195,11 @@ async def _with_pool(work: Any) -> Any:
         return await work(pool)
 
 
-def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+def _known(names: tuple[str, ...]) -> None:
     try:
         replay.part_of(names)
     except LookupError as error:
         raise Failure(str(error)) from error
-    return names
 
 
 def _patient() -> DatabaseSettings:

@@ -16,7 +16,8 @@ from projections.engine.live import Engine
 from services.runtime.batches import join, raw_broker
 from services.runtime.logging import get_logger
 
-BATCH_EVENTS = 10_000
+BATCH_EVENTS = 2_500
+"""More at a time no longer fit the processor's caches, and wait for one another."""
 FETCH_WAIT_MILLISECONDS = 10
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
 COMMIT_SECONDS = 5.0

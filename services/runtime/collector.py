@@ -2,7 +2,7 @@
 
 import gc
 
-YOUNG_OBJECTS, MIDDLE_ROUNDS, OLD_ROUNDS = 200_000, 10, 10
+YOUNG_OBJECTS, MIDDLE_ROUNDS, OLD_ROUNDS = 500_000, 10, 10
 """Python's own 700, 10, 10 cost a third of the time in which events are decoded and folded."""
 
 

@@ -72,7 +72,7 @@ def session_settings(settings: DatabaseSettings, application_name: str) -> dict[
 
 
 async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
-    """Send and read json and jsonb in binary through orjson: any value it takes, or a Fragment."""
+    """Send and read json and jsonb in binary through orjson; bytes are JSON already."""
     await connection.set_type_codec(
         "jsonb",
         encoder=_encode_jsonb,
@@ -114,7 +114,7 @@ def sqlalchemy_url(dsn: str) -> URL:
 
 
 def _encode_jsonb(value: Any) -> bytes:
-    return JSONB_VERSION + orjson.dumps(value)
+    return JSONB_VERSION + (value if type(value) is bytes else orjson.dumps(value))
 
 
 def _decode_jsonb(data: bytes) -> Any:

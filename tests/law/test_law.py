@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from events import catalog, codec
 from projections.catalog import LIVE
 from projections.engine import live, refold
-from projections.engine.rebuild import Rebuild, log_source
+from projections.engine.rebuild import Rebuild
+from projections.engine.refold import folding_log
 from tests.events.cipher import Backwards
 from tests.law.courier import FROM_LOG, Plan, courier, plans
 from tests.law.house import Step
@@ -47,7 +48,7 @@ async def hold(
 
 
 def rebuild(pool: asyncpg.Pool) -> Rebuild:
-    return Rebuild(pool, LIVE, LIVE, log_source(pool), lambda *_: None)
+    return Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None)
 
 
 @settings(UNHURRIED, max_examples=15)

@@ -16,7 +16,8 @@ from events.bus.topics import Topics
 from events.log import sequencer
 from projections.catalog import LIVE
 from projections.engine import checkpoints
-from projections.engine.rebuild import Rebuild, log_source
+from projections.engine.rebuild import Rebuild
+from projections.engine.refold import folding_log
 from services import projector, relay
 from services.runtime.process import Checks
 from services.runtime.settings import Settings
@@ -63,7 +64,7 @@ async def demand_the_law(pool: asyncpg.Pool) -> None:
     """Nothing parked, and live = rebuilt."""
     async with pool.acquire() as conn:
         assert await conn.fetchval("SELECT count(*) FROM crm.parked") == 0
-    outcome = await Rebuild(pool, LIVE, LIVE, log_source(pool), lambda *_: None).verify()
+    outcome = await Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None).verify()
     assert outcome.equal, [found for found in outcome.comparisons if not found.equal]
 
 

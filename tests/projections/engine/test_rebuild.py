@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from projections.catalog import LIVE
-from projections.engine.rebuild import Differs, Incomplete, Rebuild, log_source
+from projections.engine.rebuild import Differs, Incomplete, Rebuild
+from projections.engine.refold import folding_log
 from projections.engine.unit import Unit
 from tests.world import World, make_world
 
@@ -16,7 +17,7 @@ def silent(_stage: str, _done: int, _whole: int) -> None: ...
 
 
 def rebuild_of(pool: asyncpg.Pool, part: Unit = LIVE) -> Rebuild:
-    return Rebuild(pool, LIVE, part, log_source(pool), silent)
+    return Rebuild(pool, LIVE, part, folding_log(pool), silent)
 
 
 async def make_history(pool: asyncpg.Pool) -> World:
@@ -99,7 +100,7 @@ async def test_a_part_is_refused_while_the_build_changes_more(pool: asyncpg.Pool
     newer = Unit("live", tuple(replace(p, version=2) for p in LIVE.projections))
     part = newer.only(["leads"], newer.name)
     with pytest.raises(Incomplete, match="lead_scores"):
-        await Rebuild(pool, newer, part, log_source(pool), silent).rebuild(repair=False)
-    await Rebuild(pool, newer, newer, log_source(pool), silent).rebuild(repair=False)
+        await Rebuild(pool, newer, part, folding_log(pool), silent).rebuild(repair=False)
+    await Rebuild(pool, newer, newer, folding_log(pool), silent).rebuild(repair=False)
     async with pool.acquire() as conn:
         assert await conn.fetchval("SELECT DISTINCT version FROM crm.checkpoints") == newer.version
