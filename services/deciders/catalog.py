@@ -2,13 +2,24 @@
 
 from typing import Any
 
-from services.deciders import chat, consents, engagement, leads, tours, widgets
+from services.deciders import (
+    consents,
+    conversations,
+    engagement,
+    leads,
+    messages,
+    sessions,
+    tours,
+    widgets,
+)
 from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
     tours.decider,
-    chat.decider,
+    sessions.decider,
+    messages.decider,
+    conversations.decider,
     engagement.decider,
     consents.decider,
     widgets.decider,

@@ -27,7 +27,7 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
-from services.deciders import chat, consents, contacts, leads, tours
+from services.deciders import consents, contacts, conversations, leads, sessions, tours
 from services.deciders.decider import Refused
 
 
@@ -167,33 +167,39 @@ def _not_missed(event: TourNoShowCorrected, _known: Known) -> object:
 
 
 def _identified(event: SessionIdentified, _known: Known) -> object:
-    return chat.IdentifySession(
+    return sessions.IdentifySession(
         event.session_id, event.lead_id, event.conversation_ids, strict=True
     )
 
 
 def _replied(event: ConversationReplied, _known: Known) -> object:
-    return chat.Reply(
+    return conversations.Reply(
         event.conversation_id, event.message_id, event.content, event.epoch, event.in_reply_to
     )
 
 
 def _answered(event: ConversationAnswered, _known: Known) -> object:
-    return chat.Answer(
+    return conversations.Answer(
         event.conversation_id, event.message_id, event.content, event.agent_id, event.epoch
     )
 
 
 def _waiting(event: ConversationWaiting, _known: Known) -> object:
-    return chat.WaitForPerson(event.conversation_id, event.reason, event.message_id, event.content)
+    return conversations.WaitForPerson(
+        event.conversation_id, event.reason, event.message_id, event.content
+    )
 
 
 def _taken_over(event: ConversationTakenOver, _known: Known) -> object:
-    return chat.TakeOver(event.conversation_id, event.agent_id, event.message_id, event.content)
+    return conversations.TakeOver(
+        event.conversation_id, event.agent_id, event.message_id, event.content
+    )
 
 
 def _released(event: ConversationReleased, _known: Known) -> object:
-    return chat.Release(event.conversation_id, event.released_by, event.message_id, event.content)
+    return conversations.Release(
+        event.conversation_id, event.released_by, event.message_id, event.content
+    )
 
 
 def _consent(event: ConsentGiven | ConsentWithdrawn, _known: Known) -> object:

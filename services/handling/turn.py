@@ -17,17 +17,12 @@ from events.log.token import Token
 from events.record import Cause, Stream
 from services.adapters.responder import Responder, Turn
 from services.deciders import chat
-from services.deciders.chat import (
-    Chat,
-    Conversation,
-    IdentifySession,
-    ReceiveMessage,
-    Reply,
-    StartSession,
-    WaitForPerson,
-)
+from services.deciders.chat import Chat
+from services.deciders.conversations import Conversation, Reply, WaitForPerson
 from services.deciders.decider import Refused
 from services.deciders.leads import Details, Lead, UpdateLead
+from services.deciders.messages import ReceiveMessage
+from services.deciders.sessions import IdentifySession, StartSession
 from services.deciders.widgets import ConfigureWidget, Widget
 from services.handle import transact
 from services.handling.capture import capture
@@ -197,8 +192,8 @@ async def _think(responder: Responder, known: _Heard, said: Said) -> str | None:
 async def _answer(unit: Unit, known: _Heard, said: Said, reply: str | None) -> dict[str, Any]:
     """What the visitor is told, after deciding whether the bot may still say it."""
     content = reply
-    state: Chat = await unit.state(WaitForPerson(known.conversation_id, "asked"))
-    conversation = state.conversations[known.conversation_id]
+    asked = WaitForPerson(known.conversation_id, "asked")
+    conversation: Conversation = await unit.state(asked)
     if reply is not None:
         try:
             await unit.do(Reply(known.conversation_id, _reply_id(said), reply,
@@ -214,8 +209,7 @@ async def _answer(unit: Unit, known: _Heard, said: Said, reply: str | None) -> d
             None if off else _reply_id(said), None if off else SORRY,
         ))  # fmt: skip
         content = None if off else SORRY
-    spoken: Chat = await unit.state(WaitForPerson(known.conversation_id, "asked"))
-    now = spoken.conversations[known.conversation_id]
+    now: Conversation = await unit.state(asked)
     settings = known.settings
     prompt = (
         known.lead_id is None
