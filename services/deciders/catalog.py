@@ -3,20 +3,22 @@
 from typing import Any
 
 from services.deciders import (
+    bookings,
     consents,
     conversations,
     engagement,
     leads,
     messages,
+    outcomes,
     sessions,
-    tours,
     widgets,
 )
 from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
-    tours.decider,
+    bookings.decider,
+    outcomes.decider,
     sessions.decider,
     messages.decider,
     conversations.decider,

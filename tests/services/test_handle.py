@@ -16,11 +16,13 @@ from events.log.errors import Conflict
 from events.record import Cause
 from events.tours import TourCancelled, TourCompleted, TourScheduled, TourType
 from services import handle as handling
+from services.deciders.bookings import ScheduleTour
 from services.deciders.conversations import Reply, TakeOver
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead
+from services.deciders.localtime import When
 from services.deciders.messages import ReceiveMessage
-from services.deciders.tours import CancelTour, CompleteTour, ScheduleTour, When
+from services.deciders.outcomes import CancelTour, CompleteTour
 from services.handle import handle, handle_proposal, transact
 from services.handling.unit import Scope, Unit
 from tests.world import World, make_world, parked_reasons
