@@ -21,9 +21,9 @@ from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.sessions import IdentifySession, StartSession
 from services.handling.capture import capture
+from services.handling.heard import CHAT_SOURCE, conversation_of
 from services.handling.house import house_of
 from services.handling.rows import row_of
-from services.handling.turn import CHAT_SOURCE, conversation_of
 from services.handling.unit import Unit
 from services.http.answers import Answer, Reached, answered, json_of, written
 from services.http.bodies import Id, Sent, body_of
