@@ -6,14 +6,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from events.event import Event
-from events.leads import LeadCaptured, LeadImported, LeadUpdated
+from events.leads import LeadCaptured, LeadErased, LeadImported, LeadUpdated
 
 
 class Claim(NamedTuple):
     """Within `scope` (a property) one owner per value of a kind.
 
     `firm`: another owner is refused; otherwise the first keeps it and nobody is refused (a phone
-    number is shared by a family). A new value of the same kind and owner replaces the old one.
+    number is shared by a family). An owner holds one value of a kind: a new one replaces it, and
+    with what it stood on (`releases_of`) it goes too.
     """
 
     kind: str
@@ -26,6 +27,7 @@ EMAIL = "lead.email"
 PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
 
+_CONTACTS = {"email": EMAIL, "phone": PHONE}
 _JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
 _SAME_DIGITS = re.compile(r"(\d)\1{6}")
 
@@ -42,6 +44,18 @@ def claims_of(event: Event) -> list[Claim]:
             if isinstance(event, LeadImported) and event.external_id:
                 claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
             return claims
+        case _:
+            return []
+
+
+def releases_of(event: Event) -> list[tuple[str, UUID]]:
+    """Kind and owner of the claims that end with an event, but for what it claims anew itself."""
+    match event:
+        case LeadUpdated():
+            said = event.changes
+            return [(kind, event.lead_id) for field, kind in _CONTACTS.items() if field in said]
+        case LeadErased():
+            return [(kind, event.lead_id) for kind in _CONTACTS.values()]
         case _:
             return []
 

@@ -1,25 +1,20 @@
 """The only write path: read, decide, append, in one transaction, again where a race was lost."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
-from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-from events.event import Event
 from events.log import commands, sequencer
-from events.log.append import Appended
 from events.log.commands import Command, CommandReused
-from events.log.errors import ClaimTaken, Conflict, IdReused, LimitExceeded, WrongProperty
+from events.log.errors import ClaimTaken, Conflict
 from events.log.shard import shard_of
 from events.log.token import Token
-from events.record import Cause
 from services.deciders.decider import Refused
-from services.handling.proposal import agree, recognised
+from services.handling.handled import Handled, as_before, kept
+from services.handling.refusals import as_refusals
 from services.handling.unit import Scope, Unit
 from services.runtime.metrics import APPENDED
 
@@ -41,18 +36,6 @@ class Outrun(Conflict):
 
     def __init__(self) -> None:
         Exception.__init__(self, self.__doc__)
-
-
-@dataclass(frozen=True, slots=True)
-class Handled(Generic[T]):
-    """What a transaction came to. `result` is JSON where the command had an id, as it may be
-    the kept answer of the first time (`repeated`); `token` is null where nothing was there."""
-
-    result: T
-    token: Token | None
-    appended: Appended
-    events: tuple[tuple[UUID, Event], ...] = ()
-    repeated: bool = False
 
 
 async def handle(
@@ -101,34 +84,6 @@ async def transact(
     raise Outrun
 
 
-async def handle_proposal(
-    database: Database,
-    event: Event,
-    *,
-    event_id: UUID,
-    org_id: UUID,
-    property_id: UUID,
-    occurred_at: datetime,
-    cause: Cause,
-) -> Appended:
-    """Append what a producer says happened, where the core decides the very same.
-
-    What else the core decides with it is appended too. An event the log has already is known and
-    not decided again. Raises `UnknownSubject` (a `Refused`) where what it is about has not begun,
-    `Refused` with a code, `Conflict` where races keep being lost.
-    """
-
-    async def work(unit: Unit) -> bool:
-        known = await recognised(unit.conn, event, event_id)
-        if not known:
-            await agree(unit, event, event_id)
-        return known
-
-    scope = Scope(org_id, property_id, occurred_at, cause)
-    handled = await transact(database, scope, work, seed=event_id)
-    return Appended((), (event_id,)) if handled.result else handled.appended
-
-
 async def _attempt(
     database: Database,
     scope: Scope,
@@ -144,7 +99,7 @@ async def _attempt(
             return await _attempt(proxied, scope, work, once, ends, seed)
     async with database.transaction():
         if once is not None and (known := await _claim(database, once)) is not None:
-            return _as_before(known)
+            return as_before(known)
         unit = Unit(database, scope, seed)
         outcome: Handled[T] | Refused
         try:
@@ -155,7 +110,7 @@ async def _attempt(
                 raise
             outcome = refused
         if once is not None and (ends or isinstance(outcome, Refused)):
-            await commands.settle(database, once, _kept(outcome))
+            await commands.settle(database, once, kept(outcome))
     if isinstance(outcome, Refused):
         raise outcome
     fresh = set(outcome.appended.new)
@@ -167,17 +122,9 @@ async def _attempt(
 
 async def _carry_out(unit: Unit, work: Work[T]) -> Handled[T]:
     """Raises `Refused` for everything that would be refused again."""
-    try:
+    with as_refusals():
         result = await work(unit)
         appended = await unit.append()
-    except IdReused as error:
-        raise Refused(error.code, str(error), 422) from error
-    except LimitExceeded as error:
-        raise Refused(error.code, str(error), 400) from error
-    except WrongProperty as error:
-        raise Refused(error.code, str(error), 404) from error
-    except ValidationError as error:
-        raise Refused("invalid", _problems(error), 400) from error
     events = tuple(unit.events)
     last = events[-1][0] if events else unit.last_read
     token = None if last is None else await _token(unit, last)
@@ -194,33 +141,3 @@ async def _claim(conn: asyncpg.Connection, once: Command) -> Any | None:
         return await commands.claim(conn, once)
     except CommandReused as reused:
         raise Refused("idempotency_key_reused", str(reused), 422) from reused
-
-
-def _kept(outcome: Handled[Any] | Refused) -> dict[str, Any]:
-    """An outcome as JSON, from which a repeat is answered."""
-    if isinstance(outcome, Handled):
-        return {
-            "result": outcome.result,
-            "token": str(outcome.token) if outcome.token else None,
-        }
-    return {
-        "refused": {
-            "code": outcome.code,
-            "message": outcome.message,
-            "status": outcome.status,
-            "details": outcome.details,
-        }
-    }
-
-
-def _as_before(known: dict[str, Any]) -> Handled[Any]:
-    if "refused" in known:
-        raise Refused(**known["refused"])
-    token = Token.parse(known["token"]) if known["token"] else None
-    return Handled(known["result"], token, Appended((), ()), repeated=True)
-
-
-def _problems(error: ValidationError) -> str:
-    """What is wrong, by field, without the values."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])

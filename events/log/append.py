@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from events import codec
-from events.claims import Claim, claims_of
+from events.claims import Claim, claims_of, releases_of
 from events.log import limits
 from events.log.connection import Connection
 from events.log.errors import ClaimTaken, Conflict, IdReused, WrongProperty
@@ -200,27 +200,42 @@ async def _insert(conn: Connection, rows: list[tuple[object, ...]]) -> None:
 
 
 async def _claim(conn: Connection, events: Sequence[NewEvent]) -> None:
-    made: dict[tuple[str, UUID, str], Claim] = {}
+    """Let go of what the events end, then take what they claim: what they come to counts."""
+    last: dict[tuple[str, UUID, UUID], Claim | None] = {}
     for event in events:
-        for claim in claims_of(event.event):
-            held = made.setdefault((claim.kind, event.ordering_key, claim.value), claim)
-            if held.owner != claim.owner and claim.firm:
-                raise ClaimTaken(claim.kind, held.owner)
-    if not made:
-        return
-    rows = sorted(made)
-    owners = [made[row].owner for row in rows]
-    columns = [list(column) for column in zip(*rows, strict=True)]
+        scope = event.ordering_key
+        last |= {(kind, scope, owner): None for kind, owner in releases_of(event.event)}
+        last |= {(claim.kind, scope, claim.owner): claim for claim in claims_of(event.event)}
+    made: dict[tuple[str, UUID, str], Claim] = {}
+    for (kind, scope, owner), held in last.items():
+        if held is None:
+            continue
+        first = made.setdefault((kind, scope, held.value), held)
+        if first.owner != owner and held.firm:
+            raise ClaimTaken(kind, first.owner)
+    if last:
+        await _release(conn, last)
+    if made:
+        await _take(conn, made)
+
+
+async def _release(conn: Connection, last: Mapping[tuple[str, UUID, UUID], Claim | None]) -> None:
+    """Delete what these owners held of these kinds, but for the value they hold now."""
+    rows = [(*holder, None if claim is None else claim.value) for holder, claim in last.items()]
     await conn.execute(
         """
-        DELETE FROM crm.claims held USING unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[])
-          AS made (kind, scope, value, owner)
-        WHERE held.owner = made.owner AND held.kind = made.kind AND held.scope = made.scope
-          AND held.value <> made.value
+        DELETE FROM crm.claims held USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
+          AS now (kind, scope, owner, value)
+        WHERE held.owner = now.owner AND held.kind = now.kind AND held.scope = now.scope
+          AND held.value IS DISTINCT FROM now.value
         """,
-        *columns,
-        owners,
+        *zip(*rows, strict=True),
     )
+
+
+async def _take(conn: Connection, made: Mapping[tuple[str, UUID, str], Claim]) -> None:
+    """Raises `ClaimTaken` where a firm claim is another's."""
+    rows = sorted(made)
     taken = await conn.fetch(
         """
         INSERT INTO crm.claims AS held (kind, scope, value, owner)
@@ -228,8 +243,8 @@ async def _claim(conn: Connection, events: Sequence[NewEvent]) -> None:
         ON CONFLICT (kind, scope, value) DO UPDATE SET owner = held.owner
         RETURNING kind, scope, value, owner
         """,
-        *columns,
-        owners,
+        *zip(*rows, strict=True),
+        [made[row].owner for row in rows],
     )
     for row in taken:
         claim = made[row["kind"], row["scope"], row["value"]]

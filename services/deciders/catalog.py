@@ -2,13 +2,26 @@
 
 from typing import Any
 
-from services.deciders import chat, consents, engagement, leads, tours, widgets
+from services.deciders import (
+    bookings,
+    consents,
+    conversations,
+    engagement,
+    leads,
+    messages,
+    outcomes,
+    sessions,
+    widgets,
+)
 from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
-    tours.decider,
-    chat.decider,
+    bookings.decider,
+    outcomes.decider,
+    sessions.decider,
+    messages.decider,
+    conversations.decider,
     engagement.decider,
     consents.decider,
     widgets.decider,

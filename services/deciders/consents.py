@@ -10,6 +10,7 @@ from events.event import Event
 from events.record import Stream
 from services.deciders import leads
 from services.deciders.decider import Decider, UnknownSubject
+from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 
 
@@ -63,9 +64,8 @@ def decide(command: SayConsent, state: Consent) -> list[Event]:
         "place": command.place, "at": command.at, "recorded_by": command.recorded_by,
         "keyword": None if command.given else command.keyword,
     }  # fmt: skip
-    told = {name: value for name, value in said.items() if value is not None}
     kind = ConsentGiven if command.given else ConsentWithdrawn
-    return [kind.model_validate(told)]
+    return [kind.model_validate(without_nulls(**said))]
 
 
 decider: Decider[SayConsent, Consent] = Decider((SayConsent,), streams, Consent(), evolve, decide)

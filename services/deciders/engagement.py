@@ -18,6 +18,7 @@ from events.event import Event
 from events.record import Stream
 from services.deciders import leads
 from services.deciders.decider import Decider, Refused, UnknownSubject
+from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 
 
@@ -77,9 +78,7 @@ def _said(command: Command) -> Event:
                 "metadata": dict(command.metadata),
                 "created_by": command.created_by,
             }
-            return ActivityRecorded.model_validate(
-                {name: value for name, value in said.items() if value is not None}
-            )
+            return ActivityRecorded.model_validate(without_nulls(**said))
         case _:
             assert_never(command)
 

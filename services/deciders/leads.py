@@ -19,6 +19,7 @@ from events.leads import (
 )
 from events.record import Stream
 from services.deciders.decider import Decider, Refused, UnknownSubject
+from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def decide(command: Command, state: Lead) -> list[Event]:
             return _move(command, state)
         case NoteLead():
             said = {"lead_id": command.lead_id, "note": command.note}
-            return [LeadNoted.model_validate(_with(said, noted_by=command.noted_by))]
+            return [LeadNoted.model_validate(said | without_nulls(noted_by=command.noted_by))]
         case _:
             assert_never(command)
 
@@ -167,7 +168,7 @@ def _capture(command: CaptureLead, state: Lead) -> list[Event]:
                 return []
             raise Refused("id_reused", f"lead {command.lead_id} is there already", 422)
         said = {"lead_id": command.lead_id, "status": LeadStatus.NEW, **given}
-        told = _with(said, session_id=command.session_id, captured_by=command.captured_by)
+        told = said | without_nulls(session_id=command.session_id, captured_by=command.captured_by)
         return [LeadCaptured.model_validate(told), *_note(command, command.lead_id)]
     if not state.exists:
         raise UnknownSubject(Stream("lead", command.known))
@@ -181,12 +182,12 @@ def _note(command: CaptureLead, lead_id: UUID) -> list[Event]:
     if not command.note:
         return []
     said = {"lead_id": lead_id, "note": command.note}
-    return [LeadNoted.model_validate(_with(said, noted_by=command.captured_by))]
+    return [LeadNoted.model_validate(said | without_nulls(noted_by=command.captured_by))]
 
 
 def _updated(lead_id: UUID, changes: Mapping[str, Any], updated_by: UUID | None) -> LeadUpdated:
     said = {"lead_id": lead_id, **changes}
-    return LeadUpdated.model_validate(_with(said, updated_by=updated_by))
+    return LeadUpdated.model_validate(said | without_nulls(updated_by=updated_by))
 
 
 def _move(command: ChangeStatus, state: Lead) -> list[Event]:
@@ -199,13 +200,8 @@ def _move(command: ChangeStatus, state: Lead) -> list[Event]:
         "status": command.status,
         "previous_status": state.status,
     }
-    told = _with(said, reason=command.reason, changed_by=command.changed_by)
+    told = said | without_nulls(reason=command.reason, changed_by=command.changed_by)
     return [LeadStatusChanged.model_validate(told)]
-
-
-def _with(said: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """`said` and those of `more` that say something: absent is shorter than null."""
-    return said | {name: value for name, value in more.items() if value is not None}
 
 
 decider: Decider[Command, Lead] = Decider(

@@ -1,11 +1,41 @@
 """Local time to instant: a date and a time on the wall clock of a named zone."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.deciders.decider import Refused
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A time on the wall clock of the property's zone; `fold` 1 is the second of two equal ones."""
+
+    tour_date: date
+    tour_time: time
+    time_zone: str
+    fold: int = 0
+    duration_minutes: int = 30
+
+    @property
+    def instant(self) -> datetime:
+        """Raises `Refused`."""
+        return instant_of(self.tour_date, self.tour_time, self.time_zone, self.fold)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """As events say it. Raises `Refused`."""
+        return {
+            "tour_date": self.tour_date,
+            "tour_time": self.tour_time,
+            "time_zone": self.time_zone,
+            "fold": self.fold,
+            "starts_at": self.instant,
+            "duration_minutes": self.duration_minutes,
+        }
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -27,8 +27,9 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
-from services.deciders import chat, consents, contacts, leads, tours
+from services.deciders import bookings, consents, contacts, conversations, leads, outcomes, sessions
 from services.deciders.decider import Refused
+from services.deciders.localtime import When
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,15 @@ def _noted(event: LeadNoted, _known: Known) -> object:
     return leads.NoteLead(event.lead_id, event.note, event.noted_by)
 
 
-def _when(event: TourScheduled | TourRescheduled, known: Known) -> tours.When:
-    return tours.When(
+def _when(event: TourScheduled | TourRescheduled, known: Known) -> When:
+    return When(
         event.tour_date, event.tour_time, known.time_zone or event.time_zone, event.fold,
         event.duration_minutes,
     )  # fmt: skip
 
 
 def _scheduled(event: TourScheduled, known: Known) -> object:
-    return tours.ScheduleTour(
+    return bookings.ScheduleTour(
         event.tour_id, event.lead_id, at=known.at, when=_when(event, known), source=event.source,
         tour_type=event.tour_type, notes=event.notes, assigned_agent_id=event.assigned_agent_id,
         created_by=event.created_by, slot_id=event.slot_id,
@@ -129,7 +130,7 @@ def _scheduled(event: TourScheduled, known: Known) -> object:
 
 
 def _rescheduled(event: TourRescheduled, known: Known) -> object:
-    return tours.RescheduleTour(
+    return bookings.RescheduleTour(
         event.tour_id, event.lead_id, at=known.at, when=_when(event, known), reason=event.reason,
         rescheduled_by=event.rescheduled_by, slot_id=event.slot_id,
         send_notification=event.send_notification,
@@ -137,63 +138,69 @@ def _rescheduled(event: TourRescheduled, known: Known) -> object:
 
 
 def _amended(event: TourAmended, _known: Known) -> object:
-    return tours.AmendTour(event.tour_id, event.lead_id, event.changes, event.amended_by)
+    return bookings.AmendTour(event.tour_id, event.lead_id, event.changes, event.amended_by)
 
 
 def _confirmed(event: TourConfirmed, _known: Known) -> object:
-    return tours.ConfirmTour(
+    return outcomes.ConfirmTour(
         event.tour_id, event.lead_id, event.confirmed_by, event.send_notification
     )
 
 
 def _completed(event: TourCompleted, _known: Known) -> object:
-    return tours.CompleteTour(event.tour_id, event.lead_id, event.completed_by)
+    return outcomes.CompleteTour(event.tour_id, event.lead_id, event.completed_by)
 
 
 def _cancelled(event: TourCancelled, _known: Known) -> object:
-    return tours.CancelTour(
+    return outcomes.CancelTour(
         event.tour_id, event.lead_id, event.reason, event.cancelled_by, event.send_notification
     )
 
 
 def _missed(event: TourNoShowRecorded, _known: Known) -> object:
-    return tours.RecordNoShow(event.tour_id, event.lead_id, event.recorded_by)
+    return outcomes.RecordNoShow(event.tour_id, event.lead_id, event.recorded_by)
 
 
 def _not_missed(event: TourNoShowCorrected, _known: Known) -> object:
-    return tours.CorrectNoShow(
+    return outcomes.CorrectNoShow(
         event.tour_id, event.lead_id, TourStatus(event.status), event.reason, event.corrected_by
     )
 
 
 def _identified(event: SessionIdentified, _known: Known) -> object:
-    return chat.IdentifySession(
+    return sessions.IdentifySession(
         event.session_id, event.lead_id, event.conversation_ids, strict=True
     )
 
 
 def _replied(event: ConversationReplied, _known: Known) -> object:
-    return chat.Reply(
+    return conversations.Reply(
         event.conversation_id, event.message_id, event.content, event.epoch, event.in_reply_to
     )
 
 
 def _answered(event: ConversationAnswered, _known: Known) -> object:
-    return chat.Answer(
+    return conversations.Answer(
         event.conversation_id, event.message_id, event.content, event.agent_id, event.epoch
     )
 
 
 def _waiting(event: ConversationWaiting, _known: Known) -> object:
-    return chat.WaitForPerson(event.conversation_id, event.reason, event.message_id, event.content)
+    return conversations.WaitForPerson(
+        event.conversation_id, event.reason, event.message_id, event.content
+    )
 
 
 def _taken_over(event: ConversationTakenOver, _known: Known) -> object:
-    return chat.TakeOver(event.conversation_id, event.agent_id, event.message_id, event.content)
+    return conversations.TakeOver(
+        event.conversation_id, event.agent_id, event.message_id, event.content
+    )
 
 
 def _released(event: ConversationReleased, _known: Known) -> object:
-    return chat.Release(event.conversation_id, event.released_by, event.message_id, event.content)
+    return conversations.Release(
+        event.conversation_id, event.released_by, event.message_id, event.content
+    )
 
 
 def _consent(event: ConsentGiven | ConsentWithdrawn, _known: Known) -> object:

@@ -10,6 +10,7 @@ from events.event import Event
 from events.record import Stream
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from services.deciders.decider import Decider, Refused
+from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def decide(command: Command, state: Widget) -> list[Event]:
                 "key_hash": command.key_hash, "issued_by": command.issued_by,
                 "previous_valid_until": command.previous_valid_until if state.keys else None,
             }  # fmt: skip
-            return [WidgetKeyIssued.model_validate(_given(said))]
+            return [WidgetKeyIssued.model_validate(without_nulls(**said))]
         case RevokeKey():
             if command.key_id not in state.keys:
                 raise Refused("unknown_key", f"{command.key_id} is no key in use", 404)
@@ -88,7 +89,7 @@ def decide(command: Command, state: Widget) -> list[Event]:
                 "property_id": command.property_id, "key_id": command.key_id,
                 "reason": command.reason, "revoked_by": command.revoked_by,
             }  # fmt: skip
-            return [WidgetKeyRevoked.model_validate(_given(said))]
+            return [WidgetKeyRevoked.model_validate(without_nulls(**said))]
         case ConfigureWidget():
             news = dict(command.changes)
             if all(name in state.settings and state.settings[name] == value
@@ -100,10 +101,6 @@ def decide(command: Command, state: Widget) -> list[Event]:
             return [WidgetConfigured.model_validate(said)]
         case _:
             assert_never(command)
-
-
-def _given(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if value is not None}
 
 
 decider: Decider[Command, Widget] = Decider(

@@ -7,7 +7,7 @@ from services.deciders import decider
 from services.door.observed import GUILTY, refusal_of
 from services.door.outcome import Item
 from services.door.refusal import Reason, Refused
-from services.handle import handle_proposal
+from services.handling.proposal import handle_proposal
 
 
 async def take_in(pool: asyncpg.Pool, item: Item) -> None:

@@ -1,20 +1,51 @@
 """A producer says that something happened: the core's own decision must be the very same."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from events.event import Event
 from events.log import read
+from events.log.append import Appended
 from events.log.errors import IdReused
-from events.record import Recorded
+from events.record import Cause, Recorded
 from events.tours import TourRescheduled, TourScheduled
 from services.deciders.decider import Refused
 from services.deciders.proposals import Known, disagreement, propose
-from services.handling.unit import Unit
+from services.handle import Database, transact
+from services.handling.unit import Scope, Unit
 
 
-async def recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) -> bool:
+async def handle_proposal(
+    database: Database,
+    event: Event,
+    *,
+    event_id: UUID,
+    org_id: UUID,
+    property_id: UUID,
+    occurred_at: datetime,
+    cause: Cause,
+) -> Appended:
+    """Append what a producer says happened, where the core decides the very same.
+
+    What else the core decides with it is appended too. An event the log has already is known and
+    not decided again. Raises `UnknownSubject` (a `Refused`) where what it is about has not begun,
+    `Refused` with a code, `Conflict` where races keep being lost.
+    """
+
+    async def work(unit: Unit) -> bool:
+        known = await _recognised(unit.conn, event, event_id)
+        if not known:
+            await _agree(unit, event, event_id)
+        return known
+
+    scope = Scope(org_id, property_id, occurred_at, cause)
+    handled = await transact(database, scope, work, seed=event_id)
+    return Appended((), (event_id,)) if handled.result else handled.appended
+
+
+async def _recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) -> bool:
     """Is this very event in the log already? Raises `IdReused` where the id says another thing."""
     row = await conn.fetchrow(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id = $1", event_id
@@ -27,7 +58,7 @@ async def recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) -> 
     return True
 
 
-async def agree(unit: Unit, event: Event, event_id: UUID) -> None:
+async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
     """Decide what is proposed, and keep it under the producer's id. Raises `Refused`."""
     decided = await unit.do(propose(event, await _known(unit, event)))
     if not decided:

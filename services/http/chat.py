@@ -13,8 +13,9 @@ from events.fields import Body, Line
 from projections import conversations, messages, widget_sessions
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.leads import Details
+from services.handling.heard import CHAT_SOURCE, Said
 from services.handling.house import house_of
-from services.handling.turn import CHAT_SOURCE, Said, take_turn
+from services.handling.turn import take_turn
 from services.http.answers import Reached, answered, command_of
 from services.http.bodies import Id, Sent, body_of
 from services.http.callers import WidgetCaller, no_such

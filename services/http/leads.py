@@ -16,14 +16,14 @@ from uuid_utils.compat import uuid7
 from events.fields import Body, Line
 from events.record import Stream
 from projections import conversations, lead_activities, leads, timeline
-from services.deciders.chat import IdentifySession, StartSession
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
+from services.deciders.sessions import IdentifySession, StartSession
 from services.handling.capture import capture
+from services.handling.heard import CHAT_SOURCE, conversation_of
 from services.handling.house import house_of
 from services.handling.rows import row_of
-from services.handling.turn import CHAT_SOURCE, conversation_of
 from services.handling.unit import Unit
 from services.http.answers import Answer, Reached, answered, json_of, written
 from services.http.bodies import Id, Sent, body_of

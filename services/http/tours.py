@@ -14,19 +14,17 @@ from events.fields import Body
 from events.record import Stream
 from events.tours import TourStatus, TourType
 from projections import leads, tours
+from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
 from services.deciders.decider import Refused, UnknownSubject
-from services.deciders.tours import (
-    AmendTour,
+from services.deciders.localtime import When
+from services.deciders.outcomes import (
     CancelTour,
     CompleteTour,
     ConfirmTour,
     CorrectNoShow,
     RecordNoShow,
-    RescheduleTour,
-    ScheduleTour,
-    Tour,
-    When,
 )
+from services.deciders.tours import Tour
 from services.deciders.widgets import ConfigureWidget, Widget
 from services.handling.house import house_of
 from services.handling.rows import row_of

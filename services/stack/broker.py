@@ -5,17 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-from services.stack.ports import HOST, answers, remembered_port
-from services.stack.process import (
-    StackError,
-    has_ended,
-    kill,
-    last_lines,
-    runs,
-    spawn,
-    stop,
-    wait_until,
-)
+from services.stack.ports import HOST, remembered_port
+from services.stack.process import StackError
+from services.stack.server import ServerProcess, restart
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -30,14 +22,11 @@ class Broker:
     def __init__(self, directory: Path, *, log: Path | None = None) -> None:
         self.directory = directory.resolve()
         self.log = (log or self.directory / "broker.log").resolve()
+        self._process = ServerProcess("the broker", "tansu", self.directory / "pid", self.log)
 
     @property
     def pid(self) -> int | None:
-        try:
-            pid = int((self.directory / "pid").read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return pid if runs(pid, "tansu") else None
+        return self._process.pid
 
     @property
     def bootstrap_servers(self) -> str:
@@ -52,36 +41,25 @@ class Broker:
         self.directory.mkdir(parents=True, exist_ok=True)
         port = remembered_port(self.directory / "port")
         address = f"tcp://{HOST}:{port}"
-        pid = spawn(
+        self._process.launch(
             [program, "broker", "--storage-engine", "memory://tansu/", "--silent",
              "--listener-url", address, "--advertised-listener-url", address],
-            log=self.log,
-            cwd=self.directory,
+            port=port,
+            seconds=START_SECONDS,
         )  # fmt: skip
-        (self.directory / "pid").write_text(str(pid), encoding="ascii")
-        wait_until(lambda: answers(port) or has_ended(pid), START_SECONDS)
-        if has_ended(pid) or not answers(port):
-            kill(pid)
-            raise StackError(f"the broker did not start; {self.log} ends:\n{last_lines(self.log)}")
 
     def stop(self) -> None:
         """End it; everything in it is gone."""
-        if (pid := self.pid) is not None:
-            stop(pid, STOP_SECONDS)
-        (self.directory / "pid").unlink(missing_ok=True)
+        self._process.stop(STOP_SECONDS)
+        self._process.pid_file.unlink(missing_ok=True)
 
     def crash(self) -> None:
         """SIGKILL it."""
-        if (pid := self.pid) is not None:
-            kill(pid)
+        self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop (or crash) and start again, empty, on the same port."""
-        if crash:
-            self.crash()
-        else:
-            self.stop()
-        self.start()
+        restart(self, crash=crash)
 
 
 def _program(directory: Path) -> str:

@@ -5,18 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from services.stack.ports import HOST, answers, remembered_port
-from services.stack.process import (
-    StackError,
-    has_ended,
-    kill,
-    last_lines,
-    runs,
-    spawn,
-    stop,
-    wait_for_end,
-    wait_until,
-)
+from services.stack.ports import HOST, remembered_port
+from services.stack.process import StackError, last_lines, spawn, wait_for_end
+from services.stack.server import ServerProcess, restart
 
 VERSION = "4.4.0"
 ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
@@ -71,14 +62,11 @@ class Kafka:
         self.data = self.directory / "data"
         self.log = (log or self.directory / "kafka.log").resolve()
         self.jars = (jars or _cache_directory()).resolve()
+        self._process = ServerProcess("Kafka", "java", self.directory / "pid", self.log)
 
     @property
     def pid(self) -> int | None:
-        try:
-            pid = int((self.directory / "pid").read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return pid if runs(pid, "java") else None
+        return self._process.pid
 
     @property
     def bootstrap_servers(self) -> str:
@@ -92,33 +80,21 @@ class Kafka:
         self.directory.mkdir(parents=True, exist_ok=True)
         port = self._configure()
         self._format()
-        pid = spawn(
-            self._java("kafka.Kafka", "server.properties"), log=self.log, cwd=self.directory
-        )
-        (self.directory / "pid").write_text(str(pid), encoding="ascii")
-        wait_until(lambda: answers(port) or has_ended(pid), START_SECONDS)
-        if has_ended(pid) or not answers(port):
-            kill(pid)
-            raise StackError(f"Kafka did not start; {self.log} ends:\n{last_lines(self.log)}")
+        command = self._java("kafka.Kafka", "server.properties")
+        self._process.launch(command, port=port, seconds=START_SECONDS)
 
     def stop(self) -> None:
         """Shut it down; its data stays."""
-        if (pid := self.pid) is not None:
-            stop(pid, STOP_SECONDS)
-        (self.directory / "pid").unlink(missing_ok=True)
+        self._process.stop(STOP_SECONDS)
+        self._process.pid_file.unlink(missing_ok=True)
 
     def crash(self) -> None:
         """SIGKILL it."""
-        if (pid := self.pid) is not None:
-            kill(pid)
+        self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop (or crash) and start again with the same data on the same port."""
-        if crash:
-            self.crash()
-        else:
-            self.stop()
-        self.start()
+        restart(self, crash=crash)
 
     def wipe(self) -> None:
         """Stop it and throw its topics, records and offsets away."""

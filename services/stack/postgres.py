@@ -14,16 +14,12 @@ from services.stack.account import let_through, unprivileged_user
 from services.stack.ports import HOST, remembered_port
 from services.stack.process import (
     StackError,
-    has_ended,
-    kill,
     last_lines,
-    runs,
     spawn,
-    stop,
     wait_for_end,
-    wait_until,
     wait_until_reaped,
 )
+from services.stack.server import ServerProcess, restart
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -45,12 +41,13 @@ class Postgres:
         self.log = (log or self.directory / "postgres.log").resolve()
         self.durable = durable
         self._user = unprivileged_user()
+        pid_file = self.data / "postmaster.pid"
+        self._process = ServerProcess("PostgreSQL", "postgres", pid_file, self.log)
 
     @property
     def pid(self) -> int | None:
         """The running server's process id."""
-        lines = self._pid_file()
-        return int(lines[0]) if lines and runs(int(lines[0]), "postgres") else None
+        return self._process.pid
 
     @property
     def port(self) -> int:
@@ -71,36 +68,28 @@ class Postgres:
 
     def start(self) -> None:
         """Start it where it does not run; return when it takes connections."""
-        if self.pid is None:
+        pid = self.pid
+        if pid is None:
             self._prepare()
             if left := self._pid_file():
                 wait_until_reaped(int(left[0]), REAP_SECONDS)
             port = remembered_port(self.directory / "port")
             command = [_binary("postgres"), "-D", str(self.data), *self._options(port)]
             pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
-        else:
-            pid = self.pid
-        ready = wait_until(lambda: self._is_ready(pid) or has_ended(pid), START_SECONDS)
-        if not ready or has_ended(pid):
-            raise StackError(f"PostgreSQL did not start; {self.log} ends:\n{last_lines(self.log)}")
+        self._process.wait_ready(pid, lambda: self._is_ready(pid), START_SECONDS)
 
     def stop(self) -> None:
         """Close connections, flush, end: nothing to recover at the next start."""
-        if (pid := self.pid) is not None and not stop(pid, STOP_SECONDS, first=signal.SIGINT):
+        if not self._process.stop(STOP_SECONDS, first=signal.SIGINT):
             raise StackError(f"PostgreSQL had to be killed; see {self.log}")
 
     def crash(self) -> None:
         """SIGKILL it with every backend, as a machine that dies would."""
-        if (pid := self.pid) is not None:
-            kill(pid)
+        self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop (or crash) and start again on the same data and port."""
-        if crash:
-            self.crash()
-        else:
-            self.stop()
-        self.start()
+        restart(self, crash=crash)
 
     def ensure_database(self, name: str) -> None:
         """Make this database where it does not exist."""
@@ -186,7 +175,7 @@ class Postgres:
 
     def _pid_file(self) -> list[str]:
         try:
-            return (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            return self._process.pid_file.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
 

@@ -1,9 +1,7 @@
 """The whole core on one machine: PostgreSQL, a broker, migrations, every process; and its end."""
 
 import asyncio
-import fcntl
 import os
-import secrets
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,24 +14,17 @@ from pydantic import SecretStr
 from events.bus.topics import Topics
 from services.runtime.migrate import migrate
 from services.runtime.settings import Settings, as_environment
-from services.runtime.state import (
-    StackState,
-    forget_state,
-    home_directory,
-    write_state,
-)
-from services.stack.broker import Broker
+from services.runtime.state import home_directory
 from services.stack.children import Child, Watch
 from services.stack.drain import drained
-from services.stack.leftovers import end_leftovers
+from services.stack.home import Home
 from services.stack.ports import free_port, is_free
-from services.stack.postgres import Postgres
 from services.stack.process import StackError
+from services.stack.servers import Servers
 
 PROCESSES = ("relay", "projector", "intake", "timers", "api")
 STOP_ORDER = ("api", "timers", "intake", "relay", "projector")
 DRAIN_SECONDS = 30.0
-DATABASE = "crm"
 T = TypeVar("T")
 
 
@@ -62,18 +53,15 @@ class Stack:
         durable: bool = True,
         notice: Callable[[str], None] = _say_nothing,
     ) -> None:
-        self.home = (home or home_directory()).resolve()
-        self.logs = self.home / "logs"
-        self.postgres: Postgres | None = None
-        self.broker: Broker | None = None
+        self.home = Home(home or home_directory())
+        self.logs = self.home.logs
+        self.servers = Servers(self.home, durable=durable, notice=notice)
         self.children: dict[str, Child] = {}
         self._http_port = http_port
         self._processes = processes
-        self._durable = durable
         self._notice = notice
         self._settings: Settings | None = None
         self._watch: Watch | None = None
-        self._lock: int | None = None
 
     @property
     def settings(self) -> Settings:
@@ -105,9 +93,11 @@ class Stack:
 
     def start(self) -> None:
         """Bring everything up and return when every process says that it is ready."""
-        self._take_home()
+        self.home.take()
         try:
-            self._start_servers()
+            self._settings = self._configure(*self.servers.start())
+            self._notice("migrating the database")
+            _in_thread(lambda: migrate(self.settings.dsn))
             self._start_processes()
         except BaseException:
             self.stop()
@@ -123,59 +113,17 @@ class Stack:
                     self._drain_intake()
                 self._notice(f"stopping {name}")
                 self.children[name].stop()
-        if self.broker is not None:
-            self._notice("stopping the broker")
-            self.broker.stop()
-        if self.postgres is not None:
-            self._notice("stopping PostgreSQL")
-            self.postgres.stop()
-        self._leave_home()
+        self.servers.stop()
+        self.home.leave()
 
-    def _take_home(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
-            raise StackError(
-                f"a stack already runs in {self.home}: stop it with `crm down`, "
-                "or set CRM_HOME to another directory"
-            ) from None
-        end_leftovers(self.home)
-
-    def _leave_home(self) -> None:
-        if self._lock is not None:
-            forget_state(self.home)
-            os.close(self._lock)
-            self._lock = None
-
-    def _start_servers(self) -> None:
-        database_url = os.environ.get("DATABASE_URL")
-        if not database_url:
-            self._notice("starting PostgreSQL")
-            self.postgres = Postgres(
-                self.home / "postgres", durable=self._durable, log=self.logs / "postgres.log"
-            )
-            self.postgres.start()
-            self.postgres.ensure_database(DATABASE)
-            database_url = self.postgres.url(DATABASE)
-        servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-        if not servers:
-            self._notice("starting the broker")
-            self.broker = Broker(self.home / "broker", log=self.logs / "broker.log")
-            self.broker.start()
-            servers = self.broker.bootstrap_servers
-        self._settings = Settings(
+    def _configure(self, database_url: str, bootstrap_servers: str) -> Settings:
+        return Settings(
             database_url=SecretStr(database_url),
-            kafka_bootstrap_servers=servers,
-            home=self.home,
+            kafka_bootstrap_servers=bootstrap_servers,
+            home=self.home.directory,
             http_port=self._choose_http_port(),
-            jwt_secret=SecretStr(self._jwt_secret()),
+            jwt_secret=SecretStr(self.home.jwt_secret()),
         )
-        self._notice("migrating the database")
-        _in_thread(lambda: migrate(self.settings.dsn))
 
     def _start_processes(self) -> None:
         for name in self._processes:
@@ -189,32 +137,13 @@ class Stack:
             child.start()
         self._watch = Watch(children, self._notice)
         self._watch.start()
-        self._write_state()
+        self.home.publish(self.settings, {child.name: child.url for child in children})
         for child in children:
             child.wait_ready()
 
-    def _write_state(self) -> None:
-        settings = self.settings
-        assert settings.jwt_secret is not None  # noqa: S101 — set in _start_servers
-        write_state(
-            self.home,
-            StackState(
-                pid=os.getpid(),
-                settings={
-                    "database_url": settings.dsn,
-                    "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
-                    "topic_prefix": settings.topic_prefix,
-                    "jwt_secret": settings.jwt_secret.get_secret_value(),
-                    "home": str(self.home),
-                    "http_port": str(settings.http_port),
-                },
-                urls={name: child.url for name, child in self.children.items()},
-            ),
-        )
-
     def _drain_intake(self) -> None:
         """Only a broker that forgets needs it: elsewhere the records wait for the next start."""
-        if self.broker is None or not self.broker.forgets or not self.children["intake"].runs:
+        if not self.servers.forgets or not self.children["intake"].runs:
             return
         self._notice("draining the intake")
         settings = self.settings
@@ -234,14 +163,3 @@ class Stack:
             return int(given) or free_port()
         usual = int(Settings.model_fields["http_port"].default)
         return usual if is_free(usual) else free_port()
-
-    def _jwt_secret(self) -> str:
-        """CRM_JWT_SECRET, or one made once for this home, so that tokens outlive a restart."""
-        if given := os.environ.get("CRM_JWT_SECRET"):
-            return given
-        file = self.home / "jwt-secret"
-        if not file.exists():
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as out:
-                out.write(secrets.token_urlsafe(48))
-        return file.read_text(encoding="ascii")

@@ -14,8 +14,10 @@ from events.log.append import Appended, append
 from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent
+from services.deciders.bookings import ScheduleTour
 from services.deciders.leads import CaptureLead, Details
-from services.deciders.tours import CancelTour, CompleteTour, ScheduleTour, When
+from services.deciders.localtime import When
+from services.deciders.outcomes import CancelTour, CompleteTour
 from services.handle import handle
 from services.handling.unit import Scope
 from tests.world import World, make_world

@@ -15,12 +15,16 @@ from events.log.commands import Command, purge
 from events.log.errors import Conflict
 from events.record import Cause
 from events.tours import TourCancelled, TourCompleted, TourScheduled, TourType
-from services import handle as handling
-from services.deciders.chat import ReceiveMessage, Reply, TakeOver
+from services.deciders.bookings import ScheduleTour
+from services.deciders.conversations import Reply, TakeOver
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead
-from services.deciders.tours import CancelTour, CompleteTour, ScheduleTour, When
-from services.handle import handle, handle_proposal, transact
+from services.deciders.localtime import When
+from services.deciders.messages import ReceiveMessage
+from services.deciders.outcomes import CancelTour, CompleteTour
+from services.handle import handle, transact
+from services.handling.handled import Handled
+from services.handling.proposal import handle_proposal
 from services.handling.unit import Scope, Unit
 from tests.world import World, make_world, parked_reasons
 
@@ -38,7 +42,7 @@ class Door:
         world = self.world
         return Scope(world.org_id, world.properties[0], world.tick(), Cause("test"))
 
-    async def do(self, command: object, once: Command | None = None) -> handling.Handled[None]:
+    async def do(self, command: object, once: Command | None = None) -> Handled[None]:
         return await handle(self.world.pool, self.scope, command, once=once)
 
     async def propose(self, event: object, event_id: UUID | None = None) -> Appended:
@@ -123,7 +127,7 @@ async def test_a_command_id_is_decided_once_and_answers_the_same(door: Door) -> 
         await unit.do(NoteLead(lead, "once"))
         return {"status": 201}
 
-    async def send() -> handling.Handled[dict[str, int]]:
+    async def send() -> Handled[dict[str, int]]:
         return await transact(door.world.pool, door.scope, work, once=once)
 
     answers = await asyncio.gather(*(send() for _ in range(5)))

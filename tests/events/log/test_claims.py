@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from events.claims import claims_of
-from events.leads import LeadUpdated
+from events.claims import claims_of, releases_of
+from events.event import Event
+from events.leads import LeadErased, LeadUpdated
 from events.log import append as appending
 from events.log import read
 from events.log.errors import ClaimTaken
@@ -66,6 +67,57 @@ async def test_a_new_address_lets_the_old_one_go(world: World) -> None:
         await world.append(world.new(world.captured(email="new@example.com")))
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        LeadUpdated(lead_id=uuid4(), email=None),
+        LeadUpdated(lead_id=uuid4(), email=""),
+        LeadUpdated(lead_id=uuid4(), email="noreply@example.com"),
+        LeadErased(lead_id=uuid4()),
+    ],
+    ids=["null", "empty", "junk", "erased"],
+)
+@pytest.mark.parametrize("protected", [True, False])
+async def test_an_address_that_is_gone_is_free(
+    world: World, monkeypatch: pytest.MonkeyPatch, protected: bool, gone: LeadUpdated | LeadErased
+) -> None:
+    if not protected:
+        monkeypatch.setattr(appending, "releases_of", _releases_nothing)
+    await world.append(world.new(world.captured(gone.lead_id)))
+    await world.append(world.new(gone))
+    if protected:
+        assert (await world.append(world.new(world.captured()))).new
+    else:
+        with pytest.raises(ClaimTaken):
+            await world.append(world.new(world.captured()))
+
+
+def _releases_nothing(_: Event) -> list[tuple[str, UUID]]:
+    return []
+
+
+async def test_what_an_update_does_not_speak_of_is_kept(world: World) -> None:
+    lead = uuid4()
+    await world.append(world.new(world.captured(lead, phone="+15551234567")))
+    before = await owners(world)
+    await world.append(world.new(LeadUpdated(lead_id=lead, first_name="Eve")))
+    await world.append(world.new(LeadUpdated(lead_id=lead, email="ADA@example.com")))
+    assert await owners(world) == before
+    await world.append(world.new(LeadUpdated(lead_id=lead, phone=None)))
+    assert {kind for kind, *_ in await owners(world)} == {"lead.email"}
+
+
+async def test_of_several_facts_of_one_append_the_last_counts(world: World) -> None:
+    first, second = uuid4(), uuid4()
+    await world.append(
+        world.new(world.captured(first)),
+        world.new(LeadUpdated(lead_id=first, email="new@example.com")),
+        world.new(LeadUpdated(lead_id=first, email=None)),
+        world.new(world.captured(second)),
+    )
+    assert {owner for _, _, _, owner in await owners(world)} == {second}
+
+
 async def test_a_phone_number_may_be_shared_and_stays_the_firsts(world: World) -> None:
     first, second = uuid4(), uuid4()
     for lead in (first, second):
@@ -84,11 +136,16 @@ async def test_claims_can_be_derived_again_from_the_log(world: World) -> None:
         captured = world.captured(lead, email=f"{number}@example.com", phone=f"+1555000000{number}")
         await world.append(world.new(captured))
     await world.append(world.new(LeadUpdated(lead_id=leads[0], email="moved@example.com")))
+    await world.append(world.new(LeadUpdated(lead_id=leads[1], email=None)))
+    await world.append(world.new(LeadErased(lead_id=leads[2])))
     derived: dict[tuple[str, UUID, UUID], str] = {}
     async with world.pool.acquire() as conn:
         for fact in await read.streams(conn, [Stream("lead", lead) for lead in leads]):
+            scope = fact.property_id or fact.org_id
+            for kind, owner in releases_of(fact.event):  # type: ignore[arg-type]
+                derived.pop((kind, scope, owner), None)
             for claim in claims_of(fact.event):  # type: ignore[arg-type]
-                derived[claim.kind, fact.property_id or fact.org_id, claim.owner] = claim.value
+                derived[claim.kind, scope, claim.owner] = claim.value
     assert await owners(world) == {
         (kind, scope, value, owner) for (kind, scope, owner), value in derived.items()
     }

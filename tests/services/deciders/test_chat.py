@@ -1,35 +1,22 @@
-"""Chats: whose session it is, and who may answer."""
+"""Chats: whose session it is, and whose conversation."""
 
 from uuid import uuid4
 
 import pytest
 
 from events.chat import (
-    ConversationAnswered,
     ConversationChannel,
     ConversationMessageReceived,
-    ConversationReleased,
-    ConversationReplied,
     ConversationStarted,
-    ConversationTakenOver,
-    ConversationWaiting,
     SessionIdentified,
     SessionStarted,
 )
 from events.leads import LeadCaptured
-from services.deciders.chat import (
-    Answer,
-    IdentifySession,
-    ReceiveMessage,
-    Release,
-    Reply,
-    StartSession,
-    TakeOver,
-    WaitForPerson,
-)
+from services.deciders.messages import ReceiveMessage
+from services.deciders.sessions import IdentifySession, StartSession
 from tests.services.deciders.given import given
 
-SESSION, CONVERSATION, MESSAGE, LEAD, AGENT = (uuid4() for _ in range(5))
+SESSION, CONVERSATION, MESSAGE, LEAD = (uuid4() for _ in range(4))
 HELLO = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "hello", "v_1")
 STARTED = SessionStarted(session_id=SESSION, visitor_id="v_1")
 BEGUN = ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION,
@@ -37,8 +24,6 @@ BEGUN = ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION,
 RECEIVED = ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
                                        message_id=MESSAGE, content="hello")  # fmt: skip
 ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com")
-TAKEN = ConversationTakenOver(conversation_id=CONVERSATION, session_id=SESSION, agent_id=AGENT,
-                              epoch=1)  # fmt: skip
 SO_FAR = (STARTED, BEGUN, RECEIVED)
 
 
@@ -104,49 +89,3 @@ def test_identifying_takes_the_conversations_along_once() -> None:
     given(ADA).when(command).refused("unknown_subject")
     strict = IdentifySession(SESSION, LEAD, (uuid4(),), strict=True)
     given(ADA, *SO_FAR).when(strict).refused("unknown_subject")
-
-
-def test_a_bots_reply_of_an_older_epoch_is_refused() -> None:
-    reply = uuid4()
-    said = ConversationReplied(conversation_id=CONVERSATION, session_id=SESSION, message_id=reply,
-                               content="hi", epoch=0)  # fmt: skip
-    command = Reply(CONVERSATION, reply, "hi", epoch=0)
-    given(*SO_FAR).when(command).then(said)
-    given(*SO_FAR, said).when(command).then()
-    given(*SO_FAR, TAKEN).when(command).refused("stale_epoch", 409)
-    back = ConversationReleased(conversation_id=CONVERSATION, epoch=2)
-    given(*SO_FAR, TAKEN, back).when(command).refused("stale_epoch", 409)
-
-
-def test_a_conversation_waits_once_and_not_while_an_agent_has_it() -> None:
-    command = WaitForPerson(CONVERSATION, "bot_failed")
-    waits = ConversationWaiting(conversation_id=CONVERSATION, session_id=SESSION,
-                                reason="bot_failed")  # fmt: skip
-    given(*SO_FAR).when(command).then(waits)
-    given(*SO_FAR, waits).when(command).then()
-    given(*SO_FAR, TAKEN).when(command).then()
-
-
-def test_each_hand_over_is_a_new_epoch() -> None:
-    given(*SO_FAR).when(TakeOver(CONVERSATION, AGENT)).then(TAKEN)
-    given(*SO_FAR, TAKEN).when(TakeOver(CONVERSATION, AGENT)).then()
-    given(*SO_FAR, TAKEN).when(TakeOver(CONVERSATION, uuid4())).refused("taken_over", 409)
-    given(*SO_FAR, TAKEN).when(Release(CONVERSATION, AGENT)).then(
-        ConversationReleased(conversation_id=CONVERSATION, session_id=SESSION, epoch=2,
-                             released_by=AGENT)
-    )  # fmt: skip
-    given(*SO_FAR).when(Release(CONVERSATION)).then()
-
-
-def test_only_the_agent_in_charge_answers() -> None:
-    message = uuid4()
-    answer = Answer(CONVERSATION, message, "hi", AGENT)
-    given(*SO_FAR, TAKEN).when(answer).then(
-        ConversationAnswered(conversation_id=CONVERSATION, session_id=SESSION, message_id=message,
-                             content="hi", agent_id=AGENT)
-    )  # fmt: skip
-    given(*SO_FAR).when(answer).refused("not_taken_over", 409)
-    other = Answer(CONVERSATION, message, "hi", uuid4())
-    given(*SO_FAR, TAKEN).when(other).refused("taken_over", 409)
-    late = Answer(CONVERSATION, message, "hi", AGENT, epoch=0)
-    given(*SO_FAR, TAKEN).when(late).refused("stale_epoch", 409)

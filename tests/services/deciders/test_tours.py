@@ -1,4 +1,4 @@
-"""Tours: which moves there are, and what a local time is."""
+"""Tours: which moves there are, from the booking to what comes of it."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -19,18 +19,16 @@ from events.tours import (
     TourStatus,
     TourType,
 )
-from services.deciders.tours import (
-    AmendTour,
+from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
+from services.deciders.localtime import When
+from services.deciders.outcomes import (
     CancelTour,
-    Command,
     CompleteTour,
     ConfirmTour,
     CorrectNoShow,
     RecordNoShow,
-    RescheduleTour,
-    ScheduleTour,
-    When,
 )
+from services.deciders.tours import TourCommand
 from tests.services.deciders.given import given
 
 TOUR, LEAD, AGENT = uuid4(), uuid4(), uuid4()
@@ -105,18 +103,6 @@ def test_an_unknown_zone_is_refused_never_guessed(zone: str) -> None:
     )
 
 
-def test_of_two_equal_times_the_fold_says_which() -> None:
-    first, second = (
-        When(date(2026, 11, 1), time(1, 30), "America/New_York", fold).instant for fold in (0, 1)
-    )
-    assert (second - first).total_seconds() == 3600
-
-
-def test_a_tour_in_spring_is_at_the_local_time_of_its_day() -> None:
-    assert When(date(2026, 3, 7), time(14), "America/New_York").instant.hour == 19
-    assert When(date(2026, 3, 9), time(14), "America/New_York").instant.hour == 18
-
-
 def test_a_move_bumps_the_revision_and_a_confirmation_falls() -> None:
     moved = TourRescheduled.model_validate({**WHO, "revision": 2, **LATER.said})
     given(ADA, SCHEDULED, CONFIRMED).when(MOVE).then(moved)
@@ -142,7 +128,7 @@ AGAIN = {
 
 @pytest.mark.parametrize("end", list(ENDS))
 @pytest.mark.parametrize("command", [CONFIRM, COMPLETE, CANCEL, MISS, CORRECT, MOVE], ids=repr)
-def test_a_tour_that_has_ended_moves_no_more(end: TourStatus, command: Command) -> None:
+def test_a_tour_that_has_ended_moves_no_more(end: TourStatus, command: TourCommand) -> None:
     if command not in AGAIN[end]:
         given(ADA, *ENDS[end]).when(command).refused("tour_state", 409)
 
@@ -178,7 +164,7 @@ def test_a_tour_of_another_lead_is_not_found() -> None:
 @pytest.mark.parametrize(
     "command", [BOOK, MOVE, CONFIRM, COMPLETE, CANCEL, MISS, CORRECT], ids=repr
 )
-def test_nothing_is_decided_about_what_is_not_there(command: Command) -> None:
+def test_nothing_is_decided_about_what_is_not_there(command: TourCommand) -> None:
     given().when(command).refused("unknown_subject", 404)
     if command is not BOOK:
         given(ADA).when(command).refused("unknown_subject", 404)

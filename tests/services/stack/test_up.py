@@ -60,8 +60,8 @@ def test_given_servers_are_used_instead_of_own_ones(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
     with servers_only(home) as stack:
-        assert stack.postgres is None
-        assert stack.broker is None
+        assert stack.servers.postgres is None
+        assert stack.servers.broker is None
         assert stack.settings.dsn == database_url
         assert stack.settings.kafka_bootstrap_servers == bootstrap_servers
 
@@ -75,7 +75,8 @@ def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
 
 
 def server_pids(stack: Stack) -> list[int | None]:
-    return [server.pid for server in (stack.postgres, stack.broker) if server is not None]
+    own = (stack.servers.postgres, stack.servers.broker)
+    return [server.pid for server in own if server is not None]
 
 
 async def execute(stack: Stack, statement: str) -> str:
