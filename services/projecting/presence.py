@@ -7,8 +7,10 @@ once. Nothing rests on this but speed: whoever is wrongly taken for dead claims 
 import asyncpg
 
 from events.log.connection import Connection
-from services.runtime.database import connect
+from services.runtime.database import AWAY, connect
 from services.runtime.settings import DatabaseSettings
+
+ANSWER_SECONDS = 5.0
 
 
 class Presence:
@@ -21,23 +23,26 @@ class Presence:
 
     async def hold(self) -> None:
         """Be there, again where the connection was cut. Raises where the database is away."""
-        if self._conn is None or self._conn.is_closed():
-            self._conn = await connect(self._settings, "crm projector")
-            # Shared, so that what is left of a connection that was cut is not waited for.
-            await self._conn.execute("SELECT pg_advisory_lock_shared(hashtextextended($1, 0))",
-                                     _name(self.owner))  # fmt: skip
-        else:
-            await self._conn.execute("SELECT 1")
+        try:
+            if self._conn is None or self._conn.is_closed():
+                self._conn = await connect(self._settings, "crm projector")
+                # Shared, so that what is left of a connection that was cut is not waited for.
+                lock = "SELECT pg_advisory_lock_shared(hashtextextended($1, 0))"
+                await self._conn.execute(lock, _name(self.owner), timeout=ANSWER_SECONDS)
+            else:
+                await self._conn.execute("SELECT 1", timeout=ANSWER_SECONDS)
+        except AWAY:
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Be gone."""
         if self._conn is not None:
             self._conn.terminate()
+            self._conn = None
 
 
-async def deserted(
-    conn: Connection, unit: str, shards: list[int], mine: str
-) -> dict[int, str]:  # fmt: skip
+async def deserted(conn: Connection, unit: str, shards: list[int], mine: str) -> dict[int, str]:
     """Of these shards, those whose owner is not there any more, or is `mine`: shard → owner."""
     rows = await conn.fetch(
         """
