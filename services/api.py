@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -9,13 +10,18 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
 from services.adapters.responder import Responder
 from services.adapters.scripted import Scripted
 from services.http import chat, leadpulse, leads, problems, tours
+from services.http.answers import json_of
 from services.http.core import Core
+from services.http.document import document
 from services.http.edge import Edge
 from services.runtime.database import AWAY, open_engine, pooled
 from services.runtime.health import Check, health_routes
@@ -23,6 +29,8 @@ from services.runtime.logging import configure_logging, get_logger
 from services.runtime.process import loop_factory
 from services.runtime.settings import Settings, explain
 
+ROUTERS = (chat.router, leads.router, tours.router, leadpulse.router)
+DOCUMENT = "/api/openapi.json"
 PURGE_SECONDS = 600.0
 STOP_SECONDS = 10
 
@@ -49,10 +57,11 @@ def create_app(settings: Settings, responder: Responder | None = None) -> FastAP
     checks: dict[str, Check] = {}
     app = FastAPI(
         title="Leasing CRM", version="1", lifespan=lifespan, redirect_slashes=False,
-        openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
+        openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
-    for router in (chat.router, leads.router, tours.router, leadpulse.router):
+    for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.append(Route(DOCUMENT, _document))
     app.router.routes.extend(health_routes(checks))
     problems.install(app)
 
@@ -66,6 +75,15 @@ def create_app(settings: Settings, responder: Responder | None = None) -> FastAP
 
     app.add_middleware(Edge, is_allowed=is_allowed)
     return app
+
+
+async def _document(_request: Request) -> Response:
+    return Response(_written_document(), media_type="application/json")
+
+
+@functools.cache
+def _written_document() -> bytes:
+    return json_of(document(ROUTERS))
 
 
 def _database(pool: asyncpg.Pool) -> Check:

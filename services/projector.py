@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import secrets
 import socket
+from collections.abc import Coroutine
+from typing import Any
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
@@ -13,6 +16,7 @@ from projections.engine.apply import Life
 from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
 from services.projecting.figures import Figures
+from services.projecting.presence import Presence
 from services.projecting.watch import Watch
 from services.runtime.collector import collect_rarely
 from services.runtime.database import pooled
@@ -34,7 +38,8 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
             partitions=settings.topic_partitions,
             replicas=settings.topic_replicas,
         )
-        owner = f"{socket.gethostname()}:{os.getpid()}"
+        # Containers may share a host's name and a process id: a mark of its own tells them apart.
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         engine = Engine(pool, Life(LIVE, state.generation), owner)
         consumer = Consumer(
             settings.kafka_bootstrap_servers, topic, f"{topic}.{LIVE.name}", engine, state
@@ -47,11 +52,29 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
             return f"not the owner of shards {sorted(unowned)}" if unowned else None
 
         checks["shards"] = ready
-        await consumer.start()
+        presence = Presence(settings, owner)
+        figures = Figures(LIVE, settings.topic_partitions)
+        watch = Watch(engine, consumer, pool, figures, presence)
         try:
-            await Watch(engine, consumer, pool, Figures(LIVE, settings.topic_partitions)).run(stop)
+            await presence.hold()
+            await _beside(consumer.start(), watch.run(stop))
         finally:
             await consumer.stop()
+            presence.leave()
+
+
+async def _beside(beginning: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Work while something begins, which is never cut short: half a client cannot be closed."""
+    begun, worked = asyncio.create_task(beginning), asyncio.create_task(work)
+    try:
+        await asyncio.wait({begun, worked}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in (begun, worked):
+            if task.done():
+                task.result()
+    finally:
+        begun.cancel()
+        worked.cancel()
+        await asyncio.gather(begun, worked, return_exceptions=True)
 
 
 if __name__ == "__main__":

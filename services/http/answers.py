@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
-from fastapi import Depends, Query
+from fastapi import Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -61,8 +61,8 @@ async def written(
     async def plainly(unit: Unit) -> Any:
         return orjson.loads(json_of(await work(unit)))
 
-    once = command_of(request, caller, body)
-    handled = await transact(core_of(request).pool, scope, plainly, once=once)
+    command = command_of(request, caller, body)
+    handled = await transact(core_of(request).pool, scope, plainly, once=command)
     return answered(handled.result, status, handled.token)
 
 
@@ -71,10 +71,6 @@ def command_of(request: Request, caller: Visitor | Person, body: bytes) -> Comma
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    if not key or len(key) > LONGEST_KEY or not key.isprintable():
-        raise Problem(
-            400, "invalid_idempotency_key", f"an Idempotency-Key has 1 to {LONGEST_KEY} characters"
-        )
     name = orjson.dumps(
         [caller.principal, str(caller.org_id), request.method, request.url.path, key]
     )
@@ -82,18 +78,44 @@ def command_of(request: Request, caller: Visitor | Person, body: bytes) -> Comma
     return Command(uuid5(_NAMESPACE, name.decode()), digest, datetime.now(UTC) + KEPT)
 
 
-async def _reached(
-    request: Request, after_token: Annotated[str | None, Query(max_length=200)] = None
+async def once(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description=f"Sent again within {KEPT.total_seconds() / 3600:g} hours with the same "
+            "body, the first result is answered again and nothing is done.",
+            json_schema_extra={"minLength": 1, "maxLength": LONGEST_KEY},
+        ),
+    ] = None,
+) -> None:
+    """Raises 400 for a key that is none; `command_of` relies on it."""
+    key = idempotency_key
+    if key is not None and (not key or len(key) > LONGEST_KEY or not key.isprintable()):
+        raise Problem(
+            400, "invalid_idempotency_key", f"an Idempotency-Key has 1 to {LONGEST_KEY} characters"
+        )
+
+
+async def reached(
+    request: Request,
+    token: Annotated[
+        str | None,
+        Header(alias=TOKEN, description="What a write answered: read what it wrote, or later."),
+    ] = None,
+    after_token: Annotated[
+        str | None, Query(max_length=200, description=f"The same, where {TOKEN} cannot be set.")
+    ] = None,
 ) -> None:
     """Wait, bounded, until the tables hold the write whose token the reader hands in."""
-    text = request.headers.get(TOKEN) or after_token
+    text = token or after_token
     if not text:
         return
     try:
-        token = Token.parse(text)
+        parsed = Token.parse(text)
     except MalformedToken as error:
         raise Problem(400, "malformed_token", str(error)) from None
-    await wait_for(core_of(request), token)
+    await wait_for(core_of(request), parsed)
 
 
 async def wait_for(core: Core, token: Token) -> None:
@@ -129,5 +151,7 @@ async def _is_there(pool: asyncpg.Pool, token: Token) -> bool:
     return row["wanted"] is not None and (row["reached"] or 0) >= row["wanted"]
 
 
-Reached = Depends(_reached)
+Reached = Depends(reached)
 """A dependency of routes that read the tables."""
+Once = Depends(once)
+"""A dependency of routes that write."""

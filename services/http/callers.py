@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 from uuid import UUID
 
 import jwt
-from fastapi import Depends
+from fastapi import Depends, Header, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
 
@@ -20,6 +21,7 @@ from services.handling.unit import Scope
 from services.http.core import Core, core_of
 from services.http.edge import allow_origin
 from services.http.problems import Problem
+from services.http.shapes import example
 
 AUDIENCE = "authenticated"
 MAY_WRITE = frozenset({"manager", "admin"})
@@ -102,10 +104,36 @@ def no_such(kind: str) -> Problem:
     return Problem(404, "not_found", f"{kind} not found")
 
 
-async def visitor(request: Request) -> Visitor:
+_Bearer: TypeAlias = HTTPAuthorizationCredentials | None
+_KEY = APIKeyHeader(
+    name="X-API-Key", scheme_name="widgetKey", auto_error=False,
+    description="The key of a property's widget.",
+)  # fmt: skip
+_KEY_AS_BEARER = HTTPBearer(
+    scheme_name="widgetKeyAsBearer", auto_error=False,
+    description="The same key, for clients that cannot set X-API-Key.",
+)  # fmt: skip
+_JWT = HTTPBearer(
+    scheme_name="person", bearerFormat="JWT", auto_error=False,
+    description="A person of an organisation, by the token its identity provider issued.",
+)  # fmt: skip
+
+
+async def visitor(
+    request: Request,
+    api_key: Annotated[str | None, Security(_KEY)],
+    bearer: Annotated[_Bearer, Security(_KEY_AS_BEARER)],
+    visitor_id: Annotated[
+        str,
+        Header(
+            alias="X-Visitor-ID", description="The client's own id of this visitor.",
+            json_schema_extra={"maxLength": LONGEST_VISITOR_ID, "examples": [example.VISITOR]},
+        ),
+    ] = "",
+) -> Visitor:  # fmt: skip
     """The caller of a widget route. Raises 401, 403."""
     core = core_of(request)
-    key = request.headers.get("x-api-key") or _bearer(request)
+    key = api_key or _token(bearer)
     if not key:
         raise Problem(401, "no_key", "X-API-Key is missing")
     hashed = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
@@ -120,13 +148,13 @@ async def visitor(request: Request) -> Visitor:
         allow_origin(request, origin)
     if not row.is_active:
         raise Problem(403, "widget_inactive", "the widget is switched off")
-    return Visitor(row.org_id, row.property_id, _visitor_id(request))
+    return Visitor(row.org_id, row.property_id, _visitor_id(visitor_id))
 
 
-async def person(request: Request) -> Person:
+async def person(request: Request, bearer: Annotated[_Bearer, Security(_JWT)]) -> Person:
     """The caller of a console route. Raises 401."""
     core = core_of(request)
-    token, secret = _bearer(request), core.settings.jwt_secret
+    token, secret = _token(bearer), core.settings.jwt_secret
     if not token or secret is None:
         raise _unknown_person()
     try:
@@ -166,13 +194,12 @@ def plain(origin: str) -> str:
     return origin.strip().rstrip("/").casefold()
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-    return rest.strip() or None if scheme.casefold() == "bearer" else None
+def _token(bearer: _Bearer) -> str | None:
+    return bearer.credentials.strip() or None if bearer else None
 
 
-def _visitor_id(request: Request) -> str | None:
-    text = request.headers.get("x-visitor-id", "").strip()
+def _visitor_id(said: str) -> str | None:
+    text = said.strip()
     if not text:
         return None
     if len(text) > LONGEST_VISITOR_ID or not text.isprintable():

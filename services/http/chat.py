@@ -3,97 +3,67 @@
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Query
-from pydantic import AliasChoices, AwareDatetime, Field, TypeAdapter, ValidationError
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from events.fields import Body, Line
+from events.fields import Body
 from projections import conversations, messages, widget_sessions
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.leads import Details
 from services.handling.heard import CHAT_SOURCE, Said
 from services.handling.house import house_of
 from services.handling.turn import take_turn
-from services.http.answers import Reached, answered, command_of
-from services.http.bodies import Id, Sent, body_of
+from services.http.answers import Once, Reached, answered, command_of
+from services.http.bodies import Taken, Takes
 from services.http.callers import WidgetCaller, no_such
 from services.http.core import Core, core_of
 from services.http.problems import Problem
+from services.http.refusals import CHAT, CONTACT, NOT_FOUND, OF_LEAD, SINCE, refuses
+from services.http.shapes import example
+from services.http.shapes.chat import ChatSent, ChatTurned, LeadInfo, MessagesSince
 
-LONGEST_TRANSCRIPT = 500
 MOST_MESSAGES = 200
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
 
-class LeadInfo(Sent):
-    """Who the visitor says it is; older clients write snake_case."""
-
-    first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
-    last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
-    email: Line | None = None
-    phone: Line | None = None
-
-
-class TranscriptLine(Sent):
-    """A line of the client's own transcript: only the visitor's last one counts."""
-
-    role: str = ""
-    content: Any = None
-
-
-class ChatSent(Sent):
-    """One turn: the transcript so far, or the message alone."""
-
-    messages: Annotated[list[TranscriptLine], Field(max_length=LONGEST_TRANSCRIPT)] | None = None
-    message: Body | None = None
-    session_id: Id = None
-    conversation_id: Id = None
-    message_id: Id = None
-    lead_info: LeadInfo | None = None
-
-    @property
-    def last(self) -> str:
-        """What the visitor said last. Raises `Problem` where that is nothing."""
-        text: Any = self.message
-        if text is None:
-            spoken = [line for line in self.messages or () if line.role == "user"]
-            text = spoken[-1].content if spoken else None
-        if not isinstance(text, str) or not text.strip():
-            raise Problem(400, "empty_message", "the last message is empty")
-        try:
-            return _BODY.validate_python(text)
-        except ValidationError as error:
-            raise Problem(400, "invalid", error.errors()[0]["msg"]) from None
-
-
 _BODY: TypeAdapter[str] = TypeAdapter(Body)
 
 
-@router.post("/chat", summary="Say something; the bot, or nobody, answers")
-async def say(request: Request, caller: WidgetCaller) -> Response:
-    body, raw = await body_of(request, ChatSent)
-    core = core_of(request)
-    content = body.last
-    once = command_of(request, caller, raw)
-    message_id = body.message_id or (uuid5(once.id, "message") if once else uuid7())
+@router.post(
+    "/chat", summary="Say something; the bot, or nobody, answers", response_model=ChatTurned,
+    responses=refuses(CHAT, CONTACT, OF_LEAD), dependencies=[Once],
+)  # fmt: skip
+async def say(
+    request: Request,
+    caller: WidgetCaller,
+    sent: Annotated[Taken[ChatSent], Depends(Takes(ChatSent))],
+) -> Response:
+    body, core = sent.said, core_of(request)
+    content = _last_of(body)
+    command = command_of(request, caller, sent.raw)
+    message_id = body.message_id or (uuid5(command.id, "message") if command else uuid7())
     said = Said(
         message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
         _header(request, "user-agent"), _header(request, "referer"),
         await _details(core, caller, body.lead_info),
     )  # fmt: skip
     where = (caller.org_id, caller.property_id)
-    turned = await take_turn(core.pool, core.responder, where, said, once)
+    turned = await take_turn(core.pool, core.responder, where, said, command)
     return answered(turned.answer, 200, turned.token)
 
 
-@router.get("/chat", summary="What was said in a session since", dependencies=[Reached])
+@router.get(
+    "/chat", summary="What was said in a session since", response_model=MessagesSince,
+    responses=refuses(SINCE, NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
 async def since(
     request: Request,
     caller: WidgetCaller,
-    session: Annotated[UUID, Query(alias="sessionId")],
+    session: Annotated[UUID, Query(alias="sessionId", examples=[example.SESSION])],
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """`after` is the id of the last message seen, or an instant; `after` of the answer is next."""
@@ -123,6 +93,20 @@ async def since(
             "waitingForHuman": bool(newest and (newest.is_human_mode or newest.waiting_for_human)),
         }
     )  # fmt: skip
+
+
+def _last_of(body: ChatSent) -> str:
+    """What the visitor said last. Raises `Problem` where that is nothing."""
+    text: Any = body.message
+    if text is None:
+        spoken = [line for line in body.messages or () if line.role == "user"]
+        text = spoken[-1].content if spoken else None
+    if not isinstance(text, str) or not text.strip():
+        raise Problem(400, "empty_message", "the last message is empty")
+    try:
+        return _BODY.validate_python(text)
+    except ValidationError as error:
+        raise Problem(400, "invalid", error.errors()[0]["msg"]) from None
 
 
 _ID = TypeAdapter(UUID)

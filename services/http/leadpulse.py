@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,36 +18,38 @@ from projections.scoring.facts import WINDOW, micros
 from projections.scoring.rows import facts_of
 from services.deciders.engagement import RecordEngagement, engagement_type
 from services.handling.unit import Unit
-from services.http.answers import Answer, Reached, answered, written
-from services.http.bodies import Free, Sent, body_of
+from services.http.answers import Answer, Once, Reached, answered, written
+from services.http.bodies import Taken, Takes
 from services.http.callers import Person, Reader, Writer, no_such
 from services.http.core import core_of
 from services.http.problems import Problem
-
-MOST_LEADS = 1_000
+from services.http.refusals import ENGAGEMENT, NOT_FOUND, OF_LEAD, refuses
+from services.http.shapes import example
+from services.http.shapes.leadpulse import (
+    EngagementNoted,
+    Engagements,
+    EngagementSent,
+    Rescored,
+    RescoredMany,
+    ScoreRead,
+    ScoringSent,
+)
 
 router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
 
-
-class EngagementSent(Sent):
-    """Something a lead did."""
-
-    lead_id: UUID
-    event_type: Annotated[str, Field(max_length=100)]
-    metadata: Free = Field(default_factory=dict)
+Lead: TypeAlias = Annotated[UUID, Query(alias="leadId", examples=[example.LEAD])]
 
 
-class ScoringSent(Sent):
-    """Whose score is asked for: one of the three."""
-
-    lead_id: UUID | None = None
-    lead_ids: Annotated[list[UUID], Field(max_length=MOST_LEADS)] | None = None
-    property_id: UUID | None = None
-
-
-@router.post("/events", summary="Record what a lead did")
-async def record(request: Request, caller: Writer) -> Response:
-    body, raw = await body_of(request, EngagementSent)
+@router.post(
+    "/events", summary="Record what a lead did", response_model=EngagementNoted,
+    responses=refuses(ENGAGEMENT, OF_LEAD), dependencies=[Once],
+)  # fmt: skip
+async def record(
+    request: Request,
+    caller: Writer,
+    sent: Annotated[Taken[EngagementSent], Depends(Takes(EngagementSent))],
+) -> Response:
+    body = sent.said
     engagement_type(body.event_type)
     property_id = await caller.property_of_lead(core_of(request), body.lead_id)
     engagement_id = uuid7()
@@ -66,14 +67,17 @@ async def record(request: Request, caller: Writer) -> Response:
             "rescored": True,
         }  # fmt: skip
 
-    return await written(request, caller, caller.scope(property_id), raw, work)
+    return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
 
-@router.get("/events", summary="What a lead did, newest first", dependencies=[Reached])
+@router.get(
+    "/events", summary="What a lead did, newest first", response_model=Engagements,
+    responses=refuses(NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
 async def done(
     request: Request,
     caller: Reader,
-    lead_id: Annotated[UUID, Query(alias="leadId")],
+    lead_id: Lead,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
@@ -93,18 +97,26 @@ async def done(
     )  # fmt: skip
 
 
-@router.get("/score", summary="A lead's score as of now", dependencies=[Reached])
-async def score(
-    request: Request, caller: Reader, lead_id: Annotated[UUID, Query(alias="leadId")]
-) -> Response:
+@router.get(
+    "/score", summary="A lead's score as of now", response_model=ScoreRead,
+    responses=refuses(NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
+async def score(request: Request, caller: Reader, lead_id: Lead) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
         found, is_new = await score_of(conn, caller, lead_id)
     return answered({"score": found, "isNew": is_new})
 
 
-@router.post("/score", summary="Scores as of now; they are always current", dependencies=[Reached])
-async def rescore(request: Request, caller: Reader) -> Response:
-    body, _ = await body_of(request, ScoringSent)
+@router.post(
+    "/score", summary="Scores as of now; they are always current, so nothing is written",
+    response_model=Rescored | RescoredMany, responses=refuses(NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
+async def rescore(
+    request: Request,
+    caller: Reader,
+    sent: Annotated[Taken[ScoringSent], Depends(Takes(ScoringSent))],
+) -> Response:
+    body = sent.said
     async with caller.transaction(core_of(request).engine) as conn:
         if body.lead_id is not None:
             found, _is_new = await score_of(conn, caller, body.lead_id)

@@ -2,21 +2,18 @@
 
 import base64
 import binascii
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query
-from pydantic import AliasChoices, Field, model_validator
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from events.fields import Body, Line
 from events.record import Stream
 from projections import conversations, lead_activities, leads, timeline
-from services.deciders.contacts import email_of, phone_of
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.sessions import IdentifySession, StartSession
@@ -25,11 +22,21 @@ from services.handling.heard import CHAT_SOURCE, conversation_of
 from services.handling.house import house_of
 from services.handling.rows import row_of
 from services.handling.unit import Unit
-from services.http.answers import Answer, Reached, answered, json_of, written
-from services.http.bodies import Id, Sent, body_of
+from services.http.answers import Answer, Once, Reached, answered, json_of, written
+from services.http.bodies import Taken, Takes
 from services.http.callers import Reader, WidgetCaller, Writer, no_such
 from services.http.core import core_of
 from services.http.problems import Problem
+from services.http.refusals import CONTACT, CURSOR, NO_CONTACT, NOT_FOUND, OF_LEAD, refuses
+from services.http.shapes.leads import (
+    Activities,
+    ConsoleLeadSent,
+    LeadEntered,
+    LeadLeft,
+    Timeline,
+    WidgetLeadSent,
+)
+from services.http.shapes.shape import LeadId
 
 MOST_ACTIVITIES = 100
 PAGE = 50
@@ -38,56 +45,16 @@ THANKS = "Thank you! We will be in touch."
 router = APIRouter(tags=["leads"])
 
 
-class LeadSent(Sent):
-    """What is known of a person."""
-
-    first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
-    last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
-    email: Line | None = None
-    phone: Line | None = None
-    move_in_date: date | None = Field(
-        None, validation_alias=AliasChoices("moveInDate", "move_in_date")
-    )
-    notes: Body | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_blanks(cls, data: Any) -> Any:
-        """Forms send empty texts for what was not filled in."""
-        if not isinstance(data, dict):
-            return data
-        wrapped = data.get("leadInfo")
-        whole = {**data, **wrapped} if isinstance(wrapped, dict) else data
-        return {k: v for k, v in whole.items() if not (isinstance(v, str) and not v.strip())}
-
-    def details(self, source: str, bedrooms: object, country: str | None) -> Details:
-        """Normalised. Raises `Refused` for an address or number that is none."""
-        return Details(
-            source, self.first_name, self.last_name, email_of(self.email),
-            phone_of(self.phone, country), self.move_in_date,
-            None if bedrooms is None else str(bedrooms), self.notes,
-        )  # fmt: skip
-
-
-class WidgetLeadSent(LeadSent):
-    """What a visitor leaves."""
-
-    session_id: Id = None
-    conversation_id: Id = None
-    bedroom_preference: Line | int | None = None
-
-
-class ConsoleLeadSent(LeadSent):
-    """What an agent enters."""
-
-    property_id: UUID
-    source: Line = "manual"
-    bedrooms: Line | int | None = None
-
-
-@router.post("/api/lumaleasing/lead", summary="Leave a way to be reached", tags=["widget"])
-async def leave_contact(request: Request, caller: WidgetCaller) -> Response:
-    body, raw = await body_of(request, WidgetLeadSent)
+@router.post(
+    "/api/lumaleasing/lead", summary="Leave a way to be reached", tags=["widget"],
+    response_model=LeadLeft, responses=refuses(NO_CONTACT, CONTACT, OF_LEAD), dependencies=[Once],
+)  # fmt: skip
+async def leave_contact(
+    request: Request,
+    caller: WidgetCaller,
+    sent: Annotated[Taken[WidgetLeadSent], Depends(Takes(WidgetLeadSent))],
+) -> Response:
+    body = sent.said
     if not (body.email or body.phone):
         raise Problem(400, "no_contact", "an e-mail address or a phone number is needed")
     new_lead = uuid7()
@@ -118,12 +85,19 @@ async def leave_contact(request: Request, caller: WidgetCaller) -> Response:
             "message": THANKS,
         }
 
-    return await written(request, caller, caller.scope, raw, work)
+    return await written(request, caller, caller.scope, sent.raw, work)
 
 
-@router.post("/api/leads", status_code=201, summary="Enter a lead")
-async def enter(request: Request, caller: Writer) -> Response:
-    body, raw = await body_of(request, ConsoleLeadSent)
+@router.post(
+    "/api/leads", status_code=201, summary="Enter a lead", response_model=LeadEntered,
+    responses=refuses(NO_CONTACT, CONTACT, NOT_FOUND), dependencies=[Once],
+)  # fmt: skip
+async def enter(
+    request: Request,
+    caller: Writer,
+    sent: Annotated[Taken[ConsoleLeadSent], Depends(Takes(ConsoleLeadSent))],
+) -> Response:
+    body = sent.said
     if not (body.email or body.phone or body.first_name or body.last_name):
         raise Problem(400, "no_contact", "a name, an e-mail address or a phone number is needed")
     await caller.demand_property(core_of(request), body.property_id)
@@ -141,13 +115,14 @@ async def enter(request: Request, caller: Writer) -> Response:
         await unit.do(CaptureLead(lead_id, details, captured_by=caller.id))
         return {"lead": await lead_row(unit, lead_id)}
 
-    return await written(request, caller, caller.scope(body.property_id), raw, work, 201)
+    return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
 
 
 @router.get(
-    "/api/leads/{lead_id}/activities", summary="The newest activities", dependencies=[Reached]
-)
-async def activities(request: Request, caller: Reader, lead_id: UUID) -> Response:
+    "/api/leads/{lead_id}/activities", summary="The newest activities",
+    response_model=Activities, responses=refuses(NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
+async def activities(request: Request, caller: Reader, lead_id: LeadId) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
         if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
             raise no_such("lead")
@@ -158,12 +133,13 @@ async def activities(request: Request, caller: Reader, lead_id: UUID) -> Respons
 
 
 @router.get(
-    "/api/leads/{lead_id}/timeline", summary="Everything, newest first", dependencies=[Reached]
-)
+    "/api/leads/{lead_id}/timeline", summary="Everything, newest first",
+    response_model=Timeline, responses=refuses(CURSOR, NOT_FOUND), dependencies=[Reached],
+)  # fmt: skip
 async def everything(
     request: Request,
     caller: Reader,
-    lead_id: UUID,
+    lead_id: LeadId,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
 ) -> Response:

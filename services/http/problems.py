@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -26,6 +26,30 @@ AWAY = (
     InterfaceError, OperationalError, PoolTimeout, OSError, TimeoutError,
 )  # fmt: skip
 """The database cannot answer now; what the client sent is not at fault."""
+
+
+TITLES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class WrongField(BaseModel):
+    """What is wrong with one field; the value is not repeated."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """An error. `code` is stable, `error` and `detail` say the same for people; some codes add
+    fields: `invalid` the `errors` by field, `known_lead` the `lead` or its `leadId`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    error: str
+    detail: str
 
 
 class Problem(Exception):
@@ -50,7 +74,7 @@ def problem(error: Problem) -> Response:
     body = {
         **error.details,
         "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
+        "title": TITLES[error.status],
         "status": error.status,
         "code": error.code,
         "error": error.message,

@@ -1,18 +1,15 @@
 """A lead's tours: booked, moved, confirmed, held, missed or called off by the console."""
 
-from datetime import date, time
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from events.fields import Body
 from events.record import Stream
-from events.tours import TourStatus, TourType
+from events.tours import TourStatus
 from projections import leads, tours
 from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
 from services.deciders.decider import Refused, UnknownSubject
@@ -29,11 +26,22 @@ from services.deciders.widgets import ConfigureWidget, Widget
 from services.handling.house import house_of
 from services.handling.rows import row_of
 from services.handling.unit import Unit
-from services.http.answers import Answer, Reached, answered, written
-from services.http.bodies import Id, Sent, body_of
+from services.http.answers import Answer, Once, Reached, answered, written
+from services.http.bodies import Taken, Takes
 from services.http.callers import Reader, Writer, no_such
 from services.http.core import core_of
 from services.http.leads import lead_row
+from services.http.refusals import NOT_FOUND, OF_LEAD, OF_TOUR, STAFF, WHEN, refuses
+from services.http.shapes import example
+from services.http.shapes.shape import LeadId
+from services.http.shapes.tours import (
+    Done,
+    TourBooked,
+    TourChanged,
+    TourChangeSent,
+    Tours,
+    TourSent,
+)
 
 USUAL_MINUTES = 30
 LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "property_id")
@@ -41,42 +49,11 @@ LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "property_id")
 router = APIRouter(prefix="/api/leads/{lead_id}/tours", tags=["tours"])
 
 
-def _on_the_wall(value: time) -> time:
-    if value.tzinfo is not None:
-        raise ValueError("a local time has no offset: the zone is the property's")
-    return value.replace(microsecond=0)
-
-
-LocalTime = Annotated[time, AfterValidator(_on_the_wall)]
-
-
-class TourSent(Sent):
-    """A booking; the zone is the property's."""
-
-    tour_date: date
-    tour_time: LocalTime
-    tour_type: TourType = TourType.IN_PERSON
-    notes: Body | None = None
-    send_confirmation: bool = True
-    assigned_agent_id: Id = None
-    fold: Annotated[int, Field(ge=0, le=1)] = 0
-
-
-class TourChangeSent(Sent):
-    """What is to be changed of a tour; what is left out stays."""
-
-    tour_id: UUID
-    status: TourStatus | None = None
-    tour_date: date | None = None
-    tour_time: LocalTime | None = None
-    tour_type: TourType | None = None
-    notes: Body | None = None
-    send_notification: bool = False
-    assigned_agent_id: Id = None
-
-
-@router.get("", summary="A lead's tours", dependencies=[Reached])
-async def listed(request: Request, caller: Reader, lead_id: UUID) -> Response:
+@router.get(
+    "", summary="A lead's tours", response_model=Tours, responses=refuses(NOT_FOUND),
+    dependencies=[Reached],
+)  # fmt: skip
+async def listed(request: Request, caller: Reader, lead_id: LeadId) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
         lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().first()
         if lead is None:
@@ -88,9 +65,17 @@ async def listed(request: Request, caller: Reader, lead_id: UUID) -> Response:
     )  # fmt: skip
 
 
-@router.post("", status_code=201, summary="Book a tour")
-async def book(request: Request, caller: Writer, lead_id: UUID) -> Response:
-    body, raw = await body_of(request, TourSent)
+@router.post(
+    "", status_code=201, summary="Book a tour", response_model=TourBooked,
+    responses=refuses(OF_LEAD, WHEN, STAFF), dependencies=[Once],
+)  # fmt: skip
+async def book(
+    request: Request,
+    caller: Writer,
+    lead_id: LeadId,
+    sent: Annotated[Taken[TourSent], Depends(Takes(TourSent))],
+) -> Response:
+    body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
     tour_id = uuid7()
 
@@ -111,12 +96,20 @@ async def book(request: Request, caller: Writer, lead_id: UUID) -> Response:
             "lead": {name: lead.get(name) for name in LEAD_FIELDS},
         }
 
-    return await written(request, caller, caller.scope(property_id), raw, work, 201)
+    return await written(request, caller, caller.scope(property_id), sent.raw, work, 201)
 
 
-@router.patch("", summary="Change a tour")
-async def change(request: Request, caller: Writer, lead_id: UUID) -> Response:
-    body, raw = await body_of(request, TourChangeSent)
+@router.patch(
+    "", summary="Change a tour", response_model=TourChanged,
+    responses=refuses(OF_LEAD, OF_TOUR, WHEN, STAFF), dependencies=[Once],
+)  # fmt: skip
+async def change(
+    request: Request,
+    caller: Writer,
+    lead_id: LeadId,
+    sent: Annotated[Taken[TourChangeSent], Depends(Takes(TourChangeSent))],
+) -> Response:
+    body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
     async def work(unit: Unit) -> Answer:
@@ -126,15 +119,18 @@ async def change(request: Request, caller: Writer, lead_id: UUID) -> Response:
             await _to_status(unit, body, lead_id, caller.id)
         return {"tour": await _tour_row(unit, body.tour_id)}
 
-    return await written(request, caller, caller.scope(property_id), raw, work)
+    return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
 
-@router.delete("", summary="Cancel a tour")
+@router.delete(
+    "", summary="Cancel a tour", response_model=Done, responses=refuses(OF_LEAD, OF_TOUR),
+    dependencies=[Once],
+)  # fmt: skip
 async def cancel(
     request: Request,
     caller: Writer,
-    lead_id: UUID,
-    tour_id: Annotated[UUID, Query(alias="tourId")],
+    lead_id: LeadId,
+    tour_id: Annotated[UUID, Query(alias="tourId", examples=[example.TOUR])],
 ) -> Response:
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 

@@ -38,6 +38,8 @@ class Consumer:
         """The shards that are this consumer's to own."""
         self.joined = False
         """Whether the group has ever answered: with partitions, or with none to stand by."""
+        self.started = False
+        """Whether joining is over."""
         self.heard: dict[int, float] = {}
         """Shard → when a record of it last came (loop time)."""
         self._topic, self._log_id = topic, state.id
@@ -66,9 +68,11 @@ class Consumer:
     async def start(self) -> None:
         """Join the group. Raises `TimeoutError` where it never answers."""
         await join(self._broker)
+        self.started = True
 
     async def stop(self) -> None:
         """Stop reading, finish what is being written, let go of everything."""
+        self.started = False
         await self._broker.stop()
         self.assigned = frozenset()
         await self.engine.release()
@@ -110,6 +114,7 @@ class Consumer:
         self._offsets.clear()
         shards = {shard for p in partitions for shard in shards_in(p.partition, count)}
         self.assigned = frozenset(shards)
+        await self.engine.release(self.engine.owned - shards)
         if shards:
             await self.engine.claim(sorted(shards))
         log.info("projector.assigned", partitions=sorted(p.partition for p in partitions))

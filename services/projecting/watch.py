@@ -1,4 +1,7 @@
-"""The watch over a consumer: claims what it was fenced from, heals holes, restarts a silent one."""
+"""The watch over a consumer: claims what it was fenced from, heals holes, restarts a silent one.
+
+Shards that nobody works for, while a group waits for a killed member, it folds from the log.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from projections.engine.checkpoints import Fenced, WrongVersion
 from projections.engine.live import Engine
 from services.projecting.consumer import Consumer
 from services.projecting.figures import Figures
+from services.projecting.presence import Presence, deserted
 from services.runtime.database import AWAY
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
@@ -21,6 +25,8 @@ QUIET_SECONDS = 2.0
 """A shard that is behind and of which nothing came for so long is healed from the log."""
 STALLED_SECONDS = 20.0
 """A consumer that has not read for so long what the broker holds is started anew."""
+SPARED_SECONDS = 30.0
+"""So long an owner that claimed an adopted shard back is believed to be there."""
 AWAY_SECONDS = 300.0
 """So long the database may be away before the process gives up and leaves it to its supervisor."""
 
@@ -31,9 +37,18 @@ class Watch:
     """Looks at one consumer twice a second, until stopped."""
 
     def __init__(
-        self, engine: Engine, consumer: Consumer, pool: asyncpg.Pool, figures: Figures
+        self,
+        engine: Engine,
+        consumer: Consumer,
+        pool: asyncpg.Pool,
+        figures: Figures,
+        presence: Presence,
     ) -> None:
         self.engine, self.consumer, self.pool, self.figures = engine, consumer, pool, figures
+        self._presence = presence
+        self.spared: dict[str, float] = {}
+        """Owner → until when it is taken for alive (loop time)."""
+        self._adopted_from: dict[int, str] = {}
         self._behind_since: dict[int, tuple[int, float]] = {}
         self._moved_at = self._now()
         self._well_at = self._now()
@@ -55,6 +70,7 @@ class Watch:
                 log.warning("projector.broker_away", error=repr(error))
 
     async def _look(self) -> None:
+        await self._presence.hold()
         async with self.pool.acquire() as conn:
             state = await sequencer.state(conn)
             heads = await sequencer.heads(conn)
@@ -67,10 +83,36 @@ class Watch:
             )
         if lost := self.consumer.assigned - self.engine.owned:
             await self.engine.claim(sorted(lost))
+        await self._adopt(heads, reached)
         for shard in self._quiet(heads, reached):
             await self.engine.heal(shard, heads[shard])
         await self.consumer.commit()
         await self._restart_if_stalled(heads, reached)
+
+    async def _adopt(self, heads: Mapping[int, int], reached: Mapping[int, int]) -> None:
+        """Fold from the log what is behind in shards that nobody works for, until they are dealt.
+
+        Their owner is dead, or is this process, whose partitions were revoked to be dealt anew.
+        """
+        ours = self.consumer.assigned | self.engine.owned
+        behind = [s for s, head in heads.items() if reached.get(s, 0) < head and s not in ours]
+        if behind:
+            async with self.pool.acquire() as conn:
+                owners = await deserted(conn, self.engine.life.unit.name, behind, self.engine.owner)
+            if found := sorted(s for s, owner in owners.items() if self._is_gone(s, owner)):
+                log.info("projector.adopted", shards=found)
+                await self.engine.claim(found)
+                self._adopted_from |= {shard: owners[shard] for shard in found}
+        for shard in self.engine.owned - self.consumer.assigned:
+            await self.engine.heal(shard, heads.get(shard, 0))
+
+    def _is_gone(self, shard: int, owner: str) -> bool:
+        """Who has a shard again that was adopted from it is there: two never take turns."""
+        if owner == self.engine.owner:
+            return True
+        if self._adopted_from.pop(shard, None) == owner:
+            self.spared[owner] = self._now() + SPARED_SECONDS
+        return self.spared.get(owner, 0.0) <= self._now()
 
     def _quiet(self, heads: Mapping[int, int], reached: Mapping[int, int]) -> list[int]:
         """Owned shards that have been behind for a while without a word from the bus."""
@@ -93,6 +135,8 @@ class Watch:
         self, heads: Mapping[int, int], reached: Mapping[int, int]
     ) -> None:
         """Known hangs of clients after broker restarts give no signal: compare, then restart."""
+        if not self.consumer.started:
+            return
         now = self._now()
         level = all(reached.get(shard, 0) >= head for shard, head in heads.items())
         heard = max(self.consumer.heard.values(), default=0.0)

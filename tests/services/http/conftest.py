@@ -17,6 +17,7 @@ from services.adapters.responder import Response, Turn
 from services.api import create_app
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
+from tests.services.http import promises
 from tests.world import World, make_world, parked_reasons
 
 ORIGIN = "https://house.example.com"
@@ -139,7 +140,9 @@ async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     world = await make_world(pool)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://crm", event_hooks={"response": [promises.check]}
+        ) as client:
             yield Site(
                 client, world, await furnish(world), await employ(world, "manager"),
                 await employ(world, "viewer"), parrot,

@@ -1,0 +1,69 @@
+"""What may be refused, as status → codes: by what a route depends on, and by what it does."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from services.http.answers import once, reached
+from services.http.callers import person, visitor, writer
+
+Codes: TypeAlias = Mapping[int, tuple[str, ...]]
+"""Status → the codes its problem documents may have."""
+
+EVERYWHERE: Codes = {500: ("internal",), 503: ("unavailable",)}
+PARAMETERS: Codes = {400: ("invalid",)}
+BODY: Codes = {
+    400: ("invalid", "malformed_json", "disconnected"),
+    413: ("body_too_large",),
+    415: ("unsupported_media_type",),
+}
+BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
+    visitor: {
+        400: ("invalid_visitor",),
+        401: ("no_key", "bad_key"),
+        403: ("origin_not_allowed", "widget_inactive"),
+    },
+    person: {401: ("unauthenticated",)},
+    writer: {403: ("forbidden",)},
+    reached: {
+        400: ("malformed_token", "token_of_another_generation"),
+        503: ("not_there_yet",),
+    },
+    once: {
+        400: ("invalid_idempotency_key", "invalid", "limit_exceeded"),
+        404: ("wrong_property",),
+        409: ("conflict", "claim_taken"),
+        422: ("idempotency_key_reused", "id_reused"),
+    },
+}
+
+NOT_FOUND: Codes = {404: ("not_found",)}
+CHAT: Codes = {400: ("empty_message",)}
+SINCE: Codes = {400: ("invalid_after", "unknown_message")}
+CONTACT: Codes = {400: ("invalid_email", "invalid_phone"), 409: ("known_lead",)}
+NO_CONTACT: Codes = {400: ("no_contact",)}
+CURSOR: Codes = {400: ("malformed_cursor",)}
+STAFF: Codes = {400: ("unknown_profile",)}
+WHEN: Codes = {
+    400: ("tour_in_past", "invalid_date"),
+    409: ("no_time_zone",),
+    422: ("no_such_time", "unknown_zone"),
+}
+OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
+OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
+ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
+
+
+def refuses(*kinds: Codes) -> dict[int | str, dict[str, Any]]:
+    """What a route refuses of its own, for its decorator; its dependencies add theirs."""
+    return {status: {CODES: codes} for status, codes in together(*kinds).items()}
+
+
+CODES = "codes"
+
+
+def together(*kinds: Codes) -> dict[int, tuple[str, ...]]:
+    found: dict[int, tuple[str, ...]] = {}
+    for kind in kinds:
+        for status, codes in kind.items():
+            found[status] = tuple(dict.fromkeys([*found.get(status, ()), *codes]))
+    return found

@@ -1,0 +1,13 @@
+"""The ids and instants that all examples of the API's document share, so that they fit together."""
+
+ORGANIZATION = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c00"
+PROPERTY = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c01"
+LEAD = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c02"
+TOUR = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c03"
+SESSION = "6f1c2d3e-4b5a-4c6d-8e7f-9a0b1c2d3e04"
+CONVERSATION = "6f1c2d3e-4b5a-4c6d-8e7f-9a0b1c2d3e05"
+MESSAGE = "6f1c2d3e-4b5a-4c6d-8e7f-9a0b1c2d3e06"
+ROW = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c07"
+VISITOR = "v_8k2n4x"
+AT = "2027-03-01T15:30:00Z"
+TOUR_DATE = "2036-05-14"
