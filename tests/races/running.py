@@ -82,13 +82,21 @@ async def talk(world: World, messages: int) -> UUID:
 
 async def on_the_bus(settings: Settings, pool: asyncpg.Pool) -> list[int]:
     """The positions that the topic holds, in the order of each partition."""
+    found, _ = await places_on_the_bus(settings, pool)
+    return [position for _, position in found]
+
+
+async def places_on_the_bus(
+    settings: Settings, pool: asyncpg.Pool
+) -> tuple[list[tuple[int, int]], int]:
+    """(partition, position) of what the topic holds, in order; and how many partitions it has."""
     async with pool.acquire() as conn:
         log_id = (await sequencer.state(conn)).id
     topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
-    found: list[int] = []
+    found: list[tuple[int, int]] = []
     places = [TopicPartition(topic, n) for n in range(await partitions_of(servers, topic))]
     if not places:
-        return []
+        return [], 0
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     try:
         await consumer.start()
@@ -96,17 +104,21 @@ async def on_the_bus(settings: Settings, pool: asyncpg.Pool) -> list[int]:
         await consumer.seek_to_beginning(*places)
         while records := await consumer.getmany(timeout_ms=SILENT_MS, max_records=5_000):
             for page in records.values():
-                found += [wire.arrival(r.value, r.headers, log_id).position for r in page]
+                found += [
+                    (r.partition, wire.arrival(r.value, r.headers, log_id).position) for r in page
+                ]
     except KafkaError:
-        return []
+        return [], 0
     finally:
         await consumer.stop()
-    return found
+    return found, len(places)
 
 
 async def whole_on_the_bus(settings: Settings, pool: asyncpg.Pool) -> bool:
-    """Does the bus hold every position there is?"""
+    """Is every event numbered, and does the bus hold every position there is?"""
     async with pool.acquire() as conn:
+        if await sequencer.any_waiting(conn):
+            return False
         last = (await sequencer.state(conn)).position
     return set(await on_the_bus(settings, pool)) == set(range(1, last + 1))
 

@@ -143,3 +143,62 @@ async def test_of_two_relays_one_works_and_the_other_takes_over_within_seconds(
         await asyncio.gather(*tasks, return_exceptions=True)
     held = await on_the_bus(kafka_settings, pool)
     assert len(held) == len(set(held))
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_relay_that_is_gone_without_a_word_is_replaced_when_its_lease_ends(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    protected: bool,
+) -> None:
+    monkeypatch.setattr(sequencer, "release", _without_a_word)
+    if not protected:
+        monkeypatch.setattr(relay, "LEASE_SECONDS", 3_600.0)
+    stop = asyncio.Event()
+    first, second = (relay.Relay(kafka_settings, name) for name in ("one", "two"))
+    working = asyncio.create_task(first.run(stop))
+    await until(lambda: first.active, 20)
+    standing_by = asyncio.create_task(second.run(stop))
+    try:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await talk(world, 1)
+        if protected:
+            await until(lambda: whole_on_the_bus(kafka_settings, pool), 20)
+        else:
+            with pytest.raises(AssertionError, match="not within"):
+                await until(lambda: second.active, 6)
+    finally:
+        stop.set()
+        await asyncio.gather(standing_by, return_exceptions=True)
+
+
+async def _without_a_word(*_: object) -> None: ...
+
+
+async def _elect_everybody(conn: asyncpg.Connection, *_: object) -> Tenure:
+    return Tenure(await conn.fetchval("SELECT relay_epoch FROM crm.log"))
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_one_relay_works_at_a_time_however_many_there_are(
+    kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch, world: World, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(sequencer, "acquire", _elect_everybody)
+    stop = asyncio.Event()
+    relays = [relay.Relay(kafka_settings, name) for name in ("one", "two", "three")]
+    tasks = [asyncio.create_task(each.run(stop)) for each in relays]
+    try:
+        if protected:
+            await until(lambda: any(each.active for each in relays), 20)
+            for _ in range(3):
+                await talk(world, 1)
+                assert sum(each.active for each in relays) == 1
+        else:
+            await until(lambda: all(each.active for each in relays), 20)
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)

@@ -1,6 +1,7 @@
 """Servers that are killed and restarted under load: what was acknowledged is there, once."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 
 from events.log.errors import LogRefused
+from services import relay
 from services.runtime.database import pooled
 from services.runtime.migrate import migrate
 from services.runtime.settings import Settings
@@ -102,6 +104,78 @@ async def test_postgresql_killed_under_load_loses_nothing_acknowledged(
             await growing(acknowledged)
         await level(pool, 60)
         await demand_all(pool, acknowledged)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_commit_is_acknowledged_when_it_outlives_a_crash(
+    postgres: Postgres, tmp_path: Path, protected: bool
+) -> None:
+    """Without protection: the log is written as the tables may be, not waiting for the disk."""
+    postgres.psql("-qc", "ALTER SYSTEM SET wal_writer_delay = '10s'")
+    postgres.psql("-qc", "ALTER SYSTEM SET autovacuum = off")
+    postgres.psql("-qc", "SELECT pg_reload_conf()")
+    settings = make_settings(postgres.url("crm"), "127.0.0.1:9", tmp_path)
+    await asyncio.to_thread(migrate, settings.dsn)
+    async with pooled(settings, "test") as pool:
+        world = await make_world(pool)
+        if not protected:
+            postgres.psql("-qc", "ALTER DATABASE crm SET synchronous_commit = off")
+            await pool.expire_connections()
+        new = world.new(world.captured())
+        await world.append(new)
+        await asyncio.to_thread(postgres.restart, crash=True)
+        await pool.expire_connections()
+        kept = await world.count(f"crm_events WHERE id = '{new.id}'")
+    assert kept == (1 if protected else 0)
+
+
+async def test_a_relay_that_does_not_wait_for_its_servers_is_gone_for_good(
+    postgres: Postgres,
+    bootstrap_servers: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The test before last without its protection on the relay's side."""
+    monkeypatch.setattr(relay, "CUT_OFF", ())
+    settings = make_settings(postgres.url("crm"), bootstrap_servers, tmp_path)
+    await asyncio.to_thread(migrate, settings.dsn)
+    async with pooled(settings, "test") as pool:
+        world = await make_world(pool)
+        stop = asyncio.Event()
+        working = asyncio.create_task(relay.work(settings, stop, {}))
+        await until(lambda: whole_on_the_bus(settings, pool), 30)
+        await asyncio.to_thread(postgres.restart, crash=True)
+        with pytest.raises(AWAY):
+            await asyncio.wait_for(working, 30)
+        await pool.expire_connections()
+        await world.append(world.new(world.captured()))
+        assert not await whole_on_the_bus(settings, pool)
+
+
+@pytest.mark.skipif(
+    "KAFKA_BOOTSTRAP_SERVERS" in os.environ or os.environ.get("CRM_TEST_BROKER") == "kafka",
+    reason="a broker that forgets nothing when it is killed has nothing to be given again",
+)
+async def test_what_a_killed_broker_forgot_stays_lost_where_nothing_is_published_again(
+    broker: Broker | Kafka, settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next test without its protection: the tables are healed from the log, the bus is not."""
+    monkeypatch.setattr(relay.Tour, "_publish_again", _nothing_again)
+    servers = {"kafka_bootstrap_servers": broker.bootstrap_servers}
+    own = settings.model_copy(update=servers)
+    world = await make_world(pool)
+    async with running(own):
+        await world.append(world.new(world.captured(email=None)))
+        await until(lambda: whole_on_the_bus(own, pool), 30)
+        await level(pool)
+        await asyncio.to_thread(broker.restart, crash=True)
+        await world.append(world.new(world.captured(email=None)))
+        await level(pool, 90)
+        assert not await whole_on_the_bus(own, pool)
+    await demand_the_law(pool)
+
+
+async def _nothing_again(*_: object) -> None: ...
 
 
 async def test_the_broker_killed_under_load_loses_nothing(

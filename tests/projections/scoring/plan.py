@@ -97,9 +97,11 @@ def plan(lead: Lead, now: datetime) -> Wanted:
 
 SAID = st.one_of(
     st.none(),
-    st.sampled_from(["", "Google", 'a "quoted" GOOGLE', "refeRRal/luma", "Facebook 🏠", "meta'd"]),
+    st.sampled_from(
+        ["", "Google", 'a "quoted" GOOGLE', "refeRRal/luma", "Luma widget", "Facebook 🏠", "meta'd"]
+    ),
     st.text(alphabet="GgOolLeEuUmMaAwWbBsſSiİıIttk\u212a\"'\\{}%_ 🏠", max_size=12),
-    st.sampled_from(["website", "facebook", "google", "referral"]).flatmap(
+    st.sampled_from(["website", "facebook", "google", "referral", "luma", "meta"]).flatmap(
         lambda word: st.tuples(*(st.sampled_from(_spellings(letter)) for letter in word)).map(
             "".join
         )
@@ -108,7 +110,9 @@ SAID = st.one_of(
 WEIGHTS = st.sampled_from([3, 5, 8, 10, 12, 15, 20, 25, 30, 35, 40, -25, -3, 0])
 AGES = st.one_of(
     st.integers(0, 40 * 24).map(lambda hours: hours * HOUR),
-    st.sampled_from([THIRTY_DAYS, THIRTY_DAYS - TICK, THIRTY_DAYS + TICK, TICK, timedelta()]),
+    st.sampled_from([hours * HOUR for hours in (0, 24, 72, 168, 336, 720)]).flatmap(
+        lambda age: st.sampled_from([age, age + TICK, max(age - TICK, timedelta())])
+    ),
     st.timedeltas(timedelta(), timedelta(days=60)),
 )
 STATUSES = ("scheduled", "confirmed", "completed", "cancelled", "no_show")

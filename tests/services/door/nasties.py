@@ -18,7 +18,8 @@ NAMES = (
 TEXTS = (
     b"", b"\x00", b"\xff\xfe", b"null", b"[]", b"{}", b"true", b"1", b'"text"', b"{", b"}" * 40,
     b"[" * 3_000, b'{"a":' * 500 + b"1" + b"}" * 500, b'{"a": 1e999}', b'{"a": NaN}',
-    b'{"a": "\\ud800"}', b'{"\\u0000": "\\u0000"}', b'{"a": 123456789012345678901234567890123}',
+    b'{"a": "\\ud800"}', b'{"a": "\xed\xa0\x80"}', b'{"\\u0000": "\\u0000"}',
+    b'{"a": 123456789012345678901234567890123}',
     b"\xef\xbb\xbf{}", '{"é": "\U0001f600"}'.encode(), b"x" * 300_000,
 )  # fmt: skip
 
@@ -109,3 +110,43 @@ def _right(chance: random.Random, home: UUID, lead: UUID) -> Raw:
     data = opened(lead, engagement_id=str(UUID(int=known + 1)))
     headers = binary_headers("engagement.recorded", home, ce_id=f"right-{known}")
     return orjson.dumps(data), list(headers)
+
+
+def one_of_each(home: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
+    """Each kind of bad input by name: the reason it is refused for, and a record of it."""
+    name = "engagement.recorded"
+
+    def said(data: bytes | None = None, /, **attributes: str) -> Raw:
+        headers = binary_headers(attributes.pop("type", name), home, **attributes)
+        return data or orjson.dumps(opened(lead)), list(headers)
+
+    def instead(header: str, value: bytes | None) -> Raw:
+        data, headers = said()
+        return data, [(n, value if n == header else v) for n, v in headers]
+
+    open_ended = orjson.dumps(opened(lead))[:-1]
+    large = opened(lead, metadata={"a": "v" * 400_000})
+    return {
+        "malformed JSON": ("invalid", said(b'{"lead_id":')),
+        "JSON that is no object": ("invalid", said(b"[1]")),
+        "no JSON at all": ("malformed", (b"hello", [])),
+        "an unknown type": ("unknown_type", said(type="lead.vanished")),
+        "a version of tomorrow": ("unknown_version", said(schemaversion="99")),
+        "another specversion": ("malformed", said(specversion="0.3")),
+        "an oversized event": ("limit_exceeded", said(orjson.dumps(large))),
+        "an oversized body": ("invalid", said(b"x" * 600_000)),
+        "a binary body": ("invalid", said(bytes(range(256)))),
+        "U+0000": ("limit_exceeded", said(open_ended + b',"metadata":{"a":"\\u0000"}}')),
+        "a lone surrogate": ("invalid", said(open_ended + b',"metadata":{"a":"\\ud800"}}')),
+        "a surrogate in bytes": (
+            "invalid", said(open_ended + b',"metadata":{"a":"\xed\xa0\x80"}}')
+        ),
+        "a null header": ("malformed", instead("ce_type", None)),
+        "a binary header": ("malformed", instead("ce_type", b"\xff\xfe")),
+        "a binary property": ("malformed", instead("ce_propertyid", b"\x00\xff")),
+        "an unknown property": ("unknown_subject", instead("ce_propertyid", str(uuid4()).encode())),
+        "a tombstone": ("malformed", (None, said()[1])),
+        "what only the core says": ("not_for_producers", said(
+            orjson.dumps({"lead_id": str(lead), "due_at": "2026-01-01T00:00:00Z"}), type="score.due"
+        )),
+    }  # fmt: skip

@@ -9,11 +9,12 @@ import orjson
 import pytest
 
 from events.bus.topics import Topics
+from services.door import accept
 from services.runtime.settings import Settings
 from services.stack.drain import drained
 from tests.conftest import until
 from tests.services.door.letters import binary_headers, opened
-from tests.services.door.nasties import raw_records
+from tests.services.door.nasties import one_of_each, raw_records
 from tests.services.door.running import Raw, read_all, running_intake, send
 from tests.world import World, make_world
 
@@ -65,9 +66,44 @@ async def test_bad_records_by_the_thousand_are_all_accounted_for(
     assert all(dict(copy.headers)["crm-reason"] for copy in copies)
 
 
-async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
-    world: World, kafka_settings: Settings
+async def test_each_kind_of_bad_input_has_its_reason_and_stops_nobody(
+    world: World, kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A right record stands after each of them; both counts must come out."""
+    monkeypatch.setenv("CRM_INTAKE_WAIT_SECONDS", "0")
+    lead = await known_lead(world)
+    wanted = one_of_each(world.properties[0], lead)
+    records = [raw for _, bad in wanted.values() for raw in (bad, engagement(world, lead))]
+    topics = Topics.of(kafka_settings.topic_prefix)
+    async with running_intake(kafka_settings):
+        assert await send(kafka_settings, records, key=b"one partition") == 2 * len(wanted)
+        servers = kafka_settings.kafka_bootstrap_servers
+        assert not await drained(servers, topics.intake, topics.intake, 60)
+
+        async def copied() -> bool:
+            return not await world.count("crm.dead_letters WHERE copied_at IS NULL")
+
+        await until(copied, 30)
+    assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == len(wanted)
+    assert await world.count("crm.intake_waiting") == 0
+    rows = await world.pool.fetch("SELECT * FROM crm.dead_letters ORDER BY kafka_offset")
+    found = dict(zip(wanted, (row["reason"] for row in rows), strict=True))
+    assert found == {name: reason for name, (reason, _) in wanted.items()}
+    assert [row["value"] for row in rows] == [value for _, (value, _) in wanted.values()]
+    assert all(row["detail"] for row in rows)
+    copies = await read_all(kafka_settings, topics.dead_letters, len(wanted))
+    assert sorted(dict(copy.headers)["crm-reason"].decode() for copy in copies) == sorted(
+        found.values()
+    )
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
+    world: World, kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    """Without protection: an id that does not derive from what the producer calls its event."""
+    if not protected:
+        monkeypatch.setattr(accept, "sent_event_id", lambda *_: uuid4())
     lead = await known_lead(world)
     said = engagement(world, lead, "same", engagement_id=str(uuid4()))
     async with running_intake(kafka_settings):
@@ -76,7 +112,8 @@ async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
                 producers.create_task(send(kafka_settings, [said] * 10, key=str(number).encode()))
         topic = Topics.of(kafka_settings.topic_prefix).intake
         assert not await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 30)
-    assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
+    taken_in = await world.count("crm_events WHERE event_type = 'engagement.recorded'")
+    assert taken_in == (1 if protected else 100)
     assert await world.count("crm.dead_letters") == 0
 
 

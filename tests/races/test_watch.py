@@ -1,0 +1,210 @@
+"""One consumer on a real broker and the watch over it: what each of their protections is for."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from events.log import sequencer
+from events.log.sequencer import LogState
+from projections.catalog import LIVE
+from projections.engine import checkpoints
+from projections.engine.apply import Life
+from projections.engine.live import Engine
+from services import relay
+from services.projecting import watch
+from services.projecting.consumer import Consumer
+from services.projecting.figures import Figures
+from services.projecting.presence import Presence
+from services.projecting.watch import Watch
+from services.runtime.settings import Settings
+from tests.conftest import until
+from tests.races.running import (
+    demand_the_law,
+    events_topic,
+    is_level,
+    level,
+    running,
+    talk,
+    whole_on_the_bus,
+)
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.stack
+LOOKED_SECONDS = 5.0
+"""Far longer than the watch needs to find that a shard is quiet."""
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    return await make_world(pool, properties=4)
+
+
+async def consumer_of(settings: Settings, pool: asyncpg.Pool, kind: type[Engine]) -> Consumer:
+    async with pool.acquire() as conn:
+        state: LogState = await sequencer.state(conn)
+        await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
+    engine = kind(pool, Life(LIVE, state.generation), "one")
+    topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
+    return Consumer(servers, topic, f"{topic}.{LIVE.name}", engine, state)
+
+
+@asynccontextmanager
+async def watched(
+    settings: Settings, consumer: Consumer, pool: asyncpg.Pool
+) -> AsyncIterator[None]:
+    """The consumer reads and the watch looks, for a block: a projector whose parts can be seen."""
+    stop = asyncio.Event()
+    presence = Presence(settings, consumer.engine.owner)
+    await consumer.start()
+    await until(lambda: consumer.engine.owned, 30)
+    looking = asyncio.create_task(
+        Watch(consumer.engine, consumer, pool, Figures(LIVE, 8), presence).run(stop)
+    )
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(looking, 60)
+        await consumer.stop()
+        presence.leave()
+
+
+class SlowToClaim(Engine):
+    """Its claim waits until records have been handed out, or long enough for that to happen."""
+
+    consumer: Consumer
+    handed_out = False
+
+    async def claim(self, shards: Sequence[int]) -> None:
+        waited_until = time.monotonic() + 2
+        while not self.consumer.heard and time.monotonic() < waited_until:
+            await asyncio.sleep(0.01)
+        self.handed_out |= bool(self.consumer.heard)
+        await super().claim(shards)
+
+
+@pytest.mark.parametrize("out", ["nothing", "pause"])
+async def test_no_record_is_handed_out_before_its_shard_is_owned(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+) -> None:
+    """And where one is, it is read from the log again: nothing depends on the pause."""
+    if out == "pause":
+        monkeypatch.setattr(AIOKafkaConsumer, "pause", lambda *_: None)
+    await talk(world, 3)
+    async with running(kafka_settings, relay.work):
+        await until(lambda: whole_on_the_bus(kafka_settings, pool), 20)
+    consumer = await consumer_of(kafka_settings, pool, SlowToClaim)
+    engine = consumer.engine
+    assert isinstance(engine, SlowToClaim)
+    engine.consumer = consumer
+    async with watched(kafka_settings, consumer, pool):
+        await level(pool)
+    assert engine.handed_out is (out == "pause")
+    assert (engine.counts.healed > 0) is (out == "pause")
+    await demand_the_law(pool)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_last_record_that_never_comes_is_noticed_by_who_waits_for_nothing(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    protected: bool,
+) -> None:
+    if not protected:
+        monkeypatch.setattr(Watch, "_quiet", lambda *_: [])
+    consumer = await consumer_of(kafka_settings, pool, Engine)
+    async with running(kafka_settings, relay.work):
+        await talk(world, 1)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool), 20)
+    async with watched(kafka_settings, consumer, pool):
+        await level(pool)
+        healed = consumer.engine.counts.healed
+        await talk(world, 1)
+        await world.number()
+        await _level_if(pool, protected)
+        assert (consumer.engine.counts.healed > healed) is protected
+
+
+class ClaimsOnce(Engine):
+    """Does not come back to what it was fenced from."""
+
+    claimed = False
+
+    async def claim(self, shards: Sequence[int]) -> None:
+        if not self.claimed:
+            await super().claim(shards)
+        self.claimed = True
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_consumer_that_was_fenced_owns_its_shards_again(
+    kafka_settings: Settings, pool: asyncpg.Pool, world: World, protected: bool
+) -> None:
+    """As after a retry of parked events, or a database that was away in the middle of a batch."""
+    consumer = await consumer_of(kafka_settings, pool, Engine if protected else ClaimsOnce)
+    async with running(kafka_settings, relay.work), watched(kafka_settings, consumer, pool):
+        await talk(world, 1)
+        await level(pool)
+        async with pool.acquire() as conn:
+            await checkpoints.claim(
+                conn, LIVE.name, LIVE.version, consumer.engine.life.generation, range(64), "other"
+            )
+        await talk(world, 1)
+        await _level_if(pool, protected)
+        assert (consumer.engine.owned == consumer.assigned) is protected
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_consumer_that_fell_silent_is_started_anew(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    protected: bool,
+) -> None:
+    """Clients are known to hang so after a broker's restart; the log heals, but slowly."""
+    monkeypatch.setattr(watch, "STALLED_SECONDS", 1.0)
+    if not protected:
+        monkeypatch.setattr(Watch, "_restart_if_stalled", _looks_away)
+    consumer = await consumer_of(kafka_settings, pool, Engine)
+    async with running(kafka_settings, relay.work), watched(kafka_settings, consumer, pool):
+        await talk(world, 1)
+        await level(pool)
+        silent = consumer.kafka
+        silent.pause(*silent.assignment())
+        await talk(world, 1)
+        await level(pool)
+        if protected:
+            await until(lambda: consumer.kafka not in (None, silent), 20)
+            await until(lambda: consumer.assigned, 20)
+        consumer.heard.clear()
+        await talk(world, 1)
+        if protected:
+            await until(lambda: consumer.heard, 20)
+        await level(pool)
+        assert bool(consumer.heard) is protected
+
+
+async def _looks_away(*_: Any) -> None: ...
+
+
+async def _level_if(pool: asyncpg.Pool, protected: bool) -> None:
+    """Level, and the law holds; or it does not get there, and the watch has long looked."""
+    if protected:
+        await level(pool)
+        await demand_the_law(pool)
+        return
+    with pytest.raises(AssertionError, match="not within"):
+        await until(lambda: is_level(pool), LOOKED_SECONDS)
