@@ -18,7 +18,7 @@ from services.runtime.logging import get_logger
 
 BATCH_EVENTS = 2_500
 """More at a time no longer fit the processor's caches, and wait for one another."""
-FETCH_WAIT_MILLISECONDS = 10
+FETCH_WAIT_MILLISECONDS = 5
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
 COMMIT_SECONDS = 5.0
 """A client retries without end to commit to a partition that is there no more."""

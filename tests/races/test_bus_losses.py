@@ -10,7 +10,7 @@ from events.bus.publish import Publisher
 from events.log import sequencer
 from events.log.shard import SHARDS
 from services import projector, relay
-from services.relay import Tour
+from services.relaying.tour import Tour
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.law.house import property_in

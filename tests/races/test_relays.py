@@ -13,7 +13,7 @@ from events.bus.publish import Publisher, create_topic
 from events.log import read, sequencer
 from events.log.sequencer import Deposed, Tenure
 from services import projector, relay
-from services.relay import Tour
+from services.relaying.tour import Tour
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 from tests.conftest import until

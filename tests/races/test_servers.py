@@ -11,6 +11,7 @@ import pytest
 
 from events.log.errors import LogRefused
 from services import relay
+from services.relaying.tour import Tour
 from services.runtime.database import pooled
 from services.runtime.migrate import migrate
 from services.runtime.settings import Settings
@@ -160,7 +161,7 @@ async def test_what_a_killed_broker_forgot_stays_lost_where_nothing_is_published
     broker: Broker | Kafka, settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next test without its protection: the tables are healed from the log, the bus is not."""
-    monkeypatch.setattr(relay.Tour, "_publish_again", _nothing_again)
+    monkeypatch.setattr(Tour, "_publish_again", _nothing_again)
     servers = {"kafka_bootstrap_servers": broker.bootstrap_servers}
     own = settings.model_copy(update=servers)
     world = await make_world(pool)
