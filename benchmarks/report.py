@@ -53,7 +53,8 @@ class Rounds:
 RATES = (
     ("append, in bulk", "bulk", "psql's COPY of the same log rows", "log_floor", None),
     ("relay: number and publish", "relay", "append, in bulk", "bulk", None),
-    ("project: bus → all tables", "project", "floor: psql's COPY of the rows", "floor", 0.5),
+    ("project: a projector a core", "projectors", "floor: psql's COPY of the rows", "floor", 0.5),
+    ("project: one projector", "project", "floor: psql's COPY of the rows", "floor", None),
     ("project", "project", "quixstreams' PostgreSQL sink", "sink", 3.0),
     ("project", "project", "the tutorial way", "tutorial", 20.0),
     ("rebuild: log → swapped tables", "rebuild", "floor: psql's COPY of the rows", "floor", 0.6),

@@ -1,6 +1,7 @@
 """One run: databases and topics are prepared, then rounds in which everything takes its turn."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ class Run:
             self._keep("single", found)
 
     async def _project_round(self, number: int) -> None:
-        ways = [self._floor, self._project, self._sink, self._tutorial]
+        ways = [self._floor, self._project, self._projectors, self._sink, self._tutorial]
         for way in ways if number % 2 == 0 else reversed(ways):
             await way()
 
@@ -123,6 +124,13 @@ class Run:
     async def _project(self) -> None:
         async with self._relayed(keep=True) as settings:
             self._keep("project", await measure("project", settings, events=self.whole))
+
+    async def _projectors(self) -> None:
+        """One a core, as an operator would run them."""
+        cores = len(os.sched_getaffinity(0))
+        async with self._relayed() as settings:
+            found = await measure("project", settings, events=self.whole, projectors=cores)
+            self._keep("projectors", found)
 
     async def _sink(self) -> None:
         async with self._relayed() as settings:
