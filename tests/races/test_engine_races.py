@@ -144,6 +144,26 @@ async def test_a_zombie_that_goes_on_is_fenced(
 
 
 @pytest.mark.parametrize("protected", [True, False])
+async def test_who_was_replaced_writes_nothing_although_its_heir_has_not_begun(
+    told: Told, protected: bool
+) -> None:
+    """The position still is what the zombie believes: only the epoch tells. Without protection it
+    believes in its heir's, moves the checkpoint, and the rightful owner is the one that is fenced.
+    """
+    zombie, heir = await told.engine(), await told.engine()
+    if not protected:
+        zombie._held = dict(heir._held)
+        await zombie.apply(told.records)
+        await zombie.settle()
+    fenced = zombie if protected else heir
+    with pytest.raises(Fenced):
+        await fenced.apply(told.records)
+        await fenced.settle()
+    assert fenced.owned == frozenset()
+    assert await told.notes() == (0 if protected else NOTES)
+
+
+@pytest.mark.parametrize("protected", [True, False])
 async def test_records_handed_out_before_the_shard_is_owned_are_not_lost(
     told: Told, pool: asyncpg.Pool, protected: bool
 ) -> None:
