@@ -113,8 +113,12 @@ async def test_an_heir_waits_for_the_zombies_open_transaction(
 async def _inherit(told: Told, life: Life) -> None:
     heir = Engine(told.world.pool, life, "heir")
     await heir.claim(range(64))
-    await heir.apply(told.records)
-    await heir.settle()
+    await _take(heir, told.records)
+
+
+async def _take(engine: Engine, records: Sequence[Arrival]) -> None:
+    await engine.apply(records)
+    await engine.settle()
 
 
 async def _somebody_waits(world: World) -> bool:
@@ -153,12 +157,10 @@ async def test_who_was_replaced_writes_nothing_although_its_heir_has_not_begun(
     zombie, heir = await told.engine(), await told.engine()
     if not protected:
         zombie._held = dict(heir._held)
-        await zombie.apply(told.records)
-        await zombie.settle()
+        await _take(zombie, told.records)
     fenced = zombie if protected else heir
     with pytest.raises(Fenced):
-        await fenced.apply(told.records)
-        await fenced.settle()
+        await _take(fenced, told.records)
     assert fenced.owned == frozenset()
     assert await told.notes() == (0 if protected else NOTES)
 
