@@ -245,6 +245,53 @@ async def test_poison_among_a_thousand_parks_its_lead_and_lets_all_others_pass(
     assert engine.counts.parked == len(reasons)
 
 
+@pytest.mark.parametrize("protected", [True, False])
+async def test_who_takes_over_knows_what_is_parked(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    world, ill = await make_world(pool), uuid4()
+    await world.append(world.new(world.captured(ill)), world.new(_tour(uuid4(), ill, uuid4())))
+    await world.append(world.new(LeadNoted(lead_id=ill, note="afterwards")))
+    await world.number()
+    told = Told(world, await records_of(pool, ill))
+    *earlier, last = told.records
+    await _take(await told.engine(), earlier)
+    if not protected:
+        monkeypatch.setattr(parked, "touched", _nothing_parked)
+    await _take(await told.engine(), [last])
+    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    assert reasons == ["database", *(["behind"] if protected else [])]
+    assert await told.notes() == (0 if protected else 1)
+
+
+@pytest.mark.parametrize("batch", [1, 100])
+async def test_what_waits_makes_others_wait_in_the_same_batch_too(
+    pool: asyncpg.Pool, batch: int
+) -> None:
+    """The last message touches nothing of the ill lead, but the conversation of one that does."""
+    world, ill = await make_world(pool), uuid4()
+    begun = world.chat(None, messages=1)
+    said = begun[-1]
+    again = [{"lead_id": ill, "message_id": uuid4()}, {"message_id": uuid4()}]
+    events = [world.captured(ill), *begun, _tour(uuid4(), ill, uuid4())]
+    events += [said.model_copy(update=other) for other in again]
+    for event in events:
+        await world.append(world.new(event))
+    await world.number()
+    records = await records_of(pool, ill)
+    told = Told(world, records)
+    engine = await told.engine()
+    for start in range(0, len(records), batch):
+        await _take(engine, records[start : start + batch])
+    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    assert reasons == ["database", "behind", "behind"]
+    assert await world.count("messages") == 1
+
+
+async def _nothing_parked(*_: object) -> dict[int, set[UUID]]:
+    return {}
+
+
 def _tour(tour: UUID, lead: UUID, by: UUID) -> TourScheduled:
     return TourScheduled(
         tour_id=tour, lead_id=lead, tour_date=date(2026, 4, 2), tour_time=time(14), fold=0,
