@@ -113,8 +113,12 @@ async def test_an_heir_waits_for_the_zombies_open_transaction(
 async def _inherit(told: Told, life: Life) -> None:
     heir = Engine(told.world.pool, life, "heir")
     await heir.claim(range(64))
-    await heir.apply(told.records)
-    await heir.settle()
+    await _take(heir, told.records)
+
+
+async def _take(engine: Engine, records: Sequence[Arrival]) -> None:
+    await engine.apply(records)
+    await engine.settle()
 
 
 async def _somebody_waits(world: World) -> bool:
@@ -141,6 +145,24 @@ async def test_a_zombie_that_goes_on_is_fenced(
     assert (await parked_reasons(pool) == []) is protected
     if protected:
         await demand_the_law(pool)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_who_was_replaced_writes_nothing_although_its_heir_has_not_begun(
+    told: Told, protected: bool
+) -> None:
+    """The position still is what the zombie believes: only the epoch tells. Without protection it
+    believes in its heir's, moves the checkpoint, and the rightful owner is the one that is fenced.
+    """
+    zombie, heir = await told.engine(), await told.engine()
+    if not protected:
+        zombie._held = dict(heir._held)
+        await _take(zombie, told.records)
+    fenced = zombie if protected else heir
+    with pytest.raises(Fenced):
+        await _take(fenced, told.records)
+    assert fenced.owned == frozenset()
+    assert await told.notes() == (0 if protected else NOTES)
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -221,6 +243,53 @@ async def test_poison_among_a_thousand_parks_its_lead_and_lets_all_others_pass(
     reasons = [reason for reason, _ in await parked_reasons(pool)]
     assert reasons == (["database", "behind", "behind"] if protected else ["database", "tours"])
     assert engine.counts.parked == len(reasons)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_who_takes_over_knows_what_is_parked(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    world, ill = await make_world(pool), uuid4()
+    await world.append(world.new(world.captured(ill)), world.new(_tour(uuid4(), ill, uuid4())))
+    await world.append(world.new(LeadNoted(lead_id=ill, note="afterwards")))
+    await world.number()
+    told = Told(world, await records_of(pool, ill))
+    *earlier, last = told.records
+    await _take(await told.engine(), earlier)
+    if not protected:
+        monkeypatch.setattr(parked, "touched", _nothing_parked)
+    await _take(await told.engine(), [last])
+    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    assert reasons == ["database", *(["behind"] if protected else [])]
+    assert await told.notes() == (0 if protected else 1)
+
+
+@pytest.mark.parametrize("batch", [1, 100])
+async def test_what_waits_makes_others_wait_in_the_same_batch_too(
+    pool: asyncpg.Pool, batch: int
+) -> None:
+    """The last message touches nothing of the ill lead, but the conversation of one that does."""
+    world, ill = await make_world(pool), uuid4()
+    begun = world.chat(None, messages=1)
+    said = begun[-1]
+    again = [{"lead_id": ill, "message_id": uuid4()}, {"message_id": uuid4()}]
+    events = [world.captured(ill), *begun, _tour(uuid4(), ill, uuid4())]
+    events += [said.model_copy(update=other) for other in again]
+    for event in events:
+        await world.append(world.new(event))
+    await world.number()
+    records = await records_of(pool, ill)
+    told = Told(world, records)
+    engine = await told.engine()
+    for start in range(0, len(records), batch):
+        await _take(engine, records[start : start + batch])
+    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    assert reasons == ["database", "behind", "behind"]
+    assert await world.count("messages") == 1
+
+
+async def _nothing_parked(*_: object) -> dict[int, set[UUID]]:
+    return {}
 
 
 def _tour(tour: UUID, lead: UUID, by: UUID) -> TourScheduled:

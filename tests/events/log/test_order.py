@@ -93,15 +93,19 @@ async def test_who_has_been_deposed_numbers_and_publishes_nothing(pool: asyncpg.
         assert await sequencer.acquire(conn, "third", 60) is not None
 
 
+@pytest.mark.parametrize("at_once", [7, 1_000])
 async def test_what_was_written_after_reading_another_is_numbered_after_it(
-    pool: asyncpg.Pool,
+    pool: asyncpg.Pool, at_once: int
 ) -> None:
     world: World = await make_world(pool)
     ids = [uuid4() for _ in range(40)]
     for event_id in ids:
         await world.append(world.new(world.captured(email=None), event_id=event_id))
-    await world.number()
     async with pool.acquire() as conn:
+        tenure = await sequencer.acquire(conn, "one", 0)
+        assert tenure is not None
+        while await sequencer.number(conn, tenure, at_once):
+            pass
         rows = await conn.fetch(
             "SELECT id FROM crm_events WHERE id = ANY($1::uuid[]) ORDER BY position", ids
         )
