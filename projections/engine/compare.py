@@ -38,7 +38,7 @@ async def compare(conn: Connection, table: DerivedTable, schema: str) -> Compari
     """Compare in the caller's transaction, which must be one REPEATABLE READ snapshot."""
     row = ", ".join(f'"{column}"' for column in table.columns)
     counted = (
-        f"SELECT count(*), sum(hashtextextended(ROW({row})::text, 0)::numeric) AS checksum FROM "
+        f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)::numeric) AS checksum FROM "
     )
     (live,) = await conn.fetch(f"{counted} {table.schema}.{table.name}")
     (new,) = await conn.fetch(f"{counted} {schema}.{table.name}")

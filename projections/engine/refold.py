@@ -120,7 +120,9 @@ async def refold(
         await conn.execute("SET synchronous_commit = off")
         try:
             async for page in pages:
-                facts = [fact for fact in page if fact.id not in target.skipped]
+                facts = page
+                if target.skipped:
+                    facts = [fact for fact in page if fact.id not in target.skipped]
                 _refuse_unknown(facts)
                 await _load(conn, work, facts, target, spilled, copying)
                 await work.fold_in_turns(facts)
