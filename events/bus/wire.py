@@ -111,24 +111,29 @@ def recorded(came: Arrival) -> Recorded:
     """The fact a record carries; an event this build cannot read comes as `Unknown`."""
     said = came.headers
     get = said.get
-    return Recorded(
-        _uuid(said["ce_id"]),
-        read_event(_word(said["ce_type"]), int(said["ce_schemaversion"]), came.value),
-        _word(said["ce_entitytype"]),
-        _uuid(said["ce_entityid"]),
-        int(said["ce_entityversion"]),
-        came.shard,
-        came.position,
-        came.previous,
-        _known_uuid(said["ce_orgid"]),
-        None if (found := get("ce_propertyid")) is None else _known_uuid(found),
-        _maybe_uuid(get("ce_leadid")),
-        datetime.fromisoformat(said["ce_time"].decode()),
-        datetime.fromisoformat(said["ce_recordedat"].decode()),
-        _word(said["ce_actor"]),
-        _word(said["ce_origin"]),
-        _maybe_uuid(get("ce_correlationid")),
-        _maybe_uuid(get("ce_causationid")),
+    property_id, lead_id = get("ce_propertyid"), get("ce_leadid")
+    correlation_id, causation_id = get("ce_correlationid"), get("ce_causationid")
+    return tuple.__new__(  # what the class itself does, after a call more
+        Recorded,
+        (
+            QuickUUID(said["ce_id"].decode()),
+            read_event(_word(said["ce_type"]), int(said["ce_schemaversion"]), came.value),
+            _word(said["ce_entitytype"]),
+            QuickUUID(said["ce_entityid"].decode()),
+            int(said["ce_entityversion"]),
+            came.shard,
+            came.position,
+            came.previous,
+            _known_uuid(said["ce_orgid"]),
+            None if property_id is None else _known_uuid(property_id),
+            None if lead_id is None else QuickUUID(lead_id.decode()),
+            datetime.fromisoformat(said["ce_time"].decode()),
+            datetime.fromisoformat(said["ce_recordedat"].decode()),
+            _word(said["ce_actor"]),
+            _word(said["ce_origin"]),
+            None if correlation_id is None else QuickUUID(correlation_id.decode()),
+            None if causation_id is None else QuickUUID(causation_id.decode()),
+        ),
     )
 
 
@@ -145,18 +150,10 @@ def _instant(value: datetime) -> bytes:
     return value.astimezone(UTC).isoformat().encode()
 
 
-def _uuid(value: bytes) -> UUID:
-    return QuickUUID(value.decode())
-
-
-def _maybe_uuid(value: bytes | None) -> UUID | None:
-    return None if value is None else QuickUUID(value.decode())
-
-
 @lru_cache(maxsize=4_096)
 def _known_uuid(value: bytes) -> UUID:
     """The few ids that stand in every record."""
-    return _uuid(value)
+    return QuickUUID(value.decode())
 
 
 @lru_cache(maxsize=1_024)

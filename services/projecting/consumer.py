@@ -139,8 +139,8 @@ class Consumer:
             await self.engine.apply(arrivals)
         except Exception as error:  # noqa: BLE001 — the edge: the watch claims again, and heals from the log
             log.warning("projector.let_go", error=repr(error))
-        for record in records:
-            self._offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        for last in {record.partition: record for record in records}.values():
+            self._offsets[TopicPartition(last.topic, last.partition)] = last.offset + 1
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
