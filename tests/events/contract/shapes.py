@@ -17,23 +17,26 @@ def _string(**more: Any) -> dict[str, Any]:
     return {"type": "string", "maxLength": 100, "pattern": r"^[^\x00]*$", **more}
 
 
-_types = st.sampled_from(
-    [
-        _string(),
-        {"type": "string", "format": "uuid"},
-        {"type": "string", "format": "date-time"},
-        {"type": "boolean"},
-        {"type": "integer", "minimum": 0, "exclusiveMaximum": 100},
-        {"type": "array", "items": _string(), "maxItems": 10},
-        {"type": "object", "additionalProperties": True, "maxProperties": 20},
-        {"$ref": "#/$defs/Kind"},
-        {"$ref": "#/$defs/Step"},
-        {"type": "array", "items": {"$ref": "#/$defs/Step"}},
-    ]
-)
-_fields = _types | _types.map(
-    lambda kind: {"anyOf": [kind, {"type": "null"}], "default": None, "title": "Some title"}
-)
+_TYPES: list[dict[str, Any]] = [
+    _string(),
+    {"type": "string", "format": "uuid"},
+    {"type": "string", "format": "date-time"},
+    {"type": "boolean"},
+    {"type": "integer", "minimum": 0, "exclusiveMaximum": 100},
+    {"type": "array", "items": _string(), "maxItems": 10},
+    {"type": "object", "additionalProperties": True, "maxProperties": 20},
+    {"$ref": "#/$defs/Kind"},
+    {"$ref": "#/$defs/Step"},
+    {"type": "array", "items": {"$ref": "#/$defs/Step"}},
+]
+
+
+def _or_null(kind: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [kind, {"type": "null"}], "default": None, "title": "Some title"}
+
+
+_types = st.sampled_from(_TYPES)
+_fields = _types | _types.map(_or_null)
 
 _DEFINITIONS = {
     "Kind": {"type": "string", "enum": ["a", "b", "c"], "title": "Kind"},
@@ -71,6 +74,19 @@ def events(draw: st.DrawFn) -> Event:
             "$defs": deepcopy(_DEFINITIONS),
         },
     }
+
+
+@st.composite
+def events_for(draw: st.DrawFn, change: Edit) -> Event:
+    """One event in which `change` finds something: with every kind of field, one of them marked."""
+    event: Event = draw(events())
+    if not change(deepcopy(event)):
+        schema = event["schema"]
+        for number, kind in enumerate(deepcopy(_TYPES)):
+            schema["properties"] |= {f"plain_{number}": kind, f"null_{number}": _or_null(kind)}
+            schema["required"].append(f"plain_{number}")
+        event["personal"]["plain_0"] = "thing_id"
+    return event
 
 
 def parts(event: Event) -> list[dict[str, Any]]:
