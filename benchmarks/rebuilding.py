@@ -21,7 +21,7 @@ async def rebuild(settings: Settings) -> dict[str, object]:
         if not marks or marks[-1][0] != stage:
             marks.append((stage, time.perf_counter()))
 
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
     async with (
         pooled(settings, "bench rebuild") as pool,
         replay.workers(settings, (), cores) as workers,

@@ -127,7 +127,7 @@ class Run:
 
     async def _projectors(self) -> None:
         """One a core, as an operator would run them."""
-        cores = len(os.sched_getaffinity(0))
+        cores = os.cpu_count() or 1
         async with self._relayed() as settings:
             found = await measure("project", settings, events=self.whole, projectors=cores)
             self._keep("projectors", found)

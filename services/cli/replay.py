@@ -2,29 +2,21 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter, validators
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from projections.engine.compare import Comparison
 from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome, Rebuild
 from projections.engine.refold import CannotFold
 from projections.engine.work import Poison
 from services import replay
+from services.replaying.shown import report, stages
 from services.runtime.collector import collect_rarely
-from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
+from services.runtime.console import NOTES, Failure, examples, print_json, print_rows
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings, Settings
 
@@ -42,7 +34,7 @@ app = App(
 STATEMENT_SECONDS = 3_600.0
 WORTH_WORKERS = 50_000
 """A log of so many events takes longer to fold than workers take to start."""
-CORES = len(os.sched_getaffinity(0))
+CORES = os.cpu_count() or 1
 AT_LEAST_ONE = validators.Number(gte=1)
 
 
@@ -104,9 +96,9 @@ def rebuild(
             _run(names, source, workers, lambda work: work.rebuild(repair=repair))
         )
     except Differs as error:
-        _report(Outcome(comparisons=list(error.comparisons)), json=json)
+        report(Outcome(comparisons=list(error.comparisons)), json=json)
         raise Failure(str(error)) from error
-    _report(outcome, json=json)
+    report(outcome, json=json)
     return 0
 
 
@@ -129,7 +121,7 @@ def verify(
         How many processes fold a long log; one a core where nothing is said.
     """
     outcome = asyncio.run(_run(names, source, workers, Rebuild.verify))
-    _report(outcome, json=json)
+    report(outcome, json=json)
     return 0 if outcome.equal else 1
 
 
@@ -171,7 +163,7 @@ async def _run(
         workers = None
         if bus is None and count > 1 and await replay.log_length(pool) >= WORTH_WORKERS:
             workers = await stack.enter_async_context(replay.workers(settings, names, count))
-        progress = stack.enter_context(_progress())
+        progress = stack.enter_context(stages())
         work = await stack.enter_async_context(
             replay.rebuilding(pool, names, progress, bus=bus, workers=workers)
         )
@@ -205,45 +197,3 @@ def _known(names: tuple[str, ...]) -> None:
 def _patient() -> DatabaseSettings:
     """Copying and indexing whole tables takes longer than a query may."""
     return DatabaseSettings().model_copy(update={"statement_timeout_seconds": STATEMENT_SECONDS})
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar per stage, on stderr; its speed and time left come from the library."""
-    columns = (
-        TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=NOTES) as bars:
-        stages: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, whole: int) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=whole)
-            bars.update(stages[stage], completed=done, total=whole)
-
-        yield tell
-
-
-def _report(outcome: Outcome, *, json: bool) -> None:
-    rows = [_row(comparison) for comparison in outcome.comparisons]
-    if json:
-        said = {"events": outcome.events, "equal": outcome.equal, "swapped": outcome.swapped}
-        print_json({**said, "tables": rows})
-        return
-    print_rows(rows, ["table", "live_rows", "rebuilt_rows", "result"])
-    for comparison in outcome.comparisons:
-        for difference in comparison.differences:
-            note(f"{comparison.table} {difference}")
-    if outcome.swapped:
-        note("the rebuilt tables are live")
-
-
-def _row(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "table": comparison.table,
-        "live_rows": comparison.live_rows,
-        "rebuilt_rows": comparison.rebuilt_rows,
-        "result": "live = rebuilt" if comparison.equal else "DIFFERS",
-        "differences": [str(difference) for difference in comparison.differences],
-    }

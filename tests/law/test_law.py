@@ -66,7 +66,7 @@ async def test_live_is_rebuilt_is_replayed_twice(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("_", range(40))
+@pytest.mark.parametrize("_", range(20))
 @settings(UNHURRIED, max_examples=100)
 @given(histories, plans, st.sampled_from([3, 30, live.HOLD_ROWS]))
 async def test_the_law_holds_for_thousands_of_histories(
