@@ -32,7 +32,7 @@ app = App(
     help_format="plaintext",
 )
 STATEMENT_SECONDS = 3_600.0
-WORTH_WORKERS = 50_000
+WORTH_WORKERS = 100_000
 """A log of so many events takes longer to fold than workers take to start."""
 CORES = os.cpu_count() or 1
 AT_LEAST_ONE = validators.Number(gte=1)
