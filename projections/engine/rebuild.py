@@ -3,11 +3,9 @@
 Nothing here can cause a side effect: it reads the log or the bus and writes tables.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
@@ -16,6 +14,8 @@ from events.log import sequencer
 from events.log.connection import Connection
 from projections.engine import checkpoints, compare, parked, shadow
 from projections.engine.compare import Comparison
+from projections.engine.lanes import each_table
+from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
 from projections.engine.projection import DerivedTable
 from projections.engine.refold import Folder, Target
 from projections.engine.tail import Progress, Tail
@@ -25,48 +25,6 @@ REBUILD, VERIFY, OLD = "crm_rebuild", "crm_verify", "crm_old"
 PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"
 """The tail is reached on another connection while this one holds the checkpoints."""
 SWAP_ATTEMPTS = 20
-
-T = TypeVar("T")
-LANES = 4
-"""So many tables are indexed or compared at once."""
-
-
-class Differs(Exception):
-    """The rebuilt rows are not the live rows although both are of one version."""
-
-    def __init__(self, comparisons: Sequence[Comparison]) -> None:
-        names = ", ".join(c.table for c in comparisons if not c.equal)
-        super().__init__(
-            f"live and rebuilt rows differ in {names}: nothing was swapped. Look at the "
-            "differences; `--repair` swaps the rebuilt rows in"
-        )
-        self.comparisons = comparisons
-
-
-class Incomplete(Exception):
-    """This build has other versions of more projections than were named."""
-
-    def __init__(self, names: Collection[str]) -> None:
-        super().__init__(
-            f"this build also changes {', '.join(sorted(names))}: name them too, or say --all"
-        )
-
-
-class Busy(Exception):
-    """Another rebuild or verification is running."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a rebuild did."""
-
-    events: int = 0
-    comparisons: list[Comparison] = field(default_factory=list)
-    swapped: bool = False
-
-    @property
-    def equal(self) -> bool:
-        return all(comparison.equal for comparison in self.comparisons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +94,10 @@ class Rebuild:
             await self._fold(target, bounds, whole, outcome)
             keys = await shadow.foreign_keys(conn, self.part.tables)
 
-            async def index(table: DerivedTable) -> None:
-                async with self.pool.acquire() as lane:
-                    await shadow.index(lane, table, schema)
+            async def index(lane: Connection, table: DerivedTable) -> None:
+                await shadow.index(lane, table, schema)
 
-            await self._each_table("indexes", index)
+            await each_table(self.pool, self.part.tables, index, "indexes", self.progress)
             await shadow.refer(conn, keys, self.part.tables, schema)
             await checkpoints.begin(conn, schema, self.part.version, state.generation, bounds)
         return same_life and same_version
@@ -176,26 +133,6 @@ class Rebuild:
         self.progress("events", 0, whole)
         await self.fold(target, bounds, folded)
 
-    async def _each_table(self, stage: str, act: Callable[[DerivedTable], Awaitable[T]]) -> list[T]:
-        """Do something with every table, several at once; what came of it, in table order."""
-        lanes, done, tables = asyncio.Semaphore(LANES), 0, self.part.tables
-
-        async def one(table: DerivedTable) -> T:
-            nonlocal done
-            async with lanes:
-                found = await act(table)
-            done += 1
-            self.progress(stage, done, len(tables))
-            return found
-
-        self.progress(stage, 0, len(tables))
-        tasks = [asyncio.create_task(one(table)) for table in tables]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-
     @asynccontextmanager
     async def _level(self, schema: str) -> AsyncIterator[Connection]:
         """Hold the live unit still for the moment in which the shadow becomes level with it.
@@ -220,15 +157,13 @@ class Rebuild:
         """Compare every table in one snapshot, which other connections take part in."""
         shared = await snapshot.fetchval("SELECT pg_export_snapshot()")
 
-        async def one(table: DerivedTable) -> Comparison:
-            async with self.pool.acquire() as lane, lane.transaction(
-                isolation="repeatable_read", readonly=True
-            ):  # fmt: skip
+        async def one(lane: Connection, table: DerivedTable) -> Comparison:
+            async with lane.transaction(isolation="repeatable_read", readonly=True):
                 await lane.execute(f"SET TRANSACTION SNAPSHOT '{shared}'")
                 await lane.execute("SET LOCAL statement_timeout = 0")
                 return await compare.compare(lane, table, schema)
 
-        return await self._each_table("compare", one)
+        return await each_table(self.pool, self.part.tables, one, "compare", self.progress)
 
     async def _swap(self) -> None:
         """Swap in one short transaction; who is in the way is waited for, a moment at a time."""

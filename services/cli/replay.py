@@ -10,7 +10,8 @@ from uuid import UUID
 
 from cyclopts import App, Parameter, validators
 
-from projections.engine.rebuild import Busy, Differs, Incomplete, Outcome, Rebuild
+from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
+from projections.engine.rebuild import Rebuild
 from projections.engine.refold import CannotFold
 from projections.engine.work import Poison
 from services import replay

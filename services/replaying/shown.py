@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from projections.engine.compare import Comparison
-from projections.engine.rebuild import Outcome
+from projections.engine.outcome import Outcome
 from services.runtime.console import NOTES, note, print_json, print_rows
 
 

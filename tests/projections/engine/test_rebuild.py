@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from projections.catalog import LIVE
-from projections.engine.rebuild import Differs, Incomplete, Rebuild
+from projections.engine.outcome import Differs, Incomplete
+from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding_log
 from projections.engine.unit import Unit
 from tests.world import World, make_world
