@@ -5,7 +5,8 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from benchmarks.workload import place
@@ -27,6 +28,19 @@ async def measure(piece: str, settings: Settings, **arguments: Any) -> dict[str,
         raise RuntimeError(f"{piece} failed: exit code {child.returncode}")
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
+
+
+@asynccontextmanager
+async def process(module: str, settings: Settings) -> AsyncIterator[None]:
+    """One of the product's own processes, for the length of a block."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, env={**os.environ, **as_environment(settings)}
+    )
+    try:
+        yield
+    finally:
+        child.terminate()
+        await child.wait()
 
 
 def _piece(name: str) -> Callable[..., Awaitable[dict[str, Any]]]:

@@ -5,11 +5,9 @@ else. Whether a row is visible is asked in the same way on both.
 """
 
 import asyncio
-import os
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +15,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from benchmarks.child import process
 from benchmarks.workload import Place, history
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
@@ -24,8 +23,9 @@ from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, Engagement
 from events.leads import LeadCaptured
 from events.log.append import append
 from events.record import NewEvent
+from services.projecting.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
-from services.runtime.settings import Settings, as_environment
+from services.runtime.settings import Settings
 
 LOOK_SECONDS = 0.001
 WARM_ACTIONS = 50
@@ -40,7 +40,7 @@ async def real(
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(pooled(settings, "bench latency"))
         for module in PROCESSES:
-            await stack.enter_async_context(_process(module, settings))
+            await stack.enter_async_context(process(module, settings))
         captured = [e for e in history(seed, where, 2_000) if isinstance(e.event, LeadCaptured)]
         async with pool.acquire() as conn, conn.transaction():
             await append(conn, captured, expected={})
@@ -63,18 +63,6 @@ def _engagement(key: UUID, lead: NewEvent) -> NewEvent:
     return NewEvent(key, said, lead.org_id, lead.property_id, lead.occurred_at, lead.cause)
 
 
-@asynccontextmanager
-async def _process(module: str, settings: Settings) -> AsyncIterator[None]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, env={**os.environ, **as_environment(settings)}
-    )
-    try:
-        yield
-    finally:
-        child.terminate()
-        await child.wait()
-
-
 async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, list[float]]:
     """Milliseconds of each action along the bare path, all in one process."""
     topic = Topics.of(settings.topic_prefix).events
@@ -87,7 +75,8 @@ async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, lis
         producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all")
         consumer = AIOKafkaConsumer(
             topic, bootstrap_servers=servers, group_id=f"bare.{uuid4().hex}",
-            auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=10,
+            auto_offset_reset="earliest", enable_auto_commit=False,
+            fetch_max_wait_ms=FETCH_WAIT_MILLISECONDS,
         )  # fmt: skip
         for client in (producer, consumer):
             await client.start()

@@ -1,17 +1,15 @@
 """Projecting: the real projector, from a full topic into empty tables."""
 
 import asyncio
-import os
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
+from benchmarks.child import process
 from events.log.connection import Connection
 from projections.catalog import LIVE
 from services import projector
 from services.runtime.database import connect
-from services.runtime.settings import Settings, as_environment
+from services.runtime.settings import Settings
 
 LOOK_SECONDS = 0.02
 JOIN_SECONDS = 3.0
@@ -32,7 +30,7 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
                 await conn.execute("SELECT FROM crm.checkpoints FOR UPDATE")
             working = asyncio.create_task(projector.work(settings, stop, {}))
             for _ in range(projectors - 1):
-                await stack.enter_async_context(_another(settings))
+                await stack.enter_async_context(process("services.projector", settings))
             await asyncio.sleep(JOIN_SECONDS if projectors > 1 else 0)
         while await conn.fetchval(_OWNERS, LIVE.name) < projectors:
             await asyncio.sleep(LOOK_SECONDS)
@@ -54,18 +52,6 @@ _PROJECTED = """
     SELECT count(*) FROM crm_events e JOIN crm.checkpoints held USING (shard)
     WHERE held.unit = $1 AND e.position <= held.position
 """
-
-
-@asynccontextmanager
-async def _another(settings: Settings) -> AsyncIterator[None]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.projector", env={**os.environ, **as_environment(settings)}
-    )
-    try:
-        yield
-    finally:
-        child.terminate()
-        await child.wait()
 
 
 async def _behind(conn: Connection) -> bool:
