@@ -56,7 +56,7 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
         records = consumer.consume(BATCH_EVENTS, POLL_SECONDS)
         began = began or time.perf_counter()
         for record in records[: events - count]:
-            came = wire.arrival(record.value(), record.headers(), log_id)
+            came = wire.arrival(record.value(), log_id)
             fact = wire.recorded(came)
             for table, keys in work.wanted([fact]).items():
                 work.rows[table].load(keys, {})

@@ -55,7 +55,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         began = began or time.perf_counter()
         record = message.raw_message
         async with sessions() as session:
-            fact = wire.recorded(wire.arrival(record.value, record.headers, log_id))
+            fact = wire.recorded(wire.arrival(record.value, log_id))
             await project_one(session, fact)
             await session.commit()
         count += 1

@@ -7,7 +7,10 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+from events.uuids import with_quick_ids
 
 
 class Intake(StrEnum):
@@ -51,6 +54,10 @@ class Event(BaseModel):
     stream: ClassVar[str]
     entity: ClassVar[str]
     intake: ClassVar[Intake] = Intake.NO
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return with_quick_ids(handler(source))
 
     @property
     def stream_id(self) -> UUID:

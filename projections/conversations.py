@@ -124,9 +124,7 @@ def identified(tables: Tables, _fact: Recorded, event: SessionIdentified) -> Non
 
 
 def _count(rows: Rows, conversation_id: UUID) -> None:
-    conversation = rows.get(conversation_id)
-    count = conversation["message_count"] if conversation else 0
-    rows.update(conversation_id, message_count=count + 1)
+    rows.change(conversation_id)["message_count"] += 1
 
 
 def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":

@@ -61,7 +61,7 @@ CONTACTS = {
 @projection.on(LeadCaptured, LeadImported)
 def arrived(tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported) -> None:
     said = f"Lead from {event.source or 'an unknown source'}"
-    author = event.captured_by if isinstance(event, LeadCaptured) else None
+    author = event.captured_by if type(event) is LeadCaptured else None
     _line(tables, fact, event.lead_id, ActivityType.LEAD_CREATED, said, by=author)
 
 
@@ -205,7 +205,7 @@ def _line(
             "org_id": fact.org_id,
             "property_id": fact.property_id,
             "lead_id": lead_id,
-            "type": kind.value,
+            "type": kind,
             "description": description,
             "metadata": metadata or {},
             "created_by": by,

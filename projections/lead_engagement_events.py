@@ -59,7 +59,7 @@ def _row(fact: Recorded, engagement: Engagement) -> Row:
         "org_id": fact.org_id,
         "property_id": fact.property_id,
         "lead_id": engagement.lead_id,
-        "event_type": str(engagement.event_type),
+        "event_type": engagement.event_type,
         "metadata": engagement.metadata,
         "score_weight": engagement.score_weight,
         "created_at": fact.occurred_at,

@@ -5,17 +5,18 @@ the score next. Before an event is folded, everything time changed until then is
 instant it changed, so a late timer changes no row.
 """
 
+from collections.abc import Callable
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from asyncpg.pgproto import pgproto
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.engagement import ENGAGEMENT_WEIGHTS, EngagementType, ScoreDue
 from events.event import Event
-from events.leads import LeadAdopted, LeadCaptured, LeadImported, LeadUpdated
+from events.leads import LeadAdopted, LeadArrived, LeadCaptured, LeadImported, LeadUpdated
 from events.record import Recorded
 from events.tours import (
     TourCancelled,
@@ -27,6 +28,7 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
+from events.uuids import QuickUUID
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import (
     METADATA,
@@ -81,7 +83,7 @@ STATE = Table(
 )
 projection = Projection(
     "lead_scores",
-    version=1,
+    version=2,
     table=DerivedTable(TABLE),
     state=DerivedTable(STATE, keyed_by=("lead_id",)),
 )
@@ -96,7 +98,7 @@ TOUR_STATUS: dict[type[Event], TourStatus] = {
 }
 
 
-ARRIVED = (LeadCaptured, LeadImported, LeadAdopted)
+ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
 SCORED: set[type[Event]] = {
     *ENGAGING,
     *TOUR_STATUS,
@@ -108,36 +110,33 @@ SCORED: set[type[Event]] = {
 
 
 @projection.on(*SCORED)
-def happened(tables: Tables, fact: Recorded, event: Event) -> None:
-    lead_id = event.lead
+def happened(tables: Tables, fact: Recorded, event: Any) -> None:
+    lead_id: UUID | None = event.lead_id
     if lead_id is None:
         return
-    at = micros(fact.occurred_at)
-    state = tables.state.get(lead_id)
-    if isinstance(event, ARRIVED):
+    moment = fact.occurred_at
+    at = now = micros(moment)
+    kind = type(event)
+    if kind in ARRIVED:
         state = _begin(tables, fact, event, at)
-        now = at
-    elif state is None:
-        raise LookupError(f"lead {lead_id} has no score: its first event is missing")
     else:
-        now = max(at, micros(state["fold_time"]))
-        _pass_time(tables, state, now)
+        state = tables.state.change(lead_id)
+        if moment < state["fold_time"]:
+            moment = state["fold_time"]
+            now = micros(moment)
+        _pass_time(tables, state, moment, now)
     facts: Facts = state["facts"]
-    _learn(facts, event, at)
+    if (learn := LEARN.get(kind)) is not None:
+        learn(facts, event, at)
     for engagement in engagements_of(fact):
         engaged(facts, at, engagement.score_weight, now)
     _record(tables, state, now)
     change = v1.next_change(facts, now)
-    tables.state.update(
-        lead_id,
-        fold_time=fact.occurred_at if now == at else instant(now),
-        next_change_at=None if change is None else instant(change),
-    )
+    state["fold_time"] = moment
+    state["next_change_at"] = None if change is None else instant(change)
 
 
-def _begin(
-    tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported | LeadAdopted, at: int
-) -> Row:
+def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
     facts: Facts = {
         "created": at,
         "source": event.source,
@@ -163,23 +162,33 @@ def _begin(
     return state
 
 
-def _learn(facts: Facts, event: Event, at: int) -> None:
-    """What an event says about a lead besides its engagement."""
-    status = TOUR_STATUS.get(type(event))
-    if status is not None:
-        tour = str(event.tour_id)  # type: ignore[attr-defined]
-        facts["tours"][tour] = [status.value, at if status is TourStatus.NO_SHOW else None]
-    elif isinstance(event, TourNoShowCorrected):
-        _, missed_at = facts["tours"].get(str(event.tour_id), (None, None))
-        if isinstance(missed_at, int):
-            disengaged(facts, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
-        facts["tours"][str(event.tour_id)] = [event.status.value, None]
-    elif isinstance(event, LeadUpdated):
-        changes = event.changes
-        facts["source"] = changes.get("source", facts["source"])
-        for fact, flag in FLAGS.items():
-            if changes.get(flag) is not None:
-                facts[fact] = changes[flag]  # type: ignore[literal-required]
+def _toured(facts: Facts, event: Any, at: int) -> None:
+    status = TOUR_STATUS[type(event)]
+    missed_at = at if status is TourStatus.NO_SHOW else None
+    facts["tours"][str(event.tour_id)] = [status.value, missed_at]
+
+
+def _not_missed(facts: Facts, event: TourNoShowCorrected, _at: int) -> None:
+    _, missed_at = facts["tours"].get(str(event.tour_id), (None, None))
+    if isinstance(missed_at, int):
+        disengaged(facts, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
+    facts["tours"][str(event.tour_id)] = [event.status.value, None]
+
+
+def _updated(facts: Facts, event: LeadUpdated, _at: int) -> None:
+    changes = event.changes
+    facts["source"] = changes.get("source", facts["source"])
+    for fact, flag in FLAGS.items():
+        if changes.get(flag) is not None:
+            facts[fact] = changes[flag]  # type: ignore[literal-required]
+
+
+LEARN: dict[type[Event], Callable[[Facts, Any, int], None]] = {
+    **dict.fromkeys(TOUR_STATUS, _toured),
+    TourNoShowCorrected: _not_missed,
+    LeadUpdated: _updated,
+}
+"""What an event says about a lead besides its engagement."""
 
 
 FLAGS = {
@@ -190,26 +199,26 @@ FLAGS = {
 }
 
 
-def _pass_time(tables: Tables, state: Row, until: int) -> None:
-    """Write what time alone changed, each at its own instant, up to and including `until`."""
-    stored = state["next_change_at"]
-    due = None if stored is None else micros(stored)
-    while due is not None and due <= until:
-        expire(state["facts"], due)
-        _record(tables, state, due)
-        due = v1.next_change(state["facts"], due)
-    expire(state["facts"], until)
+def _pass_time(tables: Tables, state: Row, moment: datetime, until: int) -> None:
+    """Write what time alone changed, each at its own instant, up to `moment`, which is `until`."""
+    facts, change = state["facts"], state["next_change_at"]
+    if change is not None and change <= moment:
+        due: int | None = micros(change)
+        while due is not None and due <= until:
+            expire(facts, due)
+            _record(tables, state, due)
+            due = v1.next_change(facts, due)
+    expire(facts, until)
 
 
 def _record(tables: Tables, state: Row, at: int) -> None:
     """Add a row to the history where the result is another than the last."""
-    result = v1.score(state["facts"], at)
-    said = list(result)
+    result, said, factors = v1.told(state["facts"], at)
     if state["result"] == said:
         return
-    revision = state["revision"] + 1
+    state["revision"] = revision = state["revision"] + 1
+    state["result"] = said
     lead_id = state["lead_id"]
-    tables.state.update(lead_id, revision=revision, result=said)
     tables.rows.add(
         {
             "id": _row_id(lead_id, revision),
@@ -221,7 +230,7 @@ def _record(tables: Tables, state: Row, at: int) -> None:
             "completeness_score": result.completeness,
             "behavior_score": result.behavior,
             "score_bucket": result.bucket,
-            "factors": result.factors,
+            "factors": factors,
             "model_version": v1.VERSION,
             "scored_at": instant(at),
             "org_id": state["org_id"],
@@ -232,8 +241,10 @@ def _record(tables: Tables, state: Row, at: int) -> None:
 
 
 def _row_id(lead_id: UUID, revision: int) -> UUID:
-    """The nth score of a lead has the same id in every rebuild."""
-    return pgproto.UUID(blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=16).digest())
+    """The nth score of a lead has the same id in every rebuild, beside those of its time."""
+    told = blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=8).digest()
+    found: UUID = QuickUUID(lead_id.bytes[:8] + told)
+    return found
 
 
 def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":

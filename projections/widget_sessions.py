@@ -71,14 +71,11 @@ def identified(tables: Tables, fact: Recorded, event: SessionIdentified) -> None
 def spoke(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
     if event.session_id is None:
         return
-    session = tables.rows.get(event.session_id)
-    if session is None:
+    if tables.rows.get(event.session_id) is None:
         return
-    tables.rows.update(
-        event.session_id,
-        message_count=session["message_count"] + 1,
-        last_activity_at=max(session["last_activity_at"], fact.occurred_at),
-    )
+    session = tables.rows.change(event.session_id)
+    session["message_count"] += 1
+    session["last_activity_at"] = max(session["last_activity_at"], fact.occurred_at)
 
 
 def one(property_id: UUID, session_id: UUID) -> "Select[Any]":

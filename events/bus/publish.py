@@ -133,7 +133,7 @@ class Publisher:
         for records in found.values():
             for record in records:
                 if record.offset == end - 1:
-                    return int(dict(record.headers).get("ce_position", b"0"))
+                    return wire.position_of(record.value)
         return 0
 
     async def _demand_partitions(self) -> None:

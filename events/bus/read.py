@@ -53,13 +53,13 @@ class Reader:
                 place, timeout_ms=100 if at_end else 500, max_records=FETCH_RECORDS
             )
             for records in found.values():
-                yield [came for r in records if (came := self._arrival(r.value, r.headers))]
+                yield [came for r in records if (came := self._arrival(r.value))]
             if at_end and not found:
                 return
             silent = 0 if found else silent + 1
 
-    def _arrival(self, value: bytes | None, headers: list[tuple[str, bytes]]) -> Arrival | None:
+    def _arrival(self, value: bytes | None) -> Arrival | None:
         try:
-            return wire.arrival(value, headers, self.log_id)
+            return wire.arrival(value, self.log_id)
         except wire.NotOurs:
             return None

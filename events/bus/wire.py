@@ -1,24 +1,27 @@
-"""The wire form of a fact: CloudEvents 1.0 over Kafka in binary mode.
+"""The wire form of a fact: CloudEvents 1.0 over Kafka in structured mode.
 
-The value is the payload as the log holds it; everything else is a header, text in UTF-8. The key
-is the property id (the organisation's id for what stands above properties). The record of a row
-is the same bytes whenever it is made, so publishing again changes nothing.
+The value is one JSON document: the attributes, and the payload as the log holds it as `data`. The
+key is the property id (the organisation's id for what stands above properties). The record of a
+row is the same bytes whenever it is made, so publishing again changes nothing. Why not headers:
+`docs/decisions/facts-travel-as-one-document.md`.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from uuid import UUID
 
-from asyncpg.pgproto import pgproto
+import msgspec
+import orjson
 
 from events.codec import read_event
+from events.log.shard import SHARDS
 from events.record import Recorded
+from events.uuids import QuickUUID
 
-QuickUUID = pgproto.UUID
-"""The driver's own UUID: read from text in a tenth of the time."""
 Headers = list[tuple[str, bytes]]
+CONTENT_TYPE = "application/cloudevents+json"
+HEADERS: Headers = [("content-type", CONTENT_TYPE.encode())]
 
 
 class Row(Protocol):
@@ -28,10 +31,10 @@ class Row(Protocol):
 
 
 _OPTIONAL = (
-    ("property_id", "ce_propertyid"),
-    ("lead_id", "ce_leadid"),
-    ("correlation_id", "ce_correlationid"),
-    ("causation_id", "ce_causationid"),
+    ("property_id", "propertyid"),
+    ("lead_id", "leadid"),
+    ("correlation_id", "correlationid"),
+    ("causation_id", "causationid"),
 )
 
 
@@ -43,15 +46,38 @@ class Record(NamedTuple):
     headers: Headers
 
 
-class Arrival(NamedTuple):
-    """A record as it came from the bus, read as far as its place in the order."""
+_Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Shard = Annotated[int, msgspec.Meta(ge=0, lt=SHARDS)]
 
+
+class Arrival(msgspec.Struct, frozen=True, gc=False, rename=lambda name: name.replace("_", "")):
+    """A record as it came from the bus, its payload not read yet."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
     generation: int
-    shard: int
-    position: int
-    previous: int
-    headers: Mapping[str, bytes]
-    value: bytes
+    shard: _Shard
+    position: _Place
+    previous: _Place
+    entity_type: str
+    entity_id: str
+    entity_version: int
+    schema_version: int
+    org_id: str
+    recorded_at: datetime
+    actor: str
+    origin: str
+    data: msgspec.Raw
+    property_id: str | None = None
+    lead_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+_read = msgspec.json.Decoder(Arrival, strict=False).decode
+"""Not strict: positions are decimal text, for JSON's numbers end at 2^53 in some languages."""
 
 
 class NotOurs(ValueError):
@@ -60,102 +86,89 @@ class NotOurs(ValueError):
 
 def record_of(row: Row, log_id: UUID, generation: int) -> Record:
     """The record of a numbered row of the log, selected as `log.read.COLUMNS`."""
-    headers: Headers = [
-        ("content-type", b"application/json"),
-        ("ce_specversion", b"1.0"),
-        ("ce_id", _text(row["id"])),
-        ("ce_type", row["event_type"].encode()),
-        ("ce_source", f"/crm/{log_id}".encode()),
-        ("ce_subject", f"{row['entity_type']}/{row['entity_id']}".encode()),
-        ("ce_time", _instant(row["occurred_at"])),
-        ("ce_logid", _text(log_id)),
-        ("ce_generation", _text(generation)),
-        ("ce_shard", _text(row["shard"])),
-        ("ce_position", _text(row["position"])),
-        ("ce_previous", _text(row["previous"])),
-        ("ce_entitytype", row["entity_type"].encode()),
-        ("ce_entityid", _text(row["entity_id"])),
-        ("ce_entityversion", _text(row["version"])),
-        ("ce_schemaversion", _text(row["schema_version"])),
-        ("ce_orgid", _text(row["org_id"])),
-        ("ce_recordedat", _instant(row["recorded_at"])),
-        ("ce_actor", row["actor"].encode()),
-        ("ce_origin", row["origin"].encode()),
-    ]
-    headers += [(name, _text(row[c])) for c, name in _OPTIONAL if row[c] is not None]
+    entity_id = str(row["entity_id"])
+    said = {
+        "specversion": "1.0",
+        "id": str(row["id"]),
+        "type": row["event_type"],
+        "source": source_of(log_id),
+        "subject": f"{row['entity_type']}/{entity_id}",
+        "time": row["occurred_at"],
+        "datacontenttype": "application/json",
+        "generation": generation,
+        "shard": row["shard"],
+        "position": str(row["position"]),
+        "previous": str(row["previous"]),
+        "entitytype": row["entity_type"],
+        "entityid": entity_id,
+        "entityversion": row["version"],
+        "schemaversion": row["schema_version"],
+        "orgid": str(row["org_id"]),
+        "recordedat": row["recorded_at"],
+        "actor": row["actor"],
+        "origin": row["origin"],
+    }
+    said |= {name: str(row[column]) for column, name in _OPTIONAL if row[column] is not None}
+    said["data"] = orjson.Fragment(row["payload"])
     key = row["property_id"] or row["org_id"]
-    return Record(_text(key), row["payload"].encode(), headers)
+    return Record(str(key).encode(), orjson.dumps(said), HEADERS)
 
 
-def arrival(value: bytes | None, headers: Iterable[tuple[str, bytes]], log_id: UUID) -> Arrival:
-    """Read a record's place in the order. Raises `NotOurs`."""
-    found = dict(headers)
+def arrival(value: bytes | None, log_id: UUID) -> Arrival:
+    """Read a record as far as its payload. Raises `NotOurs`."""
     try:
-        if found["ce_logid"] != _text_of(log_id):
-            raise NotOurs(f"a record of log {found['ce_logid']!r}, this is {log_id}")
-        return Arrival(
-            int(found["ce_generation"]),
-            int(found["ce_shard"]),
-            int(found["ce_position"]),
-            int(found["ce_previous"]),
-            found,
-            value or b"",
-        )
-    except (KeyError, ValueError) as error:
-        if isinstance(error, NotOurs):
-            raise
+        came = _read(value or b"")
+    except (ValueError, RecursionError) as error:
         raise NotOurs(f"a record without its place in the log: {error!r}") from error
+    if came.source != source_of(log_id):
+        raise NotOurs(f"a record of {came.source!r}, this is log {log_id}")
+    return came
+
+
+def position_of(value: bytes | None) -> int:
+    """The position of a record of whichever log; 0 for what is no record of a log."""
+    try:
+        return _read(value or b"").position
+    except (ValueError, RecursionError):
+        return 0
 
 
 def recorded(came: Arrival) -> Recorded:
     """The fact a record carries; an event this build cannot read comes as `Unknown`."""
-    said = came.headers
-    get = said.get
-    property_id, lead_id = get("ce_propertyid"), get("ce_leadid")
-    correlation_id, causation_id = get("ce_correlationid"), get("ce_causationid")
+    property_id, lead_id = came.property_id, came.lead_id
+    correlation_id, causation_id = came.correlation_id, came.causation_id
     return tuple.__new__(  # what the class itself does, after a call more
         Recorded,
         (
-            QuickUUID(said["ce_id"].decode()),
-            read_event(_word(said["ce_type"]), int(said["ce_schemaversion"]), came.value),
-            _word(said["ce_entitytype"]),
-            QuickUUID(said["ce_entityid"].decode()),
-            int(said["ce_entityversion"]),
+            QuickUUID(came.id),
+            read_event(came.type, came.schema_version, bytes(came.data)),
+            came.entity_type,
+            QuickUUID(came.entity_id),
+            came.entity_version,
             came.shard,
             came.position,
             came.previous,
-            _known_uuid(said["ce_orgid"]),
+            _known_uuid(came.org_id),
             None if property_id is None else _known_uuid(property_id),
-            None if lead_id is None else QuickUUID(lead_id.decode()),
-            datetime.fromisoformat(said["ce_time"].decode()),
-            datetime.fromisoformat(said["ce_recordedat"].decode()),
-            _word(said["ce_actor"]),
-            _word(said["ce_origin"]),
-            None if correlation_id is None else QuickUUID(correlation_id.decode()),
-            None if causation_id is None else QuickUUID(causation_id.decode()),
+            None if lead_id is None else QuickUUID(lead_id),
+            came.time,
+            came.recorded_at,
+            came.actor,
+            came.origin,
+            None if correlation_id is None else QuickUUID(correlation_id),
+            None if causation_id is None else QuickUUID(causation_id),
         ),
     )
 
 
-def _text(value: object) -> bytes:
-    return str(value).encode()
-
-
 @lru_cache(maxsize=16)
-def _text_of(log_id: UUID) -> bytes:
-    return _text(log_id)
-
-
-def _instant(value: datetime) -> bytes:
-    return value.astimezone(UTC).isoformat().encode()
+def source_of(log_id: UUID) -> str:
+    """How a log is called on the bus."""
+    return f"/crm/{log_id}"
 
 
 @lru_cache(maxsize=4_096)
-def _known_uuid(value: bytes) -> UUID:
+def _known_uuid(value: str) -> UUID:
     """The few ids that stand in every record."""
-    return QuickUUID(value.decode())
-
-
-@lru_cache(maxsize=1_024)
-def _word(value: bytes) -> str:
-    return value.decode()
+    found: UUID = QuickUUID(value)
+    return found

@@ -3,7 +3,7 @@
 from typing import Any
 
 from events.catalog import CATALOG, Entry
-from events.contract.headers import KEYS, PUBLISHED, REFUSED, SENT
+from events.contract.headers import KEYS, PUBLISHED, PUBLISHED_HEADERS, REFUSED, SENT
 from events.event import Intake
 
 Document = dict[str, Any]
@@ -16,20 +16,21 @@ def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
     """The whole AsyncAPI document."""
     taken = [entry for entry in CATALOG.values() if entry.intake is not Intake.NO]
     schemas: Document = {
-        "PublishedHeaders": PUBLISHED,
+        "Published": PUBLISHED,
+        "PublishedHeaders": PUBLISHED_HEADERS,
         "SentHeaders": SENT,
         "RefusedHeaders": REFUSED,
     }
     messages: Document = {}
     for entry in CATALOG.values():
         schemas[entry.name] = _payload(entry, schemas)
-        messages[entry.name] = _message(entry, entry.name, "PublishedHeaders", "events")
+        messages[entry.name] = _published(entry)
     for entry in taken:
         payload = entry.name
         if entry.told:
             payload = f"sent.{entry.name}"
             schemas[payload] = _sendable(schemas[entry.name], entry)
-        messages[f"sent.{entry.name}"] = _message(entry, payload, "SentHeaders", "intake")
+        messages[f"sent.{entry.name}"] = _sent(entry, payload)
     messages["dead-letter"] = {
         "name": "dead-letter",
         "title": "A refused record",
@@ -59,8 +60,9 @@ def _channels(prefix: str, taken: list[Entry]) -> Document:
             "address": f"{prefix}.events",
             "title": "Everything that happened",
             "description": (
-                "CloudEvents in binary mode. Records of one key are in order; `ce_previous` proves "
-                "that none of a shard is missing. Correctness rests on positions, not on offsets."
+                "CloudEvents in structured mode: one JSON document, the attributes beside `data`. "
+                "Records of one key are in order; `previous` proves that none of a shard is "
+                "missing. Correctness rests on positions, not on offsets."
             ),
             "messages": {name: {"$ref": _MESSAGES + name} for name in CATALOG},
         },
@@ -99,21 +101,51 @@ def _operation(action: str, channel: str, messages: list[str]) -> Document:
     }
 
 
-def _message(entry: Entry, payload: str, headers: str, key: str) -> Document:
-    own = {"properties": {"ce_type": {"type": "string", "const": entry.name}}}
+def _published(entry: Entry) -> Document:
+    """A record of the relay: the attributes and the payload in one document."""
+    data = {"$ref": _SCHEMAS + entry.name}
+    own = {"properties": {"type": _only(entry.name), "data": data}, "required": ["data"]}
+    return _message(
+        entry,
+        "events",
+        content_type="application/cloudevents+json",
+        headers={"$ref": _SCHEMAS + "PublishedHeaders"},
+        payload={"allOf": [{"$ref": _SCHEMAS + "Published"}, own]},
+    )
+
+
+def _sent(entry: Entry, payload: str) -> Document:
+    """A record of a producer in binary mode."""
+    own = {"properties": {"ce_type": _only(entry.name)}}
+    return _message(
+        entry,
+        "intake",
+        content_type="application/json",
+        headers={"allOf": [{"$ref": _SCHEMAS + "SentHeaders"}, own]},
+        payload={"$ref": _SCHEMAS + payload},
+    )
+
+
+def _message(
+    entry: Entry, key: str, *, content_type: str, headers: Document, payload: Document
+) -> Document:
     return {
         "name": entry.name,
         "title": f"{entry.name} version {entry.version}",
         "summary": (entry.kind.__doc__ or "").strip().partition("\n")[0],
-        "contentType": "application/json",
+        "contentType": content_type,
         "tags": [{"name": entry.stream}],
-        "headers": {"allOf": [{"$ref": _SCHEMAS + headers}, own]},
-        "payload": {"$ref": _SCHEMAS + payload},
+        "headers": headers,
+        "payload": payload,
         "bindings": {"kafka": {"key": KEYS[key]}},
         "x-schema-version": entry.version,
         "x-stream": entry.stream,
         "x-intake": entry.intake.value,
     }
+
+
+def _only(name: str) -> Document:
+    return {"type": "string", "const": name}
 
 
 def _payload(entry: Entry, schemas: Document) -> Document:

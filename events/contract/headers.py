@@ -1,4 +1,4 @@
-"""The CloudEvents attributes of the records on the topics, as Kafka headers of binary mode."""
+"""What the records on the topics say of themselves: CloudEvents attributes and Kafka headers."""
 
 from typing import Any
 
@@ -17,7 +17,11 @@ def _decimal(description: str) -> Schema:
     return _text(description, pattern="^(0|[1-9][0-9]*)$")
 
 
-def _headers(required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
+def _integer(description: str, minimum: int, **more: Any) -> Schema:
+    return {"type": "integer", "description": description, "minimum": minimum, **more}
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
     return {
         "type": "object",
         "properties": {**required, **optional},
@@ -29,38 +33,43 @@ def _headers(required: dict[str, Schema], optional: dict[str, Schema]) -> Schema
 _SPEC = {"type": "string", "const": "1.0", "description": "The version of CloudEvents."}
 _INSTANT = "An instant, RFC 3339."
 
-PUBLISHED = _headers(
+PUBLISHED_HEADERS = _object(
+    {"content-type": {"type": "string", "const": "application/cloudevents+json"}}, {}
+)
+
+PUBLISHED = _object(
     {
-        "content-type": {"type": "string", "const": "application/json"},
-        "ce_specversion": _SPEC,
-        "ce_id": _uuid("The event's id, for ever."),
-        "ce_type": _text("The event's name."),
-        "ce_source": _text("The log that says so: `/crm/<log id>`.", format="uri-reference"),
-        "ce_subject": _text("`<entity type>/<entity id>`: the event's stream."),
-        "ce_time": _text(f"When it happened. {_INSTANT}", format="date-time"),
-        "ce_recordedat": _text(f"When the log took it. {_INSTANT}", format="date-time"),
-        "ce_logid": _uuid("The log; records of another are not ours."),
-        "ce_generation": _decimal("The life of the log."),
-        "ce_shard": _decimal("0 to 63: murmur2 of the key modulo 64."),
-        "ce_position": _decimal("The place in the whole log, without gaps."),
-        "ce_previous": _decimal("The position before this one in its shard, 0 for the first."),
-        "ce_entitytype": _text("The stream's type."),
-        "ce_entityid": _uuid("The stream's id."),
-        "ce_entityversion": _decimal("The place in the stream, from one."),
-        "ce_schemaversion": _decimal("The version of the payload's schema."),
-        "ce_orgid": _uuid("The organisation."),
-        "ce_actor": _text("Who said it: `user:<id>`, `visitor:<id>`, `producer:<name>` …"),
-        "ce_origin": _text("How it came.", enum=["live", "import", "adopt", "correction"]),
+        "specversion": _SPEC,
+        "id": _uuid("The event's id, for ever."),
+        "type": _text("The event's name."),
+        "source": _text(
+            "The log: `/crm/<log id>`; records of another are not ours.", format="uri-reference"
+        ),
+        "subject": _text("`<entity type>/<entity id>`: the event's stream."),
+        "time": _text(f"When it happened. {_INSTANT}", format="date-time"),
+        "datacontenttype": {"type": "string", "const": "application/json"},
+        "recordedat": _text(f"When the log took it. {_INSTANT}", format="date-time"),
+        "generation": _integer("The life of the log.", 1),
+        "shard": _integer("Murmur2 of the key modulo 64.", 0, maximum=63),
+        "position": _decimal("The place in the whole log, without gaps."),
+        "previous": _decimal("The position before this one in its shard, 0 for the first."),
+        "entitytype": _text("The stream's type."),
+        "entityid": _uuid("The stream's id."),
+        "entityversion": _integer("The place in the stream, from one.", 1),
+        "schemaversion": _integer("The version of the schema of `data`.", 1),
+        "orgid": _uuid("The organisation."),
+        "actor": _text("Who said it: `user:<id>`, `visitor:<id>`, `producer:<name>` …"),
+        "origin": _text("How it came.", enum=["live", "import", "adopt", "correction"]),
     },
     {
-        "ce_propertyid": _uuid("The property; absent for an organisation's own facts."),
-        "ce_leadid": _uuid("The lead it is about."),
-        "ce_correlationid": _uuid("What it belongs to."),
-        "ce_causationid": _uuid("What it follows from."),
+        "propertyid": _uuid("The property; absent for an organisation's own facts."),
+        "leadid": _uuid("The lead it is about."),
+        "correlationid": _uuid("What it belongs to."),
+        "causationid": _uuid("What it follows from."),
     },
 )
 
-SENT = _headers(
+SENT = _object(
     {
         "ce_specversion": _SPEC,
         "ce_id": _text("Yours: with the source it makes the event one event, however often sent."),
@@ -78,7 +87,7 @@ SENT = _headers(
     },
 )
 
-REFUSED = _headers(
+REFUSED = _object(
     {
         "crm-dead-letter-id": _uuid("Its id in the table of dead letters."),
         "crm-reason": _text("A stable key of the reason."),

@@ -37,13 +37,27 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Facts folded into changes, ready to be written from certain checkpoints."""
+class Folded:
+    """Facts that are in a working set; `moves`: shard → (where the tables are, where they come)."""
 
-    facts: tuple[Recorded, ...]
-    changes: Mapping[DerivedTable, Written]
-    parkings: tuple[Parking, ...]
+    facts: Sequence[Recorded]
+    parkings: Sequence[Parking]
     moves: Mapping[int, tuple[Checkpoint, int]]
+
+    def joined(self, later: "Folded") -> "Folded":
+        """Both as one, from where this one begins."""
+        moves = dict(self.moves)
+        for shard, (believed, target) in later.moves.items():
+            moves[shard] = (moves[shard][0] if shard in moves else believed, target)
+        return Folded([*self.facts, *later.facts], [*self.parkings, *later.parkings], moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Facts with the changes they made, ready to be written."""
+
+    folded: Folded
+    changes: Mapping[DerivedTable, Written]
 
 
 async def prepare(
@@ -54,6 +68,18 @@ async def prepare(
     held: Mapping[int, Checkpoint],
     waiting: Mapping[int, set[UUID]],
 ) -> Batch:
+    """`fold`, and take what changed out of `work`. Raises `Poison`."""
+    return Batch(await fold(conn, life, work, facts, held, waiting), work.take())
+
+
+async def fold(
+    conn: Connection,
+    life: Life,
+    work: Work,
+    facts: Sequence[Recorded],
+    held: Mapping[int, Checkpoint],
+    waiting: Mapping[int, set[UUID]],
+) -> Folded:
     """Fold facts into `work`; what touches a parked id is parked behind it.
 
     `waiting` is shard → parked ids. Raises `Poison`.
@@ -70,18 +96,18 @@ async def prepare(
     for table, keys in work.wanted(flowing).items():
         work.rows[table].load(keys, await store.load(conn, table, keys, life.schema))
     await work.fold_in_turns(flowing)
-    return Batch(tuple(facts), work.take(), tuple(parkings), _moves(facts, held))
+    return Folded(facts, parkings, _moves(facts, held))
 
 
 async def write(conn: Connection, life: Life, batch: Batch) -> None:
     """Write a batch and its checkpoints in one transaction. Raises `Fenced` and `GUILTY`."""
     async with conn.transaction():
         await checkpoints.advance(
-            conn, life.unit.name, life.unit.version, life.generation, batch.moves
+            conn, life.unit.name, life.unit.version, life.generation, batch.folded.moves
         )
         await conn.execute("SET LOCAL crm.engine = 'on'; SET LOCAL synchronous_commit = off")
         await store.write(conn, batch.changes, life.schema)
-        await parked.park(conn, life.unit.name, batch.parkings)
+        await parked.park(conn, life.unit.name, batch.folded.parkings)
 
 
 async def isolate(
@@ -108,14 +134,14 @@ async def isolate(
     except GUILTY as error:
         problem = ("database", f"{type(error).__name__}: {error}")
     else:
-        settle(held, waiting, batch)
-        return len(batch.parkings)
+        settle(held, waiting, batch.folded)
+        return len(batch.folded.parkings)
     work.forget()
     if len(facts) == 1:
         parking = Parking(facts[0], *problem)
-        batch = Batch((facts[0],), {}, (parking,), _moves(facts, held))
-        await write(conn, life, batch)
-        settle(held, waiting, batch)
+        alone = Folded(facts, (parking,), _moves(facts, held))
+        await write(conn, life, Batch(alone, {}))
+        settle(held, waiting, alone)
         return 1
     at = facts.index(guilty) if guilty else len(facts) // 2
     parts = (
@@ -124,11 +150,11 @@ async def isolate(
     return sum([await isolate(conn, life, work, part, held, waiting) for part in parts])
 
 
-def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], batch: Batch) -> None:
-    """Believe that the batch is written."""
-    for shard, (checkpoint, position) in batch.moves.items():
+def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], folded: Folded) -> None:
+    """Believe that these facts are written."""
+    for shard, (checkpoint, position) in folded.moves.items():
         held[shard] = Checkpoint(position, checkpoint.epoch)
-    for parking in batch.parkings:
+    for parking in folded.parkings:
         waiting.setdefault(parking.fact.shard, set()).update(parked.touched_by(parking.fact))
 
 

@@ -2,7 +2,7 @@
 
 Records may come twice, late, torn or not at all. Each carries the position before it in its shard,
 so a batch is applied only where it joins what was applied before; a hole is read from the log.
-While one batch is being written the next is folded.
+While one batch is being written the next ones are folded.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from events.log.connection import Connection
 from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
+from projections.engine.backlog import Backlog
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.work import TURN_EVENTS, Poison
 
@@ -39,12 +40,6 @@ class Counts:
     parked: int = 0
 
 
-@dataclass(slots=True)
-class _Writing:
-    batch: Batch
-    task: "asyncio.Task[None]"
-
-
 class Engine:
     """Applies arrivals of the shards it owns. One at a time: callers queue on a lock."""
 
@@ -55,7 +50,7 @@ class Engine:
         self._held: dict[int, Checkpoint] = {}
         self._waiting: dict[int, set[UUID]] = {}
         self._far: set[int] = set()
-        self._writing: _Writing | None = None
+        self._backlog = Backlog(self._work, self._write)
         self._lock = asyncio.Lock()
 
     @property
@@ -65,7 +60,8 @@ class Engine:
     async def claim(self, shards: Sequence[int]) -> None:
         """Own these shards from now on. Waits for a zombie's transaction. Raises `WrongVersion`."""
         async with self._lock:
-            await self._finish()
+            with self._all_or_nothing():
+                await self._level()
             self._work.forget()
             unit = self.life.unit
             async with self.pool.acquire() as conn, conn.transaction():
@@ -83,15 +79,16 @@ class Engine:
         """Let go of shards, all of them where none are named, after writing what is folded."""
         async with self._lock:
             try:
-                await self._finish()
+                with self._all_or_nothing():
+                    await self._level()
             finally:
                 self._drop(self._held.keys() if shards is None else shards)
 
     async def apply(self, arrivals: Sequence[Arrival]) -> None:
         """Apply what is new of these records, in order, and heal the holes before them.
 
-        Returns when the last batch before this one is durable. Raises `Fenced`, and what asyncpg
-        raises when the database is away: nothing is owned then, claim again.
+        Returns when they are folded; `settle` waits until they are durable. Raises `Fenced`, and
+        what asyncpg raises when the database is away: nothing is owned then, claim again.
         """
         async with self._lock:
             with self._all_or_nothing():
@@ -114,12 +111,16 @@ class Engine:
                 await self._project(facts)
 
     async def settle(self) -> None:
-        """Wait until everything folded is durable."""
-        async with self._lock:
-            with self._all_or_nothing():
-                if failed := await self._finish():
-                    async with self.pool.acquire() as conn:
-                        await self._isolate(conn, failed)
+        """Wait until everything folded so far is durable. Raises as `apply` does."""
+        backlog, mark = self._backlog, self._backlog.folded
+        while backlog.durable < mark:
+            writing = backlog.writing
+            if writing is not None and not writing.done():
+                await asyncio.wait({writing})
+                continue
+            async with self._lock:  # what was written failed, or a fold is going on
+                with self._all_or_nothing():
+                    await self._level()
 
     async def behind(self) -> dict[int, int]:
         """Owned shard → the log's last position there, where it is beyond the checkpoint."""
@@ -168,23 +169,47 @@ class Engine:
         """Fold facts while the last batch is written, then begin to write them."""
         if not facts:
             return
-        async with self.pool.acquire() as conn:
-            if len(self._work) > HOLD_ROWS:
-                await self._isolate(conn, await self._finish())
-                self._work.forget()
-            try:
-                batch = await apply.prepare(
+        if len(self._work) > HOLD_ROWS:
+            await self._level()
+            self._work.forget()
+        try:
+            await self._backlog.room()
+        except apply.GUILTY:
+            await self._begin_again()
+        self._backlog.shut()
+        try:
+            async with self.pool.acquire() as conn:
+                folded = await apply.fold(
                     conn, self.life, self._work, facts, self._held, self._waiting
                 )
-            except Poison:
-                batch = None
-            failed = await self._finish()
-            if batch is None or failed:
-                await self._isolate(conn, failed)
-                await self._isolate(conn, facts)
-                return
-        apply.settle(self._held, self._waiting, batch)
-        self._writing = _Writing(batch, asyncio.create_task(self._write(batch)))
+        except Poison:
+            await self._begin_again(facts)
+            return
+        apply.settle(self._held, self._waiting, folded)
+        self._backlog.gather(folded)
+
+    async def _level(self) -> None:
+        """Wait until everything folded is durable, parking what cannot be."""
+        self._backlog.open()
+        try:
+            await self._backlog.drain()
+        except apply.GUILTY:
+            await self._begin_again()
+
+    async def _begin_again(self, facts: Sequence[Recorded] = ()) -> None:
+        """A fact of those that are not durable, or of these, is guilty: park it, write the rest."""
+        writing = self._backlog.writing
+        if writing is not None:
+            await asyncio.wait({writing})
+        lost = self._backlog.withdraw()
+        async with self.pool.acquire() as conn:
+            if lost is not None:
+                for shard, (believed, _) in lost.moves.items():
+                    self._held[shard] = believed
+                self._waiting = await parked.touched(conn, self.life.unit.name, self._held)
+                await self._isolate(conn, lost.facts)
+            await self._isolate(conn, facts)
+        self._backlog.settled()
 
     async def _isolate(self, conn: Connection, facts: Sequence[Recorded]) -> None:
         """Write facts of which some are guilty, those parked: nothing in memory is believed."""
@@ -196,23 +221,8 @@ class Engine:
     async def _write(self, batch: Batch) -> None:
         async with self.pool.acquire() as conn:
             await apply.write(conn, self.life, batch)
-        self.counts.projected += len(batch.facts)
-        self.counts.parked += len(batch.parkings)
-
-    async def _finish(self) -> Sequence[Recorded]:
-        """Wait for the batch being written; its facts come back where one of them is guilty."""
-        writing, self._writing = self._writing, None
-        if writing is None:
-            return ()
-        try:
-            await writing.task
-        except apply.GUILTY:
-            for shard, (believed, _) in writing.batch.moves.items():
-                self._held[shard] = believed
-            async with self.pool.acquire() as conn:
-                self._waiting = await parked.touched(conn, self.life.unit.name, self._held)
-            return writing.batch.facts
-        return ()
+        self.counts.projected += len(batch.folded.facts)
+        self.counts.parked += len(batch.folded.parkings)
 
     def _drop(self, shards: Iterable[int]) -> None:
         for shard in list(shards):
@@ -237,7 +247,6 @@ class _LetGo:
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
-        if writing := self.engine._writing:
-            writing.task.cancel()
-            self.engine._writing = None
+        self.engine._backlog.withdraw()
+        self.engine._backlog.settled()
         self.engine._drop(self.engine.owned)

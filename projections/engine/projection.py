@@ -95,7 +95,7 @@ class Rows:
             ) from None
 
     def add(self, row: Row) -> None:
-        """A new row that no later fact will ask for; a column left out is null."""
+        """A new row that no later fact will ask for; a column left out is null, bytes are JSON."""
         self._added.append(self._stored(row))
 
     def insert(self, key: UUID, row: Row) -> None:
@@ -109,15 +109,19 @@ class Rows:
         else:
             self._changed[at] = row
 
-    def update(self, key: UUID, **changes: Any) -> None:
-        """Change columns of a row. Raises `LookupError` where there is none."""
+    def change(self, key: UUID) -> Row:
+        """The row, to be changed in place. Raises `LookupError` where there is none."""
         row = self.get(key)
         if row is None:
             raise LookupError(f"there is no {self._name} {key} to change")
-        row.update(changes)
         at = key.int
         if at not in self._fresh:
             self._changed[at] = row
+        return row
+
+    def update(self, key: UUID, **changes: Any) -> None:
+        """Change columns of a row. Raises `LookupError` where there is none."""
+        self.change(key).update(changes)
 
     def delete(self, key: UUID) -> None:
         if self.get(key) is None:
@@ -157,10 +161,14 @@ class Rows:
     def _stored(self, row: Row) -> Stored:
         """The row in column order; JSON as it is now, for it may be changed while it is sent."""
         whole = len(row) == len(self._columns)
-        stored = list(self._in_order(row) if whole else map(row.get, self._columns))
+        found: Stored = self._in_order(row) if whole else tuple(map(row.get, self._columns))
+        if not self._json:
+            return found
+        stored = list(found)
         for at in self._json:
-            if stored[at] is not None:
-                stored[at] = json_bytes(stored[at])
+            value = stored[at]
+            if value is not None and type(value) is not bytes:
+                stored[at] = json_bytes(value)
         return tuple(stored)
 
     def __len__(self) -> int:

@@ -83,9 +83,9 @@ async def _try(
     try:
         held = {fact.shard: checkpoints.Checkpoint(0, 0)}
         batch = await apply.prepare(conn, life, work, [fact], held, {})
-        if batch.parkings:
+        if batch.folded.parkings:
             await savepoint.rollback()
-            return batch.parkings[0]
+            return batch.folded.parkings[0]
         await store.write(conn, batch.changes, life.schema)
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     except Poison as poison:

@@ -10,7 +10,7 @@ from events.log import read, sequencer
 from events.log.connection import Connection
 from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
-from projections.engine.apply import Batch, Life
+from projections.engine.apply import Batch, Folded, Life
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.unit import Unit
 from projections.engine.work import Work
@@ -74,5 +74,5 @@ async def _apply(
     batch = await apply.prepare(conn, life, work, facts, held, {})
     before = held[last.shard]
     moves = {last.shard: (before, last.position)}
-    await apply.write(conn, life, Batch(batch.facts, batch.changes, (), moves))
+    await apply.write(conn, life, Batch(Folded(facts, (), moves), batch.changes))
     held[last.shard] = Checkpoint(last.position, before.epoch)

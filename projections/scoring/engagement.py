@@ -23,8 +23,14 @@ class Engagement(NamedTuple):
 
 def engagements_of(fact: Recorded) -> list[Engagement]:
     """The engagement a fact is, of a known lead; a captured lead counts when nobody typed it in."""
-    found = _FOUND_IN.get(type(fact.event))
-    return [] if found is None else found(fact.id, fact.event)
+    global _last
+    if _last[0] is not fact:  # two projections ask one after the other
+        found = _FOUND_IN.get(type(fact.event))
+        _last = (fact, [] if found is None else found(fact.id, fact.event))
+    return _last[1]
+
+
+_last: tuple[Recorded | None, list[Engagement]] = (None, [])
 
 
 def _recorded(fact_id: UUID, event: EngagementRecorded) -> list[Engagement]:
@@ -38,7 +44,7 @@ def _in_chat(
 ) -> list[Engagement]:
     if event.lead_id is None:
         return []
-    spoke = isinstance(event, ConversationMessageReceived)
+    spoke = type(event) is ConversationMessageReceived
     kind = EngagementType.CHAT_MESSAGE_SENT if spoke else EngagementType.CHAT_STARTED
     said = {"conversation_id": str(event.conversation_id)}
     return [_weighed(fact_id, event.lead_id, kind, said)]
@@ -63,7 +69,7 @@ def _captured(fact_id: UUID, event: LeadCaptured) -> list[Engagement]:
 
 
 def _toured(fact_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
-    booked = isinstance(event, TourScheduled)
+    booked = type(event) is TourScheduled
     kind = EngagementType.TOUR_SCHEDULED if booked else EngagementType.TOUR_COMPLETED
     return [_weighed(fact_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
 

@@ -5,6 +5,7 @@ Instants are whole microseconds since 1970, so that memory, JSON and PostgreSQL 
 
 from bisect import insort
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypedDict
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +36,7 @@ def micros(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
+@lru_cache(maxsize=16_384)
 def instant(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
@@ -56,8 +58,9 @@ def disengaged(facts: Facts, at: int, weight: int) -> None:
 def expire(facts: Facts, now: int) -> None:
     """Forget engagements that no longer count: an instant never comes back."""
     window, low = facts["window"], now - WINDOW
+    if not window or window[0][0] > low:
+        return
     gone = 0
     while gone < len(window) and window[gone][0] <= low:
         gone += 1
-    if gone:
-        del window[:gone]
+    del window[:gone]

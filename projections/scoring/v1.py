@@ -5,7 +5,9 @@ does not count, a missing source is called "unknown", and the factors sum to the
 """
 
 from functools import lru_cache
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
+
+import orjson
 
 from projections.scoring.facts import DAY, WINDOW, Facts
 
@@ -42,8 +44,21 @@ class Score(NamedTuple):
     factors: list[Factor]
 
 
+class Told(NamedTuple):
+    """A score with what it looks like where it is kept: told once for the same parts."""
+
+    score: Score
+    as_list: list[Any]
+    factors_json: bytes
+
+
 def score(facts: Facts, as_of: int) -> Score:
     """The score of a lead at an instant (microseconds since 1970). Nobody changes its factors."""
+    return told(facts, as_of).score
+
+
+def told(facts: Facts, as_of: int) -> Told:
+    """The same, to be kept."""
     engagement = engagement_score(facts, as_of)
     return _result(
         facts["email"], facts["phone"], facts["first_name"], facts["last_name"], facts["source"],
@@ -56,7 +71,7 @@ def score(facts: Facts, as_of: int) -> Score:
 def _result(
     email: bool, phone: bool, first_name: bool, last_name: bool, source: str | None,
     engagement: int, engagements: int | None, timing: int, behavior: int,
-) -> Score:  # fmt: skip
+) -> Told:  # fmt: skip
     """One object for the same parts of whichever lead; `engagements` where there are many."""
     factors: list[Factor] = []
     names = 3 * first_name + 3 * last_name
@@ -80,9 +95,10 @@ def _result(
     total = max(0, min(100, whole))
     if total != whole:
         factors.append(_factor("Limit", total - whole))
-    return Score(
+    result = Score(
         total, engagement, timing, found_at, completeness, behavior, bucket_of(total), factors
     )
+    return Told(result, list(result), orjson.dumps(factors))
 
 
 def next_change(facts: Facts, now: int) -> int | None:
@@ -96,6 +112,8 @@ def next_change(facts: Facts, now: int) -> int | None:
     window = facts["window"]
     if window and window[0][0] <= now - WINDOW:
         window = [entry for entry in window if entry[0] > now - WINDOW]
+    if not window or (change is not None and window[0][0] + WINDOW >= change):
+        return change
     left = sum([weight for _, weight in window])
     held = min(ENGAGEMENT_CAP, left)
     for number, (at, weight) in enumerate(window, start=1):

@@ -128,7 +128,7 @@ class Consumer:
         arrivals: list[Arrival] = []
         for record in records:
             try:
-                came = wire.arrival(record.value, record.headers, self._log_id)
+                came = wire.arrival(record.value, self._log_id)
             except wire.NotOurs as error:
                 self.engine.counts.refused += 1
                 log.warning("projector.refused", error=str(error), offset=record.offset)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events.bus import wire
 from events.bus.wire import Arrival
@@ -112,7 +113,7 @@ class Courier:
                 await self.engine.settle()
             case Op.STRANGE:
                 self.batch += [
-                    came._replace(generation=came.generation + 1)
+                    replace(came, generation=came.generation + 1)
                     for came in self.partitions[act.partition][here : here + act.records]
                 ]
             case Op.HEAL:
@@ -160,6 +161,6 @@ async def courier(pool: asyncpg.Pool) -> Courier:
     found: dict[int, list[Arrival]] = {number: [] for number in range(PARTITIONS)}
     for row in rows:
         record = wire.record_of(row, state.id, state.generation)
-        came = wire.arrival(record.value, record.headers, state.id)
+        came = wire.arrival(record.value, state.id)
         found[row["shard"] % PARTITIONS].append(came)
     return Courier(pool, state, found, await new_engine(pool, state))

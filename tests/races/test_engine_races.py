@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
+from msgspec import Raw
+from msgspec.structs import replace
 
 from events.bus import wire
 from events.bus.wire import Arrival
@@ -47,7 +49,7 @@ class Told:
 async def records_of(pool: asyncpg.Pool, lead: UUID) -> list[Arrival]:
     """The records of the shard in which a lead lives."""
     every = [one for came in (await courier(pool)).partitions.values() for one in came]
-    (shard,) = {one.shard for one in every if one.headers.get("ce_leadid") == str(lead).encode()}
+    (shard,) = {one.shard for one in every if one.lead_id == str(lead)}
     return [one for one in every if one.shard == shard]
 
 
@@ -64,7 +66,7 @@ async def told(pool: asyncpg.Pool) -> Told:
 def unchained(records: Sequence[Arrival], reached: int = 0) -> list[Arrival]:
     """The records as one takes them who trusts that the bus brings everything."""
     befores = [reached, *(record.position for record in records)]
-    return [r._replace(previous=before) for r, before in zip(records, befores, strict=False)]
+    return [replace(r, previous=before) for r, before in zip(records, befores, strict=False)]
 
 
 async def _claim_politely(
@@ -206,8 +208,8 @@ async def test_a_record_of_another_life_of_the_log_changes_no_row(
             Engine, "_is_new", lambda _, came, reached: came.position > reached.get(came.shard, 0)
         )
     *earlier, last = told.records
-    said = orjson.loads(last.value) | {"note": "never said"}
-    other = last._replace(generation=last.generation + 1, value=orjson.dumps(said))
+    said = orjson.loads(bytes(last.data)) | {"note": "never said"}
+    other = replace(last, generation=last.generation + 1, data=Raw(orjson.dumps(said)))
     await engine.apply([*earlier, other, last])
     await engine.settle()
     assert await told.notes() == NOTES

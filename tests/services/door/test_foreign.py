@@ -78,7 +78,7 @@ def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, An
 
 
 def consume(settings: Settings, topic: str, wanted: str, count: int) -> list[Any]:
-    """The first records with a header `ce_type` of this kind, by a consumer group."""
+    """The first records of this type, by a consumer group."""
     consumer = confluent_kafka.Consumer(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
@@ -91,7 +91,7 @@ def consume(settings: Settings, topic: str, wanted: str, count: int) -> list[Any
         for _ in range(600):
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:
-                if dict(message.headers() or ()).get("ce_type") == wanted.encode():
+                if orjson.loads(message.value())["type"] == wanted:
                     found.append(message)
                 if len(found) == count:
                     break
@@ -126,11 +126,12 @@ async def test_confluent_kafka_produces_to_the_intake_and_reads_the_events(
         await until(refused, 30)
     assert len(read) == 3
     for message in read:
-        headers = dict(message.headers())
-        assert headers["ce_specversion"] == b"1.0"
-        assert headers["ce_propertyid"] == message.key() == str(home).encode()
-        assert int(headers["ce_position"]) > int(headers["ce_previous"])
-        assert orjson.loads(message.value())["lead_id"] == str(lead)
+        assert message.headers() == [("content-type", STRUCTURED.encode())]
+        said = orjson.loads(message.value())
+        assert said["specversion"] == "1.0"
+        assert said["propertyid"] == message.key().decode() == str(home)
+        assert int(said["position"]) > int(said["previous"])
+        assert said["data"]["lead_id"] == str(lead)
 
 
 @kcat_there
@@ -138,10 +139,9 @@ async def test_kcat_produces_to_the_intake_and_reads_the_events(
     world: World, kafka_settings: Settings
 ) -> None:
     lead, home = await known_lead(world), world.properties[0]
-    event = structured(
-        "engagement.recorded", opened(lead), ce_id="k", source="/kcat", property_id=home
-    )
-    headers = binary_headers("engagement.recorded", home)
+    name = "engagement.recorded"
+    event = structured(name, opened(lead), ce_id="k", source="/kcat", property_id=home)
+    headers = binary_headers(name, home)
     options = [part for name, value in headers for part in ("-H", f"{name}={value.decode()}")]  # type: ignore[union-attr]
     async with core(kafka_settings) as topics:
         await kcat(kafka_settings, "-P", "-t", topics.intake, sent=event)
@@ -149,14 +149,17 @@ async def test_kcat_produces_to_the_intake_and_reads_the_events(
             kafka_settings, "-P", "-t", topics.intake, *options, sent=orjson.dumps(opened(lead))
         )
         await taken_in(world, 2)
-        await asyncio.to_thread(consume, kafka_settings, topics.events, "engagement.recorded", 2)
+        await asyncio.to_thread(consume, kafka_settings, topics.events, name, 2)
         read = await kcat(
             kafka_settings, "-C", "-t", topics.events, "-o", "beginning", "-e", "-q",
             "-f", "%h %s\n",
         )  # fmt: skip
-    lines = [line for line in read.splitlines() if b"ce_type=engagement.recorded" in line]
-    assert len(lines) == 2
-    assert all(b"ce_position=" in line and str(lead).encode() in line for line in lines)
+    lines = [line.split(b" ", 1) for line in read.splitlines()]
+    assert {headers for headers, _ in lines} == {b"content-type=" + STRUCTURED.encode()}
+    told = [said for _, value in lines if (said := orjson.loads(value))["type"] == name]
+    assert len(told) == 2
+    assert all(int(said["position"]) > int(said["previous"]) for said in told)
+    assert all(said["data"]["lead_id"] == str(lead) for said in told)
 
 
 @kcat_there

@@ -1,0 +1,163 @@
+"""The wire form: what the log says comes back from the bus; what is no record of it is refused."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+from cloudevents.core.bindings import kafka
+
+from events.bus import wire
+from events.bus.wire import NotOurs, Record
+from events.codec import read_event
+from events.log import read, sequencer
+from events.properties import OrganizationRecorded
+from events.record import Cause, NewEvent, Origin, Unknown
+from tests.events.frozen import SAMPLES, Sample
+from tests.world import make_world
+
+LOG = UUID(int=6)
+DEEP = 100_000
+
+
+def row(**more: Any) -> dict[str, Any]:
+    """A row of the log in the order of `read.COLUMNS`."""
+    return {
+        "id": UUID(int=2),
+        "event_type": "lead.noted",
+        "schema_version": 1,
+        "payload": orjson.dumps({"lead_id": str(UUID(int=3)), "note": "hello"}).decode(),
+        "entity_type": "lead",
+        "entity_id": UUID(int=3),
+        "version": 4,
+        "shard": 63,
+        "position": 9,
+        "previous": 7,
+        "org_id": UUID(int=4),
+        "property_id": UUID(int=5),
+        "lead_id": UUID(int=3),
+        "occurred_at": datetime(2026, 11, 22, 10, 0, 0, 1, tzinfo=UTC),
+        "recorded_at": datetime(2026, 11, 22, 10, tzinfo=UTC),
+        "actor": "user:1",
+        "origin": "live",
+        "correlation_id": UUID(int=8),
+        "causation_id": UUID(int=9),
+    } | more
+
+
+def record(**more: Any) -> Record:
+    return wire.record_of(row(**more), LOG, 1)
+
+
+def edited(**said: Any) -> bytes:
+    """A record's value in which something else is said."""
+    return orjson.dumps(orjson.loads(record().value) | said)
+
+
+def without(name: str) -> bytes:
+    return orjson.dumps({k: v for k, v in orjson.loads(record().value).items() if k != name})
+
+
+async def test_what_the_log_says_comes_back_from_the_bus_the_same(pool: asyncpg.Pool) -> None:
+    world, lead = await make_world(pool), uuid4()
+    strange = '"Ada" \\ \u2028 \U0001f3e0 {"data":1}'
+    await world.append(world.new(world.captured(lead, first_name=strange)))
+    await world.append(*map(world.new, [*world.chat(lead, 3), world.engagement(lead)]))
+    above = OrganizationRecorded(organization_id=world.org_id, display_name=strange)
+    cause = Cause(f"producer:{strange}", Origin.IMPORT, uuid4(), uuid4())
+    await world.append(NewEvent(uuid4(), above, world.org_id, None, world.tick(0.000001), cause))
+    await world.number()
+    async with pool.acquire() as conn:
+        state = await sequencer.state(conn)
+        rows = await read.position_rows(conn, after=0, upto=state.position)
+    assert {one["property_id"] for one in rows} == {None, *world.properties}
+    for one in rows:
+        key, value, headers = wire.record_of(one, state.id, state.generation)
+        came = wire.arrival(value, state.id)
+        assert came.generation == state.generation
+        assert wire.recorded(came) == read.recorded(one)
+        assert key.decode() == str(one["property_id"] or one["org_id"])
+        assert headers == [("content-type", b"application/cloudevents+json")]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_every_event_in_every_version_is_read_as_from_the_log(sample: Sample) -> None:
+    value = record(
+        event_type=sample.name, schema_version=sample.version, payload=sample.payload.decode()
+    ).value
+    fact = wire.recorded(wire.arrival(value, LOG))
+    said = read_event(sample.name, sample.version, sample.payload)
+    assert fact.event == said
+    assert not isinstance(fact.event, Unknown)
+
+
+def test_an_event_of_a_later_build_comes_as_unknown_with_all_it_says() -> None:
+    later = record(event_type="lead.cloned", payload='{"n": 1}')
+    fact = wire.recorded(wire.arrival(later.value, LOG))
+    assert isinstance(fact.event, Unknown)
+    assert (fact.event.name, fact.event.payload) == ("lead.cloned", {"n": 1})
+
+
+@pytest.mark.parametrize("position", [2**53 + 1, 2**63 - 1])
+def test_positions_beyond_the_numbers_of_json_survive(position: int) -> None:
+    value = record(position=position, previous=position - 2).value
+    said = orjson.loads(value)
+    assert (said["position"], said["previous"]) == (str(position), str(position - 2))
+    came = wire.arrival(value, LOG)
+    assert (came.position, came.previous) == (position, position - 2)
+    assert wire.position_of(value) == position
+
+
+def test_a_record_with_attributes_of_a_later_build_is_read() -> None:
+    assert wire.arrival(edited(traceparent="00-1-2-3"), LOG) == wire.arrival(record().value, LOG)
+
+
+def test_the_public_library_reads_a_record() -> None:
+    key, value, headers = record()
+    event = kafka.from_structured_event(kafka.KafkaMessage(dict(headers), key, value))
+    assert (event.get_type(), event.get_source()) == ("lead.noted", f"/crm/{LOG}")
+    assert event.get_time() == row()["occurred_at"]
+    assert event.get_extension("position") == "9"
+    assert event.get_data() == {"lead_id": str(UUID(int=3)), "note": "hello"}
+
+
+NO_RECORDS: dict[str, bytes | None] = {
+    "null": None,
+    "nothing": b"",
+    "garbage": b"\xff\x00\xfe",
+    "text": b"hello",
+    "cut": record().value[:-1],
+    "two in one": record().value * 2,
+    "a list": b"[%s]" % record().value,
+    "a number": b"7",
+    "null in json": b"null",
+    "no attributes": b"{}",
+    "the payload alone": row()["payload"].encode(),
+    "deep": b"[" * DEEP,
+    "deep data": b'{"data":' * DEEP,
+    "deep elsewhere": record().value[:-1] + b',"x":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "a position that is none": edited(position="ninth"),
+    "a shard that is none": edited(shard=None),
+    "a time that is none": edited(time="yesterday"),
+    "another log": wire.record_of(row(), UUID(int=7), 1).value,
+    "another source": edited(source="/mailer"),
+    **{
+        f"no {name}": without(name)
+        for name in ("id", "type", "source", "generation", "shard", "position", "previous", "data")
+    },
+}
+
+
+@pytest.mark.parametrize("value", NO_RECORDS.values(), ids=NO_RECORDS)
+def test_what_the_relay_of_this_log_did_not_write_is_not_ours(value: bytes | None) -> None:
+    with pytest.raises(NotOurs):
+        wire.arrival(value, LOG)
+
+
+def test_the_position_of_a_record_of_whichever_log_is_told_and_of_anything_else_is_0() -> None:
+    other = wire.record_of(row(position=12), UUID(int=7), 1)
+    assert wire.position_of(other.value) == 12
+    for value in (None, b"", b"\xff", b"{}", b"[" * DEEP, b'{"data":' * DEEP, without("position")):
+        assert wire.position_of(value) == 0
