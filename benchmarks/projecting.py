@@ -5,7 +5,6 @@ import time
 from contextlib import AsyncExitStack
 
 from benchmarks.child import process
-from events.log.connection import Connection
 from projections.catalog import LIVE
 from projections.engine import checkpoints
 from services import projector

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from events import codec
@@ -29,6 +30,13 @@ _INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM u
 COPY_FROM_EVENTS = 16
 LOCKS_AT_MOST = 200
 """An append of more streams locks its whole property instead: locks are a shared, small table."""
+
+
+class _Head(NamedTuple):
+    """The newest row of a stream: its version, and the ordering key it belongs to."""
+
+    version: int
+    owner: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +71,14 @@ async def append(
     guards = guards or {}
     await _lock(conn, events, guards)
     digests = {event.id: codec.digest(event.event) for event in events}
-    known = await _known(conn, digests)
+    known, heads = await _found(conn, digests, list({*(e.stream for e in events), *guards}))
     fresh = [(e, p) for e, p in zip(events, sealed, strict=True) if e.id not in known]
     repeated = len(fresh) - len({e.id for e, _ in fresh})
     if repeated:
         fresh = _first_of_each(fresh)
     if not fresh:
         return Appended((), tuple(known))
-    versions = await _versions(conn, [e for e, _ in fresh], expected, guards)
+    versions = _versions([e for e, _ in fresh], heads, expected, guards)
     rows = []
     for event, payload in fresh:
         versions[event.stream] += 1
@@ -126,14 +134,36 @@ async def lock_streams(conn: Connection, streams: Sequence[Stream]) -> None:
     )
 
 
-async def _known(conn: Connection, digests: Mapping[UUID, bytes]) -> set[UUID]:
+async def _found(
+    conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
+) -> tuple[set[UUID], dict[Stream, _Head]]:
+    """Which of the events the log has, and where the streams are. Raises `IdReused`."""
     rows = await conn.fetch(
-        "SELECT id, digest FROM public.crm_events WHERE id = ANY($1::uuid[])", list(digests)
+        """
+        SELECT id, digest, NULL AS kind, NULL::int AS version, NULL::uuid AS owner
+        FROM public.crm_events WHERE id = ANY($1::uuid[])
+        UNION ALL
+        SELECT wanted.id, NULL, wanted.kind, head.version, head.owner
+        FROM unnest($2::text[], $3::uuid[]) AS wanted (kind, id)
+        CROSS JOIN LATERAL (
+          SELECT version, coalesce(property_id, org_id) AS owner FROM public.crm_events e
+          WHERE e.entity_type = wanted.kind AND e.entity_id = wanted.id
+          ORDER BY version DESC LIMIT 1) AS head
+        """,
+        list(digests),
+        [stream.entity_type for stream in streams],
+        [stream.entity_id for stream in streams],
     )
+    known: set[UUID] = set()
+    heads: dict[Stream, _Head] = {}
     for row in rows:
-        if row["digest"] != digests[row["id"]]:
+        if row["kind"] is not None:
+            heads[Stream(row["kind"], row["id"])] = _Head(row["version"], row["owner"])
+        elif row["digest"] != digests[row["id"]]:
             raise IdReused(row["id"])
-    return {row["id"] for row in rows}
+        else:
+            known.add(row["id"])
+    return known, heads
 
 
 def _first_of_each(fresh: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:
@@ -146,33 +176,20 @@ def _first_of_each(fresh: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, 
     return list(first.values())
 
 
-async def _versions(
-    conn: Connection,
+def _versions(
     events: Sequence[NewEvent],
+    heads: Mapping[Stream, _Head],
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
 ) -> dict[Stream, int]:
     """The version each stream is at, after checking what was expected of it."""
     owners = {event.stream: event.ordering_key for event in events}
-    streams = list({*owners, *guards})
-    heads = await conn.fetch(
-        """
-        SELECT wanted.kind, wanted.id, head.version,
-          coalesce(head.property_id, head.org_id) AS owner
-        FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id)
-        CROSS JOIN LATERAL (
-          SELECT version, property_id, org_id FROM public.crm_events e
-          WHERE e.entity_type = wanted.kind AND e.entity_id = wanted.id
-          ORDER BY version DESC LIMIT 1) AS head
-        """,
-        [stream.entity_type for stream in streams],
-        [stream.entity_id for stream in streams],
-    )
-    versions = dict.fromkeys(streams, 0)
-    for head in heads:
-        stream = Stream(head["kind"], head["id"])
-        versions[stream] = head["version"]
-        if owners.get(stream, head["owner"]) != head["owner"]:
+    versions = dict.fromkeys([*owners, *guards], 0)
+    for stream in versions:
+        if (head := heads.get(stream)) is None:
+            continue
+        versions[stream] = head.version
+        if owners.get(stream, head.owner) != head.owner:
             raise WrongProperty(stream)
     for stream, version in [*guards.items(), *expected.items()]:
         if versions.get(stream, version) != version:

@@ -86,42 +86,43 @@ async def any_waiting(conn: Connection) -> bool:
 async def number(conn: Connection, tenure: Tenure, limit: int) -> list[asyncpg.Record]:
     """Number the next rows, at most `limit`, and return them in order once that is durable.
 
-    Raises `Deposed`.
+    One statement and one commit: whoever has another epoch waits for the counter's row, and then
+    finds that it is not theirs. Raises `Deposed`.
     """
-    async with conn.transaction():
-        last = await conn.fetchval(
-            "SELECT position FROM crm.log WHERE relay_epoch = $1 FOR UPDATE", tenure.epoch
-        )
-        if last is None:
-            raise Deposed
-        rows = await conn.fetch(
-            f"""
-            WITH waiting AS MATERIALIZED (
-              SELECT id AS waiting_id, seq, shard AS in_shard FROM public.crm_events
-              WHERE position IS NULL ORDER BY seq LIMIT $2
-            ), numbered AS MATERIALIZED (
-              SELECT waiting_id, in_shard, $1::bigint + row_number() OVER (ORDER BY seq) AS number
-              FROM waiting
-            ), chained AS MATERIALIZED (
-              SELECT waiting_id, number, in_shard, coalesce(
-                lag(number) OVER (PARTITION BY in_shard ORDER BY number), heads.position) AS before
-              FROM numbered JOIN crm.shards heads ON heads.shard = in_shard
-            ), heads AS (
-              UPDATE crm.shards SET position = last.number
-              FROM (SELECT in_shard, max(number) AS number FROM chained GROUP BY 1) AS last
-              WHERE shard = last.in_shard
-            )
-            UPDATE public.crm_events SET position = number, previous = before
-            FROM chained WHERE id = waiting_id
-            RETURNING {read.COLUMNS}
-            """,
-            last,
-            limit,
-        )
-        if rows:
-            await conn.execute("UPDATE crm.log SET position = $1", last + len(rows))
+    rows = await conn.fetch(_NUMBER, tenure.epoch, limit)
+    if not rows and not await conn.fetchval(_STILL_OURS, tenure.epoch):
+        raise Deposed
     rows.sort(key=_position)
     return rows
+
+
+_STILL_OURS = "SELECT EXISTS (SELECT FROM crm.log WHERE relay_epoch = $1)"
+_NUMBER = f"""
+    WITH counter AS MATERIALIZED (
+      SELECT position AS last FROM crm.log WHERE relay_epoch = $1 FOR UPDATE
+    ), waiting AS MATERIALIZED (
+      SELECT id AS waiting_id, seq, shard AS in_shard, last FROM counter CROSS JOIN LATERAL (
+        SELECT id, seq, shard FROM public.crm_events
+        WHERE position IS NULL ORDER BY seq LIMIT $2) AS unnumbered
+    ), numbered AS MATERIALIZED (
+      SELECT waiting_id, in_shard, last + row_number() OVER (ORDER BY seq) AS number FROM waiting
+    ), chained AS MATERIALIZED (
+      SELECT waiting_id, number, in_shard, coalesce(
+        lag(number) OVER (PARTITION BY in_shard ORDER BY number), heads.position) AS before
+      FROM numbered JOIN crm.shards heads ON heads.shard = in_shard
+    ), heads AS (
+      UPDATE crm.shards SET position = last.number
+      FROM (SELECT in_shard, max(number) AS number FROM chained GROUP BY 1) AS last
+      WHERE shard = last.in_shard
+    ), counted AS (
+      UPDATE crm.log SET position = reached
+      FROM (SELECT max(number) AS reached FROM chained) AS numbers
+      WHERE relay_epoch = $1 AND reached IS NOT NULL
+    )
+    UPDATE public.crm_events SET position = number, previous = before
+    FROM chained WHERE id = waiting_id
+    RETURNING {read.COLUMNS}
+"""
 
 
 def _position(row: asyncpg.Record) -> int:

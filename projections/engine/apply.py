@@ -105,7 +105,6 @@ async def write(conn: Connection, life: Life, batch: Batch) -> None:
         await checkpoints.advance(
             conn, life.unit.name, life.unit.version, life.generation, batch.folded.moves
         )
-        await conn.execute("SET LOCAL crm.engine = 'on'; SET LOCAL synchronous_commit = off")
         await store.write(conn, batch.changes, life.schema)
         await parked.park(conn, life.unit.name, batch.folded.parkings)
 

@@ -94,7 +94,9 @@ async def advance(
 ) -> None:
     """Move checkpoints, as the first statement of a batch's transaction: shard → (from, to).
 
-    Raises `Fenced` for shards whose row is not what was believed.
+    The same statement marks the transaction as the engine's, which may write derived tables, and
+    as one that need not wait for the disk: its checkpoints are lost with its rows. Raises `Fenced`
+    for shards whose row is not what was believed.
     """
     shards = sorted(moves)
     moved = await conn.fetch(
@@ -106,7 +108,8 @@ async def advance(
         WHERE held.unit = $1 AND held.shard = move.shard AND held.version = $2
           AND held.generation = $3 AND held.position = move.believed
           AND held.owner_epoch = move.epoch
-        RETURNING held.shard
+        RETURNING held.shard, set_config('crm.engine', 'on', true),
+          set_config('synchronous_commit', 'off', true)
         """,
         unit,
         version,

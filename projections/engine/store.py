@@ -1,6 +1,7 @@
 """Rows between memory and PostgreSQL: loaded by key, written in sets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from events.log.connection import Connection
@@ -29,7 +30,10 @@ async def write(
     changes: Mapping[DerivedTable, Written],
     schema: str | None = None,
 ) -> None:
-    """Write what a batch changed: children are deleted before parents, the rest in table order."""
+    """Write what a batch changed: children are deleted before parents, all else in any order.
+
+    Foreign keys are checked at the commit. What is little is one statement: one way there and back.
+    """
     for table, written in reversed(list(changes.items())):
         if written.deleted:
             await conn.execute(
@@ -37,41 +41,68 @@ async def write(
                 f'WHERE "{table.key}" = ANY($1::uuid[])',
                 list(written.deleted),
             )
+    few: list[_Statement] = []
     for table, written in changes.items():
-        if written.updated:
-            await _update(conn, table, written.updated, schema or table.schema)
-        if written.inserted:
-            await insert(conn, table, written.inserted, schema or table.schema)
+        home = schema or table.schema
+        for rows, statement in ((written.updated, _update), (written.inserted, _insert)):
+            if not rows:
+                continue
+            if len(rows) < COPY_FROM_ROWS:
+                few.append(_Statement(statement, table, home, rows))
+            elif rows is written.inserted:
+                await insert(conn, table, rows, home)
+            else:
+                await _execute(conn, [_Statement(statement, table, home, rows)])
+    await _execute(conn, few)
 
 
 async def insert(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
-    columns = table.columns
-    if len(rows) >= COPY_FROM_ROWS:
+    if len(rows) < COPY_FROM_ROWS:
+        await _execute(conn, [_Statement(_insert, table, schema, rows)])
+    else:
         await conn.copy_records_to_table(
-            table.name, schema_name=schema, columns=columns, records=rows
+            table.name, schema_name=schema, columns=table.columns, records=rows
         )
-        return
-    names = ", ".join(f'"{column}"' for column in columns)
-    await conn.execute(
-        f'INSERT INTO {schema}."{table.name}" ({names}) SELECT * FROM {_unnest(table)}',
-        *zip(*rows, strict=True),
-    )
 
 
-async def _update(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
-    columns = table.columns
-    names = ", ".join(f'"{column}"' for column in columns)
+class _Statement(NamedTuple):
+    """Rows of one table to be sent as an array a column; `text` takes the first array's number."""
+
+    text: Callable[[DerivedTable, str, int], str]
+    table: DerivedTable
+    schema: str
+    rows: list[Stored]
+
+
+async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
+    texts: list[str] = []
+    arrays: list[tuple[Any, ...]] = []
+    for text, table, schema, rows in statements:
+        texts.append(text(table, schema, len(arrays) + 1))
+        arrays += zip(*rows, strict=True)
+    if texts:
+        *before, last = texts
+        named = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(before))
+        await conn.execute(f"WITH {named} {last}" if named else last, *arrays)
+
+
+def _insert(table: DerivedTable, schema: str, first: int) -> str:
+    names = ", ".join(f'"{column}"' for column in table.columns)
+    return f'INSERT INTO {schema}."{table.name}" ({names}) SELECT * FROM {_unnest(table, first)}'
+
+
+def _update(table: DerivedTable, schema: str, first: int) -> str:
+    names = ", ".join(f'"{column}"' for column in table.columns)
     assignments = ", ".join(
-        f'"{column}" = changed."{column}"' for column in columns if column != table.key
+        f'"{column}" = changed."{column}"' for column in table.columns if column != table.key
     )
-    await conn.execute(
+    return (
         f'UPDATE {schema}."{table.name}" AS stored SET {assignments} '
-        f"FROM {_unnest(table)} AS changed ({names}) "
-        f'WHERE stored."{table.key}" = changed."{table.key}"',
-        *zip(*rows, strict=True),
+        f"FROM {_unnest(table, first)} AS changed ({names}) "
+        f'WHERE stored."{table.key}" = changed."{table.key}"'
     )
 
 
-def _unnest(table: DerivedTable) -> str:
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(table.types, start=1))
+def _unnest(table: DerivedTable, first: int) -> str:
+    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(table.types, start=first))
     return f"unnest({arrays})"

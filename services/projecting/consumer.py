@@ -20,6 +20,8 @@ BATCH_EVENTS = 2_500
 """More at a time no longer fit the processor's caches, and wait for one another."""
 FETCH_WAIT_MILLISECONDS = 5
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
+POLL_MILLISECONDS = 2
+"""After an empty poll the client sleeps as long again, whatever has come: the broker waits instead."""
 COMMIT_SECONDS = 5.0
 """A client retries without end to commit to a partition that is there no more."""
 log = get_logger("projector")
@@ -52,7 +54,7 @@ class Consumer:
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             max_records=BATCH_EVENTS,
-            batch_timeout_ms=10,
+            batch_timeout_ms=POLL_MILLISECONDS,
             fetch_max_wait_ms=FETCH_WAIT_MILLISECONDS,
             fetch_min_bytes=1,
             fetch_max_bytes=16 * 1024 * 1024,

@@ -84,6 +84,7 @@ async def _advance_blindly(
             "UPDATE crm.checkpoints SET position = $3 WHERE unit = $1 AND shard = $2",
             unit, shard, target,
         )  # fmt: skip
+    await conn.execute("SET LOCAL crm.engine = 'on'")
 
 
 def take_the_fence_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
 
 async def test_a_part_is_refused_while_the_build_changes_more(pool: asyncpg.Pool) -> None:
     await make_history(pool)
-    newer = Unit("live", tuple(replace(p, version=2) for p in LIVE.projections))
+    newer = Unit("live", tuple(replace(p, version=p.version + 1) for p in LIVE.projections))
     part = newer.only(["leads"], newer.name)
     with pytest.raises(Incomplete, match="lead_scores"):
         await Rebuild(pool, newer, part, folding_log(pool), silent).rebuild(repair=False)
