@@ -13,8 +13,9 @@ from events.event import Event
 from events.log.connection import Connection
 from events.record import Cause, NewEvent
 
-START = datetime(2026, 3, 1, 14, tzinfo=UTC)
-DAYS = 30
+START = datetime(2025, 1, 1, 14, tzinfo=UTC)
+GAP = timedelta(minutes=8.5)
+"""From one visitor to the next: more events are a longer history, of 60,000 in a month."""
 EVENTS_PER_VISITOR = 12
 """About so many events a visitor brings; two of five become leads and bring most of them."""
 SOURCES = ("Google", "Zillow", "Referral", "Facebook Ads", "Luma chat", "Website", None)
@@ -80,21 +81,20 @@ async def furnish(conn: Connection, where: Place) -> None:
 def history(seed: int, where: Place, events: int) -> Iterator[NewEvent]:
     """So many events in the order they happened, of all properties together."""
     count = events // EVENTS_PER_VISITOR + 50
-    gap = timedelta(days=DAYS) / count
     journeys = (
-        _Journey(Random(f"{seed}/{n}"), where, START + gap * n).events() for n in range(count)
+        _Journey(Random(f"{seed}/{n}"), where, START + GAP * n).events() for n in range(count)
     )
-    return islice(_in_order(journeys, gap), events)
+    return islice(_in_order(journeys), events)
 
 
-def _in_order(journeys: Iterable[list[NewEvent]], gap: timedelta) -> Iterator[NewEvent]:
+def _in_order(journeys: Iterable[list[NewEvent]]) -> Iterator[NewEvent]:
     """Journeys begin one after the other and overlap: merged by time, without holding them all."""
     coming: list[tuple[datetime, UUID, NewEvent]] = []
     horizon = START
     for journey in journeys:
         for event in journey:
             heappush(coming, (event.occurred_at, event.id, event))
-        horizon += gap
+        horizon += GAP
         while coming and coming[0][0] < horizon:
             yield heappop(coming)[2]
     while coming:

@@ -36,7 +36,7 @@ def micros(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def instant(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 

@@ -67,7 +67,7 @@ def told(facts: Facts, as_of: int) -> Told:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def _result(
     email: bool, phone: bool, first_name: bool, last_name: bool, source: str | None,
     engagement: int, engagements: int | None, timing: int, behavior: int,

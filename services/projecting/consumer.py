@@ -21,7 +21,7 @@ BATCH_EVENTS = 2_500
 FETCH_WAIT_MILLISECONDS = 5
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
 POLL_MILLISECONDS = 2
-"""After an empty poll the client sleeps as long again, whatever has come: the broker waits instead."""
+"""After an empty poll the client sleeps as long again, whatever comes: the broker waits instead."""
 COMMIT_SECONDS = 5.0
 """A client retries without end to commit to a partition that is there no more."""
 log = get_logger("projector")
@@ -57,8 +57,8 @@ class Consumer:
             batch_timeout_ms=POLL_MILLISECONDS,
             fetch_max_wait_ms=FETCH_WAIT_MILLISECONDS,
             fetch_min_bytes=1,
-            fetch_max_bytes=16 * 1024 * 1024,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
