@@ -150,7 +150,7 @@ CATALOG: Mapping[str, Entry] = MappingProxyType(
 )
 """Name → entry."""
 
-_READ: dict[tuple[str, int], Callable[[bytes | str], Event]] = {
+READ: dict[tuple[str, int], Callable[[bytes | str], Event]] = {
     (kind.name, kind.version): kind.__pydantic_validator__.validate_json for kind in EVENTS
 }
 """What reads payloads of today's shapes, without the steps `model_validate_json` takes to it."""
@@ -170,7 +170,7 @@ def decode(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Ev
 
     Raises `UnknownEvent`, and `pydantic.ValidationError` for what never was such an event.
     """
-    read = _READ.get((name, version))
+    read = READ.get((name, version))
     if read is not None:
         return read(_json(payload))
     return _decode_old(name, version, payload)

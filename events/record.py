@@ -1,8 +1,10 @@
 """A fact as the log keeps it: the event, where it stands in the order, and who said it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -100,3 +102,7 @@ class Recorded(NamedTuple):
     origin: str
     correlation_id: UUID | None
     causation_id: UUID | None
+
+
+recorded_of: Callable[[Iterable[Any]], Recorded] = partial(tuple.__new__, Recorded)
+"""A fact of its fields in their order: what the class itself does, after a call more."""

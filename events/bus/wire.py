@@ -16,7 +16,7 @@ import orjson
 
 from events.codec import read_event
 from events.log.shard import SHARDS
-from events.record import Recorded
+from events.record import Recorded, recorded_of
 from events.uuids import QuickUUID
 
 Headers = list[tuple[str, bytes]]
@@ -137,8 +137,7 @@ def recorded(came: Arrival) -> Recorded:
     """The fact a record carries; an event this build cannot read comes as `Unknown`."""
     property_id, lead_id = came.property_id, came.lead_id
     correlation_id, causation_id = came.correlation_id, came.causation_id
-    return tuple.__new__(  # what the class itself does, after a call more
-        Recorded,
+    return recorded_of(
         (
             QuickUUID(came.id),
             read_event(came.type, came.schema_version, bytes(came.data)),

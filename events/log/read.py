@@ -7,7 +7,7 @@ import asyncpg
 
 from events.codec import read_event
 from events.log.connection import Connection
-from events.record import Recorded, Stream
+from events.record import Recorded, Stream, recorded_of
 
 COLUMNS = (
     "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
@@ -21,8 +21,8 @@ def recorded(row: asyncpg.Record) -> Recorded:
     (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
      previous, *rest) = row.values()  # fmt: skip
     event = read_event(name, schema_version, payload)
-    return Recorded(
-        id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest
+    return recorded_of(
+        (id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest)
     )
 
 

@@ -180,6 +180,8 @@ async def _copy(conn: Connection, added: Mapping[DerivedTable, list[Stored]], sc
 
 
 def _refuse_unknown(facts: Sequence[Recorded]) -> None:
+    if Unknown not in {type(fact.event) for fact in facts}:
+        return
     for fact in facts:
         if isinstance(fact.event, Unknown):
             raise CannotFold(f"event {fact.id} at position {fact.position}: {fact.event.why}")

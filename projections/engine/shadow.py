@@ -48,7 +48,10 @@ async def index(conn: Connection, table: DerivedTable, schema: str) -> None:
     """Give a twin its live table's indexes, keys and checks, and make it durable."""
     live = live_name(table)
     async with conn.transaction():
-        await conn.execute("SET LOCAL search_path = ''; SET LOCAL maintenance_work_mem = '256MB'")
+        await conn.execute(
+            "SET LOCAL search_path = ''; SET LOCAL maintenance_work_mem = '256MB'; "
+            "SET LOCAL synchronous_commit = off"  # the swap's commit waits for all before it
+        )
         await conn.execute(f"ALTER TABLE {schema}.{table.name} SET LOGGED")
         for row in await conn.fetch(
             "SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint "

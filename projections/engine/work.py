@@ -9,7 +9,7 @@ from events.event import Event
 from events.record import Recorded
 from projections.engine.projection import DerivedTable, Handler, Projection, Rows, Tables, Written
 
-TURN_EVENTS = 100
+TURN_EVENTS = 200
 """So many facts are read or folded before the tasks that write and fetch get their turn."""
 
 

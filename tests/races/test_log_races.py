@@ -1,7 +1,9 @@
 """Races for the log: late committers, the same event from many, two decisions on one tour."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import date, time
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,7 +15,7 @@ from events.log import sequencer
 from events.log.append import Appended, append
 from events.log.connection import Connection
 from events.log.errors import IdReused
-from events.record import Cause, NewEvent
+from events.record import Cause, NewEvent, Stream
 from services.deciders.bookings import ScheduleTour
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
@@ -66,8 +68,14 @@ async def test_who_commits_late_is_not_skipped(
     assert (late.id in found) is protected
 
 
-async def _forgetful(*_: object) -> set[UUID]:
-    return set()
+_found = appending._found
+
+
+async def _forgetful(
+    conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
+) -> tuple[set[UUID], dict[Stream, Any]]:
+    _known, heads = await _found(conn, digests, streams)
+    return set(), heads
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -75,7 +83,7 @@ async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(appending, "_known", _forgetful)
+        monkeypatch.setattr(appending, "_found", _forgetful)
     new = world.new(world.captured())
 
     async def produce() -> list[Appended | Exception]:
@@ -113,16 +121,10 @@ async def test_of_ten_contents_under_one_id_one_stands_and_nine_are_told(
     assert await world.count("crm_events WHERE event_type = 'lead.noted'") == 1
 
 
-async def _versions_unchecked(
-    conn: Connection, events: list[NewEvent], *_: object
-) -> dict[object, int]:
-    return {
-        event.stream: await conn.fetchval(
-            "SELECT coalesce(max(version), 0) FROM crm_events WHERE entity_id = $1",
-            event.stream.entity_id,
-        )
-        for event in events
-    }
+def _versions_unchecked(
+    events: Sequence[NewEvent], heads: Mapping[Stream, Any], *_: object
+) -> dict[Stream, int]:
+    return {e.stream: heads[e.stream].version if e.stream in heads else 0 for e in events}
 
 
 async def _no_lock(*_: object) -> None: ...
