@@ -4,6 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# So many processes run tests, each with servers of its own: much of a test is waiting.
+JOBS ?= 2
 ROOMS := events projections services migrations tests $(wildcard benchmarks)
 # The first of these that is 3.11 or newer makes the environment; override with PYTHON=…
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -31,10 +33,10 @@ demo: install  ## a believable day of leasing, from nothing to a verified story
 	$(BIN)/crm demo
 
 test: install  ## all tests, on the embedded servers
-	$(PYTEST) -m 'not soak and not kafka' $(ARGS)
+	$(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(ARGS)
 
 test-kafka: install  ## the same tests against Apache Kafka 4 (Java 17 and Maven needed)
-	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak' $(ARGS)
+	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak' -n $(JOBS) --dist worksteal $(ARGS)
 
 soak: $(VENV)/.installed-bench  ## the long ones: millions of events, hundreds of kills
 	$(PYTEST) -m soak --timeout=0 $(ARGS)

@@ -1,6 +1,6 @@
 """A log has an id and a generation: what belongs to another life of it is refused, not applied."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
@@ -60,7 +60,7 @@ def test_a_token_comes_back_as_it_was_said() -> None:
     assert Token.parse(str(token)) == token
 
 
-@pytest.mark.parametrize("text", ["", "x", "é", "A" * 29, "A" * 27, str(uuid4()), "=" * 28])
+@pytest.mark.parametrize("text", ["", "x", "é", "A" * 29, "A" * 27, str(UUID(int=7)), "=" * 28])
 def test_a_token_that_is_none_is_said_to_be_so(text: str) -> None:
     with pytest.raises(MalformedToken):
         Token.parse(text)

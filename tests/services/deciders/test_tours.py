@@ -55,6 +55,10 @@ COMPLETED = TourCompleted(**WHO)
 MISSED = TourNoShowRecorded(**WHO)
 
 
+def _name(command: object) -> str:
+    return type(command).__name__
+
+
 def status(value: LeadStatus) -> LeadStatusChanged:
     return LeadStatusChanged(lead_id=LEAD, status=value)
 
@@ -127,7 +131,7 @@ AGAIN = {
 
 
 @pytest.mark.parametrize("end", list(ENDS))
-@pytest.mark.parametrize("command", [CONFIRM, COMPLETE, CANCEL, MISS, CORRECT, MOVE], ids=repr)
+@pytest.mark.parametrize("command", [CONFIRM, COMPLETE, CANCEL, MISS, CORRECT, MOVE], ids=_name)
 def test_a_tour_that_has_ended_moves_no_more(end: TourStatus, command: TourCommand) -> None:
     if command not in AGAIN[end]:
         given(ADA, *ENDS[end]).when(command).refused("tour_state", 409)
@@ -162,7 +166,7 @@ def test_a_tour_of_another_lead_is_not_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [BOOK, MOVE, CONFIRM, COMPLETE, CANCEL, MISS, CORRECT], ids=repr
+    "command", [BOOK, MOVE, CONFIRM, COMPLETE, CANCEL, MISS, CORRECT], ids=_name
 )
 def test_nothing_is_decided_about_what_is_not_there(command: TourCommand) -> None:
     given().when(command).refused("unknown_subject", 404)
