@@ -57,8 +57,8 @@ RATES = (
     ("project: one projector", "project", "floor: psql's COPY of the rows", "floor", None),
     ("project", "project", "quixstreams' PostgreSQL sink", "sink", 3.0),
     ("project", "project", "the tutorial way", "tutorial", 20.0),
-    ("rebuild: log → swapped tables", "rebuild", "floor: psql's COPY of the rows", "floor", 0.6),
-    ("rebuild, folding only", "fold", "floor: psql's COPY of the rows", "floor", None),
+    ("rebuild: log → swapped tables", "rebuild", "floor beside it", "rebuild_floor", 0.6),
+    ("rebuild, folding only", "fold", "floor beside it", "rebuild_floor", None),
 )  # fmt: skip
 LATENCIES = (("p50", 0.5, 3.0), ("p99", 0.99, 5.0))
 

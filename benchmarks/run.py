@@ -116,10 +116,10 @@ class Run:
         for way in ways if number % 2 == 0 else reversed(ways):
             await way()
 
-    async def _floor(self) -> None:
+    async def _floor(self, name: str = "floor") -> None:
         async with self._copy(self.appended) as database:
             seconds = floor.copy_rows(self.servers, database, self.servers.home / "rows")
-            self._keep("floor", {"events": self.whole, "seconds": seconds})
+            self._keep(name, {"events": self.whole, "seconds": seconds})
 
     async def _project(self) -> None:
         async with self._relayed(keep=True) as settings:
@@ -143,8 +143,7 @@ class Run:
             self._keep("tutorial", found)
 
     async def _rebuild_round(self, _number: int) -> None:
-        if self.only and "project" not in self.only:
-            await self._floor()
+        await self._floor("rebuild_floor")
         async with self._copy(self.projected) as database:
             found = await measure("rebuild", self.settings(database))
         self._keep("rebuild", found)

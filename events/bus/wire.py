@@ -121,7 +121,7 @@ def arrival(value: bytes | None, log_id: UUID) -> Arrival:
     except (ValueError, RecursionError) as error:
         raise NotOurs(f"a record without its place in the log: {error!r}") from error
     if came.source != source_of(log_id):
-        raise NotOurs(f"a record of {came.source!r}, this is log {log_id}")
+        raise NotOurs(f"a record of {came.source[:100]!r}, this is log {log_id}")
     return came
 
 

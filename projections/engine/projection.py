@@ -52,6 +52,17 @@ class DerivedTable:
         return tuple(c.name for c in self.table.columns if isinstance(c.type, postgresql.JSONB))
 
     @property
+    def sought_columns(self) -> tuple[str, ...]:
+        """What rows are found, joined and ordered by: ids, instants, days, and what is indexed."""
+        indexed = {column.name for index in self.table.indexes for column in index.columns}
+        kinds = (sa.Uuid, sa.DateTime, sa.Date)
+        return tuple(
+            column.name
+            for column in self.table.columns
+            if column.name in indexed or isinstance(column.type, kinds)
+        )
+
+    @property
     def types(self) -> tuple[str, ...]:
         """The columns' types as PostgreSQL spells them."""
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call]

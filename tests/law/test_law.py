@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from events import catalog, codec
 from projections.catalog import LIVE
-from projections.engine import live, refold
+from projections.engine import backlog, live, refold
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding_log
 from tests.events.cipher import Backwards
@@ -47,38 +47,49 @@ async def hold(
     return rows
 
 
+def _bind(small: pytest.MonkeyPatch, rows: int, events: int) -> None:
+    small.setattr(live, "HOLD_ROWS", rows)
+    small.setattr(backlog, "GATHER_EVENTS", events)
+
+
 def rebuild(pool: asyncpg.Pool) -> Rebuild:
     return Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None)
 
 
+bounds = st.tuples(
+    st.sampled_from([3, 30, live.HOLD_ROWS]), st.sampled_from([1, 20, backlog.GATHER_EVENTS])
+)
+"""How many rows an engine holds, and how many events gather behind a batch being written."""
+
+
 @settings(UNHURRIED, max_examples=15)
-@given(histories, plans, st.sampled_from([3, 30, live.HOLD_ROWS]))
+@given(histories, plans, bounds)
 async def test_live_is_rebuilt_is_replayed_twice(
     pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
     history: list[Step],
     plan: Plan,
-    rows_held: int,
+    bound: tuple[int, int],
 ) -> None:
     with monkeypatch.context() as small:
-        small.setattr(live, "HOLD_ROWS", rows_held)
+        _bind(small, *bound)
         await hold(pool, small, history, plan)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("_", range(20))
 @settings(UNHURRIED, max_examples=100)
-@given(histories, plans, st.sampled_from([3, 30, live.HOLD_ROWS]))
+@given(histories, plans, bounds)
 async def test_the_law_holds_for_thousands_of_histories(
     pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
     _: int,
     history: list[Step],
     plan: Plan,
-    rows_held: int,
+    bound: tuple[int, int],
 ) -> None:
     with monkeypatch.context() as small:
-        small.setattr(live, "HOLD_ROWS", rows_held)
+        _bind(small, *bound)
         await hold(pool, small, history, plan)
 
 

@@ -25,18 +25,23 @@ def fact_id(number: int) -> UUID:
     return UUID(int=1_000 + number)
 
 
+def fact(number: int, event: Event, when: datetime | None = None) -> Recorded:
+    """The nth fact of a shard."""
+    when = when or at(number)
+    return Recorded(
+        fact_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
+        ORG, HOUSE, event.lead, when, when, "test", "live", None, None,
+    )  # fmt: skip
+
+
 def rows_of(
     projection: Projection, *events: Event | tuple[Event, datetime]
 ) -> list[dict[str, Any]]:
     """The rows after these facts, by key; a fact happens a minute after the one before it."""
-    facts = []
-    for number, said in enumerate(events, start=1):
-        event, when = said if isinstance(said, tuple) else (said, at(number))
-        fact = Recorded(
-            fact_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
-            ORG, HOUSE, event.lead, when, when, "test", "live", None, None,
-        )  # fmt: skip
-        facts.append(fact)
+    facts = [
+        fact(number, *(said if isinstance(said, tuple) else (said,)))
+        for number, said in enumerate(events, start=1)
+    ]
     work = Work([projection])
     for table, keys in work.wanted(facts).items():
         work.rows[table].load(keys, {})
