@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from projections.engine.apply import Batch, Folded
 from projections.engine.work import Work
 
-GATHER_EVENTS = 5_000
+GATHER_EVENTS = 2_500
 """So many facts may wait behind the batch being written: then folding waits too."""
 
 

@@ -25,7 +25,7 @@ from projections.engine.work import TURN_EVENTS, Poison
 
 HEAL_EVENTS = 2_000
 """How many facts are read from the log at a time."""
-HOLD_ROWS = 10_000
+HOLD_ROWS = 5_000
 """How many rows may stay in memory between batches."""
 
 

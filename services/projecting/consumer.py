@@ -57,7 +57,7 @@ class Consumer:
             batch_timeout_ms=POLL_MILLISECONDS,
             fetch_max_wait_ms=FETCH_WAIT_MILLISECONDS,
             fetch_min_bytes=1,
-            fetch_max_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=2 * 1024 * 1024,
             max_partition_fetch_bytes=1024 * 1024,
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
