@@ -44,25 +44,30 @@ async def write(
     few: list[_Statement] = []
     for table, written in changes.items():
         home = schema or table.schema
-        for rows, statement in ((written.updated, _update), (written.inserted, _insert)):
-            if not rows:
-                continue
-            if len(rows) < COPY_FROM_ROWS:
-                few.append(_Statement(statement, table, home, rows))
-            elif rows is written.inserted:
-                await insert(conn, table, rows, home)
-            else:
-                await _execute(conn, [_Statement(statement, table, home, rows)])
+        update = _Statement(_update, table, home, written.updated)
+        if len(written.updated) < COPY_FROM_ROWS:
+            few.append(update)
+        else:
+            await _execute(conn, [update])
+        if len(written.inserted) < COPY_FROM_ROWS:
+            few.append(_Statement(_insert, table, home, written.inserted))
+        else:
+            await _copy(conn, table, written.inserted, home)
     await _execute(conn, few)
 
 
 async def insert(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
+    """Rows that are new, whatever their number."""
     if len(rows) < COPY_FROM_ROWS:
         await _execute(conn, [_Statement(_insert, table, schema, rows)])
     else:
-        await conn.copy_records_to_table(
-            table.name, schema_name=schema, columns=table.columns, records=rows
-        )
+        await _copy(conn, table, rows, schema)
+
+
+async def _copy(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
+    await conn.copy_records_to_table(
+        table.name, schema_name=schema, columns=table.columns, records=rows
+    )
 
 
 class _Statement(NamedTuple):
@@ -78,6 +83,8 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
     texts: list[str] = []
     arrays: list[tuple[Any, ...]] = []
     for text, table, schema, rows in statements:
+        if not rows:
+            continue
         texts.append(text(table, schema, len(arrays) + 1))
         arrays += zip(*rows, strict=True)
     if texts:

@@ -18,11 +18,12 @@ class Writer:
 
     def __init__(self) -> None:
         self.given: list[Folded] = []
-        self.let = asyncio.Event()
+        self.begun, self.let = asyncio.Event(), asyncio.Event()
         self.fails = False
 
     async def __call__(self, batch: Batch) -> None:
         self.given.append(batch.folded)
+        self.begun.set()
         await self.let.wait()
         if self.fails:
             raise ValueError("a row the database cannot hold")
@@ -43,7 +44,7 @@ async def test_what_is_folded_while_a_batch_is_written_is_the_next_batch() -> No
     held = Backlog(LIVE.work(), writer)
     for at in (1, 2, 3):
         held.gather(folded(at, at))
-        await asyncio.sleep(0)
+        await writer.begun.wait()
     assert (writer.sizes, len(held), held.durable) == ([1], 2, 0)
     writer.let.set()
     await held.drain()
@@ -76,8 +77,8 @@ async def test_folding_waits_while_too_much_waits(monkeypatch: pytest.MonkeyPatc
         await held.room()
         held.gather(folded(at, at))
     waiting = asyncio.create_task(held.room())
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    done, _ = await asyncio.wait({waiting}, timeout=0.05)
+    assert not done
     writer.let.set()
     await waiting
     await held.drain()
