@@ -7,6 +7,7 @@ from projections import (
     lead_engagement_events,
     lead_scores,
     leads,
+    lumaleasing_config,
     messages,
     tours,
     widget_keys,
@@ -21,6 +22,7 @@ LIVE = Unit(
     "live",
     (
         widget_keys.projection,
+        lumaleasing_config.projection,
         leads.projection,
         tours.projection,
         widget_sessions.projection,

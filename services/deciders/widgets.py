@@ -91,9 +91,12 @@ def decide(command: Command, state: Widget) -> list[Event]:
             }  # fmt: skip
             return [WidgetKeyRevoked.model_validate(without_nulls(**said))]
         case ConfigureWidget():
-            news = dict(command.changes)
-            if all(name in state.settings and state.settings[name] == value
-                   for name, value in news.items()):  # fmt: skip
+            news = {
+                name: value
+                for name, value in command.changes.items()
+                if state.settings.get(name) != value
+            }
+            if not news:
                 return []
             said = {"property_id": command.property_id, **news}
             if command.configured_by is not None:

@@ -206,26 +206,35 @@ def engage(house: House, said: Step) -> list[Event]:
     ]  # fmt: skip
 
 
+HOURS = {"monday": {"start": "09:00", "end": "18:00"}, "sunday": None}
+
+
 @step(WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked)
 def widget(house: House, said: Step) -> list[Event]:
     own: dict[str, Any] = {"property_id": house.id}
     if said.how % 3 == 0:
-        origins: list[dict[str, Any]] = [
-            {"allowed_origins": ("https://a.example",)},
-            {"allowed_origins": None},
+        changes: list[dict[str, Any]] = [
+            {"allowed_origins": ("https://a.example",), "brand_color": "#0F766E"},
+            {"allowed_origins": None, "widget_name": None, "holidays": None},
             {},
+            {"holidays": (date(2026, 12, 25),), "business_hours": HOURS, "logo_url": WORDS[3]},
+            {"business_hours": None, "tour_capacity": said.how + 1, "collect_phone": None},
+            {"widget_name": WORDS[said.how % len(WORDS)], "tour_blackout_dates": ()},
         ]
-        asked = {**own, "is_active": said.how % 2 == 0, **origins[said.whom % 3]}
+        asked = {**own, "is_active": said.how % 2 == 0, **changes[said.whom % len(changes)]}
         return [WidgetConfigured.model_validate(asked)]
     if said.how % 3 == 1 or not house.keys:
         house.keys.append(uuid4())
         until = house.now if said.whom % 2 else None
         return [
             WidgetKeyIssued(
-                **own, key_id=house.keys[-1], key_hash=f"h{said.how}", previous_valid_until=until
+                **own,
+                key_id=house.keys[-1],
+                key_hash=house.keys[-1].hex,
+                previous_valid_until=until,
             )
         ]
-    return [WidgetKeyRevoked(**own, key_id=house.keys[said.whom % len(house.keys)])]
+    return [WidgetKeyRevoked(**own, key_id=house.keys[-1 - said.whom % len(house.keys)])]
 
 
 step(*tours.KINDS)(tours.book)

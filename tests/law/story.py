@@ -97,8 +97,9 @@ class Story:
         """The host changes its rows, whatever the core thinks of it."""
         match said.how % 4:
             case 0:
-                statement = 'UPDATE properties SET settings = \'{"timezone": "UTC"}\' WHERE id = $1'
-                await conn.execute(statement, self.houses[said.house].id)
+                zone = (None, "UTC", "America/Chicago")[said.whom % 3]
+                statement = "UPDATE properties SET settings = $2 WHERE id = $1"
+                await conn.execute(statement, self.houses[said.house].id, {"timezone": zone})
             case 1:
                 await conn.execute("UPDATE organizations SET name = name || '!'")
             case 2:

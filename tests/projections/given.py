@@ -50,7 +50,7 @@ def rows_of(
     rows = [dict(zip(table.columns, row, strict=True)) for row in work.take()[table].inserted]
     for row in rows:
         for column in table.json_columns:
-            row[column] = orjson.loads(row[column])
+            row[column] = None if row[column] is None else orjson.loads(row[column])
     return rows
 
 
