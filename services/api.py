@@ -18,9 +18,9 @@ from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
 from services.adapters.responder import Responder
 from services.adapters.scripted import Scripted
-from services.http import chat, leadpulse, leads, problems, tours
+from services.http import chat, counters, leadpulse, leads, problems, tours
 from services.http.answers import json_of
-from services.http.core import Core
+from services.http.core import Core, open_core
 from services.http.document import document
 from services.http.edge import Edge
 from services.runtime.database import AWAY, open_engine, pooled
@@ -44,7 +44,7 @@ def create_app(settings: Settings, responder: Responder | None = None) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
         async with pooled(settings, "crm api") as pool:
-            app.state.core = Core(settings, pool, engine, responder or Scripted())
+            app.state.core = open_core(settings, pool, engine, responder or Scripted())
             checks["database"] = _database(pool)
             purging = asyncio.create_task(_purge(pool), name="purge")
             try:
@@ -95,11 +95,13 @@ def _database(pool: asyncpg.Pool) -> Check:
 
 
 async def _purge(pool: asyncpg.Pool) -> None:
-    """Forget answers whose time is over, a bounded batch at a time."""
+    """Forget answers and counters whose time is over, a bounded batch at a time."""
     while True:
         try:
             async with pool.acquire() as conn:
                 while await purge(conn) == PURGE_AT_ONCE:
+                    await asyncio.sleep(1)
+                while await counters.purge(conn) == counters.PURGE_AT_ONCE:
                     await asyncio.sleep(1)
         except AWAY as error:
             log.warning("commands.purge_failed", error=str(error))
@@ -118,6 +120,7 @@ def main() -> None:
         create_app(settings), host=settings.http_host, port=settings.http_port, log_config=None,
         access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
+        proxy_headers=False,  # whose X-Forwarded-For counts is a setting of ours
     )  # fmt: skip
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(uvicorn.Server(config).serve())

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import jwt
 from cyclopts import App, Parameter
 
-from services.http.callers import AUDIENCE
+from services.http.bearer import ROLE
 from services.runtime.console import Failure, examples, print_json
 from services.runtime.database import connect
 from services.runtime.settings import Settings
@@ -45,8 +45,9 @@ def token(
     person = asyncio.run(_person(settings, property, org, role))
     claims = {
         "sub": str(person),
-        "aud": AUDIENCE,
-        "role": "authenticated",
+        "aud": settings.jwt_audience,
+        "role": ROLE,
+        **({"iss": settings.jwt_issuer} if settings.jwt_issuer else {}),
         "exp": datetime.now(UTC) + timedelta(hours=hours),
     }
     text = jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")

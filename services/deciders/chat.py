@@ -67,5 +67,11 @@ def demand_visitor(session: Session, visitor_id: str | None, session_id: UUID) -
         raise not_yours("session", session_id)
 
 
+def demand_proof(session: Session | None, session_id: UUID, proven: UUID | None) -> None:
+    """Raises `Refused`: a session begun by nobody in particular is its token's alone."""
+    if session is not None and session.visitor_id is None and proven != session_id:
+        raise not_yours("session", session_id)
+
+
 def not_yours(kind: str, identifier: UUID) -> Refused:
     return Refused("not_found", f"no {kind} {identifier}", 404)

@@ -34,6 +34,8 @@ class Said:
     user_agent: str | None = None
     referrer_url: str | None = None
     details: Details | None = None
+    proven: UUID | None = None
+    """The session that the visitor has proved to be its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ async def hear(unit: Unit, said: Said) -> Heard:
         session_id, conversation_id, said.message_id, said.content, said.visitor_id,
         said.user_agent, said.referrer_url,
     )  # fmt: skip
+    if said.session_id or said.conversation_id:
+        before: Chat = await unit.state(said_before)
+        held = before.conversations.get(conversation_id)
+        if held is None or said.message_id not in held.said:  # sent again, it is its own proof
+            chat.demand_proof(before.sessions.get(session_id), session_id, said.proven)
     if said.details is not None and (said.details.email or said.details.phone):
         state: Chat = await unit.state(said_before)
         session = state.sessions.get(session_id)

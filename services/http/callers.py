@@ -1,127 +1,32 @@
-"""Who calls: a visitor by a property's widget key, or a person of an organisation by a JWT."""
+"""Who calls: a visitor by a property's widget key, or a person of an organisation by a JWT.
+
+Nothing here tells which organisations, properties or people there are: a wrong key, a wrong token
+and a person nobody knows are answered alike.
+"""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
-from uuid import UUID
+from typing import Annotated, Any, TypeAlias
 
-import jwt
-import orjson
 from fastapi import Depends, Header, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
 
-from events.record import Cause, Stream
 from projections import host, widget_keys
-from services.handling.house import home_of
-from services.handling.unit import Scope
-from services.http.core import Core, core_of
+from services.http import sessions
+from services.http.bearer import Unproven
+from services.http.core import core_of
 from services.http.edge import allow_origin
+from services.http.limits import limit_address, limit_visit
+from services.http.persons import ADMIN, MAY_WRITE, Person, no_such
 from services.http.problems import Problem
 from services.http.shapes import example
+from services.http.visitors import LONGEST_VISITOR_ID, Visitor, is_listed, visitor_id_of
 
-AUDIENCE = "authenticated"
-MAY_WRITE = frozenset({"manager", "admin"})
-LONGEST_VISITOR_ID = 200
-LEEWAY_SECONDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Somebody on a property's site; the key says which, the id is the client's own."""
-
-    org_id: UUID
-    property_id: UUID
-    visitor_id: str | None
-
-    @property
-    def principal(self) -> str:
-        return f"widget/{self.property_id}/{self.visitor_id or ''}"
-
-    @property
-    def cause(self) -> Cause:
-        return Cause(f"visitor:{self.visitor_id}" if self.visitor_id else "visitor")
-
-    @property
-    def scope(self) -> Scope:
-        """Where and why this visitor changes something now."""
-        return Scope(self.org_id, self.property_id, datetime.now(UTC), self.cause)
-
-    @asynccontextmanager
-    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Where this caller's queries run."""
-        claims = {
-            "role": "anon", "org_id": str(self.org_id), "property_id": str(self.property_id),
-            "visitor_id": self.visitor_id,
-        }  # fmt: skip
-        async with engine.begin() as conn:
-            await become(conn, claims)
-            yield conn
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who works for an organisation."""
-
-    id: UUID
-    org_id: UUID
-    role: str
-
-    @property
-    def principal(self) -> str:
-        return f"user/{self.id}"
-
-    @property
-    def cause(self) -> Cause:
-        return Cause(f"user:{self.id}")
-
-    def scope(self, property_id: UUID) -> Scope:
-        """Where and why this person changes something now."""
-        return Scope(self.org_id, property_id, datetime.now(UTC), self.cause)
-
-    @asynccontextmanager
-    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Where this caller's queries run."""
-        async with engine.begin() as conn:
-            await become(conn, {"role": "authenticated", "sub": str(self.id)})
-            yield conn
-
-    async def property_of_lead(self, core: Core, lead_id: UUID) -> UUID:
-        """The property of a lead of this organisation, by the log. Raises 404."""
-        async with core.pool.acquire() as conn:
-            home = await home_of(conn, Stream("lead", lead_id))  # type: ignore[arg-type]
-        if home is None or home[0] != self.org_id or home[1] is None:
-            raise no_such("lead")
-        return home[1]
-
-    async def demand_property(self, core: Core, property_id: UUID) -> None:
-        """Raises 404 for a property that is not of this organisation."""
-        async with self.transaction(core.engine) as conn:
-            found = await conn.scalar(host.org_of_property(property_id))
-        if found != self.org_id:
-            raise no_such("property")
-
-
-async def become(conn: AsyncConnection, claims: Mapping[str, str | None]) -> None:
-    """For this transaction be the database role `claims` name: row level security decides then."""
-    said = orjson.dumps(claims).decode()
-    await conn.execute(_BECOME, {"role": claims["role"], "claims": said})
-
-
-_BECOME = text(
-    "SELECT set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)"
-)
-
-
-def no_such(kind: str) -> Problem:
-    """The same for what is not there and for what is another's."""
-    return Problem(404, "not_found", f"{kind} not found")
-
+__all__ = [
+    "Admin", "NewVisitor", "Person", "Reader", "Visitor", "WidgetCaller", "Writer", "admin",
+    "new_visitor", "no_such", "person", "visitor", "writer",
+]  # fmt: skip
 
 _Bearer: TypeAlias = HTTPAuthorizationCredentials | None
 _KEY = APIKeyHeader(
@@ -136,53 +41,63 @@ _JWT = HTTPBearer(
     scheme_name="person", bearerFormat="JWT", auto_error=False,
     description="A person of an organisation, by the token its identity provider issued.",
 )  # fmt: skip
+_Key: TypeAlias = Annotated[str | None, Security(_KEY)]
+_KeyAsBearer: TypeAlias = Annotated[_Bearer, Security(_KEY_AS_BEARER)]
+_VisitorId: TypeAlias = Annotated[
+    str,
+    Header(
+        alias="X-Visitor-ID", description="The client's own id of this visitor.",
+        json_schema_extra={"maxLength": LONGEST_VISITOR_ID, "examples": [example.VISITOR]},
+    ),
+]  # fmt: skip
+_SessionToken: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias=sessions.HEADER,
+        description="What chat answered as `sessionToken`: needed to go on with a session that "
+        "was begun without X-Visitor-ID.",
+    ),
+]
 
 
 async def visitor(
     request: Request,
-    api_key: Annotated[str | None, Security(_KEY)],
-    bearer: Annotated[_Bearer, Security(_KEY_AS_BEARER)],
-    visitor_id: Annotated[
-        str,
-        Header(
-            alias="X-Visitor-ID", description="The client's own id of this visitor.",
-            json_schema_extra={"maxLength": LONGEST_VISITOR_ID, "examples": [example.VISITOR]},
-        ),
-    ] = "",
-) -> Visitor:  # fmt: skip
-    """The caller of a widget route. Raises 401, 403."""
-    core = core_of(request)
-    key = api_key or _token(bearer)
-    if not key:
-        raise Problem(401, "no_key", "X-API-Key is missing")
-    hashed = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-    async with core.engine.begin() as conn:
-        row = (await conn.execute(widget_keys.opened_by(hashed, datetime.now(UTC)))).first()
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+) -> Visitor:
+    """The caller of a widget route. Raises 401, 403, 429."""
+    row = await _opened(request, api_key or _token(bearer))
     if row is None:
+        await limit_address(request)
         raise Problem(401, "bad_key", "X-API-Key is not valid")
-    origin = request.headers.get("origin")
-    if origin is not None:
-        if not is_listed(origin, row.allowed_origins):
-            raise Problem(403, "origin_not_allowed", "this origin may not use the widget")
-        allow_origin(request, origin)
-    if not row.is_active:
-        raise Problem(403, "widget_inactive", "the widget is switched off")
-    return Visitor(row.org_id, row.property_id, _visitor_id(visitor_id))
+    return await _admitted(request, row, visitor_id, session_token)
+
+
+async def new_visitor(
+    request: Request,
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+) -> Visitor:
+    """The caller who asks for the widget itself: an unknown key is no widget. Raises 401 to 429."""
+    row = await _opened(request, api_key or _token(bearer))
+    if row is None:
+        await limit_address(request)
+        raise no_such("widget")
+    return await _admitted(request, row, visitor_id, session_token)
 
 
 async def person(request: Request, bearer: Annotated[_Bearer, Security(_JWT)]) -> Person:
-    """The caller of a console route. Raises 401."""
-    core = core_of(request)
-    token, secret = _token(bearer), core.settings.jwt_secret
-    if not token or secret is None:
+    """The caller of a console route. Raises 401, and 503 where keys cannot be fetched."""
+    core, token = core_of(request), _token(bearer)
+    if not token:
         raise _unknown_person()
     try:
-        claims = jwt.decode(
-            token, secret.get_secret_value(), algorithms=["HS256"], audience=AUDIENCE,
-            options={"require": ["exp", "sub"]}, leeway=LEEWAY_SECONDS,
-        )  # fmt: skip
-        subject = UUID(claims["sub"])
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        subject = await core.bearers.subject(token)
+    except Unproven:
         raise _unknown_person() from None
     async with core.engine.begin() as conn:
         row = (await conn.execute(host.profile(subject))).first()
@@ -198,32 +113,54 @@ async def writer(caller: Annotated[Person, Depends(person)]) -> Person:
     return caller
 
 
+async def admin(caller: Annotated[Person, Depends(person)]) -> Person:
+    """A person who may see and change configuration and keys. Raises 403."""
+    if caller.role != ADMIN:
+        raise Problem(403, "forbidden", "this needs the role admin")
+    return caller
+
+
 WidgetCaller: TypeAlias = Annotated[Visitor, Depends(visitor)]
+NewVisitor: TypeAlias = Annotated[Visitor, Depends(new_visitor)]
 Reader: TypeAlias = Annotated[Person, Depends(person)]
 Writer: TypeAlias = Annotated[Person, Depends(writer)]
+Admin: TypeAlias = Annotated[Person, Depends(admin)]
 
 
-def is_listed(origin: str, allowed: object) -> bool:
-    """Origins are compared whole; `null` is what any sandboxed page sends, so never allowed."""
-    listed = allowed if isinstance(allowed, list) else []
-    return origin != "null" and plain(origin) in {plain(str(one)) for one in listed}
+async def _opened(request: Request, key: str | None) -> Any | None:
+    """The widget that a key opens; None for a key that opens none."""
+    if not key:
+        raise Problem(401, "no_key", "X-API-Key is missing")
+    hashed = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    async with core_of(request).engine.begin() as conn:
+        return (await conn.execute(widget_keys.opened_by(hashed, datetime.now(UTC)))).first()
 
 
-def plain(origin: str) -> str:
-    return origin.strip().rstrip("/").casefold()
+async def _admitted(
+    request: Request, row: Any, visitor_id: str, session_token: str | None
+) -> Visitor:
+    """The visitor of an opened widget, whose origin, settings and limits let it in."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        if not is_listed(origin, row.allowed_origins):
+            raise Problem(403, "origin_not_allowed", "this origin may not use the widget")
+        allow_origin(request, origin)
+    if not row.is_active:
+        raise Problem(403, "widget_inactive", "the widget is switched off")
+    said = visitor_id_of(visitor_id)
+    proof = sessions.proof_of(core_of(request).signing_key, session_token)
+    if proof is None or proof.property_id != row.property_id or said not in (
+        None, proof.visitor_id,
+    ):  # fmt: skip
+        caller = Visitor(row.org_id, row.property_id, said)
+    else:
+        caller = Visitor(row.org_id, row.property_id, proof.visitor_id, proof.session_id)
+    await limit_visit(request, caller)
+    return caller
 
 
 def _token(bearer: _Bearer) -> str | None:
     return bearer.credentials.strip() or None if bearer else None
-
-
-def _visitor_id(said: str) -> str | None:
-    text = said.strip()
-    if not text:
-        return None
-    if len(text) > LONGEST_VISITOR_ID or not text.isprintable():
-        raise Problem(400, "invalid_visitor", "X-Visitor-ID is not an id")
-    return text
 
 
 def _unknown_person() -> Problem:

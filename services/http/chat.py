@@ -20,8 +20,10 @@ from services.http.answers import Once, Reached, answered, command_of
 from services.http.bodies import Taken, Takes
 from services.http.callers import WidgetCaller, no_such
 from services.http.core import Core, core_of
+from services.http.limits import limit
 from services.http.problems import Problem
 from services.http.refusals import CHAT, CONTACT, NOT_FOUND, OF_LEAD, SINCE, refuses
+from services.http.sessions import Proof, token_of
 from services.http.shapes import example
 from services.http.shapes.chat import ChatSent, ChatTurned, LeadInfo, MessagesSince
 
@@ -44,16 +46,20 @@ async def say(
 ) -> Response:
     body, core = sent.said, core_of(request)
     content = _last_of(body)
+    if body.lead_info is not None:
+        await limit(request, caller, body.lead_info.email, body.lead_info.phone)
     command = command_of(request, caller, sent.raw)
     message_id = body.message_id or (uuid5(command.id, "message") if command else uuid7())
     said = Said(
         message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
         _header(request, "user-agent"), _header(request, "referer"),
-        await _details(core, caller, body.lead_info),
+        await _details(core, caller, body.lead_info), caller.proven,
     )  # fmt: skip
     where = (caller.org_id, caller.property_id)
     turned = await take_turn(core.pool, core.responder, where, said, command)
-    return answered(turned.answer, 200, turned.token)
+    proof = Proof(caller.property_id, UUID(turned.answer["sessionId"]), caller.visitor_id)
+    token = token_of(core.signing_key, proof)
+    return answered({**turned.answer, "sessionToken": token}, 200, turned.token)
 
 
 @router.get(
@@ -69,7 +75,7 @@ async def since(
     """`after` is the id of the last message seen, or an instant; `after` of the answer is next."""
     async with caller.transaction(core_of(request).engine) as conn:
         row = (await conn.execute(widget_sessions.one(caller.property_id, session))).first()
-        if row is None or row.visitor_id not in (None, caller.visitor_id):
+        if row is None or not caller.owns(session, row.visitor_id):
             raise no_such("session")
         place = None
         if after:

@@ -125,7 +125,7 @@ def _problem(status: int, codes: tuple[str, ...]) -> Json:
         "examples": {codes[0]: {"value": _example(status, codes[0])}},
     }
     headers: Mapping[str, Json] = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers = {"Retry-After": _RETRY}
     elif status == HTTPStatus.UNAUTHORIZED and "unauthenticated" in codes:
         headers = {"WWW-Authenticate": _CHALLENGE}

@@ -106,7 +106,8 @@ def _allow(message: Message, origin: str | None) -> None:
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
     headers["Access-Control-Allow-Headers"] = (
-        "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-CRM-Token, X-Visitor-ID"
+        "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-CRM-Token, X-Session-Token, "
+        "X-Visitor-ID"
     )
     headers["Access-Control-Expose-Headers"] = "X-CRM-Token, Retry-After"
     headers["Access-Control-Max-Age"] = "600"

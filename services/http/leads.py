@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from events.record import Stream
 from projections import conversations, lead_activities, leads, timeline
+from services.deciders.chat import demand_proof
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.sessions import IdentifySession, StartSession
@@ -26,6 +27,7 @@ from services.http.answers import Answer, Once, Reached, answered, json_of, writ
 from services.http.bodies import Taken, Takes
 from services.http.callers import Reader, WidgetCaller, Writer, no_such
 from services.http.core import core_of
+from services.http.limits import limit
 from services.http.problems import Problem
 from services.http.refusals import CONTACT, CURSOR, NO_CONTACT, NOT_FOUND, OF_LEAD, refuses
 from services.http.shapes.leads import (
@@ -57,6 +59,7 @@ async def leave_contact(
     body = sent.said
     if not (body.email or body.phone):
         raise Problem(400, "no_contact", "an e-mail address or a phone number is needed")
+    await limit(request, caller, body.email, body.phone)
     new_lead = uuid7()
 
     async def work(unit: Unit) -> Answer:
@@ -66,6 +69,7 @@ async def leave_contact(
         if body.session_id is not None:
             start = StartSession(body.session_id, caller.visitor_id)
             state = await unit.state(start)
+            demand_proof(state.sessions.get(body.session_id), body.session_id, caller.proven)
             if held := state.sessions.get(body.session_id):
                 session_lead = held.lead_id
         lead_id = await capture(

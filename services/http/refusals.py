@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from services.http.answers import once, reached
-from services.http.callers import person, visitor, writer
+from services.http.callers import admin, new_visitor, person, visitor, writer
 
 Codes: TypeAlias = Mapping[int, tuple[str, ...]]
 """Status → the codes its problem documents may have."""
@@ -16,14 +16,18 @@ BODY: Codes = {
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
 }
+_ADMITTED: Codes = {
+    400: ("invalid_visitor",),
+    401: ("no_key",),
+    403: ("origin_not_allowed", "widget_inactive"),
+    429: ("rate_limited",),
+}
 BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
-    visitor: {
-        400: ("invalid_visitor",),
-        401: ("no_key", "bad_key"),
-        403: ("origin_not_allowed", "widget_inactive"),
-    },
+    visitor: {**_ADMITTED, 401: ("no_key", "bad_key")},
+    new_visitor: {**_ADMITTED, 404: ("not_found",)},
     person: {401: ("unauthenticated",)},
     writer: {403: ("forbidden",)},
+    admin: {403: ("forbidden",)},
     reached: {
         400: ("malformed_token", "token_of_another_generation"),
         503: ("not_there_yet",),

@@ -1,5 +1,6 @@
 """What a process is told from outside: the environment first, then the running `crm up`."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,31 @@ def _divides_shards(partitions: int) -> int:
     if SHARDS % partitions:
         raise ValueError(f"a topic has 1, 2, 4, 8, 16, 32 or 64 partitions, not {partitions}")
     return partitions
+
+
+def _limits(text: str) -> str:
+    from limits import parse_many
+
+    if text and any(item.amount < 1 for item in parse_many(text)):
+        raise ValueError("a limit is at least 1; for none at all leave it empty")
+    return text
+
+
+def _networks(text: str) -> str:
+    for one in text.split(","):
+        if one.strip():
+            ip_network(one.strip(), strict=False)
+    return text
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("begins with https:// (or http://)")
+    return url
+
+
+Limit = Annotated[str, AfterValidator(_limits)]
+"""As in "600/minute" or "10/second; 300/hour"; empty: none."""
 
 
 def _postgresql(url: SecretStr) -> SecretStr:
@@ -81,7 +107,38 @@ class Settings(DatabaseSettings):
     )
     home: Path = Field(default=Path(".crm"), description="private directory of the embedded stack")
     jwt_secret: SecretStr | None = Field(
-        default=None, description="HS256 key of the console's tokens; unset refuses them all"
+        default=None, description="HS256 key of the console's tokens; unset refuses such tokens"
+    )
+    jwks_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        default=None, description="public keys of the console's ES256 and RS256 tokens"
+    )
+    jwks_lifespan_seconds: float = Field(
+        default=600, gt=0, description="so long fetched keys are used; a retired one may last so"
+    )
+    jwks_refetch_seconds: float = Field(
+        default=30, ge=0, description="an unknown key makes them be fetched again, this far apart"
+    )
+    jwt_audience: str = Field(default="authenticated", min_length=1)
+    jwt_issuer: str | None = Field(default=None, description="unset: tokens of any issuer")
+    signing_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="signs what the core hands out, such as session tokens; unset: CRM_JWT_SECRET",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="networks, with commas, whose X-Forwarded-For says where a request came from",
+    )
+    limit_address: Limit = Field(
+        default="600/minute", description="requests of widgets from a network (/24, /64)"
+    )
+    limit_visitor: Limit = Field(
+        default="120/minute", description="requests of a visitor on a property's site"
+    )
+    limit_key: Limit = Field(
+        default="6000/minute", description="requests of all visitors on a property's site"
+    )
+    limit_contact: Limit = Field(
+        default="20/hour", description="requests of a widget that name an e-mail address or number"
     )
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
@@ -94,6 +151,11 @@ class Settings(DatabaseSettings):
     )
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def proxies(self) -> list[str]:
+        """The networks of `trusted_proxies`."""
+        return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
 
 
 class _RunningStack(PydanticBaseSettingsSource):

@@ -123,6 +123,8 @@ class Stack:
             home=self.home.directory,
             http_port=self._choose_http_port(),
             jwt_secret=SecretStr(self.home.jwt_secret()),
+            limit_address=os.environ.get("CRM_LIMIT_ADDRESS", ""),  # all come from this machine,
+            limit_key=os.environ.get("CRM_LIMIT_KEY", ""),  # and simulated ones come fast
         )
 
     def _start_processes(self) -> None:

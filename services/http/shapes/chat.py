@@ -57,12 +57,15 @@ class ChatSent(Sent):
 
 
 class ChatTurned(Answered):
-    """What the visitor is told; no content while a person has the conversation."""
+    """What the visitor is told; no content while a person has the conversation.
+
+    `sessionToken` is for X-Session-Token: the only way back for who sends no X-Visitor-ID."""
 
     examples: ClassVar[Examples] = {
         "a reply": {
             "content": "Yes, from the tenth of May.",
             "sessionId": example.SESSION,
+            "sessionToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
             "conversationId": example.CONVERSATION,
             "shouldPromptLeadCapture": False,
             "leadCapturePrompt": None,
@@ -74,6 +77,7 @@ class ChatTurned(Answered):
 
     content: str | None
     session_id: UUID
+    session_token: str
     conversation_id: UUID
     should_prompt_lead_capture: bool
     lead_capture_prompt: str | None

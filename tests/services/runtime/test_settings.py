@@ -81,14 +81,36 @@ def test_a_secret_shows_in_no_message_and_no_print() -> None:
     made = Settings(
         database_url=SecretStr(DATABASE),
         kafka_bootstrap_servers="b:1",
-        jwt_secret=SecretStr("signing"),
+        jwt_secret=SecretStr("sesame"),
+        signing_secret=SecretStr("open " * 8),
     )
     assert "hidden" not in repr(made)
-    assert "signing" not in repr(made)
+    assert "sesame" not in repr(made)
+    assert "open open" not in repr(made)
     with pytest.raises(ValidationError) as error:
         Settings(database_url=SecretStr("mysql://user:hidden@db/crm"), kafka_bootstrap_servers="b")
     assert "hidden" not in explain(error.value)
     assert "postgresql://" in explain(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jwks_url", "file:///etc/passwd"), ("jwks_url", "auth.example/jwks"),
+        ("trusted_proxies", "everybody"), ("trusted_proxies", "10.0.0.0/33"),
+        ("signing_secret", "short"), ("jwt_audience", ""), ("jwks_lifespan_seconds", 0),
+        ("jwks_refetch_seconds", -1),
+    ],
+)  # fmt: skip
+def test_a_setting_of_authentication_that_makes_no_sense_is_refused(
+    name: str, value: object
+) -> None:
+    with pytest.raises(ValidationError) as error:
+        Settings.model_validate(
+            {"database_url": DATABASE, "kafka_bootstrap_servers": "b:1", name: value}
+        )
+    assert f"CRM_{name.upper()}" in explain(error.value)
+    assert "short" not in explain(error.value)
 
 
 @pytest.mark.parametrize("partitions", [3, 0, 128])
@@ -111,6 +133,12 @@ def test_a_child_reads_the_very_same_settings(
         topic_partitions=4,
         home=tmp_path / "elsewhere",
         jwt_secret=SecretStr('with "quotes"'),
+        signing_secret=SecretStr("x" * 32),
+        jwks_url="https://project.supabase.example/auth/v1/.well-known/jwks.json",
+        jwt_issuer="https://project.supabase.example/auth/v1",
+        trusted_proxies="10.0.0.0/8, 192.0.2.1",
+        limit_address="",
+        limit_contact="1/hour; 2/day",
         health_port=9100,
         statement_timeout_seconds=1.5,
         log_level="debug",
