@@ -19,6 +19,7 @@ from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey, Widg
 from services.handle import transact
 from services.handling.house import house_of
 from services.handling.unit import Scope, Unit
+from services.http.origins import origin_of
 from services.runtime.console import Failure, examples, note, print_json, print_rows
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
@@ -50,8 +51,12 @@ def issue(
     json: bool = False,
 ) -> None:
     """Issue a key, switch the widget on, and print the key: it is shown this once."""
+    try:
+        origins = tuple(origin_of(one) for one in origin)
+    except ValueError as error:
+        raise Failure(str(error)) from None
     key = f"lk_{secrets.token_urlsafe(KEY_BYTES)}"
-    key_id = asyncio.run(_issue(property_id, key, tuple(origin), overlap_hours))
+    key_id = asyncio.run(_issue(property_id, key, origins, overlap_hours))
     if json:
         print_json({"key": key, "key_id": key_id, "property_id": property_id})
     else:

@@ -40,7 +40,8 @@ def _empty_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Id = Annotated[UUID | None, BeforeValidator(_empty_is_none)]
+BLANK_IS_NONE = BeforeValidator(_empty_is_none)
+Id = Annotated[UUID | None, BLANK_IS_NONE]
 """An id that may be missing; an empty text is none."""
 Free = Annotated[dict[str, Any], AfterValidator(storable)]
 """A free JSON object."""

@@ -80,6 +80,7 @@ async def test_what_does_not_exist_fails_in_a_line(capsys: pytest.CaptureFixture
         ("property", "create", "--name", "x", "--timezone", "Mars/Olympus"),
         ("property", "create", "--name", "x", "--timezone", "UTC", "--org", nothing),
         ("key", "issue", nothing),
+        ("key", "issue", nothing, "--origin", "*"),
         ("key", "revoke", nothing, nothing),
         ("token", "--property", nothing),
         ("token",),

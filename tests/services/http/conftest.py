@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -48,6 +48,7 @@ class Site:
     manager: UUID
     viewer: UUID
     parrot: Parrot
+    admin: UUID = field(default_factory=uuid4)
 
     @property
     def property_id(self) -> UUID:
@@ -145,5 +146,5 @@ async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
         ) as client:
             yield Site(
                 client, world, await furnish(world), await employ(world, "manager"),
-                await employ(world, "viewer"), parrot,
+                await employ(world, "viewer"), parrot, await employ(world, "admin"),
             )  # fmt: skip

@@ -51,6 +51,8 @@ FIELDS = {
     ),
     ("POST", "/api/leadpulse/events"): ("leadId", "eventType", "metadata"),
     ("POST", "/api/leadpulse/score"): ("leadId", "leadIds", "propertyId"),
+    ("PUT", "/api/lumaleasing/admin/config"): ("propertyId", "config"),
+    ("POST", "/api/lumaleasing/admin/regenerate-key"): ("propertyId", "overlapHours"),
 }  # fmt: skip
 READS = (
     ("/api/lumaleasing/chat", ("sessionId", "after")),
@@ -59,6 +61,8 @@ READS = (
     ("/api/leads/{lead}/timeline", ("cursor", "limit", "after_token")),
     ("/api/leadpulse/events", ("leadId", "limit")),
     ("/api/leadpulse/score", ("leadId",)),
+    ("/api/lumaleasing/config", ("after_token",)),
+    ("/api/lumaleasing/admin/config", ("propertyId",)),
 )
 
 
@@ -73,6 +77,8 @@ def check(answer: httpx2.Response, asked: object = None) -> None:
 
 
 def headers_of(site: Site, path: str) -> dict[str, str]:
+    if "/admin/" in path:
+        return site.console(site.admin)
     return site.widget() if "lumaleasing" in path else site.console()
 
 
@@ -86,7 +92,11 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
         ("POST", "/api/leadpulse/events"): {"leadId": str(lead), "eventType": "email_opened"},
         ("POST", "/api/leadpulse/score"): {"leadId": str(lead)},
-    }
+        ("PUT", "/api/lumaleasing/admin/config"): {
+            "propertyId": str(site.property_id), "config": {"widgetName": "Luma"},
+        },
+        ("POST", "/api/lumaleasing/admin/regenerate-key"): {"propertyId": str(site.property_id)},
+    }  # fmt: skip
 
 
 async def test_every_field_takes_every_nasty_value(site: Site) -> None:
@@ -163,7 +173,7 @@ async def test_queries_paths_and_headers_take_every_nasty_value(site: Site) -> N
     plain = [(key.encode(), value.encode()) for key, value in site.widget().items()]
     for name in (
         "X-Visitor-ID", "Idempotency-Key", "X-CRM-Token", "Authorization", "X-API-Key", "Origin",
-        "User-Agent", "Referer",
+        "User-Agent", "Referer", "X-Session-Token", "X-Forwarded-For",
     ):  # fmt: skip
         for raw in (b"", b"\xff", b"x" * 5_000, b"\x01", b"a\x00b", "é".encode(), b"Bearer \xff"):
             answer = await site.client.post(
