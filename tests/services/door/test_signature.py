@@ -1,6 +1,7 @@
 """Signatures, as a broker that organisations share demands them."""
 
 import json
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -10,7 +11,7 @@ from services.door.accept import Door
 from services.door.received import Headers, Received
 from services.door.settings import DoorSettings
 from services.door.signature import sign
-from tests.services.door.letters import binary, opened
+from tests.services.door.letters import binary, opened, structured
 from tests.world import World, make_world
 
 SECRET = "a secret of sixteen or more"
@@ -79,3 +80,25 @@ async def test_without_keys_nothing_need_be_signed(world: World) -> None:
     record = binary("engagement.recorded", opened(await known_lead(world)), world.properties[0])
     [outcome] = await Door(world.pool, DoorSettings()).take_in([record])
     assert outcome.fate == "accepted"
+
+
+@pytest.mark.parametrize("form", [binary, structured])
+async def test_with_ones_own_key_nothing_can_be_said_about_another_organisation(
+    world: World, monkeypatch: pytest.MonkeyPatch, form: Callable[..., Received]
+) -> None:
+    """Neither about its property, nor about its lead by way of a property of one's own."""
+    theirs = await make_world(world.pool)
+    lead = await known_lead(theirs)
+    keys = {"ours": {"org": str(world.org_id), "secret": SECRET}}
+    monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
+    door = Door(world.pool, DoorSettings(wait_seconds=0))
+    before = await theirs.count("crm_events")
+    about_house = form("engagement.recorded", opened(lead), theirs.properties[0])
+    about_lead = form("engagement.recorded", opened(lead), world.properties[0])
+    new_lead = form("lead.captured", {"lead_id": str(uuid4()), "source": "x"}, theirs.properties[0])
+    outcomes = await door.take_in(
+        [signed(record, "ours") for record in (about_house, about_lead, new_lead)]
+    )
+    assert [one.fate for one in outcomes] == ["dead"] * 3
+    assert [one.reason for one in outcomes][::2] == ["unsigned", "unsigned"]
+    assert await theirs.count("crm_events") == before
