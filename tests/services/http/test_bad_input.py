@@ -49,6 +49,17 @@ FIELDS = {
         "tourId", "status", "tourDate", "tourTime", "tourType", "notes", "assignedAgentId",
         "sendNotification",
     ),
+    ("PATCH", "/api/leads/{lead}/workflow"): ("action", "runId", "reason"),
+    ("POST", "/api/leads/{lead}/send-message"): (
+        "channel", "message", "templateSlug", "subject",
+    ),
+    ("POST", "/api/workflows/definitions"): (
+        "propertyId", "name", "description", "triggerOn", "steps", "exitConditions",
+    ),
+    ("POST", "/api/workflows/templates"): (
+        "propertyId", "slug", "name", "channel", "subject", "body", "isActive",
+    ),
+    ("POST", "/api/workflows/seed-defaults"): ("propertyId",),
     ("POST", "/api/leadpulse/events"): ("leadId", "eventType", "metadata"),
     ("POST", "/api/leadpulse/score"): ("leadId", "leadIds", "propertyId"),
 }  # fmt: skip
@@ -57,6 +68,9 @@ READS = (
     ("/api/leads/{lead}/tours", ("x",)),
     ("/api/leads/{lead}/activities", ("after_token",)),
     ("/api/leads/{lead}/timeline", ("cursor", "limit", "after_token")),
+    ("/api/leads/{lead}/workflow", ("after_token",)),
+    ("/api/workflows/definitions", ("propertyId",)),
+    ("/api/workflows/templates", ("propertyId",)),
     ("/api/leadpulse/events", ("leadId", "limit")),
     ("/api/leadpulse/score", ("leadId",)),
 )
@@ -84,6 +98,22 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
         ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
+        ("PATCH", "/api/leads/{lead}/workflow"): {"action": "pause"},
+        ("POST", "/api/leads/{lead}/send-message"): {"channel": "email", "message": "Hi"},
+        ("POST", "/api/workflows/definitions"): {
+            "propertyId": str(site.property_id),
+            "name": "x",
+            "triggerOn": "lead_created",
+            "steps": [{"id": "x", "delayHours": 1, "action": "wait"}],
+        },
+        ("POST", "/api/workflows/templates"): {
+            "propertyId": str(site.property_id),
+            "slug": "x",
+            "name": "x",
+            "channel": "sms",
+            "body": "Hi",
+        },
+        ("POST", "/api/workflows/seed-defaults"): {"propertyId": str(site.property_id)},
         ("POST", "/api/leadpulse/events"): {"leadId": str(lead), "eventType": "email_opened"},
         ("POST", "/api/leadpulse/score"): {"leadId": str(lead)},
     }
