@@ -106,7 +106,7 @@ async def _newest_live(unit: Unit, lead_id: UUID) -> UUID:
 async def _pinned(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
     """The definition's version that a run began with, which the table shows no more."""
     async with pool.acquire() as conn:
-        facts = await read.streams(conn, [Stream("definition", run["workflow_id"])])  # type: ignore[arg-type]
+        facts = await read.streams(conn, [Stream("definition", run["workflow_id"])])
     for fact in facts:
         event = fact.event
         if isinstance(event, WorkflowDefined) and (
