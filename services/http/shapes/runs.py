@@ -25,9 +25,9 @@ class RunChangeSent(Sent):
     """What is to become of a run; without `runId`, of the newest that has not ended."""
 
     examples: ClassVar[Examples] = {
-        "stand still": {"action": "pause", "reason": "We are on the phone."},
-        "go on": {"action": "resume", "runId": example.RUN},
-        "end": {"action": "stop"},
+        "a break": {"action": "pause", "reason": "We are on the phone."},
+        "going on": {"action": "resume", "runId": example.RUN},
+        "the end": {"action": "stop"},
     }
 
     action: RunMove
