@@ -1,20 +1,22 @@
 """Messages that people send to a lead: planned here, handed over by the sender."""
 
+import hashlib
+from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
-import orjson
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.deliveries import DeliveryPurpose, DeliverySkipped
+from events.record import Stream
 from services.deciders.deliveries import PlanDelivery
 from services.handle import transact
 from services.handling.letters import Draft, letter
 from services.handling.unit import Unit
-from services.http.answers import Once, answered, command_of, json_of
+from services.http.answers import Once, answered, command_of
 from services.http.bodies import Taken, Takes
 from services.http.callers import Writer
 from services.http.core import core_of
@@ -22,6 +24,8 @@ from services.http.problems import Problem
 from services.http.refusals import MESSAGE, OF_LEAD, refuses
 from services.http.shapes.deliveries import MessagePlanned, MessageSent
 from services.http.shapes.shape import LeadId
+
+RETRY_SECONDS = 600
 
 router = APIRouter(prefix="/api/leads/{lead_id}", tags=["workflows"])
 
@@ -36,28 +40,39 @@ async def send(
     lead_id: LeadId,
     sent: Annotated[Taken[MessageSent], Depends(Takes(MessageSent))],
 ) -> Response:
-    """To somebody who has withdrawn consent nothing is sent: 409, and the reason is kept."""
+    """To somebody who has withdrawn consent nothing is sent: 409, and the reason is kept.
+
+    Without an Idempotency-Key the same message within some minutes is one message.
+    """
     body, core = sent.said, core_of(request)
     if body.message is None and body.template_slug is None:
         raise Problem(400, "no_message", "a message or a templateSlug is needed")
     if body.message is not None and body.template_slug is not None:
         raise Problem(400, "ambiguous_message", "a message or a templateSlug is needed, not both")
     property_id = await caller.property_of_lead(core, lead_id)
-    delivery_id = uuid7()
+    once, scope = command_of(request, caller, sent.raw), caller.scope(property_id)
+    ids = [uuid7()] if once else retry_ids(caller.id, lead_id, sent.raw, scope.at)
 
     async def work(unit: Unit) -> Any:
-        draft = Draft(body.channel, body.message, body.template_slug, body.subject)
-        said = await letter(unit, lead_id, draft)
-        events = await unit.do(PlanDelivery(
-            delivery_id, lead_id, body.channel, DeliveryPurpose.MANUAL, unit.scope.at, said.body,
-            said.subject, said.template_id, said.template_version, caller.id,
-        ))  # fmt: skip
-        skipped = [event for event in events if isinstance(event, DeliverySkipped)]
-        status, why = ("skipped", skipped[0].detail) if skipped else ("planned", None)
-        return orjson.loads(json_of(_planned(delivery_id, body, status) | {"why": why}))
+        known = [each for each in ids if await unit.history(Stream("delivery", each))]
+        delivery_id = known[0] if known else ids[0]
+        if not known:
+            draft = Draft(body.channel, body.message, body.template_slug, body.subject)
+            said = await letter(unit, lead_id, draft)
+            await unit.do(PlanDelivery(
+                delivery_id, lead_id, body.channel, DeliveryPurpose.MANUAL, scope.at, said.body,
+                said.subject, said.template_id, said.template_version, caller.id,
+            ))  # fmt: skip
+        facts = await unit.history(Stream("delivery", delivery_id))
+        skipped = [fact.event for fact in facts if isinstance(fact.event, DeliverySkipped)]
+        return {
+            "messageId": str(delivery_id),
+            "channel": body.channel.value,
+            "status": "skipped" if skipped else "planned",
+            "why": skipped[0].detail if skipped else None,
+        }
 
-    once = command_of(request, caller, sent.raw)
-    handled = await transact(core.pool, caller.scope(property_id), work, once=once)
+    handled = await transact(core.pool, scope, work, once=once)
     planned = dict(handled.result)
     why = planned.pop("why")
     if planned["status"] == "skipped":
@@ -66,5 +81,12 @@ async def send(
     return answered({"success": True, **planned}, token=handled.token)
 
 
-def _planned(delivery_id: UUID, body: MessageSent, status: str) -> dict[str, Any]:
-    return {"messageId": delivery_id, "channel": body.channel, "status": status}
+def retry_ids(person: UUID, lead_id: UUID, body: bytes, at: datetime) -> list[UUID]:
+    """What the same message of the same person is called now, and was called a moment ago.
+
+    Clients that know no Idempotency-Key send again after a time-out: within ten to twenty minutes
+    the same words are the same message.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    turn = int(at.timestamp()) // RETRY_SECONDS
+    return [uuid5(lead_id, f"message/{person}/{digest}/{each}") for each in (turn, turn - 1)]

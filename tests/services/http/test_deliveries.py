@@ -1,6 +1,7 @@
 """Messages that people send to a lead, through real HTTP: planned whole, or not at all."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import httpx2
 import pytest
 
 from events.consents import ConsentChannel, ConsentWithdrawn, consent_id
+from services.http.deliveries import retry_ids
 from tests.services.http.conftest import Site, employ
 from tests.services.http.test_workflows import TEMPLATES, template
 from tests.world import make_world
@@ -111,6 +113,32 @@ async def test_a_key_sends_once(site: Site) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
     assert len(await planned(site)) == 1
+
+
+async def test_without_a_key_the_same_message_again_is_one_message(site: Site) -> None:
+    """An older client sends again after a time-out; other words are another message."""
+    lead = await site.lead()
+    body = {"channel": "email", "message": "Hi"}
+    answers = await asyncio.gather(*(send(site, lead, body) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert len(await planned(site)) == 1
+    other = await send(site, lead, {**body, "message": "Hi again"})
+    colleague = site.console(await employ(site.world, "admin"))
+    theirs = await send(site, lead, body, headers=colleague)
+    for key in ("one", "two"):
+        await send(site, lead, body, headers=site.console(more={"Idempotency-Key": key}))
+    assert len({answer.json()["messageId"] for answer in (answers[0], other, theirs)}) == 3
+    assert len(await planned(site)) == 5
+
+
+def test_a_retry_is_known_across_the_turn_of_the_window_and_not_for_ever() -> None:
+    person, lead, at = uuid4(), uuid4(), datetime(2026, 3, 1, 12, 9, 59, tzinfo=UTC)
+    first = retry_ids(person, lead, b"{}", at)[0]
+    assert first in retry_ids(person, lead, b"{}", at + timedelta(minutes=10))
+    assert first not in retry_ids(person, lead, b"{}", at + timedelta(minutes=20))
+    assert first not in retry_ids(person, lead, b"[]", at)
+    assert first not in retry_ids(uuid4(), lead, b"{}", at)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ async def test_every_example_of_a_request_gets_the_good_answer(site: Site) -> No
         await site.project()
         for name, body in one.bodies.items():
             path, query = _place(one, stand_ins)
-            sent = json.loads(_standing_in(json.dumps(body), stand_ins)) if body else None
+            sent = None if body is None else json.loads(_standing_in(json.dumps(body), stand_ins))
             answer = await site.client.request(
                 one.method, path, params=query, json=sent, headers=_credentials(site, one)
             )
