@@ -7,6 +7,7 @@ from uuid import UUID
 
 from events.event import Event
 from events.leads import LeadCaptured, LeadErased, LeadImported, LeadUpdated
+from events.workflows import TemplateDefined
 
 
 class Claim(NamedTuple):
@@ -26,6 +27,7 @@ class Claim(NamedTuple):
 EMAIL = "lead.email"
 PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
+SLUG = "template.slug"
 
 _CONTACTS = {"email": EMAIL, "phone": PHONE}
 _JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
@@ -44,6 +46,8 @@ def claims_of(event: Event) -> list[Claim]:
             if isinstance(event, LeadImported) and event.external_id:
                 claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
             return claims
+        case TemplateDefined():
+            return [Claim(SLUG, value_of(event.slug), event.template_id)]
         case _:
             return []
 

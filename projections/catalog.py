@@ -2,16 +2,20 @@
 
 from projections import (
     conversations,
+    follow_up_templates,
     host,
     lead_activities,
     lead_engagement_events,
     lead_scores,
+    lead_workflows,
     leads,
     lumaleasing_config,
     messages,
     tours,
     widget_keys,
     widget_sessions,
+    workflow_actions,
+    workflow_definitions,
 )
 from projections.engine import projection
 from projections.engine.unit import Unit
@@ -31,6 +35,10 @@ LIVE = Unit(
         lead_activities.projection,
         lead_engagement_events.projection,
         lead_scores.projection,
+        workflow_definitions.projection,
+        follow_up_templates.projection,
+        lead_workflows.projection,
+        workflow_actions.projection,
     ),
 )
 """The unit of all live tables: foreign keys tie them together, so they share a checkpoint."""

@@ -18,8 +18,9 @@ from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
 from services.adapters.responder import Responder
 from services.adapters.scripted import Scripted
-from services.http import chat, counters, leadpulse, leads, problems, tours, widget_admin, widgets
+from services.http import counters, problems
 from services.http.answers import json_of
+from services.http.catalog import ROUTERS
 from services.http.core import Core, open_core
 from services.http.document import document
 from services.http.edge import Edge
@@ -29,9 +30,6 @@ from services.runtime.logging import configure_logging, get_logger
 from services.runtime.process import loop_factory
 from services.runtime.settings import Settings, explain
 
-ROUTERS = (
-    chat.router, leads.router, tours.router, leadpulse.router, widgets.router, widget_admin.router,
-)  # fmt: skip
 DOCUMENT = "/api/openapi.json"
 PURGE_SECONDS = 600.0
 STOP_SECONDS = 10

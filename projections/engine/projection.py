@@ -52,6 +52,11 @@ class DerivedTable:
         return tuple(c.name for c in self.table.columns if isinstance(c.type, postgresql.JSONB))
 
     @property
+    def array_columns(self) -> tuple[str, ...]:
+        """Columns that hold arrays of texts."""
+        return tuple(c.name for c in self.table.columns if isinstance(c.type, sa.ARRAY))
+
+    @property
     def sought_columns(self) -> tuple[str, ...]:
         """What rows are found, joined and ordered by: ids, instants, days, and what is indexed."""
         indexed = {column.name for index in self.table.indexes for column in index.columns}

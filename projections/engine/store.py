@@ -86,7 +86,11 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
         if not rows:
             continue
         texts.append(text(table, schema, len(arrays) + 1))
-        arrays += zip(*rows, strict=True)
+        columns: list[tuple[Any, ...]] = [*zip(*rows, strict=True)]
+        for name in table.array_columns:
+            at = table.columns.index(name)
+            columns[at] = tuple(map(_array, columns[at]))
+        arrays += columns
     if texts:
         *before, last = texts
         named = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(before))
@@ -95,13 +99,17 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
 
 def _insert(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
-    return f'INSERT INTO {schema}."{table.name}" ({names}) SELECT * FROM {_unnest(table, first)}'
+    read = ", ".join(_read(table, column) for column in table.columns)
+    return (
+        f'INSERT INTO {schema}."{table.name}" ({names}) '
+        f"SELECT {read} FROM {_unnest(table, first)} AS changed ({names})"
+    )
 
 
 def _update(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
     assignments = ", ".join(
-        f'"{column}" = changed."{column}"' for column in table.columns if column != table.key
+        f'"{column}" = {_read(table, column)}' for column in table.columns if column != table.key
     )
     return (
         f'UPDATE {schema}."{table.name}" AS stored SET {assignments} '
@@ -111,5 +119,24 @@ def _update(table: DerivedTable, schema: str, first: int) -> str:
 
 
 def _unnest(table: DerivedTable, first: int) -> str:
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(table.types, start=first))
+    """An array a column; arrays themselves are sent as texts, for an array of arrays is flat."""
+    kinds = [
+        "TEXT" if column in table.array_columns else kind
+        for column, kind in zip(table.columns, table.types, strict=True)
+    ]
+    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, start=first))
     return f"unnest({arrays})"
+
+
+def _read(table: DerivedTable, column: str) -> str:
+    """A column of what `_unnest` gives, named `changed`, in the column's own type."""
+    kind = table.types[table.columns.index(column)]
+    return f'changed."{column}"' + (f"::{kind}" if column in table.array_columns else "")
+
+
+def _array(texts: Sequence[str] | None) -> str | None:
+    """An array of texts as PostgreSQL spells it."""
+    if texts is None:
+        return None
+    quoted = (text.replace("\\", r"\\").replace('"', r"\"") for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"

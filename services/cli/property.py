@@ -1,6 +1,7 @@
 """`crm property`: the host's organisations and properties, for development and for the demo."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -8,6 +9,10 @@ from zoneinfo import available_timezones
 from cyclopts import App, Parameter
 from uuid_utils.compat import uuid7
 
+from events.record import Cause
+from services.handle import transact
+from services.handling.seed import seed
+from services.handling.unit import Scope
 from services.runtime.console import Failure, examples, print_json, print_rows
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
@@ -32,7 +37,10 @@ def create(
     org_name: Annotated[str, Parameter(help="of a new organisation")] = "Organisation",
     json: bool = False,
 ) -> None:
-    """Write a property, and its organisation where none is named; print their ids."""
+    """Write a property, and its organisation where none is named; print their ids.
+
+    It gets the system's workflows and texts, inactive until reviewed.
+    """
     if timezone not in available_timezones():
         raise Failure(f"{timezone!r} is no IANA time zone: try America/New_York")
     made = asyncio.run(_create(name, timezone, org, org_name))
@@ -70,6 +78,7 @@ async def _create(name: str, timezone: str, org: UUID | None, org_name: str) -> 
                 name,
                 {"timezone": timezone},
             )
+            await transact(conn, Scope(org, key, datetime.now(UTC), Cause("operator")), seed)
     finally:
         await conn.close()
     return {"property_id": key, "org_id": org, "name": name, "timezone": timezone}

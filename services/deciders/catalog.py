@@ -6,11 +6,15 @@ from services.deciders import (
     bookings,
     consents,
     conversations,
+    definitions,
+    deliveries,
     engagement,
     leads,
     messages,
     outcomes,
+    runs,
     sessions,
+    templates,
     widgets,
 )
 from services.deciders.decider import Decider
@@ -25,6 +29,10 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     engagement.decider,
     consents.decider,
     widgets.decider,
+    definitions.decider,
+    templates.decider,
+    runs.decider,
+    deliveries.decider,
 )
 
 _DECIDER_OF: dict[type, Decider[Any, Any]] = {

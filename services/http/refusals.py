@@ -56,6 +56,22 @@ OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
+VERSION: Codes = {409: ("stale_version",)}
+OF_DEFINITION: Codes = {404: ("not_found", "unknown_subject")}
+DEFINITION: Codes = {400: ("invalid_definition", "unknown_trigger"), 409: ("template_not_ready",)}
+VARIABLES: Codes = {400: ("unknown_variable", "malformed_variable")}
+TEMPLATE: Codes = {400: ("invalid_template", *VARIABLES[400])}
+SLUG: Codes = {409: ("slug_taken",)}
+OF_RUN: Codes = {404: ("not_this_lead", "no_live_run"), 409: ("run_state",)}
+MESSAGE: Codes = {
+    400: (
+        "no_recipient", "no_message", "ambiguous_message", "message_too_long", "template_channel",
+        *VARIABLES[400],
+    ),
+    409: ("no_consent",),
+    422: ("missing_value",),
+}  # fmt: skip
+
 
 def refuses(*kinds: Codes) -> dict[int | str, dict[str, Any]]:
     """What a route refuses of its own, for its decorator; its dependencies add theirs."""

@@ -88,6 +88,10 @@ class House:
     conversations: list[Conversation] = field(default_factory=list)
     tours: list[Tour] = field(default_factory=list)
     keys: list[UUID] = field(default_factory=list)
+    definitions: dict[UUID, int] = field(default_factory=dict)
+    templates: dict[UUID, int] = field(default_factory=dict)
+    runs: list[Any] = field(default_factory=list)
+    deliveries: list[Any] = field(default_factory=list)
     others: dict[str, list[UUID]] = field(default_factory=dict)
     now: datetime = BEGIN
     numbers: "count[int]" = field(default_factory=count)

@@ -39,7 +39,7 @@ from events.leads import (
     LeadUpdated,
 )
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
-from tests.law import tours
+from tests.law import tours, workflows
 from tests.law.house import SOURCES, WORDS, Conversation, House, Session, Step
 from tests.law.samples import by_sample
 
@@ -239,6 +239,11 @@ def widget(house: House, said: Step) -> list[Event]:
 
 step(*tours.KINDS)(tours.book)
 step(*tours.KINDS)(tours.go_on)
+step(*workflows.WRITTEN)(workflows.write_workflow)
+step(*workflows.WRITTEN)(workflows.write_template)
+step(*workflows.RUN)(workflows.enrol)
+step(*workflows.RUN, *workflows.SENT)(workflows.run_on)
+step(*workflows.SENT)(workflows.send)
 
 
 def _every_other(kind: type[Event]) -> Making:

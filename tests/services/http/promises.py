@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import httpx2
 from jsonschema import Draft202012Validator, FormatChecker
 
-from services.api import ROUTERS
 from services.http.answers import json_of
+from services.http.catalog import ROUTERS
 from services.http.document import document
 
 Json = dict[str, Any]

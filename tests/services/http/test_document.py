@@ -15,6 +15,8 @@ from services.http.shapes import example
 from tests.services.http import promises
 from tests.services.http.conftest import Site
 from tests.services.http.promises import Operation, operations, promised, validator
+from tests.services.http.test_runs import enrolled
+from tests.services.http.test_workflows import STEPS, template, written
 
 GENERATED = 12
 """Requests an operation, valid and as many invalid; each is sent with and without credentials."""
@@ -69,7 +71,7 @@ async def test_every_example_of_a_request_gets_the_good_answer(site: Site) -> No
         await site.project()
         for name, body in one.bodies.items():
             path, query = _place(one, stand_ins)
-            sent = json.loads(_standing_in(json.dumps(body), stand_ins)) if body else None
+            sent = None if body is None else json.loads(_standing_in(json.dumps(body), stand_ins))
             answer = await site.client.request(
                 one.method, path, params=query, json=sent, headers=_credentials(site, one)
             )
@@ -143,11 +145,17 @@ async def test_an_answer_that_is_not_documented_is_noticed(
 
 async def _furnish(site: Site) -> dict[str, str]:
     """Make what the examples speak of; the id of an example → the id it has here."""
-    lead = await site.lead()
+    lead = await site.lead(firstName="Ada", phone="+12125550123")
     tour = await site.tour(lead)
     await site.chat("hello", example.VISITOR, sessionId=example.SESSION)
     house = str(site.property_id)
-    return {example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"]}
+    text = await template(site, example.SLUG)
+    flow = await written(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
+    run = await enrolled(site, lead, flow["id"])
+    return {
+        example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"],
+        example.DEFINITION: flow["id"], example.TEMPLATE: text["id"], example.RUN: str(run),
+    }  # fmt: skip
 
 
 def _credentials(site: Site, one: Operation) -> dict[str, str]:

@@ -13,6 +13,8 @@ import pytest
 from services.http.shapes import example
 from tests.services.http.conftest import ORIGIN, Site, employ, furnish, token_of
 from tests.services.http.promises import Operation, operations
+from tests.services.http.test_runs import enrolled
+from tests.services.http.test_workflows import template, written
 from tests.world import make_world
 
 SECRET = "quokka"
@@ -43,6 +45,9 @@ async def _live(site: Site, word: str) -> dict[str, str]:
         messageId=str(message),
         leadInfo={"firstName": word, "email": f"{word}-{uuid4()}@example.com"},
     )  # fmt: skip
+    text = await template(site, example.SLUG, name=word, body=word)
+    flow = await written(site, name=word, description=word)
+    run = await enrolled(site, lead, flow["id"])
     await site.project()
     return {
         example.ORGANIZATION: str(site.world.org_id),
@@ -53,6 +58,9 @@ async def _live(site: Site, word: str) -> dict[str, str]:
         example.CONVERSATION: str(talk),
         example.MESSAGE: str(message),
         example.VISITOR: f"v_{word}",
+        example.DEFINITION: flow["id"],
+        example.TEMPLATE: text["id"],
+        example.RUN: str(run),
     }
 
 

@@ -1,0 +1,85 @@
+"""`follow_up_templates`: the texts of messages, in their newest version."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Select,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+    text,
+)
+
+from events.record import Recorded
+from events.workflows import TemplateDefined, TemplateRetired
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "follow_up_templates",
+    METADATA,
+    key(),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("subject", Text),
+    Column("body", Text, nullable=False),
+    Column("is_active", Boolean, server_default=text("true")),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("updated_at", INSTANT, server_default=NOW),
+    org(),
+    Column("version", Integer, server_default=text("1")),
+    Column("seeded", Boolean, server_default=text("false")),
+    UniqueConstraint("property_id", "slug"),
+    Index("idx_follow_up_templates_property", "property_id"),
+)
+projection = Projection(
+    "follow_up_templates", version=1, table=DerivedTable(TABLE, keyed_by=("template_id",))
+)
+
+
+@projection.on(TemplateDefined)
+def defined(tables: Tables, fact: Recorded, event: TemplateDefined) -> None:
+    said = {
+        "slug": event.slug,
+        "name": event.display_name,
+        "channel": event.channel.value,
+        "subject": event.subject,
+        "body": event.body,
+        "is_active": event.is_active,
+        "version": event.template_version,
+        "seeded": event.seeded,
+        "updated_at": fact.occurred_at,
+    }
+    if tables.rows.get(event.template_id) is not None:
+        tables.rows.update(event.template_id, **said)
+        return
+    born = {
+        "id": event.template_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "created_at": fact.occurred_at,
+    }
+    tables.rows.insert(event.template_id, {**born, **said})
+
+
+@projection.on(TemplateRetired)
+def retired(tables: Tables, fact: Recorded, event: TemplateRetired) -> None:
+    """The row stays, and keeps its slug: runs and deliveries refer to it."""
+    tables.rows.update(event.template_id, is_active=False, updated_at=fact.occurred_at)
+
+
+def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
+    """A property's templates by slug."""
+    return (
+        select(TABLE)
+        .where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
+        .order_by(TABLE.c.slug, TABLE.c.id)
+    )

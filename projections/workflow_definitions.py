@@ -1,0 +1,78 @@
+"""`workflow_definitions`: what happens after a trigger, step by step, in its newest version."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Boolean, Column, Index, Integer, Select, Table, Text, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from events.record import Recorded
+from events.workflows import WorkflowActivated, WorkflowDeactivated, WorkflowDefined
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "workflow_definitions",
+    METADATA,
+    key(),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("trigger_on", Text, nullable=False),
+    Column("steps", JSONB, nullable=False, server_default="[]"),
+    Column("exit_conditions", ARRAY(Text), server_default=text("ARRAY['leased', 'lost']")),
+    Column("is_active", Boolean, server_default=text("true")),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("updated_at", INSTANT, server_default=NOW),
+    org(),
+    Column("version", Integer, server_default=text("1")),
+    Column("seeded", Boolean, server_default=text("false")),
+    Index("idx_workflow_definitions_property", "property_id"),
+    Index("idx_workflow_definitions_trigger", "trigger_on"),
+)
+projection = Projection(
+    "workflow_definitions", version=1, table=DerivedTable(TABLE, keyed_by=("definition_id",))
+)
+
+
+@projection.on(WorkflowDefined)
+def defined(tables: Tables, fact: Recorded, event: WorkflowDefined) -> None:
+    """The first version makes the row, inactive; a later one leaves it as active as it was."""
+    said = {
+        "name": event.display_name,
+        "description": event.description,
+        "trigger_on": event.trigger_on,
+        "steps": [step.model_dump(mode="json") for step in event.steps],
+        "exit_conditions": [status.value for status in event.exit_conditions],
+        "version": event.definition_version,
+        "seeded": event.seeded,
+        "updated_at": fact.occurred_at,
+    }
+    if tables.rows.get(event.definition_id) is not None:
+        tables.rows.update(event.definition_id, **said)
+        return
+    born = {
+        "id": event.definition_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "is_active": False,
+        "created_at": fact.occurred_at,
+    }
+    tables.rows.insert(event.definition_id, {**born, **said})
+
+
+@projection.on(WorkflowActivated, WorkflowDeactivated)
+def switched(
+    tables: Tables, fact: Recorded, event: WorkflowActivated | WorkflowDeactivated
+) -> None:
+    active = isinstance(event, WorkflowActivated)
+    tables.rows.update(event.definition_id, is_active=active, updated_at=fact.occurred_at)
+
+
+def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
+    """A property's definitions by name."""
+    return (
+        select(TABLE)
+        .where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
+        .order_by(TABLE.c.name, TABLE.c.id)
+    )

@@ -1,0 +1,19 @@
+"""The one list of routers: a noun's routes are added here and nowhere else."""
+
+from services.http import (
+    chat,
+    deliveries,
+    leadpulse,
+    leads,
+    runs,
+    templates,
+    tours,
+    widget_admin,
+    widgets,
+    workflows,
+)
+
+ROUTERS = (
+    chat.router, widgets.router, widget_admin.router, leads.router, tours.router,
+    leadpulse.router, workflows.router, templates.router, runs.router, deliveries.router,
+)  # fmt: skip

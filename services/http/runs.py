@@ -1,0 +1,133 @@
+"""A lead's runs through workflows: shown, paused, resumed and stopped by the console."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.log import read
+from events.record import Stream
+from events.workflows import WorkflowDefined
+from projections import lead_workflows, leads, workflow_actions
+from services.deciders.decider import Refused
+from services.deciders.runs import LIVE, PauseRun, ResumeRun, Run, StopRun
+from services.handling.rows import row_of
+from services.handling.unit import Unit
+from services.http.answers import Answer, Once, Reached, answered, written
+from services.http.bodies import Taken, Takes
+from services.http.callers import Reader, Writer, no_such
+from services.http.core import core_of
+from services.http.refusals import NOT_FOUND, OF_LEAD, OF_RUN, refuses
+from services.http.shapes.runs import LeadRuns, RunChanged, RunChangeSent, RunMove
+from services.http.shapes.shape import LeadId
+
+MOST_RUNS = 100
+BY_A_PERSON = "stopped by a person"
+_JOINED = ("definition_name", "definition_steps", "definition_exits", "definition_newest")
+
+router = APIRouter(prefix="/api/leads/{lead_id}/workflow", tags=["workflows"])
+
+
+@router.get(
+    "", summary="A lead's runs", response_model=LeadRuns, responses=refuses(NOT_FOUND),
+    dependencies=[Reached],
+)  # fmt: skip
+async def shown(request: Request, caller: Reader, lead_id: LeadId) -> Response:
+    core = core_of(request)
+    async with caller.transaction(core.engine) as conn:
+        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+            raise no_such("lead")
+        query = lead_workflows.of_lead(caller.org_id, lead_id, MOST_RUNS)
+        runs = [row._asdict() for row in (await conn.execute(query)).all()]
+        actions: list[dict[str, Any]] = []
+        if runs:
+            found = await conn.execute(workflow_actions.of_run(caller.org_id, runs[0]["id"]))
+            actions = [row._asdict() for row in found.all()]
+    whole = None
+    if runs:
+        definition = _definition(runs[0])
+        if runs[0]["definition_version"] != runs[0]["definition_newest"]:
+            definition |= await _pinned(core.pool, runs[0])
+        whole = {**_plain(runs[0]), "definition": definition, "actions": actions}
+    listed = [{**_plain(run), "definition_name": run["definition_name"]} for run in runs]
+    return answered({"workflow": whole, "runs": listed})
+
+
+@router.patch(
+    "", summary="Pause, resume or stop a run", response_model=RunChanged,
+    responses=refuses(OF_LEAD, OF_RUN), dependencies=[Once],
+)  # fmt: skip
+async def change(
+    request: Request,
+    caller: Writer,
+    lead_id: LeadId,
+    sent: Annotated[Taken[RunChangeSent], Depends(Takes(RunChangeSent))],
+) -> Response:
+    body = sent.said
+    property_id = await caller.property_of_lead(core_of(request), lead_id)
+
+    async def work(unit: Unit) -> Answer:
+        run_id = body.run_id or await _newest_live(unit, lead_id)
+        at, reason = unit.scope.at, body.reason or None
+        match body.action:
+            case RunMove.PAUSE:
+                await unit.do(PauseRun(run_id, lead_id, at, reason, paused_by=caller.id))
+            case RunMove.RESUME:
+                await unit.do(ResumeRun(run_id, lead_id, at, resumed_by=caller.id))
+            case RunMove.STOP:
+                await unit.do(StopRun(run_id, lead_id, reason or BY_A_PERSON, stopped_by=caller.id))
+        facts = await unit.history(Stream("run", run_id))
+        return {"success": True, "workflow": row_of(lead_workflows.projection, run_id, facts)}
+
+    return await written(request, caller, caller.scope(property_id), sent.raw, work)
+
+
+async def _newest_live(unit: Unit, lead_id: UUID) -> UUID:
+    """Raises `Refused` where every run has ended, or there was none."""
+    rows = await unit.conn.fetch(
+        "SELECT entity_id FROM public.crm_events WHERE lead_id = $1 "
+        "AND event_type = 'run.enrolled' AND property_id = $2 "
+        "ORDER BY occurred_at DESC, seq DESC LIMIT $3",
+        lead_id,
+        unit.scope.property_id,
+        MOST_RUNS,
+    )
+    for row in rows:
+        run_id: UUID = row["entity_id"]
+        run: Run = await unit.state(StopRun(run_id, lead_id, ""))
+        if run.status in LIVE:
+            return run_id
+    raise Refused("no_live_run", "the lead goes through no workflow now", 404)
+
+
+async def _pinned(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
+    """The definition's version that a run began with, which the table shows no more."""
+    async with pool.acquire() as conn:
+        facts = await read.streams(conn, [Stream("definition", run["workflow_id"])])
+    for fact in facts:
+        event = fact.event
+        if isinstance(event, WorkflowDefined) and (
+            event.definition_version == run["definition_version"]
+        ):
+            return {
+                "name": event.display_name,
+                "steps": [step.model_dump(mode="json") for step in event.steps],
+                "exit_conditions": [status.value for status in event.exit_conditions],
+            }
+    return {}
+
+
+def _definition(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": run["workflow_id"],
+        "name": run["definition_name"],
+        "steps": run["definition_steps"],
+        "exit_conditions": run["definition_exits"],
+    }
+
+
+def _plain(run: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in _JOINED}
