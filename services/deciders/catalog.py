@@ -11,6 +11,7 @@ from services.deciders import (
     messages,
     outcomes,
     sessions,
+    slots,
     widgets,
 )
 from services.deciders.decider import Decider
@@ -19,6 +20,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
     bookings.decider,
     outcomes.decider,
+    slots.decider,
     sessions.decider,
     messages.decider,
     conversations.decider,
