@@ -83,7 +83,10 @@ def _starts(day: date, hours: TourHours, zone: ZoneInfo) -> Iterator[datetime]:
     opens, closes = span
     last_day = day if closes > opens else day + _ONE_DAY
     at = datetime.combine(day, opens, zone).replace(fold=0).astimezone(UTC)
-    end = datetime.combine(last_day, closes, zone).replace(fold=1).astimezone(UTC)
+    end = min(
+        datetime.combine(last_day, closes, zone).replace(fold=fold).astimezone(UTC)
+        for fold in (0, 1)
+    )
     length = timedelta(minutes=hours.duration_minutes)
     step = length + timedelta(minutes=min(hours.buffer_minutes, LONGEST_MINUTES))
     while at + length <= end:

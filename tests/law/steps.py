@@ -39,7 +39,7 @@ from events.leads import (
     LeadUpdated,
 )
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
-from tests.law import tours
+from tests.law import slots, tours
 from tests.law.house import SOURCES, WORDS, Conversation, House, Session, Step
 from tests.law.samples import by_sample
 
@@ -230,6 +230,8 @@ def widget(house: House, said: Step) -> list[Event]:
 
 step(*tours.KINDS)(tours.book)
 step(*tours.KINDS)(tours.go_on)
+step(*slots.KINDS)(slots.open_slot)
+step(*slots.KINDS)(slots.use_slot)
 
 
 def _every_other(kind: type[Event]) -> Making:

@@ -128,7 +128,7 @@ class HoldSent(Sent):
     """A slot to keep while its visitor fills in a form."""
 
     examples: ClassVar[Examples] = {
-        "a slot": {"slotId": example.SLOT, "sessionId": example.SESSION}
+        "a slot": {"slotId": example.FREE_SLOT, "sessionId": example.SESSION}
     }
 
     slot_id: UUID
@@ -141,7 +141,7 @@ class SlotKept(Answered):
     examples: ClassVar[Examples] = {
         "kept": {
             "success": True,
-            "hold": {"id": example.ROW, "slotId": example.SLOT, "expiresAt": example.AT},
+            "hold": {"id": example.ROW, "slotId": example.FREE_SLOT, "expiresAt": example.AT},
         }
     }
 
