@@ -345,7 +345,7 @@ async def test_a_hold_ends_after_ten_minutes_by_time_alone(
     assert (await book(site, {"slotId": str(slot)})).status_code == status
 
 
-async def test_fifty_that_race_to_keep_a_place_keep_one(site: Site) -> None:
+async def test_of_twenty_that_race_to_keep_a_place_one_does(site: Site) -> None:
     slot = (await on(site))["10:00"]["id"]
     answers = await asyncio.gather(*(keep(site, slot, f"v_{n}") for n in range(20)))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 19}
