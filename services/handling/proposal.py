@@ -63,8 +63,10 @@ async def _recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) ->
 async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
     """Decide what is proposed, and keep it under the producer's id. Raises `Refused`."""
     command = propose(event, await _known(unit, event))
-    tour = isinstance(command, TourCommand)
-    decided = await (carry_out(unit, command) if tour else unit.do(command))
+    if isinstance(command, TourCommand):
+        decided = await carry_out(unit, command)
+    else:
+        decided = await unit.do(command)
     if not decided:
         raise Refused("already_so", f"{event.name}: it is so already, there is nothing to say")
     differing: list[str] = []

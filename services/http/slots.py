@@ -15,7 +15,7 @@ from events.record import Stream
 from projections import conversations, tour_slots, tours
 from services.calendars.invite import ics, invitation, links
 from services.deciders.decider import Refused
-from services.deciders.localtime import zone_of
+from services.deciders.localtime import EARLIEST_YEAR, LATEST_YEAR, zone_of
 from services.deciders.openings import TourHours, slots_between
 from services.deciders.slots import Taken, most_taken
 from services.deciders.slottimes import SlotTime
@@ -174,15 +174,11 @@ async def calendar(
 def _days(start: date | None, end: date | None, today: date) -> tuple[date, date]:
     """Raises `Problem`."""
     first = start or today
-    try:
+    if EARLIEST_YEAR < first.year < LATEST_YEAR:
         last = end or first + timedelta(days=USUAL_DAYS)
-        days = (last - first).days
-        in_range = 0 <= days < MOST_DAYS and 2000 < first.year < 2100
-    except OverflowError:
-        in_range = False
-    if not in_range:
-        raise Problem(400, "invalid_range", f"at most {MOST_DAYS} days, the first one first")
-    return first, last
+        if 0 <= (last - first).days < MOST_DAYS:
+            return first, last
+    raise Problem(400, "invalid_range", f"at most {MOST_DAYS} days, the first one first")
 
 
 def _by_day(

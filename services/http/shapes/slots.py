@@ -10,6 +10,7 @@ from pydantic.json_schema import WithJsonSchema
 from events.fields import Body, Line
 from events.tours import TourStatus, TourType
 from services.http.shapes import example
+from services.http.shapes.chat import LeadInfo
 from services.http.shapes.leads import LeadSent
 from services.http.shapes.shape import Answered, Examples, Id, Instant, Sent
 from services.http.shapes.tours import LocalTime
@@ -64,11 +65,12 @@ class VisitSent(LeadSent):
         "a date and a time": {
             "tourDate": example.TOUR_DATE,
             "tourTime": "11:00",
-            "leadInfo": {"first_name": "Grace", "email": "grace@example.com"},
+            "leadInfo": {"firstName": "Grace", "email": "grace@example.com"},
             "specialRequests": "I come with a wheelchair.",
         },
     }
 
+    lead_info: LeadInfo | None = None
     slot_id: Id = None
     tour_date: date | None = None
     tour_time: LocalTime | None = None

@@ -34,7 +34,7 @@ def scheduled(lead: UUID, **more: object) -> TourScheduled:
 
 async def kept(door: Door, tour: UUID) -> TourScheduled:
     async with door.world.pool.acquire() as conn:
-        first = (await streams(conn, [Stream("tour", tour)]))[0].event  # type: ignore[arg-type]
+        first = (await streams(conn, [Stream("tour", tour)]))[0].event
     assert isinstance(first, TourScheduled)
     return first
 
@@ -96,7 +96,7 @@ async def test_the_rows_of_times_follow_from_the_log_alone(door: Door) -> None:
     async with world.pool.acquire() as conn:
         await conn.execute("TRUNCATE crm.tour_times")
         for event in (said, moved, given, noted):
-            await times.keep(conn, [world.new(event)])  # type: ignore[arg-type]
+            await times.keep(conn, [world.new(event)])
     assert await rows(door) == at_once
     await world.append(world.new(TourCancelled.model_validate(who)))
     assert await rows(door) == {}

@@ -122,8 +122,8 @@ async def test_a_slot_is_booked_by_its_id_and_is_taken_then(site: Site) -> None:
     assert (await on(site))["10:00"]["available"] is False
     assert (await on(site))["10:30"]["available"] is True
     async with site.world.pool.acquire() as conn:
-        lead = await conn.fetchrow("SELECT * FROM leads")
-        tour = await conn.fetchrow("SELECT * FROM tours")
+        (lead,) = await conn.fetch("SELECT * FROM leads")
+        (tour,) = await conn.fetch("SELECT * FROM tours")
         whose = await conn.fetchval("SELECT lead_id FROM widget_sessions WHERE id = $1", session)
     assert (lead["source"], lead["email"], lead["status"]) == (
         "LumaLeasing Tour Booking", "ada@example.com", "tour_booked",
@@ -160,7 +160,7 @@ async def test_a_tour_may_begin_half_an_hour_after_midnight(site: Site) -> None:
     assert (await book(site, at("00:30"))).status_code == 201
     await site.project()
     async with site.world.pool.acquire() as conn:
-        tour = await conn.fetchrow("SELECT tour_date, starts_at FROM tours")
+        (tour,) = await conn.fetch("SELECT tour_date, starts_at FROM tours")
     assert tour["tour_date"] == NEXT_MONTH
     assert tour["starts_at"] == slot_at(site, "00:30").starts_at
     assert tour["starts_at"].date() == NEXT_MONTH, "four or five hours before UTC"
@@ -393,7 +393,7 @@ async def test_a_leased_lead_stays_leased_when_it_books(site: Site) -> None:
     assert (await book(site, at("10:00"), "ada@example.com")).status_code == 201
     await site.project()
     async with world.pool.acquire() as conn:
-        row = await conn.fetchrow("SELECT status, source FROM leads")
+        (row,) = await conn.fetch("SELECT status, source FROM leads")
     assert (row["status"], row["source"]) == ("leased", "manual")
 
 
