@@ -149,3 +149,8 @@ def of_lead(org_id: UUID, lead_id: UUID) -> "Select[Any]":
         .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
         .order_by(TABLE.c.tour_date, TABLE.c.tour_time, TABLE.c.id)
     )
+
+
+def one(org_id: UUID, lead_id: UUID, tour_id: UUID) -> "Select[Any]":
+    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id, TABLE.c.id == tour_id)
+    return select(TABLE).where(*mine)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from events import codec
 from events.claims import Claim, claims_of, releases_of
-from events.log import limits
+from events.log import limits, times
 from events.log.connection import Connection
 from events.log.errors import ClaimTaken, Conflict, IdReused, WrongProperty
 from events.log.shard import shard_of
@@ -85,6 +85,7 @@ async def append(
         rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
     await _insert(conn, rows)
     await _claim(conn, [event for event, _ in fresh])
+    await times.keep(conn, [event for event, _ in fresh])
     return Appended(tuple(event.id for event, _ in fresh), tuple(known))
 
 

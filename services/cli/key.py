@@ -48,6 +48,9 @@ def issue(
     overlap_hours: Annotated[
         float, Parameter(help="how long the key before this one still works")
     ] = 0,
+    tour_capacity: Annotated[
+        int | None, Parameter(help="how many tours may be at one time; 1 unless said")
+    ] = None,
     json: bool = False,
 ) -> None:
     """Issue a key, switch the widget on, and print the key: it is shown this once."""
@@ -56,7 +59,10 @@ def issue(
     except ValueError as error:
         raise Failure(str(error)) from None
     key = f"lk_{secrets.token_urlsafe(KEY_BYTES)}"
-    key_id = asyncio.run(_issue(property_id, key, origins, overlap_hours))
+    settings: dict[str, Any] = {"allowed_origins": origins} if origins else {}
+    if tour_capacity is not None:
+        settings["tour_capacity"] = tour_capacity
+    key_id = asyncio.run(_issue(property_id, key, settings, overlap_hours))
     if json:
         print_json({"key": key, "key_id": key_id, "property_id": property_id})
     else:
@@ -81,7 +87,7 @@ def list_(property_id: UUID, *, json: bool = False) -> None:
 
 
 async def _issue(
-    property_id: UUID, key: str, origins: tuple[str, ...], overlap_hours: float
+    property_id: UUID, key: str, settings: dict[str, Any], overlap_hours: float
 ) -> UUID:
     key_id = uuid7()
     now = datetime.now(UTC)
@@ -90,10 +96,7 @@ async def _issue(
 
     async def work(unit: Unit) -> None:
         await unit.do(IssueKey(property_id, key_id, hashed, until))
-        changes: dict[str, Any] = {"is_active": True}
-        if origins:
-            changes["allowed_origins"] = origins
-        await unit.do(ConfigureWidget(property_id, changes))
+        await unit.do(ConfigureWidget(property_id, {"is_active": True, **settings}))
 
     await _write(property_id, now, work)
     return key_id

@@ -25,7 +25,11 @@ from services.deciders.tours import (
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTour(TourCommand):
-    """Book a tour; `at` is now: what lies before it cannot be booked any more."""
+    """Book a tour; `at` is now: what lies before it cannot be booked any more.
+
+    `agent_busy_with` is another tour the agent gives then; `hold_id` the hold that this booking
+    makes good.
+    """
 
     at: datetime
     when: When
@@ -36,11 +40,13 @@ class ScheduleTour(TourCommand):
     created_by: UUID | None = None
     slot_id: UUID | None = None
     send_confirmation: bool = True
+    agent_busy_with: UUID | None = None
+    hold_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RescheduleTour(TourCommand):
-    """Move a tour; `at` is now."""
+    """Move a tour; `at` is now. `agent_busy_with` is as for a booking."""
 
     at: datetime
     when: When
@@ -48,6 +54,7 @@ class RescheduleTour(TourCommand):
     rescheduled_by: UUID | None = None
     slot_id: UUID | None = None
     send_notification: bool = False
+    agent_busy_with: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class AmendTour(TourCommand):
 
     changes: Mapping[str, Any]
     amended_by: UUID | None = None
+    agent_busy_with: UUID | None = None
 
 
 Command: TypeAlias = ScheduleTour | RescheduleTour | AmendTour
@@ -84,6 +92,7 @@ def _schedule(command: ScheduleTour, state: Tour) -> list[Event]:
         raise Refused("id_reused", f"tour {command.tour_id} is there already", 422)
     if starts_at <= command.at:
         raise Refused("tour_in_past", "a tour cannot be booked for a time that has passed", 400)
+    _demand_agent(command.agent_busy_with)
     scheduled = TourScheduled.model_validate(told(
         command, **command.when.said, source=command.source, tour_type=command.tour_type,
         notes=command.notes, assigned_agent_id=command.assigned_agent_id,
@@ -101,6 +110,7 @@ def _reschedule(command: RescheduleTour, state: Tour) -> list[Event]:
     demand_status(state, LIVE, "moved")
     if starts_at <= command.at:
         raise Refused("tour_in_past", "a tour cannot be moved to a time that has passed", 400)
+    _demand_agent(command.agent_busy_with)
     return [TourRescheduled.model_validate(told(
         command, revision=state.revision + 1, **command.when.said, reason=command.reason,
         rescheduled_by=command.rescheduled_by, slot_id=command.slot_id,
@@ -110,8 +120,16 @@ def _reschedule(command: RescheduleTour, state: Tour) -> list[Event]:
 def _amend(command: AmendTour, state: Tour) -> list[Event]:
     if all(state.details.get(name) == new for name, new in command.changes.items()):
         return []
+    if command.changes.get("assigned_agent_id") and state.status in LIVE:
+        _demand_agent(command.agent_busy_with)
     said = told(command, amended_by=command.amended_by)
     return [TourAmended.model_validate(said | dict(command.changes))]
+
+
+def _demand_agent(busy_with: UUID | None) -> None:
+    """Raises `Refused`."""
+    if busy_with is not None:
+        raise Refused("agent_busy", "this agent gives another tour at that time")
 
 
 decider: Decider[Command, Tour] = Decider(

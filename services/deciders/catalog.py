@@ -14,6 +14,7 @@ from services.deciders import (
     outcomes,
     runs,
     sessions,
+    slots,
     templates,
     widgets,
 )
@@ -23,6 +24,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
     bookings.decider,
     outcomes.decider,
+    slots.decider,
     sessions.decider,
     messages.decider,
     conversations.decider,

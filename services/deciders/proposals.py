@@ -44,7 +44,7 @@ class Known:
     lead_id: UUID | None = None
 
 
-MAY_BE_TOLD = frozenset({"session_id", "lead_id", "previous_status"})
+MAY_BE_TOLD = frozenset({"session_id", "lead_id", "previous_status", "slot_id"})
 """Fields a producer may leave out, because the core knows them."""
 
 

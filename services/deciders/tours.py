@@ -44,6 +44,7 @@ class Tour:
     revision: int = 1
     starts_at: datetime | None = None
     duration_minutes: int = 30
+    slot_id: UUID | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     lead: Lead = field(default_factory=Lead)
 
@@ -62,12 +63,13 @@ def evolve(state: Tour, event: Event) -> Tour:
             details = {name: getattr(event, name) for name in AMENDABLE}
             return replace(
                 state, lead_id=event.lead_id, starts_at=event.starts_at, details=details,
-                duration_minutes=event.duration_minutes,
+                duration_minutes=event.duration_minutes, slot_id=event.slot_id,
             )  # fmt: skip
         case TourRescheduled():
             return replace(
                 state, status=TourStatus.SCHEDULED, revision=event.revision,
                 starts_at=event.starts_at, duration_minutes=event.duration_minutes,
+                slot_id=event.slot_id,
             )  # fmt: skip
         case TourAmended():
             return replace(state, details={**state.details, **event.changes})

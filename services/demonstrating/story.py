@@ -31,6 +31,8 @@ HOUSES = (
 )
 HTTP_LEADS, HTTP_RATE = 30, 25.0
 KAFKA_LEADS, KAFKA_RATE = 200, 120.0
+TOURS_AT_ONCE = 50
+"""Visitors of a demo come in crowds: none is to be turned away."""
 LEVEL_SECONDS = 60.0
 KEY_TRIES = 100
 CHAT = "/api/lumaleasing/chat"
@@ -70,7 +72,9 @@ class Story:
         for name, zone in HOUSES:
             made = await self._crm("property", "create", "--name", name, "--timezone", zone, *org)
             org = ["--org", made["org_id"]]
-            key = await self._crm("key", "issue", made["property_id"])
+            key = await self._crm(
+                "key", "issue", made["property_id"], "--tour-capacity", str(TOURS_AT_ONCE)
+            )
             homes.append((made["property_id"], zone, key["key"]))
         token = (await self._crm("token", *org, "--role", "manager"))["token"]
         return [Home(UUID(one), zone, key, token) for one, zone, key in homes], token

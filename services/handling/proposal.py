@@ -13,7 +13,9 @@ from events.record import Cause, Recorded
 from events.tours import TourRescheduled, TourScheduled
 from services.deciders.decider import Refused
 from services.deciders.proposals import Known, disagreement, propose
+from services.deciders.tours import TourCommand
 from services.handle import Database, transact
+from services.handling.booking import carry_out
 from services.handling.unit import Scope, Unit
 
 
@@ -60,7 +62,11 @@ async def _recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) ->
 
 async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
     """Decide what is proposed, and keep it under the producer's id. Raises `Refused`."""
-    decided = await unit.do(propose(event, await _known(unit, event)))
+    command = propose(event, await _known(unit, event))
+    if isinstance(command, TourCommand):
+        decided = await carry_out(unit, command)
+    else:
+        decided = await unit.do(command)
     if not decided:
         raise Refused("already_so", f"{event.name}: it is so already, there is nothing to say")
     differing: list[str] = []

@@ -6,6 +6,7 @@ from services.http import (
     leadpulse,
     leads,
     runs,
+    slots,
     templates,
     tours,
     widget_admin,
@@ -14,6 +15,7 @@ from services.http import (
 )
 
 ROUTERS = (
-    chat.router, widgets.router, widget_admin.router, leads.router, tours.router,
+    chat.router, widgets.router, widget_admin.router, leads.router, slots.router,
+    tours.router,
     leadpulse.router, workflows.router, templates.router, runs.router, deliveries.router,
 )  # fmt: skip

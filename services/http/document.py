@@ -61,7 +61,8 @@ def _tell(operation: Json, route: APIRoute, schemas: Json) -> None:
     good = str(route.status_code or 200)
     answer = operation["responses"][good]
     answer["description"] = "As asked."
-    answer["content"]["application/json"] |= _examples(_answers(route))
+    if shown := answer["content"].get("application/json"):
+        shown |= _examples(_answers(route))
     if once in calls:
         answer["headers"] = {TOKEN: _TOKEN}
     operation["responses"] = {good: answer} | {

@@ -52,6 +52,15 @@ WHEN: Codes = {
     409: ("no_time_zone",),
     422: ("no_such_time", "unknown_zone"),
 }
+PLACE: Codes = {
+    400: ("invalid_duration",),
+    409: ("slot_full", "slot_closed", "agent_busy"),
+}
+TOURS_ON: Codes = {404: ("tours_off",)}
+SLOT: Codes = {400: ("no_slot", "tour_in_past"), 404: ("not_found",)}
+NO_EMAIL: Codes = {400: ("no_email",)}
+NO_VISITOR: Codes = {400: ("no_visitor",)}
+RANGE: Codes = {400: ("invalid_range",)}
 OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}

@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
-from uuid_utils.compat import uuid7
 
 from events.record import Stream
 from events.tours import TourStatus
 from projections import leads, tours
+from services.calendars.invite import ics, invitation
 from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.localtime import When
@@ -21,17 +21,20 @@ from services.deciders.outcomes import (
     CorrectNoShow,
     RecordNoShow,
 )
+from services.deciders.slottimes import slot_of
 from services.deciders.tours import Tour
-from services.deciders.widgets import ConfigureWidget, Widget
+from services.handling import booking
+from services.handling.booking import carry_out, hours_of, queue_for, tour_in
 from services.handling.house import house_of
 from services.handling.rows import row_of
 from services.handling.unit import Unit
 from services.http.answers import Answer, Once, Reached, answered, written
 from services.http.bodies import Taken, Takes
+from services.http.calendars import CALENDAR_FILE, Calendar
 from services.http.callers import Reader, Writer, no_such
 from services.http.core import core_of
 from services.http.leads import lead_row
-from services.http.refusals import NOT_FOUND, OF_LEAD, OF_TOUR, STAFF, WHEN, refuses
+from services.http.refusals import NOT_FOUND, OF_LEAD, OF_TOUR, PLACE, STAFF, WHEN, refuses
 from services.http.shapes import example
 from services.http.shapes.shape import LeadId
 from services.http.shapes.tours import (
@@ -43,7 +46,6 @@ from services.http.shapes.tours import (
     TourSent,
 )
 
-USUAL_MINUTES = 30
 LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "property_id")
 
 router = APIRouter(prefix="/api/leads/{lead_id}/tours", tags=["tours"])
@@ -67,7 +69,7 @@ async def listed(request: Request, caller: Reader, lead_id: LeadId) -> Response:
 
 @router.post(
     "", status_code=201, summary="Book a tour", response_model=TourBooked,
-    responses=refuses(OF_LEAD, WHEN, STAFF), dependencies=[Once],
+    responses=refuses(OF_LEAD, WHEN, STAFF, PLACE), dependencies=[Once],
 )  # fmt: skip
 async def book(
     request: Request,
@@ -77,19 +79,21 @@ async def book(
 ) -> Response:
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
-    tour_id = uuid7()
 
     async def work(unit: Unit) -> Answer:
         house = await house_of(unit.conn, property_id)
-        widget: Widget = await unit.state(ConfigureWidget(property_id, {}))
-        minutes = widget.settings.get("tour_duration_minutes") or USUAL_MINUTES
-        await unit.do(ScheduleTour(
-            tour_id, lead_id, at=unit.scope.at, source="console",
-            when=When(body.tour_date, body.tour_time, house.time_zone, body.fold, minutes),
-            tour_type=body.tour_type, notes=body.notes or None,
-            assigned_agent_id=body.assigned_agent_id, created_by=caller.id,
-            send_confirmation=body.send_confirmation,
-        ))  # fmt: skip
+        minutes = (await hours_of(unit)).duration_minutes
+        when = When(body.tour_date, body.tour_time, house.time_zone, body.fold, minutes)
+        slot = slot_of(property_id, when)
+        await queue_for(unit, [slot], body.assigned_agent_id)
+        tour_id, known = await tour_in(unit, slot, lead_id)
+        if not known:
+            await carry_out(unit, ScheduleTour(
+                tour_id, lead_id, at=unit.scope.at, source="console", when=when,
+                tour_type=body.tour_type, notes=body.notes or None,
+                assigned_agent_id=body.assigned_agent_id, created_by=caller.id,
+                send_confirmation=body.send_confirmation,
+            ))  # fmt: skip
         lead = await lead_row(unit, lead_id) or {}
         return {
             "tour": await _tour_row(unit, tour_id),
@@ -101,7 +105,7 @@ async def book(
 
 @router.patch(
     "", summary="Change a tour", response_model=TourChanged,
-    responses=refuses(OF_LEAD, OF_TOUR, WHEN, STAFF), dependencies=[Once],
+    responses=refuses(OF_LEAD, OF_TOUR, WHEN, STAFF, PLACE), dependencies=[Once],
 )  # fmt: skip
 async def change(
     request: Request,
@@ -113,8 +117,8 @@ async def change(
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
     async def work(unit: Unit) -> Answer:
-        await _move(unit, body, lead_id, caller.id)
-        await _amend(unit, body, lead_id, caller.id)
+        moved = await _moved(unit, body, lead_id, caller.id)
+        await booking.change(unit, moved, _amended(body, lead_id, caller.id))
         if body.status is not None:
             await _to_status(unit, body, lead_id, caller.id)
         return {"tour": await _tour_row(unit, body.tour_id)}
@@ -135,15 +139,38 @@ async def cancel(
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
     async def work(unit: Unit) -> Answer:
-        await unit.do(CancelTour(tour_id, lead_id, cancelled_by=caller.id))
+        await carry_out(unit, CancelTour(tour_id, lead_id, cancelled_by=caller.id))
         return {"success": True}
 
     return await written(request, caller, caller.scope(property_id), str(tour_id).encode(), work)
 
 
-async def _move(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
-    if body.tour_date is None and body.tour_time is None:
-        return
+@router.get(
+    "/{tour_id}/calendar.ics", summary="The calendar file of a tour", response_class=Calendar,
+    responses=refuses(NOT_FOUND) | CALENDAR_FILE, dependencies=[Reached],
+)  # fmt: skip
+async def calendar(
+    request: Request,
+    caller: Reader,
+    lead_id: LeadId,
+    tour_id: Annotated[UUID, Path(examples=[example.TOUR])],
+) -> Response:
+    core = core_of(request)
+    async with caller.transaction(core.engine) as conn:
+        row = (await conn.execute(tours.one(caller.org_id, lead_id, tour_id))).mappings().first()
+        if row is None:
+            raise no_such("tour")
+        lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().one()
+    async with core.pool.acquire() as plain:
+        house = await house_of(plain, row["property_id"])  # type: ignore[arg-type]
+    return Calendar(ics(invitation(row, house.name, house.address, lead["email"])))
+
+
+async def _moved(
+    unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID
+) -> RescheduleTour | None:
+    if body.tour_date is None and body.tour_time is None and body.fold is None:
+        return None
     row = await _tour_row(unit, body.tour_id)
     if row is None:
         raise UnknownSubject(Stream("tour", body.tour_id))
@@ -151,14 +178,15 @@ async def _move(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> No
     same = (day, at) == (row["tour_date"], row["tour_time"])
     house = await house_of(unit.conn, unit.scope.property_id)
     zone, fold = (row["time_zone"], row["fold"]) if same else (house.time_zone, 0)
-    await unit.do(RescheduleTour(
+    fold = fold if body.fold is None else body.fold
+    return RescheduleTour(
         body.tour_id, lead_id, at=unit.scope.at,
         when=When(day, at, zone, fold, row["duration_minutes"]),
         rescheduled_by=by, send_notification=body.send_notification,
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
-async def _amend(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
+def _amended(body: TourChangeSent, lead_id: UUID, by: UUID) -> AmendTour:
     given = body.model_fields_set
     changes: dict[str, Any] = {}
     if body.tour_type is not None:
@@ -167,7 +195,7 @@ async def _amend(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> N
         changes["notes"] = body.notes or None
     if "assigned_agent_id" in given:
         changes["assigned_agent_id"] = body.assigned_agent_id
-    await unit.do(AmendTour(body.tour_id, lead_id, changes, by))
+    return AmendTour(body.tour_id, lead_id, changes, by)
 
 
 async def _to_status(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
@@ -188,7 +216,7 @@ async def _to_status(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) 
         case TourStatus.COMPLETED:
             await unit.do(CompleteTour(tour_id, lead_id, by))
         case TourStatus.CANCELLED:
-            await unit.do(CancelTour(tour_id, lead_id, None, by, body.send_notification))
+            await carry_out(unit, CancelTour(tour_id, lead_id, None, by, body.send_notification))
         case TourStatus.NO_SHOW:
             await unit.do(RecordNoShow(tour_id, lead_id, by))
         case _:

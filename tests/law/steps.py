@@ -39,7 +39,7 @@ from events.leads import (
     LeadUpdated,
 )
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
-from tests.law import tours, workflows
+from tests.law import slots, tours, workflows
 from tests.law.house import SOURCES, WORDS, Conversation, House, Session, Step
 from tests.law.samples import by_sample
 
@@ -244,6 +244,8 @@ step(*workflows.WRITTEN)(workflows.write_template)
 step(*workflows.RUN)(workflows.enrol)
 step(*workflows.RUN, *workflows.SENT)(workflows.run_on)
 step(*workflows.SENT)(workflows.send)
+step(*slots.KINDS)(slots.open_slot)
+step(*slots.KINDS)(slots.use_slot)
 
 
 def _every_other(kind: type[Event]) -> Making:

@@ -16,7 +16,9 @@ from services.runtime.plan import DERIVED, TABLES
 
 HOST = ("organizations", "properties", "profiles")
 ROLES = ("admin", "manager", "viewer")
-FOR_VISITORS = {"lumaleasing_config", "widget_sessions", "conversations", "messages"}
+FOR_VISITORS = {
+    "lumaleasing_config", "widget_sessions", "conversations", "messages", "tour_slots",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ async def furnish(conn: asyncpg.Connection) -> Tenant:
         "conversations": {"id": talk, "lead_id": lead, "widget_session_id": session},
         "messages": {"conversation_id": talk, "role": "user", "content": "hello"},
         "tours": {"lead_id": lead, "tour_date": "2026-12-01", "tour_time": "10:00"},
+        "tour_slots": {"slot_date": "2026-12-01", "start_time": "10:00", "end_time": "11:00"},
         "lumaleasing_config": {},
         "workflow_definitions": {"id": definition, "name": "n", "trigger_on": "lead_created"},
         "lead_workflows": {"id": run, "lead_id": lead, "workflow_id": definition},

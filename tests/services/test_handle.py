@@ -206,7 +206,7 @@ async def test_what_follows_a_proposal_is_decided_with_it(door: Door) -> None:
         tour_id=uuid4(), lead_id=lead, **WHEN.said, tour_type=TourType.VIRTUAL, source="partner"
     )
     key = uuid4()
-    assert len((await door.propose(event, key)).new) == 2
+    assert len((await door.propose(event, key)).new) == 4, "its slot, its place, and the lead"
     assert (await door.propose(event, key)).known == (key,)
     assert await door.log() == ["lead.captured", "tour.scheduled", "lead.status_changed"]
 

@@ -73,6 +73,7 @@ class TourChangeSent(Sent):
     notes: Body | None = None
     send_notification: bool = False
     assigned_agent_id: Id = None
+    fold: Annotated[int, Field(ge=0, le=1)] | None = None
 
 
 class TourRow(AnsweredRow):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import date, time
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.deciders.localtime import When
+from services.deciders.slottimes import slot_of
 from tests.services.http.conftest import Site, furnish
 
 NASTY: tuple[Any, ...] = (
@@ -38,6 +41,11 @@ FIELDS = {
         "sessionId", "conversationId", "firstName", "email", "phone", "moveInDate",
         "bedroomPreference", "notes", "leadInfo",
     ),
+    ("POST", "/api/lumaleasing/tours"): (
+        "slotId", "tourDate", "tourTime", "fold", "tourType", "specialRequests", "sessionId",
+        "conversationId", "firstName", "email", "phone", "leadInfo",
+    ),
+    ("POST", "/api/lumaleasing/tours/hold"): ("slotId", "sessionId"),
     ("POST", "/api/leads"): (
         "propertyId", "firstName", "lastName", "email", "phone", "source", "moveInDate",
         "bedrooms", "notes",
@@ -67,6 +75,7 @@ FIELDS = {
 }  # fmt: skip
 READS = (
     ("/api/lumaleasing/chat", ("sessionId", "after")),
+    ("/api/lumaleasing/tours", ("startDate", "endDate", "after_token")),
     ("/api/leads/{lead}/tours", ("x",)),
     ("/api/leads/{lead}/activities", ("after_token",)),
     ("/api/leads/{lead}/timeline", ("cursor", "limit", "after_token")),
@@ -98,9 +107,16 @@ def headers_of(site: Site, path: str) -> dict[str, str]:
 
 async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str, str], Any]:
     """One good request for every write."""
+    slot = slot_of(site.property_id, When(date(2027, 6, 3), time(10), "America/New_York"))
     return {
         ("POST", "/api/lumaleasing/chat"): {"message": "hello"},
         ("POST", "/api/lumaleasing/lead"): {"email": "ada@example.com"},
+        ("POST", "/api/lumaleasing/tours"): {
+            "tourDate": "2027-06-02",
+            "tourTime": "10:00",
+            "email": "ada@example.com",
+        },
+        ("POST", "/api/lumaleasing/tours/hold"): {"slotId": str(slot.id)},
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
         ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},

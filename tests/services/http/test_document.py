@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date, time
 from typing import Any
 
 import httpx2
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 
+from services.deciders.localtime import When
+from services.deciders.slottimes import slot_of
 from services.http.shapes import example
 from tests.services.http import promises
 from tests.services.http.conftest import Site
@@ -152,9 +155,14 @@ async def _furnish(site: Site) -> dict[str, str]:
     text = await template(site, example.SLUG)
     flow = await written(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
     run = await enrolled(site, lead, flow["id"])
+    day = date.fromisoformat(example.TOUR_DATE)
+    slot, free = (
+        slot_of(site.property_id, When(day, time(hour), "America/New_York")) for hour in (10, 12)
+    )
     return {
         example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"],
         example.DEFINITION: flow["id"], example.TEMPLATE: text["id"], example.RUN: str(run),
+        example.SLOT: str(slot.id), example.FREE_SLOT: str(free.id),
     }  # fmt: skip
 
 

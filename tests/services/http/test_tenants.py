@@ -3,13 +3,15 @@
 import json
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 
+from services.deciders.localtime import When
+from services.deciders.slottimes import slot_of
 from services.http.shapes import example
 from tests.services.http.conftest import ORIGIN, Site, employ, furnish, token_of
 from tests.services.http.promises import Operation, operations
@@ -49,7 +51,13 @@ async def _live(site: Site, word: str) -> dict[str, str]:
     flow = await written(site, name=word, description=word)
     run = await enrolled(site, lead, flow["id"])
     await site.project()
+    day = date.fromisoformat(example.TOUR_DATE)
+    slot, free = (
+        slot_of(site.property_id, When(day, time(hour), "America/New_York")) for hour in (10, 12)
+    )
     return {
+        example.SLOT: str(slot.id),
+        example.FREE_SLOT: str(free.id),
         example.ORGANIZATION: str(site.world.org_id),
         example.PROPERTY: str(site.property_id),
         example.LEAD: str(lead),

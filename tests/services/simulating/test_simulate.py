@@ -10,6 +10,7 @@ import pytest
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
+from events.widgets import WidgetConfigured
 from services.door.accept import Door
 from services.door.envelope import STRUCTURED
 from services.door.outcome import Fate
@@ -54,6 +55,9 @@ async def test_the_door_takes_every_event_of_a_story_in_and_again_knows_it(
 ) -> None:
     world = await make_world(pool, properties=2)
     homes = [Home(one, ZONE) for one in world.properties]
+    for one in world.properties:
+        roomy = WidgetConfigured(property_id=one, tour_capacity=50)
+        await world.append(world.new(roomy, property_id=one))
     reporter = Reporter(homes, START)
     events = [event for deed in stories(3, 60, 2) for event in reporter.events(deed)]
     headers = (("content-type", STRUCTURED.encode()),)

@@ -1,0 +1,123 @@
+"""`tour_slots`: times at which tours can start, and who holds their places."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    Date,
+    Index,
+    Integer,
+    Select,
+    SmallInteger,
+    Table,
+    Text,
+    Time,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from events.record import Recorded
+from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "tour_slots",
+    METADATA,
+    key(),
+    org(),
+    refers("property_id", "properties.id", "CASCADE"),
+    Column("slot_date", Date, nullable=False),
+    Column("start_time", Time, nullable=False),
+    Column("end_time", Time, nullable=False),
+    Column("time_zone", Text),
+    Column("fold", SmallInteger, server_default=text("0")),
+    Column("starts_at", INSTANT),
+    Column("duration_minutes", Integer),
+    Column("capacity", Integer, server_default=text("1")),
+    Column("status", Text, server_default="open"),
+    Column("holds", JSONB, server_default="{}"),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("updated_at", INSTANT, server_default=NOW),
+    Index("idx_tour_slots_property", "property_id", "slot_date"),
+)
+projection = Projection("tour_slots", version=1, table=DerivedTable(TABLE, keyed_by=("slot_id",)))
+
+
+@projection.on(SlotOpened)
+def opened(tables: Tables, fact: Recorded, event: SlotOpened) -> None:
+    """Opened again, a slot has another capacity: its holds stay."""
+    if tables.rows.get(event.slot_id) is not None:
+        tables.rows.update(event.slot_id, capacity=event.capacity, updated_at=fact.occurred_at)
+        return
+    tables.rows.insert(
+        event.slot_id,
+        {
+            "id": event.slot_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "slot_date": event.slot_date,
+            "start_time": event.start_time,
+            "end_time": event.end_time,
+            "time_zone": event.time_zone,
+            "fold": event.fold,
+            "starts_at": event.starts_at,
+            "duration_minutes": event.duration_minutes,
+            "capacity": event.capacity,
+            "status": "open",
+            "holds": {},
+            "created_at": fact.occurred_at,
+            "updated_at": fact.occurred_at,
+        },
+    )
+
+
+@projection.on(SlotHeld)
+def held(tables: Tables, fact: Recorded, event: SlotHeld) -> None:
+    row = tables.rows.change(event.slot_id)
+    hold = {
+        "tour_id": _text(event.tour_id),
+        "session_id": _text(event.session_id),
+        "expires_at": event.expires_at.isoformat() if event.expires_at else None,
+    }
+    row["holds"] = {**row["holds"], str(event.hold_id): hold}
+    row["updated_at"] = fact.occurred_at
+
+
+@projection.on(SlotReleased)
+def released(tables: Tables, fact: Recorded, event: SlotReleased) -> None:
+    row = tables.rows.change(event.slot_id)
+    row["holds"] = {key: hold for key, hold in row["holds"].items() if key != str(event.hold_id)}
+    row["updated_at"] = fact.occurred_at
+
+
+@projection.on(SlotClosed)
+def closed(tables: Tables, fact: Recorded, event: SlotClosed) -> None:
+    tables.rows.update(event.slot_id, status="closed", updated_at=fact.occurred_at)
+
+
+def _text(key: UUID | None) -> str | None:
+    return None if key is None else str(key)
+
+
+def between(property_id: UUID, first: date, last: date) -> "Select[Any]":
+    """A property's slots that may share time with one that begins on these local days."""
+    day = timedelta(days=1)
+    return select(
+        TABLE.c.id, TABLE.c.starts_at, TABLE.c.duration_minutes, TABLE.c.status, TABLE.c.holds
+    ).where(
+        TABLE.c.property_id == property_id,
+        TABLE.c.slot_date >= first - 2 * day,
+        TABLE.c.slot_date <= last + 2 * day,
+    )
+
+
+def places_held(holds: dict[str, Any], now: datetime) -> int:
+    """How many of a row's places are held now: a hold ends by time alone."""
+    return sum(
+        hold["expires_at"] is None or datetime.fromisoformat(hold["expires_at"]) > now
+        for hold in holds.values()
+    )
