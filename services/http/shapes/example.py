@@ -2,6 +2,7 @@
 
 ORGANIZATION = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c00"
 PROPERTY = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c01"
+PERSON = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c08"
 LEAD = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c02"
 TOUR = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c03"
 SESSION = "6f1c2d3e-4b5a-4c6d-8e7f-9a0b1c2d3e04"
