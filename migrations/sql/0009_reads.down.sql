@@ -1,4 +1,6 @@
+DROP POLICY "Whoever is a member reads their org lead scores" ON lead_scores;
 DROP POLICY "Members read the standing of their leads" ON crm_state.lead_score_state;
+DROP POLICY "The claimed role is the real one" ON crm_state.lead_score_state;
 ALTER TABLE crm_state.lead_score_state NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE crm_state.lead_score_state DISABLE ROW LEVEL SECURITY;
 REVOKE SELECT ON crm_state.lead_score_state FROM authenticated;

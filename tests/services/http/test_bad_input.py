@@ -42,6 +42,11 @@ FIELDS = {
         "propertyId", "firstName", "lastName", "email", "phone", "source", "moveInDate",
         "bedrooms", "notes",
     ),
+    ("PATCH", "/api/leads"): (
+        "leadId", "status", "firstName", "lastName", "email", "phone", "source", "moveInDate",
+        "bedrooms", "notes",
+    ),
+    ("POST", "/api/leads/{lead}/activities"): ("type", "description", "metadata"),
     ("POST", "/api/leads/{lead}/tours"): (
         "tourDate", "tourTime", "tourType", "notes", "sendConfirmation", "assignedAgentId", "fold",
     ),
@@ -53,6 +58,20 @@ FIELDS = {
     ("POST", "/api/leadpulse/score"): ("leadId", "leadIds", "propertyId"),
 }  # fmt: skip
 READS = (
+    (
+        "/api/leads",
+        (
+            "propertyId",
+            "status",
+            "source",
+            "search",
+            "sortBy",
+            "sortOrder",
+            "page",
+            "limit",
+        ),
+    ),
+    ("/api/leadpulse/insights", ("propertyId", "days")),
     ("/api/lumaleasing/chat", ("sessionId", "after")),
     ("/api/leads/{lead}/tours", ("x",)),
     ("/api/leads/{lead}/activities", ("after_token",)),
@@ -82,6 +101,8 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         ("POST", "/api/lumaleasing/chat"): {"message": "hello"},
         ("POST", "/api/lumaleasing/lead"): {"email": "ada@example.com"},
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
+        ("PATCH", "/api/leads"): {"leadId": str(lead), "notes": "called"},
+        ("POST", "/api/leads/{lead}/activities"): {"type": "note", "description": "called"},
         ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
         ("POST", "/api/leadpulse/events"): {"leadId": str(lead), "eventType": "email_opened"},
@@ -154,9 +175,8 @@ async def test_queries_paths_and_headers_take_every_nasty_value(site: Site) -> N
         for text in texts:
             for field in fields:
                 path = route.format(lead=lead)
-                answer = await site.client.get(
-                    path, params={field: text}, headers=headers_of(site, path)
-                )
+                query = {"propertyId": str(site.property_id), field: text}
+                answer = await site.client.get(path, params=query, headers=headers_of(site, path))
                 check(answer, (route, field, text))
             path = route.format(lead=quote(text, safe=""))
             check(await site.client.get(path, headers=headers_of(site, path)), (route, text))
