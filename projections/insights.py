@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, cast, column, func, select, true
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from projections.columns import INSTANT
 from projections.lead_scores import STATE, TABLE
@@ -91,7 +91,7 @@ def trend(property_id: UUID, days: Sequence[datetime]) -> "Select[Any]":
     )  # fmt: skip
     last = (
         select(told)
-        .distinct(told.c.lead_id, told.c.day)
+        .ext(distinct_on(told.c.lead_id, told.c.day))
         .order_by(told.c.lead_id, told.c.day, told.c.revision.desc())
         .subquery("last")
     )
