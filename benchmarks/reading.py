@@ -29,7 +29,7 @@ from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
 
 PAGE = 25
-DEEP = 1_000
+DEEP = 500
 TIMES = 15
 
 
