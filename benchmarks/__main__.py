@@ -16,7 +16,7 @@ from benchmarks.run import QUICK, Run, Size
 from benchmarks.servers import Servers, serving
 from services.runtime.logging import configure_logging
 
-Part = Literal["append", "project", "rebuild", "latency"]
+Part = Literal["append", "project", "rebuild", "latency", "read"]
 app = App(name="benchmarks", help_format="plaintext")
 
 

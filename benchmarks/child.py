@@ -58,6 +58,8 @@ def _piece(name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
             from benchmarks import tutorial as module
         case "sink":
             from benchmarks import sink as module
+        case "crowded" | "read":
+            from benchmarks import reading as module
         case "real" | "bare":
             from benchmarks import latency as module
         case _:

@@ -84,7 +84,22 @@ def lines(rounds: Rounds) -> list[Line]:
                 f"{median(bare):.1f} ms",
                 median(a / b for a, b in zip(ours, bare, strict=True)), aim, at_most=True,
             ))  # fmt: skip
+    made += _reads(rounds.found.get("read", []))
     return made
+
+
+def _reads(found: list[dict[str, Any]]) -> list[Line]:
+    """What row level security adds to reads of one property among many, in the median."""
+    return [
+        Line(
+            f"read, p50: {part}",
+            f"{median(one['parts'][part]['member'] for one in found):.1f} ms",
+            "without row level security",
+            f"{median(one['parts'][part]['worker'] for one in found):.1f} ms",
+            median(one["parts"][part]["member"] / one["parts"][part]["worker"] for one in found),
+        )
+        for part in (found[0]["parts"] if found else ())
+    ]
 
 
 def as_json(rounds: Rounds, about: dict[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,14 @@ class Size:
     slow_events: int = 1_000
     rate: float = 50.0
     rate_seconds: float = 6.0
+    leads: int = 200_000
+    leads_in_one: int = 20_000
     rounds: int = 5
 
 
 QUICK = Size(
     events=20_000, single_events=300, sink_events=10_000, slow_events=300, rate_seconds=3.0,
-    rounds=3,
+    leads=50_000, leads_in_one=5_000, rounds=3,
 )  # fmt: skip
 
 
@@ -56,6 +58,9 @@ class Run:
     topics: int = 0
     first: dict[str, Any] = field(default_factory=dict)
     """The projecting that made the rows, before the rounds."""
+    crowded: str = ""
+    crowd: dict[str, Any] = field(default_factory=dict)
+    """A database with many leads, and where to look in it."""
 
     @property
     def whole(self) -> int:
@@ -70,6 +75,16 @@ class Run:
         """An empty database with the host's rows, one with the log, one with the tables too."""
         self.empty = await self.servers.database()
         await asyncio.to_thread(migrate, self.servers.url(self.empty))
+        if not self.only or "read" in self.only:
+            self.crowded = await self.servers.database(self.empty)
+            self.crowd = await measure(
+                "crowded", self.settings(self.crowded), leads=self.size.leads,
+                in_one=self.size.leads_in_one,
+            )  # fmt: skip
+        if self.only != {"read"}:
+            await self._prepare_history()
+
+    async def _prepare_history(self) -> None:
         conn = await connect(self.settings(self.empty), "bench")
         await furnish(conn, place(*self.who))
         await conn.close()
@@ -89,6 +104,7 @@ class Run:
             for name, step in (
                 ("append", self._append_round), ("project", self._project_round),
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
+                ("read", self._read_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -158,6 +174,10 @@ class Run:
                 "real", self.settings(database), seed=self.size.seed, place=self.who, **pace
             )
             self._keep("real", found)
+
+    async def _read_round(self, _number: int) -> None:
+        settings = self.settings(self.crowded)
+        self._keep("read", await measure("read", settings, crowd=self.crowd))
 
     async def _append(self, database: str) -> dict[str, Any]:
         return await measure(

@@ -56,3 +56,9 @@ def profile(profile_id: UUID) -> "Select[Any]":
 
 def org_of_property(property_id: UUID) -> "Select[Any]":
     return select(PROPERTIES.c.org_id).where(PROPERTIES.c.id == property_id)
+
+
+def settings_of_property(property_id: UUID) -> "Select[Any]":
+    """A property's organisation and settings."""
+    columns = (PROPERTIES.c.org_id, PROPERTIES.c.settings)
+    return select(*columns).where(PROPERTIES.c.id == property_id)

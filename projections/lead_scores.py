@@ -1,11 +1,11 @@
 """`lead_scores`: how promising a lead is, one row per change of the result at its own instant.
 
-Beside it a private state: the facts of each lead, its fold time, and when time alone will change
-the score next. Before an event is folded, everything time changed until then is written at the
-instant it changed, so a late timer changes no row.
+Beside it a private state: the facts of each lead, its fold time, its current score, and when time
+alone will change that next. Before an event is folded, everything time changed until then is
+written at the instant it changed, so a late timer changes no row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -62,6 +62,7 @@ TABLE = Table(
     Column("revision", Integer),
     Index("idx_lead_scores_lead", "lead_id"),
     Index("idx_lead_scores_bucket", "score_bucket"),
+    Index("idx_lead_scores_property", "property_id", "scored_at"),
 )
 STATE = Table(
     "lead_score_state",
@@ -74,6 +75,9 @@ STATE = Table(
     Column("next_change_at", INSTANT),
     Column("revision", Integer, nullable=False),
     Column("result", JSONB, nullable=False),
+    Column("total_score", Integer),
+    Column("scored_at", INSTANT),
+    Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
     Index(
         "lead_score_state_next_change",
         "next_change_at",
@@ -83,7 +87,7 @@ STATE = Table(
 )
 projection = Projection(
     "lead_scores",
-    version=2,
+    version=3,
     table=DerivedTable(TABLE),
     state=DerivedTable(STATE, keyed_by=("lead_id",)),
 )
@@ -157,6 +161,8 @@ def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
         "next_change_at": None,
         "revision": 0,
         "result": [],
+        "total_score": None,
+        "scored_at": None,
     }
     tables.state.insert(event.lead_id, state)
     return state
@@ -218,6 +224,8 @@ def _record(tables: Tables, state: Row, at: int) -> None:
         return
     state["revision"] = revision = state["revision"] + 1
     state["result"] = said
+    state["total_score"] = result.total
+    state["scored_at"] = scored_at = instant(at)
     lead_id = state["lead_id"]
     tables.rows.add(
         {
@@ -232,7 +240,7 @@ def _record(tables: Tables, state: Row, at: int) -> None:
             "score_bucket": result.bucket,
             "factors": factors,
             "model_version": v1.VERSION,
-            "scored_at": instant(at),
+            "scored_at": scored_at,
             "org_id": state["org_id"],
             "property_id": state["property_id"],
             "revision": revision,
@@ -255,3 +263,9 @@ def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
         .order_by(TABLE.c.revision.desc())
         .limit(1)
     )
+
+
+def facts_of(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Of leads of one property, the facts their scores are made of."""
+    mine = (STATE.c.property_id == property_id, STATE.c.lead_id.in_(lead_ids))
+    return select(STATE.c.lead_id, STATE.c.facts).where(*mine)

@@ -39,6 +39,8 @@ TABLE = Table(
     Column("notes", Text),
     Column("external_id", Text),
     Index("idx_leads_property", "property_id"),
+    Index("idx_leads_property_created", "property_id", "created_at", "id"),
+    Index("idx_leads_property_standing", "property_id", "status", "source"),
 )
 projection = Projection("leads", version=1, table=DerivedTable(TABLE, keyed_by=("lead_id",)))
 
@@ -97,7 +99,6 @@ def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
 
 
-def count_of(org_id: UUID, property_id: UUID) -> "Select[Any]":
-    """How many leads a property has."""
-    mine = (TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
-    return select(func.count()).select_from(TABLE).where(*mine)
+def count_of(property_id: UUID) -> "Select[Any]":
+    """How many leads a property has; an index says it."""
+    return select(func.count()).select_from(TABLE).where(TABLE.c.property_id == property_id)

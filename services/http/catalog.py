@@ -1,8 +1,11 @@
 """The one list of routers: a noun's routes are added here and nowhere else."""
 
 from services.http import (
+    activities,
     chat,
     deliveries,
+    insights,
+    lead_list,
     leadpulse,
     leads,
     runs,
@@ -15,7 +18,8 @@ from services.http import (
 )
 
 ROUTERS = (
-    chat.router, widgets.router, widget_admin.router, leads.router, slots.router,
-    tours.router,
-    leadpulse.router, workflows.router, templates.router, runs.router, deliveries.router,
+    chat.router, widgets.router, widget_admin.router,
+    leads.router, lead_list.router, activities.router, slots.router, tours.router,
+    leadpulse.router, insights.router,
+    workflows.router, templates.router, runs.router, deliveries.router,
 )  # fmt: skip

@@ -127,7 +127,7 @@ async def rescore(
             asked, there = len(body.lead_ids), sum(one in known for one in body.lead_ids)
         elif body.property_id is not None:
             await caller.demand_property(core_of(request), body.property_id)
-            there = asked = await conn.scalar(leads.count_of(caller.org_id, body.property_id)) or 0
+            there = asked = await conn.scalar(leads.count_of(body.property_id)) or 0
         else:
             raise Problem(400, "invalid", "leadId, leadIds or propertyId is needed")
     return answered(

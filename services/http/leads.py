@@ -13,7 +13,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.record import Stream
-from projections import conversations, lead_activities, leads, timeline
+from projections import conversations, leads, timeline
 from services.deciders.chat import demand_proof
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
@@ -31,7 +31,6 @@ from services.http.limits import limit
 from services.http.problems import Problem
 from services.http.refusals import CONTACT, CURSOR, NO_CONTACT, NOT_FOUND, OF_LEAD, refuses
 from services.http.shapes.leads import (
-    Activities,
     ConsoleLeadSent,
     LeadEntered,
     LeadLeft,
@@ -40,7 +39,6 @@ from services.http.shapes.leads import (
 )
 from services.http.shapes.shape import LeadId
 
-MOST_ACTIVITIES = 100
 PAGE = 50
 THANKS = "Thank you! We will be in touch."
 
@@ -120,20 +118,6 @@ async def enter(
         return {"lead": await lead_row(unit, lead_id)}
 
     return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
-
-
-@router.get(
-    "/api/leads/{lead_id}/activities", summary="The newest activities",
-    response_model=Activities, responses=refuses(NOT_FOUND), dependencies=[Reached],
-)  # fmt: skip
-async def activities(request: Request, caller: Reader, lead_id: LeadId) -> Response:
-    async with caller.transaction(core_of(request).engine) as conn:
-        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
-            raise no_such("lead")
-        query = lead_activities.newest(caller.org_id, lead_id, MOST_ACTIVITIES)
-        rows = (await conn.execute(query)).all()
-    keys = ("id", "type", "description", "metadata", "created_by", "created_at")
-    return answered({"activities": [{key: getattr(row, key) for key in keys} for row in rows]})
 
 
 @router.get(

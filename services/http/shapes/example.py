@@ -2,6 +2,7 @@
 
 ORGANIZATION = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c00"
 PROPERTY = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c01"
+PERSON = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c08"
 LEAD = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c02"
 TOUR = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c03"
 SLOT = "007cd1c8-85a0-801e-8d9a-5e6f7a8b9c08"

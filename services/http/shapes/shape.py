@@ -36,11 +36,11 @@ class AnsweredRow(BaseModel):
     """A row as it is in its table, in snake_case; more columns may come."""
 
 
-def _empty_is_none(value: Any) -> Any:
+def empty_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-BLANK_IS_NONE = BeforeValidator(_empty_is_none)
+BLANK_IS_NONE = BeforeValidator(empty_is_none)
 Id = Annotated[UUID | None, BLANK_IS_NONE]
 """An id that may be missing; an empty text is none."""
 Free = Annotated[dict[str, Any], AfterValidator(storable)]

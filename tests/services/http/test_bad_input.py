@@ -50,6 +50,11 @@ FIELDS = {
         "propertyId", "firstName", "lastName", "email", "phone", "source", "moveInDate",
         "bedrooms", "notes",
     ),
+    ("PATCH", "/api/leads"): (
+        "leadId", "status", "firstName", "lastName", "email", "phone", "source", "moveInDate",
+        "bedrooms", "notes",
+    ),
+    ("POST", "/api/leads/{lead}/activities"): ("type", "description", "metadata"),
     ("POST", "/api/leads/{lead}/tours"): (
         "tourDate", "tourTime", "tourType", "notes", "sendConfirmation", "assignedAgentId", "fold",
     ),
@@ -74,6 +79,20 @@ FIELDS = {
     ("POST", "/api/lumaleasing/admin/regenerate-key"): ("propertyId", "overlapHours"),
 }  # fmt: skip
 READS = (
+    (
+        "/api/leads",
+        (
+            "propertyId",
+            "status",
+            "source",
+            "search",
+            "sortBy",
+            "sortOrder",
+            "page",
+            "limit",
+        ),
+    ),
+    ("/api/leadpulse/insights", ("propertyId", "days")),
     ("/api/lumaleasing/chat", ("sessionId", "after")),
     ("/api/lumaleasing/tours", ("startDate", "endDate", "after_token")),
     ("/api/leads/{lead}/tours", ("x",)),
@@ -118,6 +137,8 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         },
         ("POST", "/api/lumaleasing/tours/hold"): {"slotId": str(slot.id)},
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
+        ("PATCH", "/api/leads"): {"leadId": str(lead), "notes": "called"},
+        ("POST", "/api/leads/{lead}/activities"): {"type": "note", "description": "called"},
         ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
         ("PATCH", "/api/leads/{lead}/workflow"): {"action": "pause"},
@@ -210,9 +231,8 @@ async def test_queries_paths_and_headers_take_every_nasty_value(site: Site) -> N
         for text in texts:
             for field in fields:
                 path = route.format(lead=lead)
-                answer = await site.client.get(
-                    path, params={field: text}, headers=headers_of(site, path)
-                )
+                query = {"propertyId": str(site.property_id), field: text}
+                answer = await site.client.get(path, params=query, headers=headers_of(site, path))
                 check(answer, (route, field, text))
             path = route.format(lead=quote(text, safe=""))
             check(await site.client.get(path, headers=headers_of(site, path)), (route, text))

@@ -1,0 +1,13 @@
+DROP POLICY "Whoever is a member reads their org lead scores" ON lead_scores;
+DROP POLICY "Members read the standing of their leads" ON crm_state.lead_score_state;
+DROP POLICY "The claimed role is the real one" ON crm_state.lead_score_state;
+ALTER TABLE crm_state.lead_score_state NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE crm_state.lead_score_state DISABLE ROW LEVEL SECURITY;
+REVOKE SELECT ON crm_state.lead_score_state FROM authenticated;
+REVOKE USAGE ON SCHEMA crm_state FROM authenticated;
+DROP INDEX crm_state.lead_score_state_standing;
+ALTER TABLE crm_state.lead_score_state DROP COLUMN scored_at;
+ALTER TABLE crm_state.lead_score_state DROP COLUMN total_score;
+DROP INDEX idx_lead_scores_property;
+DROP INDEX idx_leads_property_standing;
+DROP INDEX idx_leads_property_created;
