@@ -18,7 +18,7 @@ from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
 from services.adapters.responder import Responder
 from services.adapters.scripted import Scripted
-from services.http import chat, leadpulse, leads, problems, tours
+from services.http import chat, leadpulse, leads, merges, problems, tours
 from services.http.answers import json_of
 from services.http.core import Core
 from services.http.document import document
@@ -29,7 +29,7 @@ from services.runtime.logging import configure_logging, get_logger
 from services.runtime.process import loop_factory
 from services.runtime.settings import Settings, explain
 
-ROUTERS = (chat.router, leads.router, tours.router, leadpulse.router)
+ROUTERS = (chat.router, leads.router, merges.router, tours.router, leadpulse.router)
 DOCUMENT = "/api/openapi.json"
 PURGE_SECONDS = 600.0
 STOP_SECONDS = 10

@@ -8,6 +8,7 @@ from services.deciders import (
     conversations,
     engagement,
     leads,
+    merges,
     messages,
     outcomes,
     sessions,
@@ -17,6 +18,7 @@ from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
+    merges.decider,
     bookings.decider,
     outcomes.decider,
     sessions.decider,

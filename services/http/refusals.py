@@ -50,6 +50,8 @@ WHEN: Codes = {
 }
 OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
+MERGE: Codes = {409: ("same_lead", "already_merged")}
+UNMERGE: Codes = {409: ("not_merged",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
 

@@ -144,8 +144,11 @@ async def _furnish(site: Site) -> dict[str, str]:
     lead = await site.lead()
     tour = await site.tour(lead)
     await site.chat("hello", example.VISITOR, sessionId=example.SESSION)
-    house = str(site.property_id)
-    return {example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"]}
+    house, other = str(site.property_id), str(await site.lead())
+    return {
+        example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"],
+        example.OTHER_LEAD: other,
+    }  # fmt: skip
 
 
 def _credentials(site: Site, one: Operation) -> dict[str, str]:
