@@ -44,7 +44,9 @@ class Move(NamedTuple):
 EMAIL = "lead.email"
 PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
-OF_A_LEAD = (EMAIL, PHONE, EXTERNAL_ID)
+MERGED = "lead.merged"
+"""The id of a merged lead, which is its winner's as long as it is merged."""
+OF_A_LEAD = (EMAIL, PHONE, EXTERNAL_ID, MERGED)
 """What a lead is known by."""
 
 _CONTACTS = {"email": EMAIL, "phone": PHONE}

@@ -19,7 +19,9 @@ from tests.law.steps import STEPS
 SHARDS = (0, 4, 1, 0, 63)
 """Of a topic of four partitions: two shards share one, two houses share a shard."""
 HOST = "host"
-COMMON = ("arrive", "visit", "converse", "talk", "engage", "book", "go_on", "identify", "update")
+COMMON = (
+    "arrive", "visit", "converse", "talk", "engage", "book", "go_on", "identify", "update", "merge",
+)  # fmt: skip
 CAUSE = Cause(actor="law")
 Tables = dict[str, list[tuple[Any, ...]]]
 
