@@ -19,7 +19,11 @@ from tests.projections.scoring.plan import AGES, EPOCH, TICK, WEIGHTS, Lead, pla
 from tests.projections.scoring.test_history import COLUMNS, HOUSE
 
 ADA, EVE, MAY = uuid4(), uuid4(), uuid4()
-NAMED = {ADA: {"email": "ada@example.com"}, EVE: {"first_name": "Eve"}, MAY: {}}
+NAMED: dict[UUID, dict[str, Any]] = {
+    ADA: {"email": "ada@example.com"},
+    EVE: {"first_name": "Eve"},
+    MAY: {},
+}
 SOURCES = {ADA: "Google", EVE: "referral", MAY: None}
 DAY = timedelta(days=1)
 WHO = st.sampled_from([ADA, EVE, MAY])
