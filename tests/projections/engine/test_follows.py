@@ -7,10 +7,12 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from events.leads import LeadMerged, LeadNoted, LeadUnmerged
+from events.leads import LeadMerged, LeadUnmerged
 from projections.engine import live, refold
 from projections.engine.projection import DerivedTable, Rows
+from tests.law.test_poison import retry_all
 from tests.projections.engine.test_rebuild import rebuild_of
+from tests.tours import scheduled
 from tests.world import World, make_world, parked_reasons
 
 CHAIN = DerivedTable(
@@ -87,19 +89,26 @@ async def test_a_rebuild_that_spills_and_its_tail_find_them_too(
     assert outcome.swapped
 
 
+@pytest.mark.parametrize("protected", [True, False])
 async def test_what_is_tied_to_a_parked_lead_waits_behind_it_and_is_applied_in_order(
-    pool: asyncpg.Pool,
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     """The score of a pair depends on both: while a fact of one is parked, the other waits."""
+    if not protected:
+        monkeypatch.setattr(Rows, "tied_to", lambda _rows, _keys: {})
     world = await make_world(pool)
     leads = await chain(world, 3)
-    stranger = uuid4()
-    await world.append(world.new(world.captured(stranger, email="else@example.com")))
+    other, agent = uuid4(), uuid4()
+    await world.append(world.new(world.captured(other, email="else@example.com")))
+    booked = scheduled(uuid4(), leads[0]).model_copy(update={"created_by": agent})
     await world.append(
-        world.new(LeadNoted(lead_id=leads[0], note="by nobody", noted_by=stranger)),
-        world.new(world.engagement(leads[2])),
-        world.new(world.engagement(leads[1])),
-        world.new(world.engagement(stranger)),
-    )
+        world.new(booked), world.new(world.engagement(leads[2], "call_inbound")),
+        world.new(world.engagement(leads[1])), world.new(world.engagement(other)),
+    )  # fmt: skip
     await world.project()
-    assert [reason for reason, _ in await parked_reasons(pool)] == ["database", "behind", "behind"]
+    behind = ["behind", "behind"] if protected else []
+    assert [reason for reason, _ in await parked_reasons(pool)] == ["database", *behind]
+    async with pool.acquire() as conn:
+        await conn.execute("INSERT INTO profiles (id, org_id) VALUES ($1, $2)", agent, world.org_id)
+    assert (await retry_all(pool)).applied == 1 + len(behind)
+    assert (await rebuild_of(pool).verify()).equal is protected
