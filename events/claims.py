@@ -6,7 +6,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from events.event import Event
-from events.leads import LeadCaptured, LeadErased, LeadImported, LeadUpdated
+from events.leads import (
+    LeadCaptured,
+    LeadErased,
+    LeadImported,
+    LeadMerged,
+    LeadUnmerged,
+    LeadUpdated,
+)
 from events.workflows import TemplateDefined
 
 
@@ -24,10 +31,25 @@ class Claim(NamedTuple):
     firm: bool = True
 
 
+class Move(NamedTuple):
+    """What `loser` is known by becomes `winner`'s; with `back` what came through it returns.
+
+    What moved is still held by the owner it came from: only that owner's own events end it.
+    """
+
+    loser: UUID
+    winner: UUID
+    back: bool = False
+
+
 EMAIL = "lead.email"
 PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
 SLUG = "template.slug"
+MERGED = "lead.merged"
+"""The id of a merged lead, which is its winner's as long as it is merged."""
+OF_A_LEAD = (EMAIL, PHONE, EXTERNAL_ID, MERGED)
+"""What a lead is known by."""
 
 _CONTACTS = {"email": EMAIL, "phone": PHONE}
 _JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
@@ -62,6 +84,17 @@ def releases_of(event: Event) -> list[tuple[str, UUID]]:
             return [(kind, event.lead_id) for kind in _CONTACTS.values()]
         case _:
             return []
+
+
+def move_of(event: Event) -> Move | None:
+    """Whose claims become whose with an event."""
+    match event:
+        case LeadMerged():
+            return Move(event.loser_id, event.winner_id)
+        case LeadUnmerged():
+            return Move(event.loser_id, event.winner_id, back=True)
+        case _:
+            return None
 
 
 def identifies(kind: str, text: str) -> bool:

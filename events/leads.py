@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from events.event import Event, Foreign, Intake, Personal
 from events.fields import Body, Day, Flag, Instant, Line, Text, Word
@@ -162,7 +162,10 @@ class LeadNoted(_LeadEvent):
 
 
 class LeadMerged(Event):
-    """Two leads are one person: the loser points to the winner, whose id is used from now on."""
+    """Two leads are one person: the loser points to the winner, whose id is used from now on.
+
+    `filled` are the details that the winner lacked and takes from the loser with it.
+    """
 
     name: ClassVar[str] = "lead.merged"
     stream: ClassVar[str] = "lead"
@@ -172,6 +175,7 @@ class LeadMerged(Event):
     winner_id: UUID
     reason: Word | None = None
     merged_by: Foreign | None = None
+    filled: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
 
     @property
     def lead(self) -> UUID | None:

@@ -1,5 +1,6 @@
 """`lead_activities`: what happened with a lead, a line each, for people to read."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -31,6 +32,7 @@ from events.tours import (
     TourRescheduled,
     TourScheduled,
 )
+from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -214,11 +216,11 @@ def _line(
     )
 
 
-def newest(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
-    """A lead's activities, newest first."""
+def newest(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
+    """A person's activities, newest first; `lead_ids` are all its leads (`leads.person`)."""
     return (
         select(TABLE)
-        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
         .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
         .limit(limit)
     )

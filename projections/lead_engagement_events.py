@@ -1,5 +1,6 @@
 """`lead_engagement_events`: what leads did that scoring counts, with the weight it had then."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from events.event import Event
 from events.record import Recorded
 from events.tours import TourNoShowCorrected, TourNoShowRecorded
+from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 from projections.scoring.engagement import ENGAGING, Engagement, engagements_of
@@ -66,23 +68,24 @@ def _row(fact: Recorded, engagement: Engagement) -> Row:
     }
 
 
-def newest(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
-    """What a lead did, newest first."""
+def newest(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
+    """What a person did, newest first; `lead_ids` are all its leads (`leads.person`)."""
     return (
         select(TABLE)
-        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
         .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
         .limit(limit)
     )
 
 
-def counting(org_id: UUID, lead_id: UUID, since: datetime) -> "Select[Any]":
-    """Instant and weight of what a lead did after `since`."""
-    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id, TABLE.c.created_at > since)
-    return select(TABLE.c.created_at, TABLE.c.score_weight).where(*mine)
+def counting(org_id: UUID, lead_ids: Sequence[UUID], since: datetime) -> "Select[Any]":
+    """Instant and weight of what a person did after `since`."""
+    mine = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
+    query = select(TABLE.c.created_at, TABLE.c.score_weight)
+    return query.where(*mine, TABLE.c.created_at > since)
 
 
-def count_of(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """How much a lead ever did."""
-    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+def count_of(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """How much a person ever did."""
+    mine = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
     return select(func.count()).select_from(TABLE).where(*mine)

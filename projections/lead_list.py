@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from events.leads import LeadStatus
 from projections.lead_scores import STATE
-from projections.leads import TABLE
+from projections.leads import TABLE, unmerged_only
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
 
@@ -57,10 +57,10 @@ def page(
         score, key = STATE.c.total_score, STATE.c.lead_id
         return (
             query.join(STATE, STATE.c.lead_id == TABLE.c.id)
-            .where(STATE.c.property_id == wanted.property_id)
+            .where(STATE.c.property_id == wanted.property_id, unmerged_only())
             .order_by(*((score.desc(), key.desc()) if descending else (score, key)))
         )
-    query = query.where(TABLE.c.property_id == wanted.property_id)
+    query = query.where(TABLE.c.property_id == wanted.property_id, unmerged_only())
     column: ColumnElement[Any] = TABLE.c[sort_by]
     if sort_by == "created_at":  # never null: as the index has it
         key = TABLE.c.id
@@ -72,15 +72,16 @@ def page(
 
 def count(wanted: Wanted) -> "Select[Any]":
     """How many there are."""
-    mine = TABLE.c.property_id == wanted.property_id
-    return select(func.count()).select_from(TABLE).where(mine, *wanted.narrowing)
+    mine = (TABLE.c.property_id == wanted.property_id, unmerged_only())
+    return select(func.count()).select_from(TABLE).where(*mine, *wanted.narrowing)
 
 
 def standing(property_id: UUID) -> "Select[Any]":
     """How many leads (`leads`) a property has of each status and source; all of it in an index."""
     pair = (TABLE.c.status, TABLE.c.source)
     counted = select(*pair, func.count().label("leads"))
-    return counted.where(TABLE.c.property_id == property_id).group_by(*pair)
+    mine = (TABLE.c.property_id == property_id, unmerged_only())
+    return counted.where(*mine).group_by(*pair)
 
 
 def _contains(text: str) -> ColumnElement[bool]:

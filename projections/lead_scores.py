@@ -5,7 +5,7 @@ alone will change that next. Before an event is folded, everything time changed 
 written at the instant it changed, so a late timer changes no row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,20 +14,19 @@ from uuid import UUID
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from events.engagement import ENGAGEMENT_WEIGHTS, EngagementType, ScoreDue
+from events.engagement import ScoreDue
 from events.event import Event
-from events.leads import LeadAdopted, LeadArrived, LeadCaptured, LeadImported, LeadUpdated
-from events.record import Recorded
-from events.tours import (
-    TourCancelled,
-    TourCompleted,
-    TourConfirmed,
-    TourNoShowCorrected,
-    TourNoShowRecorded,
-    TourRescheduled,
-    TourScheduled,
-    TourStatus,
+from events.leads import (
+    LeadAdopted,
+    LeadArrived,
+    LeadCaptured,
+    LeadImported,
+    LeadMerged,
+    LeadUnmerged,
+    LeadUpdated,
 )
+from events.record import Recorded
+from events.tours import TourNoShowCorrected
 from events.uuids import QuickUUID
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import (
@@ -38,9 +37,10 @@ from projections.engine.projection import (
     Row,
     Tables,
 )
-from projections.scoring import v1
+from projections.scoring import merging, v1
 from projections.scoring.engagement import ENGAGING, engagements_of
-from projections.scoring.facts import Facts, disengaged, engaged, expire, instant, micros
+from projections.scoring.facts import Facts, engaged, expire, instant, micros
+from projections.scoring.learning import LEARN, TOUR_STATUS, first_known
 
 TABLE = Table(
     "lead_scores",
@@ -77,6 +77,8 @@ STATE = Table(
     Column("result", JSONB, nullable=False),
     Column("total_score", Integer),
     Column("scored_at", INSTANT),
+    Column("merged_into", Uuid),
+    Column("merged", JSONB),
     Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
     Index(
         "lead_score_state_next_change",
@@ -89,19 +91,15 @@ projection = Projection(
     "lead_scores",
     version=3,
     table=DerivedTable(TABLE),
-    state=DerivedTable(STATE, keyed_by=("lead_id",)),
+    state=DerivedTable(
+        STATE, keyed_by=("lead_id", "loser_id", "winner_id"), follows=("merged_into", "merged")
+    ),
 )
+"""A lead's `facts` are its own, merged or not; `merged` are the leads merged into it, null while it
+is no part of a merge. Time passes for the one at the top only: see `merging`."""
 
-TOUR_STATUS: dict[type[Event], TourStatus] = {
-    TourScheduled: TourStatus.SCHEDULED,
-    TourRescheduled: TourStatus.SCHEDULED,
-    TourConfirmed: TourStatus.CONFIRMED,
-    TourCompleted: TourStatus.COMPLETED,
-    TourCancelled: TourStatus.CANCELLED,
-    TourNoShowRecorded: TourStatus.NO_SHOW,
-}
-
-
+NO_SCORE: Row = {"result": [], "total_score": None, "scored_at": None}
+"""Of a lead that has no score of its own: not yet, or not as long as it is merged."""
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
 SCORED: set[type[Event]] = {
     *ENGAGING,
@@ -125,101 +123,107 @@ def happened(tables: Tables, fact: Recorded, event: Any) -> None:
         state = _begin(tables, fact, event, at)
     else:
         state = tables.state.change(lead_id)
+        if state["merged"] is not None:
+            _happened_to_one_of_several(tables, fact, event, state)
+            return
         if moment < state["fold_time"]:
             moment = state["fold_time"]
             now = micros(moment)
-        _pass_time(tables, state, moment, now)
+        _pass_time(tables, state, state["facts"], moment, now)
     facts: Facts = state["facts"]
     if (learn := LEARN.get(kind)) is not None:
         learn(facts, event, at)
     for engagement in engagements_of(fact):
         engaged(facts, at, engagement.score_weight, now)
-    _record(tables, state, now)
-    change = v1.next_change(facts, now)
-    state["fold_time"] = moment
-    state["next_change_at"] = None if change is None else instant(change)
+    _settle(tables, state, facts, moment, now)
 
 
 def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
-    facts: Facts = {
-        "created": at,
-        "source": event.source,
-        "email": event.has_email,
-        "phone": event.has_phone,
-        "first_name": event.has_first_name,
-        "last_name": event.has_last_name,
-        "window": [],
-        "engagements": 0,
-        "tours": {},
-    }
     state: Row = {
         "lead_id": event.lead_id,
         "org_id": fact.org_id,
         "property_id": fact.property_id,
-        "facts": facts,
+        "facts": first_known(event, at),
         "fold_time": fact.occurred_at,
         "next_change_at": None,
         "revision": 0,
-        "result": [],
-        "total_score": None,
-        "scored_at": None,
+        **NO_SCORE,
+        "merged_into": None,
+        "merged": None,
     }
     tables.state.insert(event.lead_id, state)
     return state
 
 
-def _toured(facts: Facts, event: Any, at: int) -> None:
-    status = TOUR_STATUS[type(event)]
-    missed_at = at if status is TourStatus.NO_SHOW else None
-    facts["tours"][str(event.tour_id)] = [status.value, missed_at]
+def _happened_to_one_of_several(tables: Tables, fact: Recorded, event: Any, own: Row) -> None:
+    """What happened to a merged lead is its own; the score is that of the lead at the top."""
+    top = merging.top_of(tables.state, own)
+    moment = max(fact.occurred_at, top["fold_time"])
+    at, now = micros(fact.occurred_at), micros(moment)
+    _pass_time(tables, top, merging.whole(tables.state, top), moment, now)
+    facts: Facts = own["facts"]
+    expire(facts, now)
+    if (learn := LEARN.get(type(event))) is not None:
+        learn(facts, event, at)
+    for engagement in engagements_of(fact):
+        engaged(facts, at, engagement.score_weight, now)
+    _settle(tables, top, merging.whole(tables.state, top), moment, now)
 
 
-def _not_missed(facts: Facts, event: TourNoShowCorrected, _at: int) -> None:
-    _, missed_at = facts["tours"].get(str(event.tour_id), (None, None))
-    if isinstance(missed_at, int):
-        disengaged(facts, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
-    facts["tours"][str(event.tour_id)] = [event.status.value, None]
+@projection.on(LeadMerged)
+def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
+    """Time has passed for both until then; from then on it passes for the winner."""
+    state = tables.state
+    loser, winner = state.change(event.loser_id), state.change(event.winner_id)
+    top = merging.top_of(state, winner)
+    moment = max(fact.occurred_at, loser["fold_time"], top["fold_time"])
+    now = micros(moment)
+    for each in (loser, top):
+        _pass_time(tables, each, merging.whole(state, each), moment, now)
+    merging.tie(loser, winner, top)
+    loser |= {"fold_time": moment, "next_change_at": None, **NO_SCORE}
+    _settle(tables, top, merging.whole(state, top), moment, now)
 
 
-def _updated(facts: Facts, event: LeadUpdated, _at: int) -> None:
-    changes = event.changes
-    facts["source"] = changes.get("source", facts["source"])
-    for fact, flag in FLAGS.items():
-        if changes.get(flag) is not None:
-            facts[fact] = changes[flag]  # type: ignore[literal-required]
+@projection.on(LeadUnmerged)
+def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
+    """Both are scored anew, at that moment."""
+    state = tables.state
+    loser, winner = state.change(event.loser_id), state.change(event.winner_id)
+    top = merging.top_of(state, winner)
+    moment = max(fact.occurred_at, top["fold_time"])
+    now = micros(moment)
+    _pass_time(tables, top, merging.whole(state, top), moment, now)
+    merging.untie(loser, winner)
+    for each in (top, loser):
+        facts = merging.whole(state, each)
+        expire(facts, now)
+        _settle(tables, each, facts, moment, now)
 
 
-LEARN: dict[type[Event], Callable[[Facts, Any, int], None]] = {
-    **dict.fromkeys(TOUR_STATUS, _toured),
-    TourNoShowCorrected: _not_missed,
-    LeadUpdated: _updated,
-}
-"""What an event says about a lead besides its engagement."""
-
-
-FLAGS = {
-    "email": "has_email",
-    "phone": "has_phone",
-    "first_name": "has_first_name",
-    "last_name": "has_last_name",
-}
-
-
-def _pass_time(tables: Tables, state: Row, moment: datetime, until: int) -> None:
+def _pass_time(tables: Tables, state: Row, facts: Facts, moment: datetime, until: int) -> None:
     """Write what time alone changed, each at its own instant, up to `moment`, which is `until`."""
-    facts, change = state["facts"], state["next_change_at"]
+    change = state["next_change_at"]
     if change is not None and change <= moment:
         due: int | None = micros(change)
         while due is not None and due <= until:
             expire(facts, due)
-            _record(tables, state, due)
+            _record(tables, state, facts, due)
             due = v1.next_change(facts, due)
     expire(facts, until)
 
 
-def _record(tables: Tables, state: Row, at: int) -> None:
+def _settle(tables: Tables, state: Row, facts: Facts, moment: datetime, now: int) -> None:
+    """The state after what happened at `moment`, which is `now`."""
+    _record(tables, state, facts, now)
+    change = v1.next_change(facts, now)
+    state["fold_time"] = moment
+    state["next_change_at"] = None if change is None else instant(change)
+
+
+def _record(tables: Tables, state: Row, facts: Facts, at: int) -> None:
     """Add a row to the history where the result is another than the last."""
-    result, said, factors = v1.told(state["facts"], at)
+    result, said, factors = v1.told(facts, at)
     if state["result"] == said:
         return
     state["revision"] = revision = state["revision"] + 1
@@ -266,6 +270,6 @@ def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
 
 
 def facts_of(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """Of leads of one property, the facts their scores are made of."""
+    """Of leads of one property, the facts their scores are made of, and who is merged into them."""
     mine = (STATE.c.property_id == property_id, STATE.c.lead_id.in_(lead_ids))
-    return select(STATE.c.lead_id, STATE.c.facts).where(*mine)
+    return select(STATE.c.lead_id, STATE.c.facts, STATE.c.merged).where(*mine)

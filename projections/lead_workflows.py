@@ -1,5 +1,6 @@
 """`lead_workflows`: a lead going through a workflow, and where it stands there."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from events.runs import (
     RunStepReached,
     RunStopped,
 )
-from projections import workflow_definitions
+from projections import leads, workflow_definitions
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -135,8 +136,8 @@ def _change(tables: Tables, fact: Recorded, run_id: UUID, **changes: object) -> 
     tables.rows.update(run_id, **changes, updated_at=fact.occurred_at)
 
 
-def of_lead(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
-    """A lead's runs, newest first, with the definition as it is now: `definition_*`."""
+def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
+    """A person's runs, newest first, with the definition as it is now: `definition_*`."""
     held = workflow_definitions.TABLE.c
     return (
         select(
@@ -145,7 +146,7 @@ def of_lead(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
             held.version.label("definition_newest"),
         )
         .outerjoin(workflow_definitions.TABLE, held.id == TABLE.c.workflow_id)
-        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
         .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
         .limit(limit)
     )  # fmt: skip

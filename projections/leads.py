@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Select, Table, Text, func, select
+from sqlalchemy import Column, Date, Index, Select, Table, Text, Uuid, func, select, text
+from sqlalchemy.sql.elements import ColumnElement
 
 from events.leads import (
     LeadAdopted,
@@ -12,7 +13,9 @@ from events.leads import (
     LeadCaptured,
     LeadContacted,
     LeadImported,
+    LeadMerged,
     LeadStatusChanged,
+    LeadUnmerged,
     LeadUpdated,
 )
 from events.record import Recorded
@@ -38,11 +41,27 @@ TABLE = Table(
     Column("bedrooms", Text),
     Column("notes", Text),
     Column("external_id", Text),
+    Column("merged_into", Uuid),
     Index("idx_leads_property", "property_id"),
-    Index("idx_leads_property_created", "property_id", "created_at", "id"),
-    Index("idx_leads_property_standing", "property_id", "status", "source"),
+    Index(
+        "idx_leads_property_created",
+        "property_id",
+        "created_at",
+        "id",
+        postgresql_where=text("merged_into IS NULL"),
+    ),
+    Index(
+        "idx_leads_property_standing",
+        "property_id",
+        "status",
+        "source",
+        postgresql_where=text("merged_into IS NULL"),
+    ),
+    Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
-projection = Projection("leads", version=1, table=DerivedTable(TABLE, keyed_by=("lead_id",)))
+projection = Projection(
+    "leads", version=2, table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"))
+)
 
 
 @projection.on(LeadCaptured, LeadImported, LeadAdopted)
@@ -66,6 +85,7 @@ def arrived(tables: Tables, fact: Recorded, event: LeadArrived) -> None:
             "bedrooms": event.bedrooms,
             "notes": event.notes,
             "external_id": getattr(event, "external_id", None),
+            "merged_into": None,
         },
     )
 
@@ -86,19 +106,57 @@ def contacted(tables: Tables, fact: Recorded, event: LeadContacted) -> None:
     _change(tables, fact, event.lead_id, last_contacted_at=fact.occurred_at)
 
 
+@projection.on(LeadMerged)
+def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
+    _change(tables, fact, event.loser_id, merged_into=event.winner_id)
+
+
+@projection.on(LeadUnmerged)
+def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
+    _change(tables, fact, event.loser_id, merged_into=None)
+
+
 def _change(tables: Tables, fact: Recorded, lead_id: UUID, **changes: object) -> None:
     tables.rows.update(lead_id, **changes, updated_at=fact.occurred_at)
 
 
 def one(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """A lead's row."""
+    """A lead's own row, merged or not."""
     return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.id == lead_id)
+
+
+def person(org_id: UUID, lead_id: UUID) -> "Select[Any]":
+    """The row of the lead that an id stands for, which is another where it was merged.
+
+    With `members`: the ids of that lead and of all that were merged into it. What tables hold of
+    any of them is of this person.
+    """
+    mine = TABLE.c.org_id == org_id
+    links = select(TABLE.c.id, TABLE.c.merged_into).where(mine)
+    up = links.where(TABLE.c.id == lead_id).cte("up", recursive=True)
+    up = up.union(links.join(up, TABLE.c.id == up.c.merged_into))
+    down = select(up.c.id).where(up.c.merged_into.is_(None)).cte("down", recursive=True)
+    down = down.union(select(TABLE.c.id).where(mine).join(down, TABLE.c.merged_into == down.c.id))
+    members = select(func.array_agg(down.c.id)).scalar_subquery().label("members")
+    top = select(up.c.id).where(up.c.merged_into.is_(None)).scalar_subquery()
+    return select(TABLE, members).where(mine, TABLE.c.id == top)
+
+
+def of_any(column: "ColumnElement[UUID]", lead_ids: Sequence[UUID]) -> "ColumnElement[bool]":
+    """The rows of a person, by the ids of all its leads: plans know what one id is best."""
+    return column == lead_ids[0] if len(lead_ids) == 1 else column.in_(lead_ids)
 
 
 def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
 
 
+def unmerged_only() -> "ColumnElement[bool]":
+    """Lists show a person once: leads that were merged into others are left out."""
+    return TABLE.c.merged_into.is_(None)
+
+
 def count_of(property_id: UUID) -> "Select[Any]":
-    """How many leads a property has; an index says it."""
-    return select(func.count()).select_from(TABLE).where(TABLE.c.property_id == property_id)
+    """How many leads a property has, each person once."""
+    mine = (TABLE.c.property_id == property_id, unmerged_only())
+    return select(func.count()).select_from(TABLE).where(*mine)

@@ -1,5 +1,6 @@
 """Everything about a lead in one list: a query over the tables, newest first."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from projections import (
     lead_activities,
     lead_engagement_events,
     lead_scores,
+    leads,
     messages,
     tours,
 )
@@ -32,8 +34,9 @@ Place = tuple[datetime, str, UUID]
 """Where a page ends: instant, kind, id of its last item."""
 
 
-def page(org_id: UUID, lead_id: UUID, before: Place | None, limit: int) -> "Select[Any]":
-    """At most `limit` items (at, kind, id, data) before a place, newest first.
+def page(org_id: UUID, lead_ids: Sequence[UUID], before: Place | None, limit: int) -> "Select[Any]":
+    """At most `limit` items (at, kind, id, data) before a place, newest first, of a person whose
+    leads are `lead_ids` (`leads.person`).
 
     Each table gives at most a page, so a long history costs no more than a short one.
     """
@@ -46,24 +49,24 @@ def page(org_id: UUID, lead_id: UUID, before: Place | None, limit: int) -> "Sele
         _part("activity", activity.created_at, activity.id, before, limit, {
             "type": activity.type, "description": activity.description,
             "metadata": activity.metadata, "created_by": activity.created_by,
-        }).where(activity.org_id == org_id, activity.lead_id == lead_id),
+        }).where(activity.org_id == org_id, leads.of_any(activity.lead_id, lead_ids)),
         _part("engagement", engagement.created_at, engagement.id, before, limit, {
             "event_type": engagement.event_type, "score_weight": engagement.score_weight,
             "metadata": engagement.metadata,
-        }).where(engagement.org_id == org_id, engagement.lead_id == lead_id),
+        }).where(engagement.org_id == org_id, leads.of_any(engagement.lead_id, lead_ids)),
         _part("score", score.scored_at, score.id, before, limit, {
             "total_score": score.total_score, "score_bucket": score.score_bucket,
             "factors": score.factors, "model_version": score.model_version,
-        }).where(score.org_id == org_id, score.lead_id == lead_id),
+        }).where(score.org_id == org_id, leads.of_any(score.lead_id, lead_ids)),
         _part("message", message.created_at, message.id, before, limit, {
             "conversation_id": message.conversation_id, "role": message.role,
             "author": message.author, "content": message.content,
         }).join(conversations.TABLE, held.id == message.conversation_id)
-        .where(held.org_id == org_id, held.lead_id == lead_id),
+        .where(held.org_id == org_id, leads.of_any(held.lead_id, lead_ids)),
         _part("tour", tour.created_at, tour.id, before, limit, {
             "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
             "tour_type": tour.tour_type, "starts_at": tour.starts_at,
-        }).where(tour.org_id == org_id, tour.lead_id == lead_id),
+        }).where(tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
     ]  # fmt: skip
     everything = union_all(*(part.subquery().select() for part in parts)).subquery()
     found = everything.c

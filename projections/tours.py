@@ -1,5 +1,6 @@
 """`tours`: visits to a property, at a local time, and what became of them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
-from projections import host
+from projections import host, leads
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -140,13 +141,14 @@ def corrected(tables: Tables, fact: Recorded, event: TourNoShowCorrected) -> Non
     tables.rows.update(event.tour_id, status=event.status.value, updated_at=fact.occurred_at)
 
 
-def of_lead(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """A lead's tours by date and time, each with its agent's name as `agent_name`."""
+def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """A person's tours by date and time, each with its agent's name as `agent_name`; `lead_ids`
+    are all its leads (`leads.person`)."""
     agent = host.PROFILES
     return (
         select(TABLE, agent.c.full_name.label("agent_name"))
         .outerjoin(agent, agent.c.id == TABLE.c.assigned_agent_id)
-        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
+        .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
         .order_by(TABLE.c.tour_date, TABLE.c.tour_time, TABLE.c.id)
     )
 

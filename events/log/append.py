@@ -7,10 +7,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from events import codec
-from events.claims import Claim, claims_of, releases_of
 from events.log import limits, times
+from events.log.claiming import claim
 from events.log.connection import Connection
-from events.log.errors import ClaimTaken, Conflict, IdReused, WrongProperty
+from events.log.errors import Conflict, IdReused, WrongProperty
 from events.log.shard import shard_of
 from events.record import NewEvent, Stream
 
@@ -84,7 +84,7 @@ async def append(
         versions[event.stream] += 1
         rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
     await _insert(conn, rows)
-    await _claim(conn, [event for event, _ in fresh])
+    await claim(conn, [event for event, _ in fresh])
     await times.keep(conn, [event for event, _ in fresh])
     return Appended(tuple(event.id for event, _ in fresh), tuple(known))
 
@@ -215,56 +215,3 @@ async def _insert(conn: Connection, rows: list[tuple[object, ...]]) -> None:
         await conn.copy_records_to_table(
             "crm_events", schema_name="public", columns=COLUMNS, records=rows
         )
-
-
-async def _claim(conn: Connection, events: Sequence[NewEvent]) -> None:
-    """Let go of what the events end, then take what they claim: what they come to counts."""
-    last: dict[tuple[str, UUID, UUID], Claim | None] = {}
-    for event in events:
-        scope = event.ordering_key
-        last |= {(kind, scope, owner): None for kind, owner in releases_of(event.event)}
-        last |= {(claim.kind, scope, claim.owner): claim for claim in claims_of(event.event)}
-    made: dict[tuple[str, UUID, str], Claim] = {}
-    for (kind, scope, owner), held in last.items():
-        if held is None:
-            continue
-        first = made.setdefault((kind, scope, held.value), held)
-        if first.owner != owner and held.firm:
-            raise ClaimTaken(kind, first.owner)
-    if last:
-        await _release(conn, last)
-    if made:
-        await _take(conn, made)
-
-
-async def _release(conn: Connection, last: Mapping[tuple[str, UUID, UUID], Claim | None]) -> None:
-    """Delete what these owners held of these kinds, but for the value they hold now."""
-    rows = [(*holder, None if claim is None else claim.value) for holder, claim in last.items()]
-    await conn.execute(
-        """
-        DELETE FROM crm.claims held USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
-          AS now (kind, scope, owner, value)
-        WHERE held.owner = now.owner AND held.kind = now.kind AND held.scope = now.scope
-          AND held.value IS DISTINCT FROM now.value
-        """,
-        *zip(*rows, strict=True),
-    )
-
-
-async def _take(conn: Connection, made: Mapping[tuple[str, UUID, str], Claim]) -> None:
-    """Raises `ClaimTaken` where a firm claim is another's."""
-    rows = sorted(made)
-    taken = await conn.fetch(
-        """
-        INSERT INTO crm.claims AS held (kind, scope, value, owner)
-        SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[])
-        ON CONFLICT (kind, scope, value) DO UPDATE SET owner = held.owner
-        RETURNING kind, scope, value, owner
-        """,
-        *zip(*rows, strict=True),
-        [made[row].owner for row in rows],
-    )
-    for row in taken:
-        claim = made[row["kind"], row["scope"], row["value"]]
-        if row["owner"] != claim.owner and claim.firm:
-            raise ClaimTaken(claim.kind, row["owner"])

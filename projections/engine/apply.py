@@ -10,7 +10,7 @@ from events.log.connection import Connection
 from events.record import Recorded, Unknown
 from projections.engine import checkpoints, parked, store
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.parked import BEHIND, Parking
+from projections.engine.parked import Parking
 from projections.engine.projection import DerivedTable, Written
 from projections.engine.unit import Unit
 from projections.engine.work import Poison, Work
@@ -84,19 +84,40 @@ async def fold(
 
     `waiting` is shard → parked ids. Raises `Poison`.
     """
-    flowing, parkings = [], []
+    flowing: list[Recorded] = []
+    parkings: list[Parking] = []
     grown: dict[int, set[UUID]] = {}
     for fact in facts:
         ids = grown.get(fact.shard) or waiting.get(fact.shard)
-        if parking := _must_park(fact, ids):
-            parkings.append(parking)
-            grown[fact.shard] = (ids or set()) | parked.touched_by(fact)
-        else:
+        if (why := _must_park(fact, ids)) is None:
             flowing.append(fact)
-    for table, keys in work.wanted(flowing).items():
-        work.rows[table].load(keys, await store.load(conn, table, keys, life.schema))
-    await work.fold_in_turns(flowing)
+            continue
+        await _flow(conn, life, work, flowing)  # what is before it says which rows are tied
+        flowing = []
+        parking = Parking(fact, *why, await touched(conn, life, work, fact))
+        parkings.append(parking)
+        grown[fact.shard] = (ids or set()) | parking.touches
+    await _flow(conn, life, work, flowing)
     return Folded(facts, parkings, _moves(facts, held))
+
+
+async def _flow(conn: Connection, life: Life, work: Work, facts: Sequence[Recorded]) -> None:
+    for table, keys in work.wanted(facts).items():
+        await store.fetch(conn, table, work.rows[table], keys, life.schema)
+    await work.fold_in_turns(facts)
+
+
+async def touched(conn: Connection, life: Life, work: Work, fact: Recorded) -> frozenset[UUID]:
+    """The ids that must wait while `fact` is parked: those it touches, and whose rows are tied to
+    theirs. All facts before it must be in `work`."""
+    own = parked.touched_by(fact)
+    found = set(own)
+    for table, rows in work.rows.items():
+        if table.follows:
+            keys = rows.missing({key.int: key for key in own})
+            await store.fetch(conn, table, rows, keys, life.schema)
+            found.update(rows.tied_to(own).values())
+    return frozenset(found)
 
 
 async def write(conn: Connection, life: Life, batch: Batch) -> None:
@@ -137,7 +158,7 @@ async def isolate(
         return len(batch.folded.parkings)
     work.forget()
     if len(facts) == 1:
-        parking = Parking(facts[0], *problem)
+        parking = Parking(facts[0], *problem, await touched(conn, life, work, facts[0]))
         alone = Folded(facts, (parking,), _moves(facts, held))
         await write(conn, life, Batch(alone, {}))
         settle(held, waiting, alone)
@@ -154,14 +175,15 @@ def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], folded: F
     for shard, (checkpoint, position) in folded.moves.items():
         held[shard] = Checkpoint(position, checkpoint.epoch)
     for parking in folded.parkings:
-        waiting.setdefault(parking.fact.shard, set()).update(parked.touched_by(parking.fact))
+        waiting.setdefault(parking.fact.shard, set()).update(parking.touches)
 
 
-def _must_park(fact: Recorded, waiting: set[UUID] | None) -> Parking | None:
+def _must_park(fact: Recorded, waiting: set[UUID] | None) -> tuple[str, str] | None:
+    """Reason and detail."""
     if waiting and parked.waits_for(fact, waiting):
-        return Parking(fact, BEHIND, "an event before it, which touches the same ids, is parked")
+        return parked.BEHIND_IT
     if isinstance(fact.event, Unknown):
-        return Parking(fact, "unknown", fact.event.why)
+        return "unknown", fact.event.why
     return None
 
 

@@ -12,11 +12,15 @@ from events.record import Recorded, Unknown
 
 @dataclass(frozen=True, slots=True)
 class Parking:
-    """One fact to be parked; `behind` when it only waits for another."""
+    """One fact to be parked; `behind` when it only waits for another.
+
+    `touches`: the ids that must wait meanwhile, those it touches and those tied to them.
+    """
 
     fact: Recorded
     reason: str
     detail: str
+    touches: frozenset[UUID]
 
     @property
     def behind(self) -> bool:
@@ -24,10 +28,12 @@ class Parking:
 
 
 BEHIND = "behind"
+BEHIND_IT = (BEHIND, "an event before it, which touches the same ids, is parked")
+"""Reason and detail of what waits."""
 
 
 def touched_by(fact: Recorded) -> frozenset[UUID]:
-    """The ids that must wait while `fact` is parked."""
+    """The ids `fact` says something about."""
     own = {fact.entity_id} if fact.lead_id is None else {fact.entity_id, fact.lead_id}
     if isinstance(fact.event, Unknown):
         return frozenset(own | _ids_in(fact.event.payload) - {fact.property_id, fact.org_id})
@@ -53,10 +59,11 @@ async def park(conn: Connection, unit: str, parkings: Sequence[Parking]) -> None
           (unit, event_id, shard, position, touches, reason, detail, behind)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (unit, event_id) DO UPDATE SET attempts = held.attempts + 1,
-          reason = excluded.reason, detail = excluded.detail, behind = excluded.behind
+          reason = excluded.reason, detail = excluded.detail, behind = excluded.behind,
+          touches = excluded.touches
         """,
         [
-            (unit, p.fact.id, p.fact.shard, p.fact.position, sorted(touched_by(p.fact)),
+            (unit, p.fact.id, p.fact.shard, p.fact.position, sorted(p.touches),
              p.reason, p.detail[:2000], p.behind)
             for p in parkings
         ],

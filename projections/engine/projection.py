@@ -26,10 +26,13 @@ class DerivedTable:
 
     `keyed_by` names the event fields that may hold a key of a row the projector reads or changes;
     empty means that rows are only ever added. The primary key is one uuid column, the first.
+    `follows` names columns that hold keys of other rows of the table, one or a JSON list: those are
+    loaded too, with what they follow, for the projector may read or change them.
     """
 
     table: sa.Table
     keyed_by: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,6 +76,21 @@ class DerivedTable:
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
         return tuple(column.type.compile(dialect) for column in self.table.columns)
 
+    def followed(self, rows: Iterable[Row | None]) -> dict[int, UUID]:
+        """The keys that these rows hold of others, by the number each is."""
+        found: dict[int, UUID] = {}
+        for row in rows:
+            if row is None:
+                continue
+            for column in self.follows:
+                value = row.get(column)
+                if value is None:
+                    continue
+                for held in value if isinstance(value, list) else (value,):
+                    key = held if isinstance(held, UUID) else UUID(held)
+                    found[key.int] = key
+        return found
+
 
 def json_bytes(value: Any) -> bytes:
     """JSON of its own length: orjson's result sits in a kilobyte, six times as slow to keep."""
@@ -87,10 +105,11 @@ class Rows:
 
     __slots__ = (
         "_added", "_changed", "_columns", "_deleted", "_fresh", "_in_order", "_json", "_name",
-        "_now",
+        "_now", "_table",
     )  # fmt: skip
 
     def __init__(self, table: DerivedTable) -> None:
+        self._table = table
         self._name = table.name
         self._columns = table.columns
         self._in_order = itemgetter(*table.columns)
@@ -157,6 +176,16 @@ class Rows:
     def load(self, keys: Iterable[UUID], rows: Mapping[UUID, Row]) -> None:
         for key in keys:
             self._now[key.int] = rows.get(key)
+
+    def tied_to(self, keys: Iterable[UUID]) -> dict[int, UUID]:
+        """The keys of all rows that can be reached from these by following, in memory."""
+        found: dict[int, UUID] = {}
+        near = {key.int: key for key in keys}
+        while near:
+            reached = self._table.followed(self._now.get(at) for at in near)
+            near = {at: key for at, key in reached.items() if at not in found}
+            found |= near
+        return found
 
     def take_added(self) -> list[Stored]:
         """Only the rows no later fact will ask for."""

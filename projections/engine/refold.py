@@ -157,8 +157,10 @@ async def _load(
     if spilled and wanted and copying is not None:
         await copying
     for table, keys in wanted.items():
-        stored = await store.load(conn, table, keys, target.schema) if spilled else {}
-        work.rows[table].load(keys, stored)
+        if spilled:
+            await store.fetch(conn, table, work.rows[table], keys, target.schema)
+        else:
+            work.rows[table].load(keys, {})
 
 
 async def _spill(conn: Connection, work: Work, target: Target) -> None:

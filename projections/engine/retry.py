@@ -10,7 +10,7 @@ from events.log.connection import Connection
 from events.record import Recorded
 from projections.engine import apply, checkpoints, parked, store
 from projections.engine.apply import Life
-from projections.engine.parked import BEHIND, Parking
+from projections.engine.parked import Parking
 from projections.engine.work import Poison, Work
 
 
@@ -50,7 +50,7 @@ async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
                 await _unpark(conn, unit.name, fact)
             else:
                 done.still_parked += 1
-                waiting |= parked.touched_by(fact)
+                waiting |= problem.touches
                 await parked.park(conn, unit.name, [problem])
     return done
 
@@ -77,7 +77,7 @@ async def _try(
 ) -> Parking | None:
     """Fold one fact in a savepoint; why it stays parked, or None when it is written."""
     if parked.waits_for(fact, waiting):
-        return Parking(fact, BEHIND, "an event before it, which touches the same ids, is parked")
+        return Parking(fact, *parked.BEHIND_IT, await apply.touched(conn, life, work, fact))
     savepoint = conn.transaction()
     await savepoint.start()
     try:
@@ -89,15 +89,15 @@ async def _try(
         await store.write(conn, batch.changes, life.schema)
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     except Poison as poison:
-        problem = Parking(fact, poison.projection, repr(poison.error))
+        why = (poison.projection, repr(poison.error))
     except apply.GUILTY as error:
-        problem = Parking(fact, "database", f"{type(error).__name__}: {error}")
+        why = ("database", f"{type(error).__name__}: {error}")
     else:
         await savepoint.commit()
         return None
     work.forget()
     await savepoint.rollback()
-    return problem
+    return Parking(fact, *why, await apply.touched(conn, life, work, fact))
 
 
 async def _unpark(conn: Connection, unit: str, fact: Recorded) -> None:

@@ -5,10 +5,24 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from events.log.connection import Connection
-from projections.engine.projection import DerivedTable, Row, Stored, Written
+from projections.engine.projection import DerivedTable, Row, Rows, Stored, Written
 
 COPY_FROM_ROWS = 8
 """From here on COPY costs less than one INSERT of arrays."""
+
+
+async def fetch(
+    conn: Connection,
+    table: DerivedTable,
+    rows: Rows,
+    keys: list[UUID],
+    schema: str | None = None,
+) -> None:
+    """Bring stored rows into memory by key, and those they follow, and what these follow."""
+    while keys:
+        found = await load(conn, table, keys, schema)
+        rows.load(keys, found)
+        keys = rows.missing(table.followed(found.values())) if table.follows else []
 
 
 async def load(

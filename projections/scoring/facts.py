@@ -4,6 +4,7 @@ Instants are whole microseconds since 1970, so that memory, JSON and PostgreSQL 
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TypedDict
@@ -64,3 +65,18 @@ def expire(facts: Facts, now: int) -> None:
     while gone < len(window) and window[gone][0] <= low:
         gone += 1
     del window[:gone]
+
+
+def together(own: Facts, others: Iterable[Facts]) -> Facts:
+    """The facts of one person who was taken for several leads: a copy.
+
+    Who it is comes from the lead it is known by, `own`; what it did from all of them.
+    """
+    window, tours = [*own["window"]], {**own["tours"]}
+    engagements = own["engagements"]
+    for other in others:
+        window += other["window"]
+        engagements += other["engagements"]
+        tours = {**other["tours"], **tours}
+    window.sort()
+    return {**own, "window": window, "engagements": engagements, "tours": tours}

@@ -87,7 +87,7 @@ def decide(command: Command, state: Tour) -> list[Event]:
 def _schedule(command: ScheduleTour, state: Tour) -> list[Event]:
     starts_at = command.when.instant
     if state.lead_id is not None:
-        if (state.lead_id, state.starts_at) == (command.lead_id, starts_at):
+        if (state.lead_id, state.starts_at) == (command.owner, starts_at):
             return []
         raise Refused("id_reused", f"tour {command.tour_id} is there already", 422)
     if starts_at <= command.at:

@@ -10,6 +10,7 @@ from services.deciders import (
     deliveries,
     engagement,
     leads,
+    merges,
     messages,
     outcomes,
     runs,
@@ -22,6 +23,7 @@ from services.deciders.decider import Decider
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (
     leads.decider,
+    merges.decider,
     bookings.decider,
     outcomes.decider,
     slots.decider,

@@ -6,15 +6,18 @@ from datetime import date
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
+from events.claims import value_of
 from events.event import Event
 from events.leads import (
     LeadAdopted,
     LeadCaptured,
     LeadErased,
     LeadImported,
+    LeadMerged,
     LeadNoted,
     LeadStatus,
     LeadStatusChanged,
+    LeadUnmerged,
     LeadUpdated,
 )
 from events.record import Stream
@@ -88,11 +91,13 @@ Command: TypeAlias = CaptureLead | UpdateLead | ChangeStatus | NoteLead
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A lead as far as decisions need it."""
+    """A lead as far as decisions need it; `filled` are the details its winner has from it."""
 
     exists: bool = False
     status: LeadStatus = LeadStatus.NEW
     details: Mapping[str, Any] = field(default_factory=dict)
+    merged_into: UUID | None = None
+    filled: tuple[str, ...] = ()
 
 
 DETAILS = tuple(each.name for each in fields(Details))
@@ -115,6 +120,10 @@ def evolve(state: Lead, event: Event) -> Lead:
             return replace(state, status=event.status)
         case LeadErased():
             return replace(state, details={**state.details, **dict.fromkeys(PERSONAL)})
+        case LeadMerged():
+            return replace(state, merged_into=event.winner_id, filled=event.filled)
+        case LeadUnmerged():
+            return replace(state, merged_into=None, filled=())
         case _:
             return state
 
@@ -173,9 +182,17 @@ def _capture(command: CaptureLead, state: Lead) -> list[Event]:
     if not state.exists:
         raise UnknownSubject(Stream("lead", command.known))
     given.pop("source", None)
+    if _is_known_by_another(state, given.get("email")):
+        del given["email"]
     news = {name: value for name, value in given.items() if state.details.get(name) != value}
     changed: list[Event] = [_updated(command.known, news, command.captured_by)] if news else []
     return changed + _note(command, command.known)
+
+
+def _is_known_by_another(state: Lead, email: str | None) -> bool:
+    """Is this e-mail address of a lead that was merged into this one, which has its own?"""
+    held = state.details.get("email")
+    return bool(email and held) and value_of(str(email)) != value_of(str(held))
 
 
 def _note(command: CaptureLead, lead_id: UUID) -> list[Event]:

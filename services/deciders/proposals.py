@@ -13,7 +13,7 @@ from events.chat import (
     ConversationWaiting,
     SessionIdentified,
 )
-from events.consents import ConsentGiven, ConsentWithdrawn
+from events.consents import ConsentGiven, ConsentWithdrawn, consent_id
 from events.event import Event
 from events.leads import LeadCaptured, LeadNoted, LeadStatusChanged, LeadUpdated
 from events.tours import (
@@ -68,6 +68,16 @@ def _changed(event: Event) -> set[str]:
     """Null and absent are two things in an event of changes."""
     changes: dict[str, object] = getattr(event, "changes", {})
     return set(changes)
+
+
+def said_of(event: Event, lead_id: UUID | None) -> Event:
+    """The same event about another lead; a new one's own id stays what it is."""
+    if isinstance(event, LeadCaptured) or "lead_id" not in type(event).model_fields:
+        return event
+    changes: dict[str, object] = {"lead_id": lead_id}
+    if isinstance(event, ConsentGiven | ConsentWithdrawn) and lead_id is not None:
+        changes["consent_id"] = consent_id(lead_id, event.channel)
+    return event.model_copy(update=changes)
 
 
 def propose(event: Event, known: Known) -> object:

@@ -28,10 +28,16 @@ from services.deciders.leads import Lead
 
 @dataclass(frozen=True, slots=True)
 class TourCommand:
-    """About one tour of one lead."""
+    """About one tour of one lead; `tour_lead` is whose the tour is, where that lead was merged
+    into `lead_id`: what happens to the tour stays its own, what follows is the other's."""
 
     tour_id: UUID
     lead_id: UUID
+    tour_lead: UUID | None = field(default=None, kw_only=True)
+
+    @property
+    def owner(self) -> UUID:
+        return self.tour_lead or self.lead_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def demand_tour(command: TourCommand, state: Tour) -> None:
     demand_lead(command, state)
     if state.lead_id is None:
         raise UnknownSubject(Stream("tour", command.tour_id))
-    if state.lead_id != command.lead_id:
+    if state.lead_id != command.owner:
         raise Refused("not_this_lead", f"tour {command.tour_id} is not one of this lead's", 404)
 
 
@@ -121,4 +127,4 @@ def lead_moves(
 
 def told(command: TourCommand, **more: Any) -> dict[str, Any]:
     """The fields of an event about this tour; those of `more` that are null are left out."""
-    return {"tour_id": command.tour_id, "lead_id": command.lead_id, **without_nulls(**more)}
+    return {"tour_id": command.tour_id, "lead_id": command.owner, **without_nulls(**more)}

@@ -17,7 +17,7 @@ async def known_lead(unit: Unit, details: Details, session_lead: UUID | None) ->
         lead: Lead = await unit.state(UpdateLead(candidate, {}))
         held = lead.details.get("email")
         if not details.email or not held or held == details.email:
-            return candidate
+            return await unit.known_as(candidate)
     return None
 
 

@@ -3,16 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from events.event import Event
+from events.leads import LeadMerged
 from events.log import read
 from events.log.append import Appended
 from events.log.errors import IdReused
-from events.record import Cause, Recorded
+from events.record import Cause, Recorded, Stream
 from events.tours import TourRescheduled, TourScheduled
 from services.deciders.decider import Refused
-from services.deciders.proposals import Known, disagreement, propose
+from services.deciders.proposals import Known, disagreement, propose, said_of
 from services.deciders.tours import TourCommand
 from services.handle import Database, transact
 from services.handling.booking import carry_out
@@ -37,7 +36,7 @@ async def handle_proposal(
     """
 
     async def work(unit: Unit) -> bool:
-        known = await _recognised(unit.conn, event, event_id)
+        known = await _recognised(unit, event, event_id)
         if not known:
             await _agree(unit, event, event_id)
         return known
@@ -47,17 +46,33 @@ async def handle_proposal(
     return Appended((), (event_id,)) if handled.result else handled.appended
 
 
-async def _recognised(conn: asyncpg.Connection, event: Event, event_id: UUID) -> bool:
+async def _recognised(unit: Unit, event: Event, event_id: UUID) -> bool:
     """Is this very event in the log already? Raises `IdReused` where the id says another thing."""
-    row = await conn.fetchrow(
+    row = await unit.conn.fetchrow(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id = $1", event_id
     )
     if row is None:
         return False
     fact: Recorded = read.recorded(row)
-    if not isinstance(fact.event, Event) or disagreement(event, fact.event) != []:
+    if not isinstance(fact.event, Event):
+        raise IdReused(event_id)
+    said = event
+    if event.lead != fact.event.lead and fact.property_id == unit.scope.property_id:
+        said = await _once_meant(unit, event, fact.event)
+    if disagreement(said, fact.event) != []:
         raise IdReused(event_id)
     return True
+
+
+async def _once_meant(unit: Unit, event: Event, kept: Event) -> Event:
+    """What was proposed about one lead may have been decided about another: they were merged then,
+    and need not be any more."""
+    named = [lead for lead in (event.lead, kept.lead) if lead is not None]
+    for lead in named:
+        for fact in await unit.history(Stream("lead", lead)):
+            if isinstance(fact.event, LeadMerged):
+                return said_of(event, kept.lead)
+    return event
 
 
 async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
@@ -71,7 +86,7 @@ async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
         raise Refused("already_so", f"{event.name}: it is so already, there is nothing to say")
     differing: list[str] = []
     for each in decided:
-        fields = disagreement(event, each)
+        fields = disagreement(await _meant(unit, event, each), each)
         if fields == []:
             unit.give_id(each, event_id)
             return
@@ -82,6 +97,17 @@ async def _agree(unit: Unit, event: Event, event_id: UUID) -> None:
         )
     names = ", ".join(each.name for each in decided)
     raise Refused("disagreed", f"{event.name}: the core decides {names} instead")
+
+
+async def _meant(unit: Unit, event: Event, decided: Event) -> Event:
+    """What is said of a merged lead is meant for the one it is known by, and the other way round
+    for what stays the merged lead's own."""
+    said, meant = event.lead, decided.lead
+    if said is None or meant is None or said == meant:
+        return event
+    if await unit.known_as(said) != await unit.known_as(meant):
+        return event
+    return said_of(event, meant)
 
 
 async def _known(unit: Unit, event: Event) -> Known:

@@ -13,12 +13,14 @@ from events.chat import ConversationMessageReceived
 from events.claims import EMAIL, PHONE, identifies, value_of
 from events.event import Event
 from events.ids import message_event_id
+from events.leads import LeadMerged, LeadUnmerged
 from events.log import read
 from events.log.append import Appended, append, lock_streams
 from events.record import Cause, NewEvent, Recorded, Stream
 from services.deciders.catalog import decider_of
 from services.deciders.decider import Refused
 from services.door.tenants import people_in, strangers
+from services.handling.addressing import addressed
 from services.handling.rows import as_recorded
 
 
@@ -56,8 +58,33 @@ class Unit:
         """Queue with others that contend for these streams; call it before anything is read."""
         await lock_streams(self.conn, streams)
 
+    async def merged_into(self, lead_id: UUID) -> tuple[UUID, ...]:
+        """The lead this one was merged into, the one that was merged into, and so on."""
+        above: list[UUID] = []
+        into: UUID | None = lead_id
+        while into is not None:
+            stream, into = Stream("lead", into), None
+            for fact in await self.history(stream):
+                if isinstance(fact.event, LeadMerged):
+                    into = fact.event.winner_id
+                elif isinstance(fact.event, LeadUnmerged):
+                    into = None
+            above += [into] if into else []
+        return tuple(above)
+
+    async def known_as(self, lead_id: UUID) -> UUID:
+        """The lead that this one is known by: itself, where it was not merged."""
+        return (await self.merged_into(lead_id) or (lead_id,))[-1]
+
     async def state(self, command: object) -> Any:
         """What the command's decider would decide on."""
+        return await self._state(await self._addressed(command))
+
+    async def _addressed(self, command: object) -> Any:
+        await self._read(decider_of(command).streams(command))
+        return await addressed(self, command)
+
+    async def _state(self, command: object) -> Any:
         decider = decider_of(command)
         streams = decider.streams(command)
         await self._read(streams)
@@ -74,7 +101,8 @@ class Unit:
 
     async def do(self, command: object) -> list[Event]:
         """Decide a command; what it decides is appended at the end. Raises `Refused`."""
-        state = await self.state(command)
+        command = await self._addressed(command)
+        state = await self._state(command)
         events = decider_of(command).decide(command, state)
         for event in events:
             self._decided.append((self._event_id(event), event))
@@ -96,7 +124,7 @@ class Unit:
             list(wanted),
             list(wanted.values()),
         )
-        found = {row["kind"]: row["owner"] for row in rows}
+        found = {row["kind"]: await self.known_as(row["owner"]) for row in rows}
         return Owners(found.get(EMAIL), found.get(PHONE))
 
     def give_id(self, event: Event, event_id: UUID) -> None:

@@ -31,9 +31,10 @@ router = APIRouter(prefix="/api/leads/{lead_id}/activities", tags=["leads"])
 )  # fmt: skip
 async def newest(request: Request, caller: Reader, lead_id: LeadId) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
-        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
+        if person is None:
             raise no_such("lead")
-        query = lead_activities.newest(caller.org_id, lead_id, MOST_ACTIVITIES)
+        query = lead_activities.newest(caller.org_id, person.members, MOST_ACTIVITIES)
         rows = (await conn.execute(query)).all()
     return answered({"activities": [{key: getattr(row, key) for key in SHOWN} for row in rows]})
 

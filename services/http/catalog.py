@@ -8,6 +8,7 @@ from services.http import (
     lead_list,
     leadpulse,
     leads,
+    merges,
     runs,
     slots,
     templates,
@@ -19,7 +20,8 @@ from services.http import (
 
 ROUTERS = (
     chat.router, widgets.router, widget_admin.router,
-    leads.router, lead_list.router, activities.router, slots.router, tours.router,
+    leads.router, lead_list.router, activities.router, merges.router,
+    slots.router, tours.router,
     leadpulse.router, insights.router,
     workflows.router, templates.router, runs.router, deliveries.router,
 )  # fmt: skip

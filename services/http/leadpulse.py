@@ -61,7 +61,7 @@ async def record(
         return {
             "success": True,
             "event": {
-                "id": str(event_id), "leadId": str(body.lead_id), "eventType": body.event_type,
+                "id": str(event_id), "leadId": str(event.lead), "eventType": body.event_type,
                 "scoreWeight": weight, "createdAt": unit.scope.at,
             },
             "rescored": True,
@@ -81,8 +81,8 @@ async def done(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
-        await _demand(conn, caller, lead_id)
-        query = lead_engagement_events.newest(caller.org_id, lead_id, limit)
+        lead = await _demand(conn, caller, lead_id)
+        query = lead_engagement_events.newest(caller.org_id, lead["members"], limit)
         rows = (await conn.execute(query)).all()
     return answered(
         {
@@ -138,17 +138,21 @@ async def rescore(
 async def score_of(
     conn: AsyncConnection, caller: Person, lead_id: UUID
 ) -> tuple[dict[str, Any], bool]:
-    """The score as of now, and whether it is another than the last one in the history."""
+    """The score as of now, and whether it is another than the last one in the history.
+
+    That of the lead it is known by: what was merged into it did counts too.
+    """
     org, now = caller.org_id, datetime.now(UTC)
     lead = await _demand(conn, caller, lead_id)
-    visits = (await conn.execute(tours.of_lead(org, lead_id))).all()
+    lead_id, members = lead["id"], lead["members"]
+    visits = (await conn.execute(tours.of_leads(org, members))).all()
     since = now - timedelta(microseconds=WINDOW)
-    window = (await conn.execute(lead_engagement_events.counting(org, lead_id, since))).all()
+    window = (await conn.execute(lead_engagement_events.counting(org, members, since))).all()
     facts = facts_of(
         lead,
         ((row.id, row.status) for row in visits),
         ((row.created_at, row.score_weight) for row in window),
-        await conn.scalar(lead_engagement_events.count_of(org, lead_id)) or 0,
+        await conn.scalar(lead_engagement_events.count_of(org, members)) or 0,
     )
     result = v1.score(facts, micros(now))
     last = (await conn.execute(lead_scores.newest(org, lead_id))).mappings().first()
@@ -179,7 +183,7 @@ def _row(result: v1.Score) -> dict[str, Any]:
 
 
 async def _demand(conn: AsyncConnection, caller: Person, lead_id: UUID) -> Mapping[str, Any]:
-    lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().first()
+    lead = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
     if lead is None:
         raise no_such("lead")
     return dict(lead)

@@ -133,9 +133,10 @@ async def everything(
 ) -> Response:
     before = None if not cursor else read_cursor(cursor)
     async with caller.transaction(core_of(request).engine) as conn:
-        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
+        if person is None:
             raise no_such("lead")
-        query = timeline.page(caller.org_id, lead_id, before, limit + 1)
+        query = timeline.page(caller.org_id, person.members, before, limit + 1)
         rows = (await conn.execute(query)).all()
     items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
     more = len(rows) > limit
@@ -174,7 +175,12 @@ def _word(kind: object) -> str:
 
 
 async def lead_row(unit: Unit, lead_id: UUID) -> dict[str, Any] | None:
-    """The lead's row as it is after what the unit has decided."""
+    """The row of the lead that an id stands for, as it is after what the unit has decided."""
+    return await own_row(unit, await unit.known_as(lead_id))
+
+
+async def own_row(unit: Unit, lead_id: UUID) -> dict[str, Any] | None:
+    """The lead's own row, merged or not."""
     return row_of(leads.projection, lead_id, await unit.history(Stream("lead", lead_id)))
 
 

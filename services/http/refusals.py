@@ -65,6 +65,8 @@ OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
 ACTIVITY: Codes = {400: ("unknown_activity_type", "derived_activity_type")}
 LEASED: Codes = {409: ("leased",)}
+MERGE: Codes = {409: ("same_lead", "already_merged")}
+UNMERGE: Codes = {409: ("not_merged",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
 VERSION: Codes = {409: ("stale_version",)}

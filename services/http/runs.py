@@ -38,9 +38,10 @@ router = APIRouter(prefix="/api/leads/{lead_id}/workflow", tags=["workflows"])
 async def shown(request: Request, caller: Reader, lead_id: LeadId) -> Response:
     core = core_of(request)
     async with caller.transaction(core.engine) as conn:
-        if (await conn.execute(leads.one(caller.org_id, lead_id))).first() is None:
+        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
+        if person is None:
             raise no_such("lead")
-        query = lead_workflows.of_lead(caller.org_id, lead_id, MOST_RUNS)
+        query = lead_workflows.of_leads(caller.org_id, person.members, MOST_RUNS)
         runs = [row._asdict() for row in (await conn.execute(query)).all()]
         actions: list[dict[str, Any]] = []
         if runs:
@@ -70,7 +71,7 @@ async def change(
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
     async def work(unit: Unit) -> Answer:
-        run_id = body.run_id or await _newest_live(unit, lead_id)
+        run_id = body.run_id or await _newest_live(unit, await unit.known_as(lead_id))
         at, reason = unit.scope.at, body.reason or None
         match body.action:
             case RunMove.PAUSE:

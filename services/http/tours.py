@@ -57,10 +57,10 @@ router = APIRouter(prefix="/api/leads/{lead_id}/tours", tags=["tours"])
 )  # fmt: skip
 async def listed(request: Request, caller: Reader, lead_id: LeadId) -> Response:
     async with caller.transaction(core_of(request).engine) as conn:
-        lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().first()
+        lead = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
         if lead is None:
             raise no_such("lead")
-        rows = (await conn.execute(tours.of_lead(caller.org_id, lead_id))).all()
+        rows = (await conn.execute(tours.of_leads(caller.org_id, lead["members"]))).all()
     return answered(
         {"tours": [_with_agent(row._asdict()) for row in rows],
          "lead": {name: lead[name] for name in LEAD_FIELDS}}

@@ -92,6 +92,7 @@ class House:
     templates: dict[UUID, int] = field(default_factory=dict)
     runs: list[Any] = field(default_factory=list)
     deliveries: list[Any] = field(default_factory=list)
+    merged: dict[UUID, UUID] = field(default_factory=dict)
     others: dict[str, list[UUID]] = field(default_factory=dict)
     now: datetime = BEGIN
     numbers: "count[int]" = field(default_factory=count)
@@ -106,6 +107,12 @@ class House:
     def agent(self, how: int) -> UUID | None:
         """One of the people who work here, or nobody."""
         return None if how % 3 == 0 else self.agents[how % len(self.agents)]
+
+    def known_as(self, lead_id: UUID) -> UUID:
+        """The lead that this one was merged into, if it was, and that one in turn."""
+        while lead_id in self.merged:
+            lead_id = self.merged[lead_id]
+        return lead_id
 
     def lead(self, whom: int) -> UUID | None:
         return self.leads[whom % len(self.leads)] if self.leads else None

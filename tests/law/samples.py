@@ -36,7 +36,7 @@ def _known(house: House, name: str) -> list[UUID] | None:
     match name:
         case "property_id":
             return [house.id]
-        case "lead_id" | "loser_id" | "winner_id":
+        case "lead_id":
             return house.leads
         case "session_id":
             return [session.id for session in house.sessions]

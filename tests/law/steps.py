@@ -33,9 +33,11 @@ from events.leads import (
     LeadCaptured,
     LeadContacted,
     LeadImported,
+    LeadMerged,
     LeadNoted,
     LeadStatus,
     LeadStatusChanged,
+    LeadUnmerged,
     LeadUpdated,
 )
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
@@ -110,6 +112,21 @@ def move(house: House, said: Step) -> list[Event]:
         LeadNoted(lead_id=lead_id, note="rang 'twice' \\ \"thrice\"", noted_by=by),
     ]
     return [made[said.how % 3]]
+
+
+@step(LeadMerged, LeadUnmerged)
+def merge(house: House, said: Step) -> list[Event]:
+    """Two leads turn out to be one person; every third time it was a mistake."""
+    if said.how % 3 == 0 and house.merged:
+        loser_id = list(house.merged)[said.whom % len(house.merged)]
+        winner_id = house.merged.pop(loser_id)
+        return [LeadUnmerged(loser_id=loser_id, winner_id=winner_id, reason="father and son")]
+    loser, other = house.lead(said.whom), house.lead(said.how)
+    if loser is None or other is None or loser in house.merged or house.known_as(other) == loser:
+        return []
+    house.merged[loser] = winner = house.known_as(other)
+    filled = LeadUpdated(lead_id=winner, last_name="Hopper")
+    return [LeadMerged(loser_id=loser, winner_id=winner), *([filled] if said.how % 2 else [])]
 
 
 @step(SessionStarted)

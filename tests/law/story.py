@@ -21,7 +21,7 @@ SHARDS = (0, 4, 1, 0, 63)
 HOST = "host"
 COMMON = (
     "arrive", "visit", "converse", "talk", "engage", "book", "go_on", "identify", "update",
-    "write_workflow", "enrol", "run_on",
+    "write_workflow", "enrol", "run_on", "merge",
 )  # fmt: skip
 CAUSE = Cause(actor="law")
 Tables = dict[str, list[tuple[Any, ...]]]

@@ -10,13 +10,15 @@ from events.leads import (
     LeadCaptured,
     LeadContacted,
     LeadImported,
+    LeadMerged,
     LeadStatus,
     LeadStatusChanged,
+    LeadUnmerged,
     LeadUpdated,
 )
 from projections.engine.work import Poison
 from projections.leads import projection
-from tests.projections.given import HOUSE, LEAD, ORG, at, only, rows_of
+from tests.projections.given import HOUSE, LEAD, ORG, TALK, at, only, rows_of
 
 CAPTURED = LeadCaptured(lead_id=LEAD, source="Google", first_name="Ada", email="ada@example.com")
 
@@ -54,3 +56,11 @@ def test_imported_and_adopted_leads_keep_what_they_had() -> None:
 def test_a_lead_arrives_once() -> None:
     with pytest.raises(Poison, match="there already"):
         rows_of(projection, CAPTURED, CAPTURED)
+
+
+def test_a_merged_lead_points_to_the_other_until_it_is_unmerged() -> None:
+    merged = LeadMerged(loser_id=LEAD, winner_id=TALK)
+    rows = rows_of(projection, CAPTURED, merged)
+    assert only(rows, "merged_into", "updated_at", "email") == [(TALK, at(2), "ada@example.com")]
+    unmerged = LeadUnmerged(loser_id=LEAD, winner_id=TALK)
+    assert only(rows_of(projection, CAPTURED, merged, unmerged), "merged_into") == [(None,)]

@@ -200,7 +200,7 @@ async def test_a_person_who_comes_by_two_ways_at_once_is_one_lead(
     if out == "retry":
         monkeypatch.setattr(handling, "_RACED", (Conflict,))
     if out == "claim":
-        monkeypatch.setattr(appending, "_claim", _claim_nothing)
+        monkeypatch.setattr(appending, "claim", _claim_nothing)
     details = Details(email="ada@example.com", first_name="Ada")
     first, second = uuid4(), uuid4()
     tries: list[Unit] = []

@@ -119,6 +119,7 @@ class LeadRow(AnsweredRow):
     bedrooms: str | None
     notes: str | None
     external_id: str | None
+    merged_into: UUID | None
 
 
 class LeadEntered(Answered):
@@ -143,6 +144,7 @@ class LeadEntered(Answered):
                 "bedrooms": "2",
                 "notes": None,
                 "external_id": None,
+                "merged_into": None,
             }
         }
     }

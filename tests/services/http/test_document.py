@@ -151,7 +151,7 @@ async def _furnish(site: Site) -> dict[str, str]:
     lead = await site.lead(firstName="Ada", phone="+12125550123")
     tour = await site.tour(lead)
     await site.chat("hello", example.VISITOR, sessionId=example.SESSION)
-    house = str(site.property_id)
+    house, other = str(site.property_id), str(await site.lead())
     text = await template(site, example.SLUG)
     flow = await written(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
     run = await enrolled(site, lead, flow["id"])
@@ -162,6 +162,7 @@ async def _furnish(site: Site) -> dict[str, str]:
     return {
         example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"],
         example.DEFINITION: flow["id"], example.TEMPLATE: text["id"], example.RUN: str(run),
+        example.OTHER_LEAD: other,
         example.SLOT: str(slot.id), example.FREE_SLOT: str(free.id),
     }  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from migrations.scripts import run
 
-revision = "0009"
-down_revision = "0007"
+revision = "0012"
+down_revision = "0010"
 
 
 def upgrade() -> None:
-    run("0009_reads.sql")
+    run("0012_reads.sql")
 
 
 def downgrade() -> None:
-    run("0009_reads.down.sql")
+    run("0012_reads.down.sql")

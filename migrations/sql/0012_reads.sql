@@ -1,6 +1,8 @@
 -- What the console's lists and insights read, found by index also through row level security.
-CREATE INDEX idx_leads_property_created ON leads (property_id, created_at, id);
-CREATE INDEX idx_leads_property_standing ON leads (property_id, status, source);
+CREATE INDEX idx_leads_property_created ON leads (property_id, created_at, id)
+  WHERE merged_into IS NULL;
+CREATE INDEX idx_leads_property_standing ON leads (property_id, status, source)
+  WHERE merged_into IS NULL;
 CREATE INDEX idx_lead_scores_property ON lead_scores (property_id, scored_at);
 
 -- The current score beside the facts it is made of; lead_scores.3 asks for a rebuild, which fills it.

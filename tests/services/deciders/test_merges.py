@@ -1,0 +1,144 @@
+"""Merges: what a merge takes along, what it refuses, and how it is taken back."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
+from events.leads import LeadCaptured, LeadMerged, LeadStatus, LeadUnmerged, LeadUpdated
+from events.runs import RunCompleted, RunEnrolled, RunPaused, RunStopped
+from services.deciders.leads import CaptureLead, Details
+from services.deciders.merges import MergeLeads, UnmergeLead
+from tests.services.deciders.given import given
+
+LOSER, WINNER, OTHER, AGENT = uuid4(), uuid4(), uuid4(), uuid4()
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def captured(lead_id: UUID, **details: object) -> LeadCaptured:
+    return LeadCaptured.model_validate({"lead_id": lead_id, "status": LeadStatus.NEW, **details})
+
+
+ADA = captured(LOSER, first_name="Ada", email="ada@example.com", phone="+12125550100")
+LACE = captured(WINNER, last_name="Lovelace", email="lace@example.com", source="Google")
+MERGED = LeadMerged(
+    loser_id=LOSER, winner_id=WINNER, merged_by=AGENT, filled=("first_name", "phone")
+)
+MERGE = MergeLeads(LOSER, WINNER, NOON, merged_by=AGENT)
+UNMERGE = UnmergeLead(LOSER, (WINNER,), NOON, unmerged_by=AGENT)
+UNMERGED = LeadUnmerged(loser_id=LOSER, winner_id=WINNER, unmerged_by=AGENT)
+
+
+def said(lead_id: UUID, given: bool, channel: ConsentChannel = ConsentChannel.SMS) -> ConsentGiven:
+    kind = ConsentGiven if given else ConsentWithdrawn
+    return kind(  # type: ignore[return-value]
+        consent_id=consent_id(lead_id, channel), lead_id=lead_id, channel=channel,
+        place="widget", at=NOON,
+    )  # fmt: skip
+
+
+def withdrawn(lead_id: UUID, text: str) -> ConsentWithdrawn:
+    sms = ConsentChannel.SMS
+    return ConsentWithdrawn(
+        consent_id=consent_id(lead_id, sms), lead_id=lead_id, channel=sms, text=text,
+        place="merge", at=NOON, recorded_by=AGENT,
+    )  # fmt: skip
+
+
+def enrolled(run_id: UUID) -> RunEnrolled:
+    return RunEnrolled(
+        run_id=run_id, lead_id=LOSER, definition_id=OTHER, definition_version=1,
+        trigger="lead_created", reentry_key="once",
+    )  # fmt: skip
+
+
+def test_the_winner_takes_what_it_lacks_and_keeps_what_it_has() -> None:
+    given(ADA, LACE).when(MERGE).then(
+        MERGED,
+        LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550100", updated_by=AGENT),
+    )
+
+
+def test_the_stricter_consent_holds_and_says_why() -> None:
+    bare = [captured(LOSER), captured(WINNER)]
+    plain = LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT)
+    why = f"withdrawn by lead {LOSER}, which was merged into this one"
+    for before in ([], [said(WINNER, True)]):
+        facts = [*bare, said(LOSER, False), *before]
+        given(*facts).when(MERGE).then(plain, withdrawn(WINNER, why))
+    for kept in ([said(LOSER, True)], [said(WINNER, False)],
+                 [said(LOSER, False), said(WINNER, False)],
+                 [said(LOSER, False), said(LOSER, True), said(WINNER, True)]):  # fmt: skip
+        given(*bare, *kept).when(MERGE).then(plain)
+
+
+def test_only_live_runs_of_the_loser_are_stopped() -> None:
+    live, paused, done = uuid4(), uuid4(), uuid4()
+    facts = [
+        captured(LOSER), captured(WINNER), enrolled(live), enrolled(paused), enrolled(done),
+        RunPaused(run_id=paused, lead_id=LOSER), RunCompleted(run_id=done, lead_id=LOSER),
+    ]  # fmt: skip
+    command = MergeLeads(LOSER, WINNER, NOON, (live, paused, done))
+    given(*facts).when(command).then(
+        LeadMerged(loser_id=LOSER, winner_id=WINNER),
+        *(
+            RunStopped(run_id=run, lead_id=LOSER, reason=f"the lead was merged into {WINNER}")
+            for run in (live, paused)
+        ),
+    )
+
+
+def test_a_merge_said_twice_is_one_and_another_winner_is_refused() -> None:
+    given(ADA, LACE, MERGED).when(MERGE).then()
+    other = MergeLeads(LOSER, OTHER, NOON)
+    given(ADA, LACE, captured(OTHER), MERGED).when(other).refused("already_merged", 409)
+
+
+def test_a_lead_is_not_merged_into_itself_nor_into_what_is_merged_nor_into_nobody() -> None:
+    given(ADA).when(MergeLeads(LOSER, LOSER, NOON)).refused("same_lead", 409)
+    given(ADA, LACE, MERGED).when(MergeLeads(WINNER, LOSER, NOON)).refused("already_merged", 409)
+    given(ADA).when(MERGE).refused("unknown_subject", 404)
+    given(LACE).when(MERGE).refused("unknown_subject", 404)
+
+
+def test_unmerging_takes_back_what_was_filled_in_and_is_still_that() -> None:
+    filled = LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550100", updated_by=AGENT)
+    given(ADA, LACE, MERGED, filled).when(UNMERGE).then(
+        UNMERGED, LeadUpdated(lead_id=WINNER, first_name=None, phone=None, updated_by=AGENT)
+    )
+    renamed = LeadUpdated(lead_id=WINNER, first_name="Augusta")
+    given(ADA, LACE, MERGED, filled, renamed).when(UNMERGE).then(
+        UNMERGED, LeadUpdated(lead_id=WINNER, phone=None, updated_by=AGENT)
+    )
+
+
+def test_what_was_filled_in_and_went_on_to_another_is_taken_back_there_too() -> None:
+    onwards = LeadMerged(loser_id=WINNER, winner_id=OTHER, filled=("last_name", "first_name"))
+    facts = [
+        ADA, LACE, captured(OTHER), MERGED, LeadUpdated(lead_id=WINNER, first_name="Ada"), onwards,
+        LeadUpdated(lead_id=OTHER, first_name="Ada", last_name="Lovelace"),
+    ]  # fmt: skip
+    command = UnmergeLead(LOSER, (WINNER, OTHER), NOON)
+    given(*facts).when(command).then(
+        LeadUnmerged(loser_id=LOSER, winner_id=WINNER),
+        LeadUpdated(lead_id=WINNER, first_name=None),
+        LeadUpdated(lead_id=OTHER, first_name=None),
+    )
+
+
+def test_a_consent_withdrawn_while_they_were_one_is_withdrawn_for_both() -> None:
+    facts = [captured(LOSER), captured(WINNER), said(LOSER, True),
+             LeadMerged(loser_id=LOSER, winner_id=WINNER), said(WINNER, False)]  # fmt: skip
+    why = f"withdrawn by lead {WINNER}, into which this one was merged"
+    given(*facts).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, why))
+
+
+def test_what_is_not_merged_cannot_be_unmerged() -> None:
+    given(ADA, LACE).when(UNMERGE).refused("not_merged", 409)
+    given(ADA, LACE, MERGED, UNMERGED).when(UNMERGE).refused("not_merged", 409)
+
+
+def test_an_address_a_lead_is_known_by_through_a_merge_does_not_replace_its_own() -> None:
+    back = Details("Widget", "Ada", None, "ada@example.com", "+12125550199")
+    given(LACE).when(CaptureLead(OTHER, back, known=WINNER)).then(
+        LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550199")
+    )
