@@ -82,11 +82,13 @@ async def test_a_token_is_for_the_audience_and_by_the_issuer_of_the_settings(
     house = json.loads(out)["property_id"]
     monkeypatch.setenv("CRM_JWT_AUDIENCE", "crm")
     monkeypatch.setenv("CRM_JWT_ISSUER", "https://issuer.example")
-    _, bearer = await crm(capsys, "token", "--property", house)
+    _, out = await crm(capsys, "token", "--property", house, "--json")
+    made = json.loads(out)
     said = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
-    assert await Bearers(settings.model_copy(update=said)).subject(bearer.strip())
+    checks = Bearers(settings.model_copy(update=said))
+    assert str(await checks.subject(made["token"])) == made["profile_id"]
     with pytest.raises(Unproven):
-        await Bearers(settings).subject(bearer.strip())
+        await Bearers(settings).subject(made["token"])
 
 
 @pytest.mark.usefixtures("environment")
