@@ -9,6 +9,7 @@ import pytest
 
 from services.api import create_app
 from services.crm import run
+from services.http.bearer import Bearers, Unproven
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.world import World
@@ -71,6 +72,23 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
                 "/api/lumaleasing/chat", json={"message": "hello"}, headers=headers
             )
             assert chat.status_code == 401
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_token_is_for_the_audience_and_by_the_issuer_of_the_settings(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out = await crm(capsys, "property", "create", "--name", "M", "--timezone", "UTC", "--json")
+    house = json.loads(out)["property_id"]
+    monkeypatch.setenv("CRM_JWT_AUDIENCE", "crm")
+    monkeypatch.setenv("CRM_JWT_ISSUER", "https://issuer.example")
+    _, out = await crm(capsys, "token", "--property", house, "--json")
+    made = json.loads(out)
+    said = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
+    checks = Bearers(settings.model_copy(update=said))
+    assert str(await checks.subject(made["token"])) == made["profile_id"]
+    with pytest.raises(Unproven):
+        await Bearers(settings).subject(made["token"])
 
 
 @pytest.mark.usefixtures("environment")

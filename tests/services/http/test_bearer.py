@@ -228,6 +228,29 @@ async def test_every_way_to_be_nobody_is_answered_alike(site: Site) -> None:
     assert {one.headers["WWW-Authenticate"] for one in answers} == {"Bearer"}
 
 
+async def test_nothing_that_was_shown_as_a_secret_comes_back_or_is_logged(
+    site: Site, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    bearer = token_of(site.manager, claims={"role": "anon"})
+    key, proof = "lk_this_is_no_key", "session.token.quokka"
+    for headers in (
+        {"Authorization": f"Bearer {bearer}"}, {"X-API-Key": key},
+        {"Authorization": f"Bearer {key}"}, {"X-API-Key": key, "X-Session-Token": proof},
+        site.widget(**{"X-Session-Token": proof, "Origin": "null"}),
+    ):  # fmt: skip
+        for path in (f"{SCORE}?leadId={uuid4()}", "/api/lumaleasing/config",
+                     f"/api/lumaleasing/admin/config?propertyId={site.property_id}"):  # fmt: skip
+            answer = await site.client.get(path, headers=headers)
+            assert answer.status_code in (401, 403, 404)
+            said = answer.text + str(answer.headers)
+            for secret in (bearer, key, proof, site.key, JWT_SECRET):
+                assert secret not in said
+    shown = capsys.readouterr()
+    logged = shown.out + shown.err + caplog.text
+    for secret in (bearer, key, proof, site.key, JWT_SECRET):
+        assert secret not in logged
+
+
 def test_no_error_shows_a_secret() -> None:
     made = settings_with(signing_secret=SecretStr("a signing secret of 32 characters"))
     assert "signing secret of" not in repr(made)

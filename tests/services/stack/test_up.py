@@ -66,6 +66,16 @@ def test_given_servers_are_used_instead_of_own_ones(
         assert stack.settings.kafka_bootstrap_servers == bootstrap_servers
 
 
+def test_on_one_machine_no_address_is_limited_unless_that_is_said(
+    home: Path, database_url: str, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    monkeypatch.setenv("CRM_LIMIT_KEY", "7/minute")
+    with servers_only(home) as stack:
+        assert (stack.settings.limit_address, stack.settings.limit_key) == ("", "7/minute")
+
+
 def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
     stack = Stack(home, processes=("no_such_process",), durable=False)
     with pytest.raises(StackError, match="no_such_process"):
