@@ -4,6 +4,7 @@ import asyncio
 import random
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx2
 import orjson
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.services.http.conftest import Site, furnish
+from tests.services.http.flows import enrolled, written
 
 NASTY: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 1e308, 2**63, 10**30, "", " ", "\x00", "a\x00b", "💥", "\u202e",
@@ -92,6 +94,7 @@ def headers_of(site: Site, path: str) -> dict[str, str]:
 
 async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str, str], Any]:
     """One good request for every write."""
+    await enrolled(site, UUID(str(lead)), (await written(site))["id"])
     return {
         ("POST", "/api/lumaleasing/chat"): {"message": "hello"},
         ("POST", "/api/lumaleasing/lead"): {"email": "ada@example.com"},
