@@ -13,8 +13,9 @@ from events.record import Stream
 from events.workflows import WorkflowDefined
 from projections import lead_workflows, leads, workflow_actions
 from services.deciders.decider import Refused
-from services.deciders.runs import LIVE, PauseRun, ResumeRun, Run, StopRun
+from services.deciders.runs import PauseRun, ResumeRun, StopRun
 from services.handling.rows import row_of
+from services.handling.runs import live_runs
 from services.handling.unit import Unit
 from services.http.answers import Answer, Once, Reached, answered, written
 from services.http.bodies import Taken, Takes
@@ -88,19 +89,8 @@ async def change(
 
 async def _newest_live(unit: Unit, lead_id: UUID) -> UUID:
     """Raises `Refused` where every run has ended, or there was none."""
-    rows = await unit.conn.fetch(
-        "SELECT entity_id FROM public.crm_events WHERE lead_id = $1 "
-        "AND event_type = 'run.enrolled' AND property_id = $2 "
-        "ORDER BY occurred_at DESC, seq DESC LIMIT $3",
-        lead_id,
-        unit.scope.property_id,
-        MOST_RUNS,
-    )
-    for row in rows:
-        run_id: UUID = row["entity_id"]
-        run: Run = await unit.state(StopRun(run_id, lead_id, ""))
-        if run.status in LIVE:
-            return run_id
+    for run_id in await live_runs(unit, lead_id):
+        return run_id
     raise Refused("no_live_run", "the lead goes through no workflow now", 404)
 
 

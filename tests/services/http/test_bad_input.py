@@ -5,6 +5,7 @@ import random
 from datetime import date, time
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx2
 import orjson
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from services.deciders.localtime import When
 from services.deciders.slottimes import slot_of
 from tests.services.http.conftest import Site, furnish
+from tests.services.http.flows import enrolled, written
 
 NASTY: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 1e308, 2**63, 10**30, "", " ", "\x00", "a\x00b", "💥", "\u202e",
@@ -127,6 +129,7 @@ def headers_of(site: Site, path: str) -> dict[str, str]:
 async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str, str], Any]:
     """One good request for every write."""
     slot = slot_of(site.property_id, When(date(2027, 6, 3), time(10), "America/New_York"))
+    await enrolled(site, UUID(str(lead)), (await written(site))["id"])
     return {
         ("POST", "/api/lumaleasing/chat"): {"message": "hello"},
         ("POST", "/api/lumaleasing/lead"): {"email": "ada@example.com"},

@@ -11,7 +11,7 @@ import pytest
 from events.consents import ConsentChannel, ConsentWithdrawn, consent_id
 from services.http.deliveries import retry_ids
 from tests.services.http.conftest import Site, employ
-from tests.services.http.test_workflows import TEMPLATES, template
+from tests.services.http.flows import TEMPLATES, template
 from tests.world import make_world
 
 PHONE = "+12125550123"

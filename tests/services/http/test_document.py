@@ -17,9 +17,8 @@ from services.deciders.slottimes import slot_of
 from services.http.shapes import example
 from tests.services.http import promises
 from tests.services.http.conftest import Site
+from tests.services.http.flows import STEPS, enrolled, template, written
 from tests.services.http.promises import Operation, operations, promised, validator
-from tests.services.http.test_runs import enrolled
-from tests.services.http.test_workflows import STEPS, template, written
 
 GENERATED = 12
 """Requests an operation, valid and as many invalid; each is sent with and without credentials."""

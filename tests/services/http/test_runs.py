@@ -1,28 +1,16 @@
 """A lead's runs through real HTTP: read with their definition, paused, resumed, stopped."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 
 from events.deliveries import DeliveryHandedOver, DeliveryPlanned, DeliveryPurpose
-from events.runs import RunCompleted, RunEnrolled, RunStepReached, StepOutcome
+from events.runs import RunCompleted, RunStepReached, StepOutcome
 from events.workflows import MessageChannel, StepAction
 from tests.services.http.conftest import Site, employ
-from tests.services.http.test_workflows import DEFINITIONS, written
+from tests.services.http.flows import DEFINITIONS, enrolled, written
 from tests.world import make_world
-
-
-async def enrolled(site: Site, lead: UUID, definition: str, version: int = 1) -> UUID:
-    run = uuid4()
-    event = RunEnrolled(
-        run_id=run, lead_id=lead, definition_id=UUID(definition), definition_version=version,
-        trigger="lead_created", reentry_key=str(run),
-        next_action_at=site.world.now + timedelta(days=5_000),
-    )  # fmt: skip
-    await site.world.append(site.world.new(event))
-    return run
 
 
 async def shown(site: Site, lead: UUID) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests.services.http.conftest import Site
-from tests.services.http.test_workflows import TEMPLATES, listed, post, template
+from tests.services.http.flows import TEMPLATES, listed, post, template
 
 
 async def test_a_template_is_listed_as_it_was_answered_and_changed_in_versions(site: Site) -> None:

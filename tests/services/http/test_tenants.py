@@ -14,9 +14,8 @@ from services.deciders.localtime import When
 from services.deciders.slottimes import slot_of
 from services.http.shapes import example
 from tests.services.http.conftest import ORIGIN, Site, employ, furnish, token_of
+from tests.services.http.flows import enrolled, template, written
 from tests.services.http.promises import Operation, operations
-from tests.services.http.test_runs import enrolled
-from tests.services.http.test_workflows import template, written
 from tests.world import make_world
 
 SECRET = "quokka"

@@ -8,48 +8,18 @@ import httpx2
 import pytest
 
 from tests.services.http.conftest import Site, employ
+from tests.services.http.flows import (
+    DEFINITIONS,
+    SEED,
+    STEPS,
+    TEMPLATES,
+    listed,
+    post,
+    template,
+    written,
+)
 from tests.services.http.test_bad_input import NASTY, check
 from tests.world import make_world
-
-DEFINITIONS, TEMPLATES = "/api/workflows/definitions", "/api/workflows/templates"
-SEED = "/api/workflows/seed-defaults"
-STEPS = [
-    {"id": "hello", "delayHours": 0.25, "action": "sms", "templateSlug": "hello"},
-    {"id": "rest", "delay_hours": 24, "action": "wait"},
-]
-
-
-async def post(site: Site, path: str, body: Any, **more: Any) -> httpx2.Response:
-    return await site.client.post(path, json=body, headers=more.get("headers") or site.console())
-
-
-async def written(site: Site, **more: Any) -> dict[str, Any]:
-    said = {"propertyId": str(site.property_id), "name": "Greeting", "triggerOn": "lead_created",
-            "steps": STEPS, **more}  # fmt: skip
-    answer = await post(site, DEFINITIONS, said)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()["definition"]
-    return found
-
-
-async def template(site: Site, slug: str = "hello", **more: Any) -> dict[str, Any]:
-    said = {"propertyId": str(site.property_id), "slug": slug, "name": "Hello", "channel": "sms",
-            "body": "Hi!", **more}  # fmt: skip
-    answer = await post(site, TEMPLATES, said)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()["template"]
-    return found
-
-
-async def listed(site: Site, path: str = DEFINITIONS) -> list[dict[str, Any]]:
-    await site.project()
-    answer = await site.client.get(
-        path, params={"propertyId": str(site.property_id)}, headers=site.console(site.viewer)
-    )
-    assert answer.status_code == 200, answer.text
-    (found,) = answer.json().values()
-    rows: list[dict[str, Any]] = found
-    return rows
 
 
 async def test_a_workflow_is_written_inactive_and_listed_as_it_was_answered(site: Site) -> None:
