@@ -16,12 +16,13 @@ BODY: Codes = {
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
 }
+OF_VISITOR: Codes = {
+    400: ("invalid_visitor",),
+    401: ("no_key", "bad_key"),
+    403: ("origin_not_allowed", "widget_inactive"),
+}
 BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
-    visitor: {
-        400: ("invalid_visitor",),
-        401: ("no_key", "bad_key"),
-        403: ("origin_not_allowed", "widget_inactive"),
-    },
+    visitor: OF_VISITOR,
     person: {401: ("unauthenticated",)},
     writer: {403: ("forbidden",)},
     reached: {
@@ -50,6 +51,16 @@ WHEN: Codes = {
 }
 OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
+OF_CONVERSATION: Codes = {404: ("not_found",), 409: ("taken_over",)}
+RELEASING: Codes = {404: ("not_found",), 403: ("not_in_charge",)}
+ANSWERING: Codes = {400: ("empty_message",), 404: ("not_found",), 409: ("not_taken_over",)}
+STREAM: Codes = {503: ("too_many_streams",)}
+RANGE: Codes = {
+    400: ("invalid_range",),
+    404: ("not_found",),
+    409: ("no_time_zone",),
+    422: ("unknown_zone",),
+}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
 

@@ -86,7 +86,8 @@ async def check(answer: httpx2.Response) -> None:
     said = responses[str(answer.status_code)]
     kind = answer.headers["content-type"].partition(";")[0]
     assert kind in said["content"], asked
-    wrong = [*_validator(operation, answer.status_code, kind).iter_errors(answer.json())]
+    found = answer.text if kind == "text/event-stream" else answer.json()
+    wrong = [*_validator(operation, answer.status_code, kind).iter_errors(found)]
     assert not wrong, (asked, wrong[0].message, list(wrong[0].absolute_path))
     if "Retry-After" in said.get("headers", {}):
         assert answer.headers["Retry-After"].isdecimal(), asked
