@@ -2,10 +2,21 @@
 
 from uuid import UUID, uuid5
 
-from events.chat import ConversationMessageReceived
+from events.chat import (
+    ConversationAnswered,
+    ConversationMessageReceived,
+    ConversationReleased,
+    ConversationReplied,
+    ConversationTakenOver,
+    ConversationWaiting,
+)
 from events.event import Event
 
 _NAMESPACE = UUID("0d1f4a52-9c47-5be1-8a0e-7c1d5d2f6b90")
+_SAYING = (
+    ConversationMessageReceived, ConversationReplied, ConversationAnswered, ConversationTakenOver,
+    ConversationReleased, ConversationWaiting,
+)  # fmt: skip
 
 
 def log_id(org_id: UUID, source: str, ce_id: str) -> UUID:
@@ -14,8 +25,19 @@ def log_id(org_id: UUID, source: str, ce_id: str) -> UUID:
 
 
 def message_event_id(org_id: UUID, message_id: UUID) -> UUID:
-    """The fact that a visitor's message was received, whichever door it comes through."""
+    """The fact that something was said, whichever door it comes through.
+
+    So a message id is one message of the whole organisation: in another conversation it is refused
+    by the log, where otherwise two rows would want to have it.
+    """
     return uuid5(_NAMESPACE, f"message/{org_id}/{message_id}")
+
+
+def message_in(event: Event) -> UUID | None:
+    """The message that a fact of a conversation holds, where it holds one."""
+    if isinstance(event, _SAYING):
+        return event.message_id
+    return None
 
 
 def sent_event_id(org_id: UUID, source: str, ce_id: str, event: Event) -> UUID:

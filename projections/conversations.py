@@ -1,12 +1,27 @@
 """`conversations`: exchanges with a visitor or lead, and who answers in them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    func,
+    select,
+    text,
+)
 
 from events.chat import (
+    ConversationAdopted,
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
@@ -38,10 +53,12 @@ TABLE = Table(
     Column("message_count", Integer, server_default=text("0")),
     Index("idx_conversations_lead", "lead_id"),
     Index("idx_conversations_property", "property_id"),
+    Index("idx_conversations_newest", "property_id", "created_at"),
+    Index("idx_conversations_session", "widget_session_id"),
 )
 projection = Projection(
     "conversations",
-    version=1,
+    version=2,
     table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids")),
 )
 
@@ -49,29 +66,29 @@ projection = Projection(
 @projection.on(ConversationStarted)
 def started(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
     """The first start counts: a conversation is observed, and may be reported twice."""
-    if tables.rows.get(event.conversation_id) is not None:
+    if tables.rows.get(event.conversation_id) is None:
+        _begin(tables.rows, fact, event, is_human_mode=False)
+
+
+@projection.on(ConversationAdopted)
+def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
+    """The row as the host has it: adopted again, it is what the host has made of it since."""
+    if tables.rows.get(event.conversation_id) is None:
+        _begin(tables.rows, fact, event, is_human_mode=event.is_human_mode)
         return
-    tables.rows.insert(
+    tables.rows.update(
         event.conversation_id,
-        {
-            "id": event.conversation_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "lead_id": event.lead_id,
-            "widget_session_id": event.session_id,
-            "channel": event.channel.value,
-            "created_at": fact.occurred_at,
-            "is_human_mode": False,
-            "takeover_epoch": 0,
-            "waiting_for_human": False,
-            "message_count": 0,
-        },
+        lead_id=event.lead_id,
+        channel=event.channel.value,
+        is_human_mode=event.is_human_mode,
     )
 
 
-@projection.on(ConversationMessageReceived, ConversationReplied)
+@projection.on(ConversationMessageReceived, ConversationReplied, ConversationMessageAdopted)
 def spoken(
-    tables: Tables, _fact: Recorded, event: ConversationMessageReceived | ConversationReplied
+    tables: Tables,
+    _fact: Recorded,
+    event: ConversationMessageReceived | ConversationReplied | ConversationMessageAdopted,
 ) -> None:
     _count(tables.rows, event.conversation_id)
 
@@ -123,6 +140,31 @@ def identified(tables: Tables, _fact: Recorded, event: SessionIdentified) -> Non
             tables.rows.update(conversation_id, lead_id=event.lead_id)
 
 
+def _begin(
+    rows: Rows,
+    fact: Recorded,
+    event: ConversationStarted | ConversationAdopted,
+    *,
+    is_human_mode: bool,
+) -> None:
+    rows.insert(
+        event.conversation_id,
+        {
+            "id": event.conversation_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "lead_id": event.lead_id,
+            "widget_session_id": event.session_id,
+            "channel": event.channel.value,
+            "created_at": fact.occurred_at,
+            "is_human_mode": is_human_mode,
+            "takeover_epoch": 0,
+            "waiting_for_human": False,
+            "message_count": 0,
+        },
+    )
+
+
 def _count(rows: Rows, conversation_id: UUID) -> None:
     rows.change(conversation_id)["message_count"] += 1
 
@@ -131,3 +173,19 @@ def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
     """The conversations held in a widget session, newest first."""
     mine = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id == session_id)
     return select(TABLE).where(*mine).order_by(TABLE.c.created_at.desc(), TABLE.c.id)
+
+
+def marks(session_ids: Sequence[UUID]) -> "Select[Any]":
+    """For each of these sessions what differs as soon as anything in it is said or changes hands.
+
+    Columns: the session, then any number that are only to be compared.
+    """
+    return (
+        select(
+            TABLE.c.widget_session_id, func.count(), func.sum(TABLE.c.message_count),
+            func.sum(TABLE.c.takeover_epoch), func.bool_or(TABLE.c.waiting_for_human),
+            func.bool_or(TABLE.c.is_human_mode),
+        )
+        .where(TABLE.c.widget_session_id.in_(session_ids))
+        .group_by(TABLE.c.widget_session_id)
+    )  # fmt: skip

@@ -4,15 +4,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Select, Table, Text, Uuid, select, tuple_
+from sqlalchemy import BigInteger, Column, Index, Select, Table, Text, Uuid, select
 
 from events.chat import (
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
     ConversationTakenOver,
     ConversationWaiting,
+    MessageRole,
 )
 from events.record import Recorded
 from projections import conversations
@@ -31,14 +33,29 @@ TABLE = Table(
     Column("property_id", Uuid),
     Column("author", Text),
     Column("human_agent_id", Uuid),
+    Column("position", BigInteger),
     Index("idx_messages_conversation", "conversation_id"),
+    Index("idx_messages_property", "property_id", "created_at"),
 )
-projection = Projection("messages", version=1, table=DerivedTable(TABLE))
+"""`position` is the fact's: the order in which messages become visible, which their instants are
+not, for an instant is taken before its transaction commits."""
+projection = Projection("messages", version=2, table=DerivedTable(TABLE))
+
+WROTE = {MessageRole.USER: "visitor", MessageRole.ASSISTANT: None, MessageRole.SYSTEM: "system"}
+"""Who wrote an adopted message: whether bot or agent answered, the host has not kept."""
 
 
 @projection.on(ConversationMessageReceived)
 def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
     _say(tables, fact, event.message_id, event.conversation_id, "user", event.content, "visitor")
+
+
+@projection.on(ConversationMessageAdopted)
+def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
+    _say(
+        tables, fact, event.message_id, event.conversation_id, event.role.value, event.content,
+        WROTE[event.role],
+    )  # fmt: skip
 
 
 @projection.on(ConversationReplied)
@@ -73,7 +90,7 @@ def _say(
     conversation_id: UUID,
     role: str,
     content: str | None,
-    author: str,
+    author: str | None,
     agent_id: UUID | None = None,
 ) -> None:
     tables.rows.add(
@@ -87,24 +104,44 @@ def _say(
             "created_at": fact.occurred_at,
             "author": author,
             "human_agent_id": agent_id,
+            "position": fact.position,
         }
     )
 
 
 def of_session(
-    property_id: UUID, session_id: UUID, after: "tuple[datetime, UUID] | None", limit: int
+    property_id: UUID, session_id: UUID, after: "datetime | int | None", limit: int
 ) -> "Select[Any]":
-    """What was said in a widget session's conversations, oldest first, after an (instant, id)."""
+    """What was said in a widget session's conversations after an instant or a position."""
+    query = _in_session(property_id, session_id)
+    if isinstance(after, datetime):
+        query = query.where(TABLE.c.created_at > after)
+    elif after is not None:
+        query = query.where(TABLE.c.position > after)
+    return query.order_by(TABLE.c.position).limit(limit)
+
+
+def one(property_id: UUID, session_id: UUID, message_id: UUID) -> "Select[Any]":
+    """A message of a widget session."""
+    return _in_session(property_id, session_id).where(TABLE.c.id == message_id)
+
+
+def _in_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
     held = conversations.TABLE
-    query = (
+    return (
         select(TABLE)
         .join(held, held.c.id == TABLE.c.conversation_id)
         .where(held.c.widget_session_id == session_id, TABLE.c.property_id == property_id)
     )
-    if after is not None:
-        query = query.where(tuple_(TABLE.c.created_at, TABLE.c.id) > tuple_(*after))
-    return query.order_by(TABLE.c.created_at, TABLE.c.id).limit(limit)
 
 
-def one(property_id: UUID, message_id: UUID) -> "Select[Any]":
-    return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id == message_id)
+def newest(
+    property_id: UUID, conversation_id: UUID, before: UUID | None, limit: int
+) -> "Select[Any]":
+    """The newest messages of a conversation, or those before one of its messages; newest first."""
+    mine = (TABLE.c.property_id == property_id, TABLE.c.conversation_id == conversation_id)
+    query = select(TABLE).where(*mine).order_by(TABLE.c.position.desc()).limit(limit)
+    if before is None:
+        return query
+    end = select(TABLE.c.position).where(*mine, TABLE.c.id == before).scalar_subquery()
+    return query.where(TABLE.c.position < end)

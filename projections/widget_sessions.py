@@ -25,6 +25,7 @@ TABLE = Table(
     Column("created_at", INSTANT, server_default=NOW),
     org(),
     Index("idx_widget_sessions_property", "property_id"),
+    Index("idx_widget_sessions_newest", "property_id", "created_at"),
     Index("idx_widget_sessions_lead", "lead_id"),
     Index("idx_widget_sessions_visitor", "visitor_id"),
 )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import socket
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -16,14 +17,15 @@ from starlette.routing import Route
 
 from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
+from services.adapters.openai_compatible import responding
 from services.adapters.responder import Responder
-from services.adapters.scripted import Scripted
 from services.http import counters, problems
 from services.http.answers import json_of
 from services.http.catalog import ROUTERS
 from services.http.core import Core, open_core
 from services.http.document import document
 from services.http.edge import Edge
+from services.http.listening import Listening
 from services.runtime.database import AWAY, open_engine, pooled
 from services.runtime.health import Check, health_routes
 from services.runtime.logging import configure_logging, get_logger
@@ -43,15 +45,17 @@ def create_app(settings: Settings, responder: Responder | None = None) -> FastAP
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
-        async with pooled(settings, "crm api") as pool:
-            app.state.core = open_core(settings, pool, engine, responder or Scripted())
+        listening = Listening(engine, settings.streams_per_process)
+        async with pooled(settings, "crm api") as pool, responding(settings) as configured:
+            app.state.core = open_core(settings, pool, engine, responder or configured, listening)
             checks["database"] = _database(pool)
-            purging = asyncio.create_task(_purge(pool), name="purge")
+            tasks = [asyncio.create_task(_purge(pool)), asyncio.create_task(listening.run())]
             try:
                 yield
             finally:
-                purging.cancel()
-                await asyncio.gather(purging, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await engine.dispose()
 
     checks: dict[str, Check] = {}
@@ -108,6 +112,19 @@ async def _purge(pool: asyncpg.Pool) -> None:
         await asyncio.sleep(PURGE_SECONDS)
 
 
+class Server(uvicorn.Server):
+    """Lets streams end before it waits for the requests that have begun."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        core: Core = self._app.state.core
+        core.listening.end()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests that have begun are finished first."""
     try:
@@ -116,14 +133,15 @@ def main() -> None:
         raise SystemExit(f"api: {explain(error)}") from None
     configure_logging("api", form=settings.log_format, level=settings.log_level)
     structlog.contextvars.bind_contextvars(process="api")
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings), host=settings.http_host, port=settings.http_port, log_config=None,
+        app, host=settings.http_host, port=settings.http_port, log_config=None,
         access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
         proxy_headers=False,  # whose X-Forwarded-For counts is a setting of ours
     )  # fmt: skip
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(uvicorn.Server(config).serve())
+        runner.run(Server(config, app).serve())
 
 
 if __name__ == "__main__":

@@ -71,7 +71,11 @@ async def append(
     guards = guards or {}
     await _lock(conn, events, guards)
     digests = {event.id: codec.digest(event.event) for event in events}
-    known, heads = await _found(conn, digests, list({*(e.stream for e in events), *guards}))
+    known, reused, heads = await _found(conn, digests, list({*(e.stream for e in events), *guards}))
+    if reused:
+        # Two that derive an id from what they answer race for it: the loser decides again.
+        _versions(events, heads, expected, guards)
+        raise IdReused(min(reused))
     fresh = [(e, p) for e, p in zip(events, sealed, strict=True) if e.id not in known]
     repeated = len(fresh) - len({e.id for e, _ in fresh})
     if repeated:
@@ -137,8 +141,8 @@ async def lock_streams(conn: Connection, streams: Sequence[Stream]) -> None:
 
 async def _found(
     conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
-) -> tuple[set[UUID], dict[Stream, _Head]]:
-    """Which of the events the log has, and where the streams are. Raises `IdReused`."""
+) -> tuple[set[UUID], set[UUID], dict[Stream, _Head]]:
+    """Which events the log has, which ids say something else there, and where the streams are."""
     rows = await conn.fetch(
         """
         SELECT id, digest, NULL AS kind, NULL::int AS version, NULL::uuid AS owner
@@ -156,15 +160,16 @@ async def _found(
         [stream.entity_id for stream in streams],
     )
     known: set[UUID] = set()
+    reused: set[UUID] = set()
     heads: dict[Stream, _Head] = {}
     for row in rows:
         if row["kind"] is not None:
             heads[Stream(row["kind"], row["id"])] = _Head(row["version"], row["owner"])
         elif row["digest"] != digests[row["id"]]:
-            raise IdReused(row["id"])
+            reused.add(row["id"])
         else:
             known.add(row["id"])
-    return known, heads
+    return known, reused, heads
 
 
 def _first_of_each(fresh: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:

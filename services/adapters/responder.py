@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from services.handling.house import House
 
+LONGEST_ANSWER = 4_000
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -31,7 +33,11 @@ class Response:
     proposals: Mapping[str, Any] = field(default_factory=dict)
 
 
+class NoAnswer(Exception):
+    """There is nothing to say to the visitor now: a person has to."""
+
+
 class Responder(Protocol):
-    """May take seconds and may fail in any way; the caller bounds it."""
+    """May take seconds; says between 1 and `LONGEST_ANSWER` characters, or raises `NoAnswer`."""
 
     async def reply(self, turn: Turn) -> Response: ...

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from services.adapters.responder import Response, Turn
+from services.adapters.responder import LONGEST_ANSWER, Response, Turn
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HOURS = re.compile(r"\b(hours?|open|close[sd]?|closing|when are you)\b", re.IGNORECASE)
@@ -19,7 +18,7 @@ class Scripted:
     """Greeting, hours, tours, price pointers, address; a person for the rest."""
 
     async def reply(self, turn: Turn) -> Response:
-        return Response(answer(turn))
+        return Response(answer(turn)[:LONGEST_ANSWER])
 
 
 def answer(turn: Turn) -> str:
@@ -38,7 +37,7 @@ def answer(turn: Turn) -> str:
             "e-mail address and we will send you what is available now."
         )
     if _PLACE.search(turn.message):
-        address = _address(turn.house.address)
+        address = address_of(turn)
         return (
             f"{name} is at {address}." if address else f"Our team will tell you the way to {name}."
         )
@@ -52,6 +51,14 @@ def answer(turn: Turn) -> str:
 
 
 def _hours(turn: Turn) -> str:
+    hours = hours_of(turn)
+    if not hours:
+        return f"Our team at {turn.house.name} will tell you our hours. Shall they contact you?"
+    return f"{turn.house.name} is open {hours}."
+
+
+def hours_of(turn: Turn) -> str:
+    """When the property is open, in words; empty where nobody has said."""
     hours = turn.settings.get("business_hours") or turn.house.settings.get("businessHours")
     spoken = [
         f"{day.capitalize()} {span['start']}–{span['end']}"
@@ -61,11 +68,10 @@ def _hours(turn: Turn) -> str:
         and span.get("start")
         and span.get("end")
     ]
-    if not spoken:
-        return f"Our team at {turn.house.name} will tell you our hours. Shall they contact you?"
-    return f"{turn.house.name} is open {', '.join(spoken)}."
+    return ", ".join(spoken)
 
 
-def _address(address: Mapping[str, Any]) -> str:
-    parts = (address.get(part) for part in ("street", "line1", "city", "state", "zip"))
+def address_of(turn: Turn) -> str:
+    """The property's address on one line; empty where the host has none."""
+    parts = (turn.house.address.get(part) for part in ("street", "line1", "city", "state", "zip"))
     return ", ".join(str(part) for part in parts if part)

@@ -54,12 +54,13 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The conversation goes back to the bot."""
+    """The conversation goes back to the bot; with `only_own` only if `released_by` is in charge."""
 
     conversation_id: UUID
     released_by: UUID | None = None
     message_id: UUID | None = None
     content: str | None = None
+    only_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ def decide(command: Command, known: Conversation | None) -> list[Event]:
     if command.message_id is not None and command.content is not None:
         said = known.said.get(command.message_id)
         if said is not None:
-            return said_again(command.message_id, said[1], command.content)
+            role = "assistant" if isinstance(command, Reply | Answer) else "system"
+            return said_again(command.message_id, said, (role, command.content))
     match command:
         case Reply():
             return _reply(command, known, where)
@@ -144,10 +146,7 @@ def decide(command: Command, known: Conversation | None) -> list[Event]:
         case TakeOver():
             return _take_over(command, known, where)
         case Release():
-            if not known.is_human_mode:
-                return []
-            more = without_nulls(epoch=known.epoch + 1, released_by=command.released_by)
-            return [ConversationReleased.model_validate(where | more)]
+            return _release(command, known, where)
         case Answer():
             return _answer(command, known, where)
         case _:
@@ -164,10 +163,21 @@ def _reply(command: Reply, known: Conversation, where: dict[str, Any]) -> list[E
 def _take_over(command: TakeOver, known: Conversation, where: dict[str, Any]) -> list[Event]:
     if known.is_human_mode and known.agent_id == command.agent_id:
         return []
-    if known.is_human_mode:
+    if known.is_human_mode and known.agent_id is not None:
         raise Refused("taken_over", "another agent has this conversation")
     taken = {"agent_id": command.agent_id, "epoch": known.epoch + 1}
     return [ConversationTakenOver.model_validate(where | taken)]
+
+
+def _release(command: Release, known: Conversation, where: dict[str, Any]) -> list[Event]:
+    if not known.is_human_mode:
+        return []
+    if command.only_own and known.agent_id not in (None, command.released_by):
+        raise Refused(
+            "not_in_charge", "only the agent in charge or an admin gives a conversation back", 403
+        )
+    more = without_nulls(epoch=known.epoch + 1, released_by=command.released_by)
+    return [ConversationReleased.model_validate(where | more)]
 
 
 def _answer(command: Answer, known: Conversation, where: dict[str, Any]) -> list[Event]:
@@ -181,9 +191,9 @@ def _answer(command: Answer, known: Conversation, where: dict[str, Any]) -> list
     return [ConversationAnswered.model_validate(where | more)]
 
 
-def said_again(message_id: UUID, said: str, content: str) -> list[Event]:
-    """A message id says one thing for ever. Raises `Refused`."""
-    if said != content:
+def said_again(message_id: UUID, said: tuple[str, str], again: tuple[str, str]) -> list[Event]:
+    """A message id is one thing that one side said, for ever: (role, content). Raises `Refused`."""
+    if said != again:
         raise Refused("id_reused", f"message {message_id} said something else before", 422)
     return []
 

@@ -57,7 +57,7 @@ def decide(command: ReceiveMessage, state: Chat) -> list[Event]:
     elif conversation.session_id != command.session_id:
         raise not_yours("conversation", command.conversation_id)
     elif (said := conversation.said.get(command.message_id)) is not None:
-        return said_again(command.message_id, said[1], command.content)
+        return said_again(command.message_id, said, ("user", command.content))
     elif (
         session.lead_id is not None
         and conversation.lead_id != session.lead_id

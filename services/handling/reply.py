@@ -72,7 +72,15 @@ async def answer(unit: Unit, known: Heard, said: Said, reply: str | None) -> dic
 
 
 async def _say(unit: Unit, known: Heard, said: Said, reply: str | None) -> str | None:
-    """Decide what is said now, if anything is: the reply, or that a person will answer."""
+    """Decide what is said now, if anything is: the reply, or that a person will answer.
+
+    Sent again while the first is thought about, a message may have been replied to meanwhile.
+    """
+    waiting = WaitForPerson(known.conversation_id, "asked")
+    conversation: Conversation = await unit.state(waiting)
+    role, before = conversation.said.get(_reply_id(said), ("user", ""))
+    if role != "user":
+        return before
     if reply is not None:
         try:
             await unit.do(Reply(known.conversation_id, _reply_id(said), reply,
@@ -82,13 +90,13 @@ async def _say(unit: Unit, known: Heard, said: Said, reply: str | None) -> str |
                 raise
             return None
         return reply
-    conversation: Conversation = await unit.state(WaitForPerson(known.conversation_id, "asked"))
     if conversation.is_human_mode:
         return None
     if not known.bot_answers:
         await unit.do(WaitForPerson(known.conversation_id, "auto_reply_off"))
         return None
-    await unit.do(WaitForPerson(known.conversation_id, "bot_failed", _reply_id(said), SORRY))
+    why = "agent_left" if known.conversation.is_human_mode else "bot_failed"
+    await unit.do(WaitForPerson(known.conversation_id, why, _reply_id(said), SORRY))
     return SORRY
 
 

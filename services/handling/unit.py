@@ -9,10 +9,9 @@ from uuid import UUID, uuid5
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from events.chat import ConversationMessageReceived
 from events.claims import EMAIL, PHONE, identifies, value_of
 from events.event import Event
-from events.ids import message_event_id
+from events.ids import message_event_id, message_in
 from events.leads import LeadMerged, LeadUnmerged
 from events.log import read
 from events.log.append import Appended, append, lock_streams
@@ -187,8 +186,8 @@ class Unit:
         return NewEvent(key, event, scope.org_id, scope.property_id, scope.at, scope.cause)
 
     def _event_id(self, event: Event) -> UUID:
-        if isinstance(event, ConversationMessageReceived):
-            return message_event_id(self.scope.org_id, event.message_id)
+        if (message := message_in(event)) is not None:
+            return message_event_id(self.scope.org_id, message)
         if self._seed is None:
             return uuid7()
         return uuid5(self._seed, str(len(self._decided)))

@@ -8,8 +8,8 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, Header, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Header, Query, Security
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
 from projections import host, widget_keys
@@ -24,8 +24,8 @@ from services.http.shapes import example
 from services.http.visitors import LONGEST_VISITOR_ID, Visitor, is_listed, visitor_id_of
 
 __all__ = [
-    "Admin", "NewVisitor", "Person", "Reader", "Visitor", "WidgetCaller", "Writer", "admin",
-    "new_visitor", "no_such", "person", "visitor", "writer",
+    "Admin", "Listening", "NewVisitor", "Person", "Reader", "Visitor", "WidgetCaller", "Writer",
+    "admin", "listener", "new_visitor", "no_such", "person", "visitor", "writer",
 ]  # fmt: skip
 
 _Bearer: TypeAlias = HTTPAuthorizationCredentials | None
@@ -36,6 +36,10 @@ _KEY = APIKeyHeader(
 _KEY_AS_BEARER = HTTPBearer(
     scheme_name="widgetKeyAsBearer", auto_error=False,
     description="The same key, for clients that cannot set X-API-Key.",
+)  # fmt: skip
+_KEY_IN_QUERY = APIKeyQuery(
+    name="key", scheme_name="widgetKeyInQuery", auto_error=False,
+    description="The same key, for an EventSource, which cannot set headers. On this route only.",
 )  # fmt: skip
 _JWT = HTTPBearer(
     scheme_name="person", bearerFormat="JWT", auto_error=False,
@@ -90,6 +94,27 @@ async def new_visitor(
     return await _admitted(request, row, visitor_id, session_token)
 
 
+async def listener(
+    request: Request,
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    key: Annotated[str | None, Security(_KEY_IN_QUERY)],
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+    visitor_in_query: Annotated[
+        str, Query(alias="visitorId", description="The same, where X-Visitor-ID cannot be set.")
+    ] = "",
+    token_in_query: Annotated[
+        str | None, Query(alias="sessionToken", description=f"The same as {sessions.HEADER}.")
+    ] = None,
+) -> Visitor:
+    """The caller of a stream, who may not be able to set headers. Raises 401, 403, 429."""
+    return await visitor(
+        request, api_key or key, bearer, visitor_id or visitor_in_query,
+        session_token or token_in_query,
+    )  # fmt: skip
+
+
 async def person(request: Request, bearer: Annotated[_Bearer, Security(_JWT)]) -> Person:
     """The caller of a console route. Raises 401, and 503 where keys cannot be fetched."""
     core, token = core_of(request), _token(bearer)
@@ -121,6 +146,7 @@ async def admin(caller: Annotated[Person, Depends(person)]) -> Person:
 
 
 WidgetCaller: TypeAlias = Annotated[Visitor, Depends(visitor)]
+Listening: TypeAlias = Annotated[Visitor, Depends(listener)]
 NewVisitor: TypeAlias = Annotated[Visitor, Depends(new_visitor)]
 Reader: TypeAlias = Annotated[Person, Depends(person)]
 Writer: TypeAlias = Annotated[Person, Depends(writer)]

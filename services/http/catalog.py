@@ -3,14 +3,17 @@
 from services.http import (
     activities,
     chat,
+    conversations,
     deliveries,
     insights,
     lead_list,
     leadpulse,
     leads,
     merges,
+    overview,
     runs,
     slots,
+    stream,
     templates,
     tours,
     widget_admin,
@@ -19,9 +22,9 @@ from services.http import (
 )
 
 ROUTERS = (
-    chat.router, widgets.router, widget_admin.router,
+    chat.router, stream.router, widgets.router, widget_admin.router,
     leads.router, lead_list.router, activities.router, merges.router,
     slots.router, tours.router,
-    leadpulse.router, insights.router,
+    leadpulse.router, insights.router, conversations.router, overview.router,
     workflows.router, templates.router, runs.router, deliveries.router,
 )  # fmt: skip

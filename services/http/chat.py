@@ -4,13 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.fields import Body
-from projections import conversations, messages, widget_sessions
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.leads import Details
 from services.handling.heard import CHAT_SOURCE, Said
@@ -18,16 +17,16 @@ from services.handling.house import house_of
 from services.handling.turn import take_turn
 from services.http.answers import Once, Reached, answered, command_of
 from services.http.bodies import Taken, Takes
-from services.http.callers import WidgetCaller, no_such
+from services.http.callers import WidgetCaller
 from services.http.core import Core, core_of
 from services.http.limits import limit
 from services.http.problems import Problem
 from services.http.refusals import CHAT, CONTACT, NOT_FOUND, OF_LEAD, SINCE, refuses
+from services.http.retries import as_retried
+from services.http.said import read_since
 from services.http.sessions import Proof, token_of
 from services.http.shapes import example
 from services.http.shapes.chat import ChatSent, ChatTurned, LeadInfo, MessagesSince
-
-MOST_MESSAGES = 200
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
@@ -49,6 +48,7 @@ async def say(
     if body.lead_info is not None:
         await limit(request, caller, body.lead_info.email, body.lead_info.phone)
     command = command_of(request, caller, sent.raw)
+    command = command or await as_retried(core.pool, caller, body, sent.raw)
     message_id = body.message_id or (uuid5(command.id, "message") if command else uuid7())
     said = Said(
         message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
@@ -73,32 +73,9 @@ async def since(
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """`after` is the id of the last message seen, or an instant; `after` of the answer is next."""
-    async with caller.transaction(core_of(request).engine) as conn:
-        row = (await conn.execute(widget_sessions.one(caller.property_id, session))).first()
-        if row is None or not caller.owns(session, row.visitor_id):
-            raise no_such("session")
-        place = None
-        if after:
-            place = await _place(conn, caller.property_id, after)
-        query = messages.of_session(caller.property_id, session, place, MOST_MESSAGES)
-        said = (await conn.execute(query)).all()
-        held = (await conn.execute(conversations.of_session(caller.property_id, session))).all()
-    newest = held[0] if held else None
-    return answered(
-        {
-            "messages": [
-                {
-                    "id": one.id, "conversationId": one.conversation_id, "role": one.role,
-                    "content": one.content, "author": one.author, "createdAt": one.created_at,
-                }
-                for one in said
-            ],
-            "after": said[-1].id if said else after,
-            "conversationId": newest.id if newest else None,
-            "isHumanMode": bool(newest and newest.is_human_mode),
-            "waitingForHuman": bool(newest and (newest.is_human_mode or newest.waiting_for_human)),
-        }
-    )  # fmt: skip
+    found = await read_since(core_of(request), caller, session, None, after)
+    last = found.messages[-1]["id"] if found.messages else after
+    return answered({"messages": found.messages, "after": last, **found.state})
 
 
 def _last_of(body: ChatSent) -> str:
@@ -113,27 +90,6 @@ def _last_of(body: ChatSent) -> str:
         return _BODY.validate_python(text)
     except ValidationError as error:
         raise Problem(400, "invalid", error.errors()[0]["msg"]) from None
-
-
-_ID = TypeAdapter(UUID)
-_INSTANT = TypeAdapter(AwareDatetime)
-_NOBODY = UUID(int=2**128 - 1)
-
-
-async def _place(conn: Any, property_id: UUID, after: str) -> Any:
-    try:
-        message_id = _ID.validate_strings(after)
-    except ValidationError:
-        try:
-            return _INSTANT.validate_strings(after), _NOBODY
-        except ValidationError:
-            raise Problem(
-                400, "invalid_after", "after is the id of a message or an instant with its offset"
-            ) from None
-    seen = (await conn.execute(messages.one(property_id, message_id))).first()
-    if seen is None:
-        raise Problem(400, "unknown_message", "after names no message of this session")
-    return seen.created_at, seen.id
 
 
 async def _details(core: Core, caller: WidgetCaller, info: LeadInfo | None) -> Details | None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from services.adapters.responder import Responder
 from services.http.addresses import Sources
 from services.http.bearer import Bearers
+from services.http.listening import Listening
 from services.runtime.logging import get_logger
 from services.runtime.settings import Settings
 
@@ -19,7 +20,7 @@ log = get_logger("http")
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The pools and the responder. Writes go through `pool`, queries through `engine`.
+    """The pools, the responder, the streams. Writes go through `pool`, queries through `engine`.
 
     `bearers` knows whose a token is, `sources` where a request came from; `signing_key` signs what
     is handed out.
@@ -29,6 +30,7 @@ class Core:
     pool: asyncpg.Pool
     engine: AsyncEngine
     responder: Responder
+    listening: Listening
     bearers: Bearers
     sources: Sources
     signing_key: bytes
@@ -40,12 +42,16 @@ def core_of(request: Request) -> Core:
 
 
 def open_core(
-    settings: Settings, pool: asyncpg.Pool, engine: AsyncEngine, responder: Responder
+    settings: Settings,
+    pool: asyncpg.Pool,
+    engine: AsyncEngine,
+    responder: Responder,
+    listening: Listening,
 ) -> Core:
     """A core on open pools."""
     return Core(
-        settings, pool, engine, responder, Bearers(settings), Sources(settings.proxies),
-        signing_key_of(settings),
+        settings, pool, engine, responder, listening, Bearers(settings),
+        Sources(settings.proxies), signing_key_of(settings),
     )  # fmt: skip
 
 

@@ -61,8 +61,8 @@ def _tell(operation: Json, route: APIRoute, schemas: Json) -> None:
     good = str(route.status_code or 200)
     answer = operation["responses"][good]
     answer["description"] = "As asked."
-    if shown := answer["content"].get("application/json"):
-        shown |= _examples(_answers(route))
+    for shown in answer["content"].values():
+        shown.update(_examples(_answers(route)))
     if once in calls:
         answer["headers"] = {TOKEN: _TOKEN}
     operation["responses"] = {good: answer} | {
@@ -104,7 +104,8 @@ def _body(model: type[Any], schemas: Json) -> Json:
 def _answers(route: APIRoute) -> list[type[Any]]:
     """The models of a route's good answer: one, or the members of a union."""
     shown = route.response_model
-    return [one for one in getattr(shown, "__args__", (shown,)) if issubclass(one, Answered)]
+    models = getattr(shown, "__args__", (shown,))
+    return [one for one in models if isinstance(one, type) and issubclass(one, Answered)]
 
 
 def _examples(models: Iterable[type[Any]]) -> Json:

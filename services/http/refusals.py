@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from services.http.answers import once, reached
-from services.http.callers import admin, new_visitor, person, visitor, writer
+from services.http.callers import admin, listener, new_visitor, person, visitor, writer
 
 Codes: TypeAlias = Mapping[int, tuple[str, ...]]
 """Status → the codes its problem documents may have."""
@@ -22,8 +22,10 @@ _ADMITTED: Codes = {
     403: ("origin_not_allowed", "widget_inactive"),
     429: ("rate_limited",),
 }
+_BY_KEY: Codes = {**_ADMITTED, 401: ("no_key", "bad_key")}
 BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
-    visitor: {**_ADMITTED, 401: ("no_key", "bad_key")},
+    visitor: _BY_KEY,
+    listener: _BY_KEY,
     new_visitor: {**_ADMITTED, 404: ("not_found",)},
     person: {401: ("unauthenticated",)},
     writer: {403: ("forbidden",)},
@@ -60,13 +62,18 @@ TOURS_ON: Codes = {404: ("tours_off",)}
 SLOT: Codes = {400: ("no_slot", "tour_in_past"), 404: ("not_found",)}
 NO_EMAIL: Codes = {400: ("no_email",)}
 NO_VISITOR: Codes = {400: ("no_visitor",)}
-RANGE: Codes = {400: ("invalid_range",)}
 OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
 OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
 ACTIVITY: Codes = {400: ("unknown_activity_type", "derived_activity_type")}
 LEASED: Codes = {409: ("leased",)}
 MERGE: Codes = {409: ("same_lead", "already_merged")}
 UNMERGE: Codes = {409: ("not_merged",)}
+OF_CONVERSATION: Codes = {404: ("not_found",), 409: ("taken_over",)}
+RELEASING: Codes = {404: ("not_found",), 403: ("not_in_charge",)}
+ANSWERING: Codes = {400: ("empty_message",), 404: ("not_found",), 409: ("not_taken_over",)}
+STREAM: Codes = {503: ("too_many_streams",)}
+RANGE: Codes = {400: ("invalid_range",)}
+ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
 VERSION: Codes = {409: ("stale_version",)}

@@ -54,6 +54,12 @@ def _postgresql(url: SecretStr) -> SecretStr:
     return url
 
 
+def _http(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("begins with https:// (or http://)")
+    return url
+
+
 class DatabaseSettings(BaseSettings):
     """What a command needs that only talks to the database."""
 
@@ -144,6 +150,21 @@ class Settings(DatabaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65535)
     token_wait_seconds: float = Field(
         default=5, ge=0, le=60, description="how long a read waits for the write of its token"
+    )
+    streams_per_process: int = Field(
+        default=200, ge=0, le=10_000, description="server-sent event streams open at a time"
+    )
+    stream_seconds: float = Field(
+        default=300, gt=0, le=3_600, description="so long a stream lasts; its client comes again"
+    )
+    responder_url: Annotated[str, AfterValidator(_http)] | None = Field(
+        default=None,
+        description="an OpenAI-compatible API, up to and with its /v1; unset: the scripted bot",
+    )
+    responder_model: str = Field(default="gpt-4o-mini", min_length=1, max_length=200)
+    responder_api_key: SecretStr | None = None
+    responder_timeout_seconds: float = Field(
+        default=8, gt=0, le=9.5, description="of one try of two: a visitor waits 20 s at most"
     )
     health_host: str = "127.0.0.1"
     health_port: int | None = Field(

@@ -7,14 +7,17 @@ from uuid import uuid4
 
 from events import catalog
 from events.chat import (
+    ConversationAdopted,
     ConversationAnswered,
     ConversationChannel,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
     ConversationStarted,
     ConversationTakenOver,
     ConversationWaiting,
+    MessageRole,
     SessionIdentified,
     SessionStarted,
 )
@@ -170,6 +173,26 @@ def talk(house: House, said: Step) -> list[Event]:
         ConversationAnswered(**what, agent_id=house.agents[0]),
     ]
     return [made[said.how % 3]]
+
+
+@step(ConversationAdopted, ConversationMessageAdopted)
+def take_in(house: House, said: Step) -> list[Event]:
+    """A conversation of the host with its first message; every third is one that is known."""
+    if said.how % 3 == 0 and house.conversations:
+        talk = house.conversations[said.whom % len(house.conversations)]
+    else:
+        talk = Conversation(uuid4(), None, house.lead(said.whom))
+        house.conversations.append(talk)
+    return [
+        ConversationAdopted(
+            **talk.ids, channel=list(ConversationChannel)[said.how % 4],
+            is_human_mode=said.how % 2 == 0,
+        ),
+        ConversationMessageAdopted(
+            **talk.ids, message_id=uuid4(), role=list(MessageRole)[said.how % 3],
+            content="From before 🏠",
+        ),
+    ]  # fmt: skip
 
 
 @step(ConversationTakenOver, ConversationReleased, ConversationWaiting)

@@ -3,14 +3,17 @@
 from uuid import UUID
 
 from events.chat import (
+    ConversationAdopted,
     ConversationAnswered,
     ConversationChannel,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
     ConversationStarted,
     ConversationTakenOver,
     ConversationWaiting,
+    MessageRole,
     SessionIdentified,
 )
 from projections.conversations import projection
@@ -62,3 +65,18 @@ def test_an_answer_ends_the_waiting() -> None:
 def test_it_becomes_the_leads_when_the_visitor_is_known() -> None:
     known = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(TALK,))
     assert only(rows_of(projection, STARTED, known), "lead_id") == [(LEAD,)]
+
+
+def test_a_conversation_of_the_host_is_as_the_host_has_it_and_its_messages_count() -> None:
+    adopted = ConversationAdopted(
+        conversation_id=TALK, lead_id=LEAD, channel=ConversationChannel.SMS, is_human_mode=True
+    )
+    said = ConversationMessageAdopted(
+        conversation_id=TALK, message_id=UUID(int=104), role=MessageRole.USER, content="hi"
+    )
+    columns = ("lead_id", "channel", "is_human_mode", "created_at", "message_count")
+    rows = rows_of(projection, adopted, said)
+    assert only(rows, *columns) == [(LEAD, "sms", True, at(1), 1)]
+    since = ConversationAdopted(conversation_id=TALK, channel=ConversationChannel.CHAT)
+    rows = rows_of(projection, adopted, said, since)
+    assert only(rows, *columns) == [(None, "chat", False, at(1), 1)]

@@ -4,10 +4,12 @@ from uuid import UUID
 
 from events.chat import (
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReplied,
     ConversationTakenOver,
     ConversationWaiting,
+    MessageRole,
 )
 from projections.messages import projection
 from tests.projections.given import AGENT, TALK, at, only, rows_of
@@ -38,3 +40,27 @@ def test_each_message_has_its_role_and_author() -> None:
 def test_a_change_of_hands_that_tells_nobody_is_no_message() -> None:
     waiting = ConversationWaiting(conversation_id=TALK, reason="bot_failed")
     assert rows_of(projection, waiting) == []
+
+
+def test_messages_of_the_host_are_taken_over_and_nobody_guesses_who_answered() -> None:
+    rows = rows_of(
+        projection,
+        *(
+            ConversationMessageAdopted(
+                conversation_id=TALK, message_id=UUID(int=100 + n), role=role, content=role.value
+            )
+            for n, role in enumerate(MessageRole)
+        ),
+    )
+    assert only(rows, "role", "author", "content", "created_at") == [
+        ("user", "visitor", "user", at(1)),
+        ("assistant", None, "assistant", at(2)),
+        ("system", "system", "system", at(3)),
+    ]
+
+
+def test_a_message_knows_its_place_in_the_log() -> None:
+    said = ConversationMessageReceived(conversation_id=TALK, message_id=FIRST, content="late")
+    reply = ConversationReplied(conversation_id=TALK, message_id=SECOND, content="early", epoch=0)
+    rows = rows_of(projection, (said, at(9)), (reply, at(1)))
+    assert only(rows, "content", "position") == [("late", 1), ("early", 2)]

@@ -73,9 +73,9 @@ _found = appending._found
 
 async def _forgetful(
     conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
-) -> tuple[set[UUID], dict[Stream, Any]]:
-    _known, heads = await _found(conn, digests, streams)
-    return set(), heads
+) -> tuple[set[UUID], set[UUID], dict[Stream, Any]]:
+    _known, reused, heads = await _found(conn, digests, streams)
+    return set(), reused, heads
 
 
 @pytest.mark.parametrize("protected", [True, False])

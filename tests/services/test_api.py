@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from events.widgets import WidgetConfigured, WidgetKeyIssued
+from services.api import STOP_SECONDS
 from services.runtime.settings import Settings, as_environment
 from services.stack.ports import free_port
 from tests.conftest import until
@@ -119,3 +120,25 @@ async def test_a_database_that_drops_its_connections_is_no_fault_of_clients(
             return await say() == 200
 
         await until(well, 10)
+
+
+async def test_a_running_api_does_not_wait_for_those_who_listen(
+    settings: Settings, pool: asyncpg.Pool
+) -> None:
+    world = await make_world(pool)
+    async with running(settings, world) as api:
+        chat = "/api/lumaleasing/chat"
+        said = await api.client.post(chat, json={"message": "hello"}, headers=api.headers)
+        await world.project()
+        query = {"sessionId": said.json()["sessionId"]}
+        async with api.client.stream(
+            "GET", f"{chat}/stream", params=query, headers=api.headers
+        ) as listening:
+            assert listening.status_code == 200
+            lines = listening.aiter_lines()
+            while "hello" not in await anext(lines):
+                pass
+            api.process.send_signal(signal.SIGTERM)
+            async for _ in lines:
+                pass
+            await asyncio.wait_for(api.process.wait(), STOP_SECONDS / 2)

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from events.chat import (
+    ConversationAdopted,
     ConversationAnswered,
     ConversationChannel,
     ConversationMessageReceived,
@@ -73,3 +74,31 @@ def test_only_the_agent_in_charge_answers() -> None:
     given(*SO_FAR, TAKEN).when(other).refused("taken_over", 409)
     late = Answer(CONVERSATION, message, "hi", AGENT, epoch=0)
     given(*SO_FAR, TAKEN).when(late).refused("stale_epoch", 409)
+
+
+def test_only_the_agent_in_charge_gives_a_conversation_back_unless_anybody_may() -> None:
+    other = uuid4()
+    back = ConversationReleased(conversation_id=CONVERSATION, session_id=SESSION, epoch=2,
+                                released_by=other)  # fmt: skip
+    given(*SO_FAR, TAKEN).when(Release(CONVERSATION, other, only_own=True)).refused(
+        "not_in_charge", 403
+    )
+    given(*SO_FAR, TAKEN).when(Release(CONVERSATION, other)).then(back)
+    given(*SO_FAR).when(Release(CONVERSATION, other, only_own=True)).then()
+    own = Release(CONVERSATION, AGENT, only_own=True)
+    given(*SO_FAR, TAKEN).when(own).then(back.model_copy(update={"released_by": AGENT}))
+
+
+def test_an_adopted_conversation_that_some_person_has_is_free_for_whoever_takes_it() -> None:
+    adopted = ConversationAdopted(conversation_id=CONVERSATION, is_human_mode=True,
+                                  channel=ConversationChannel.CHAT)  # fmt: skip
+    taken = ConversationTakenOver(conversation_id=CONVERSATION, agent_id=AGENT, epoch=1)
+    given(adopted).when(TakeOver(CONVERSATION, AGENT)).then(taken)
+    given(adopted).when(Reply(CONVERSATION, uuid4(), "hi", epoch=0)).refused("stale_epoch")
+
+
+def test_a_message_id_belongs_to_the_side_that_said_it() -> None:
+    theirs = Answer(CONVERSATION, RECEIVED.message_id, RECEIVED.content, AGENT)
+    given(*SO_FAR, TAKEN).when(theirs).refused("id_reused", 422)
+    reply = Reply(CONVERSATION, RECEIVED.message_id, RECEIVED.content, epoch=0)
+    given(*SO_FAR).when(reply).refused("id_reused", 422)

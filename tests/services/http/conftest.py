@@ -137,7 +137,8 @@ async def employ(world: World, role: str) -> UUID:
 @pytest.fixture
 async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     parrot = Parrot()
-    app = create_app(settings.model_copy(update={"token_wait_seconds": 0.3}), parrot)
+    brief = {"token_wait_seconds": 0.3, "stream_seconds": 0.3}
+    app = create_app(settings.model_copy(update=brief), parrot)
     world = await make_world(pool)
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app)

@@ -1,0 +1,50 @@
+"""Clients that send no key and no id of the message: what tells their retry from a new message."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+import asyncpg
+import orjson
+
+from events.log.commands import Command
+from services.http.callers import Visitor
+from services.http.shapes.chat import ChatSent
+
+RETRIED_WITHIN = timedelta(seconds=60)
+_NAMESPACE = UUID("6a0f1d3e-2b77-5c0e-9a54-8f0d3c7b1e25")
+
+
+async def as_retried(
+    pool: asyncpg.Pool, caller: Visitor, body: ChatSent, raw: bytes
+) -> Command | None:
+    """The command behind a request that may be sent again as it is; None where that says nothing.
+
+    A transcript grows with every turn, so the same one again from the same visitor within a minute
+    is the same turn: docs/decisions/the-same-transcript-again-is-a-retry.md.
+    """
+    if caller.visitor_id is None or not _tells(body):
+        return None
+    digest = hashlib.sha256(raw).digest()
+    now = datetime.now(UTC)
+    this, before = (_id(caller, digest, _slot(now) - slot) for slot in (0, 1))
+    known = await pool.fetchval(
+        "SELECT id FROM crm.commands WHERE id = $1 AND expires_at > clock_timestamp()", before
+    )
+    return Command(known or this, digest, now + 2 * RETRIED_WITHIN)
+
+
+def _tells(body: ChatSent) -> bool:
+    """Is it a transcript that another turn would have made longer?"""
+    if body.message is not None or body.message_id is not None or not body.messages:
+        return False
+    return len(body.messages) > 1 or (body.session_id is None and body.conversation_id is None)
+
+
+def _slot(now: datetime) -> int:
+    return int(now.timestamp() // RETRIED_WITHIN.total_seconds())
+
+
+def _id(caller: Visitor, digest: bytes, slot: int) -> UUID:
+    name = orjson.dumps([caller.principal, str(caller.org_id), digest.hex(), slot])
+    return uuid5(_NAMESPACE, name.decode())
