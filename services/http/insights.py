@@ -37,6 +37,9 @@ async def insights_of(
     property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
     days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
 ) -> Response:
+    """All leads are in `totalLeads`; all else is of those whose score changed in the last `days`
+    days of the property's zone (UTC where it has none), each lead once. Scores are those that are
+    stored, which timers keep current. A day of the trend has the leads scored on it."""
     async with caller.transaction(core_of(request).engine) as conn:
         house = (await conn.execute(host.settings_of_property(property_id))).first()
         if house is None or house.org_id != caller.org_id:

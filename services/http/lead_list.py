@@ -56,6 +56,8 @@ async def listed(
     page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
     limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
 ) -> Response:
+    """Each row has its score as of now; by score, rows come as it is stored, which timers keep
+    current. Filters and summary are of all leads of the property."""
     wanted = Wanted(property_id, status, source, search.strip() if search else None)
     async with caller.transaction(core_of(request).engine) as conn:
         if await conn.scalar(host.org_of_property(property_id)) != caller.org_id:
