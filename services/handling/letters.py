@@ -18,6 +18,7 @@ from services.handling.rows import row_of
 from services.handling.templates import template_of
 from services.handling.unit import Unit
 
+USUAL_SUBJECT = "Message from {{property_name}}"
 _TOURS_AT_MOST = 100
 _LIVE = (TourStatus.SCHEDULED, TourStatus.CONFIRMED)
 
@@ -59,7 +60,7 @@ async def letter(unit: Unit, lead_id: UUID, draft: Draft) -> Letter:
             raise Refused("template_channel", f"this template is for {wording.channel}", 400)
         template_id, template_version = found[0], found[1].version
         text, subject = wording.body, subject or wording.subject
-    subject = subject or f"Message from {house.name}"
+    subject = subject or USUAL_SUBJECT
     texts = [text] if draft.channel is MessageChannel.SMS else [text, subject]
     tour = await _tour(unit, lead_id) if _speaks_of_tours(texts) else None
     values = values_of(person.details, house.name, house.address, house.settings, tour)

@@ -49,6 +49,17 @@ async def test_a_message_is_planned_with_whom_it_goes_to_and_what_it_says(site: 
     await site.project()
 
 
+async def test_a_property_may_be_called_anything(site: Site) -> None:
+    async with site.world.pool.acquire() as conn:
+        await conn.execute("UPDATE properties SET name = '{{x}} \" House}}'")
+    lead = await site.lead()
+    body = {"channel": "email", "message": "{{property_name}}"}
+    assert (await send(site, lead, body)).status_code == 200
+    (delivery,) = await planned(site)
+    assert delivery["subject"] == 'Message from {{x}} " House}}'
+    assert delivery["body"] == '{{x}} " House}}'
+
+
 async def test_an_old_client_s_blanks_are_no_values(site: Site) -> None:
     lead = await site.lead(phone=PHONE)
     await template(site, body="Hi from {{property_name}}")
