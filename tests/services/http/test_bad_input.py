@@ -49,6 +49,8 @@ FIELDS = {
         "tourId", "status", "tourDate", "tourTime", "tourType", "notes", "assignedAgentId",
         "sendNotification",
     ),
+    ("POST", "/api/leads/{lead}/merge"): ("intoLeadId", "reason"),
+    ("POST", "/api/leads/{lead}/unmerge"): ("reason",),
     ("POST", "/api/leadpulse/events"): ("leadId", "eventType", "metadata"),
     ("POST", "/api/leadpulse/score"): ("leadId", "leadIds", "propertyId"),
 }  # fmt: skip
@@ -84,6 +86,8 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
         ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
+        ("POST", "/api/leads/{lead}/merge"): {"intoLeadId": str(await site.lead())},
+        ("POST", "/api/leads/{lead}/unmerge"): {},
         ("POST", "/api/leadpulse/events"): {"leadId": str(lead), "eventType": "email_opened"},
         ("POST", "/api/leadpulse/score"): {"leadId": str(lead)},
     }
