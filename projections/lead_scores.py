@@ -5,6 +5,7 @@ the score next. Before an event is folded, everything time changed until then is
 instant it changed, so a late timer changes no row.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -38,7 +39,7 @@ from projections.engine.projection import (
 )
 from projections.scoring import merging, v1
 from projections.scoring.engagement import ENGAGING, engagements_of
-from projections.scoring.facts import Facts, engaged, expire, instant, micros
+from projections.scoring.facts import Facts, engaged, expire, instant, micros, together
 from projections.scoring.learning import LEARN, TOUR_STATUS, first_known
 
 TABLE = Table(
@@ -76,6 +77,11 @@ STATE = Table(
     Column("merged_into", Uuid),
     Column("merged", JSONB),
     Index(
+        "lead_score_state_merged_into",
+        "merged_into",
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
+    Index(
         "lead_score_state_next_change",
         "next_change_at",
         postgresql_where=text("next_change_at IS NOT NULL"),
@@ -92,6 +98,9 @@ projection = Projection(
 )
 """A lead's `facts` are its own, merged or not; `merged` are the leads merged into it, null while it
 is no part of a merge. Time passes for the one at the top only: see `merging`."""
+
+NO_SCORE = {"result": [], "next_change_at": None}
+"""Of a lead before its first score, and while it stands for another."""
 
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
 SCORED: set[type[Event]] = {
@@ -138,9 +147,8 @@ def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
         "property_id": fact.property_id,
         "facts": first_known(event, at),
         "fold_time": fact.occurred_at,
-        "next_change_at": None,
         "revision": 0,
-        "result": [],
+        **NO_SCORE,
         "merged_into": None,
         "merged": None,
     }
@@ -174,13 +182,13 @@ def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
     for each in (loser, top):
         _pass_time(tables, each, merging.whole(state, each), moment, now)
     merging.tie(loser, winner, top)
-    loser["fold_time"], loser["next_change_at"] = moment, None
+    loser.update(NO_SCORE, fold_time=moment)
     _settle(tables, top, merging.whole(state, top), moment, now)
 
 
 @projection.on(LeadUnmerged)
 def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
-    """Both are scored anew, at that moment."""
+    """Both are scored anew, at that moment: the loser's history goes on with a row."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merging.top_of(state, winner)
@@ -258,3 +266,24 @@ def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
         .order_by(TABLE.c.revision.desc())
         .limit(1)
     )
+
+
+def facts_below(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Of leads that stand for themselves, their own facts and those of all merged into them, as
+    (`top`, `lead_id`, `facts`): see `whole_facts`."""
+    mine = STATE.c.property_id == property_id
+    own = select(STATE.c.lead_id.label("top"), STATE.c.lead_id, STATE.c.facts)
+    below = own.where(mine, STATE.c.lead_id.in_(lead_ids)).cte("below", recursive=True)
+    losers = select(below.c.top, STATE.c.lead_id, STATE.c.facts)
+    below = below.union_all(losers.join(below, STATE.c.merged_into == below.c.lead_id).where(mine))
+    return select(below)
+
+
+def whole_facts(rows: Sequence[Any]) -> dict[UUID, Facts]:
+    """Lead → the facts its score is made of, from the rows of `facts_below`."""
+    own = {row.top: row.facts for row in rows if row.top == row.lead_id}
+    others: dict[UUID, list[Facts]] = {}
+    for row in rows:
+        if row.top != row.lead_id:
+            others.setdefault(row.top, []).append(row.facts)
+    return own | {top: together(own[top], found) for top, found in others.items()}
