@@ -99,7 +99,7 @@ projection = Projection(
 """A lead's `facts` are its own, merged or not; `merged` are the leads merged into it, null while it
 is no part of a merge. Time passes for the one at the top only: see `merging`."""
 
-NO_SCORE = {"result": [], "next_change_at": None}
+NO_SCORE: Row = {"result": (), "next_change_at": None}
 """Of a lead before its first score, and while it stands for another."""
 
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
