@@ -39,7 +39,7 @@ from projections.engine.projection import (
 )
 from projections.scoring import merging, v1
 from projections.scoring.engagement import ENGAGING, engagements_of
-from projections.scoring.facts import Facts, engaged, expire, instant, micros
+from projections.scoring.facts import Facts, engaged, expire, instant, micros, together
 from projections.scoring.learning import LEARN, TOUR_STATUS, first_known
 
 TABLE = Table(
@@ -81,6 +81,11 @@ STATE = Table(
     Column("merged", JSONB),
     Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
     Index(
+        "lead_score_state_merged_into",
+        "merged_into",
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
+    Index(
         "lead_score_state_next_change",
         "next_change_at",
         postgresql_where=text("next_change_at IS NOT NULL"),
@@ -98,8 +103,9 @@ projection = Projection(
 """A lead's `facts` are its own, merged or not; `merged` are the leads merged into it, null while it
 is no part of a merge. Time passes for the one at the top only: see `merging`."""
 
-NO_SCORE: Row = {"result": [], "total_score": None, "scored_at": None}
-"""Of a lead that has no score of its own: not yet, or not as long as it is merged."""
+NO_SCORE: Row = {"result": (), "total_score": None, "scored_at": None, "next_change_at": None}
+"""Of a lead before its first score, and as long as it is merged into another."""
+
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
 SCORED: set[type[Event]] = {
     *ENGAGING,
@@ -145,7 +151,6 @@ def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
         "property_id": fact.property_id,
         "facts": first_known(event, at),
         "fold_time": fact.occurred_at,
-        "next_change_at": None,
         "revision": 0,
         **NO_SCORE,
         "merged_into": None,
@@ -181,13 +186,13 @@ def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
     for each in (loser, top):
         _pass_time(tables, each, merging.whole(state, each), moment, now)
     merging.tie(loser, winner, top)
-    loser |= {"fold_time": moment, "next_change_at": None, **NO_SCORE}
+    loser.update(NO_SCORE, fold_time=moment)
     _settle(tables, top, merging.whole(state, top), moment, now)
 
 
 @projection.on(LeadUnmerged)
 def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
-    """Both are scored anew, at that moment."""
+    """Both are scored anew, at that moment: the loser's history goes on with a row."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merging.top_of(state, winner)
@@ -269,7 +274,22 @@ def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
     )
 
 
-def facts_of(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """Of leads of one property, the facts their scores are made of, and who is merged into them."""
-    mine = (STATE.c.property_id == property_id, STATE.c.lead_id.in_(lead_ids))
-    return select(STATE.c.lead_id, STATE.c.facts, STATE.c.merged).where(*mine)
+def facts_below(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Of leads that stand for themselves, their own facts and those of all merged into them, as
+    (`top`, `lead_id`, `facts`): see `whole_facts`."""
+    mine = STATE.c.property_id == property_id
+    own = select(STATE.c.lead_id.label("top"), STATE.c.lead_id, STATE.c.facts)
+    below = own.where(mine, STATE.c.lead_id.in_(lead_ids)).cte("below", recursive=True)
+    losers = select(below.c.top, STATE.c.lead_id, STATE.c.facts)
+    below = below.union_all(losers.join(below, STATE.c.merged_into == below.c.lead_id).where(mine))
+    return select(below)
+
+
+def whole_facts(rows: Sequence[Any]) -> dict[UUID, Facts]:
+    """Lead → the facts its score is made of, from the rows of `facts_below`."""
+    own = {row.top: row.facts for row in rows if row.top == row.lead_id}
+    others: dict[UUID, list[Facts]] = {}
+    for row in rows:
+        if row.top != row.lead_id:
+            others.setdefault(row.top, []).append(row.facts)
+    return own | {top: together(own[top], found) for top, found in others.items()}

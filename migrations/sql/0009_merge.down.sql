@@ -11,6 +11,7 @@ BEGIN
 END $$;
 DROP INDEX crm.claims_via;
 ALTER TABLE crm.claims DROP COLUMN via;
+DROP INDEX crm_state.lead_score_state_merged_into;
 ALTER TABLE crm_state.lead_score_state DROP COLUMN merged;
 ALTER TABLE crm_state.lead_score_state DROP COLUMN merged_into;
 DROP INDEX idx_leads_merged_into;

@@ -4,6 +4,8 @@ CREATE INDEX idx_leads_merged_into ON leads (merged_into) WHERE merged_into IS N
 
 ALTER TABLE crm_state.lead_score_state ADD COLUMN merged_into uuid;
 ALTER TABLE crm_state.lead_score_state ADD COLUMN merged jsonb;
+CREATE INDEX lead_score_state_merged_into ON crm_state.lead_score_state (merged_into)
+  WHERE merged_into IS NOT NULL;
 
 -- The leads a claim came through, the one whose own facts hold it first; empty: the owner's own.
 ALTER TABLE crm.claims ADD COLUMN via uuid[] NOT NULL DEFAULT '{}';

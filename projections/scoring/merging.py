@@ -4,17 +4,10 @@ Rows of `lead_score_state`, held in memory. A lead points to the one it was merg
 have been merged itself; the one at the top is scored, with the facts of all below it.
 """
 
-from typing import Protocol
 from uuid import UUID
 
 from projections.engine.projection import Row, Rows
 from projections.scoring.facts import Facts, together
-
-
-class Held(Protocol):
-    """Rows of leads by their ids."""
-
-    def get(self, lead_id: UUID, /) -> Row | None: ...
 
 
 def top_of(rows: Rows, row: Row) -> Row:
@@ -26,7 +19,7 @@ def top_of(rows: Rows, row: Row) -> Row:
     return rows.change(lead_id)
 
 
-def whole(rows: Held, row: Row) -> Facts:
+def whole(rows: Rows, row: Row) -> Facts:
     """The facts of a lead and of all merged into it: its own, where there are none."""
     if not row["merged"]:
         own: Facts = row["facts"]
@@ -59,7 +52,7 @@ def untie(loser: Row, winner: Row) -> None:
             row["merged"] = None
 
 
-def _below(rows: Held, row: Row) -> list[Row]:
+def _below(rows: Rows, row: Row) -> list[Row]:
     """Everything merged into a lead, directly or not, in the order of the merges."""
     found: list[Row] = []
     for one in row["merged"]:

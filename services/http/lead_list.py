@@ -15,7 +15,7 @@ from events.fields import Line
 from events.leads import LeadStatus
 from projections import host, lead_list, lead_scores
 from projections.lead_list import SortBy, Wanted
-from projections.scoring import merging, v1
+from projections.scoring import v1
 from projections.scoring.facts import micros
 from services.deciders.leads import ChangeStatus, UpdateLead
 from services.handling.house import house_of
@@ -118,19 +118,6 @@ def _is_wanted(one: Any, wanted: Wanted) -> bool:
     )
 
 
-async def _states(
-    conn: AsyncConnection, property_id: UUID, lead_ids: Sequence[UUID]
-) -> dict[UUID, dict[str, Any]]:
-    """The scored facts of these leads, and of all that were merged into them."""
-    found: dict[UUID, dict[str, Any]] = {}
-    while lead_ids:
-        rows = await conn.execute(lead_scores.facts_of(property_id, lead_ids))
-        fresh = {row["lead_id"]: dict(row) for row in rows.mappings()}
-        found |= fresh
-        lead_ids = [UUID(one) for row in fresh.values() for one in row["merged"] or ()]
-    return found
-
-
 async def _scored(
     conn: AsyncConnection, property_id: UUID, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -138,11 +125,12 @@ async def _scored(
     if not rows:
         return []
     now = micros(datetime.now(UTC))
-    states = await _states(conn, property_id, [row["id"] for row in rows])
+    query = lead_scores.facts_below(property_id, [row["id"] for row in rows])
+    facts = lead_scores.whole_facts((await conn.execute(query)).all())
     found = []
     for row in rows:
-        state = states.get(row["id"])
-        score = None if state is None else v1.score(merging.whole(states, state), now)
+        held = facts.get(row["id"])
+        score = None if held is None else v1.score(held, now)
         found.append({
             **row, "score": score.total if score else None,
             "score_bucket": score.bucket if score else None,

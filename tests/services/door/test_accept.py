@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from events.leads import LeadMerged
 from services.door.accept import Door
 from services.door.outcome import Fate, Outcome
 from services.door.settings import DoorSettings
@@ -57,6 +58,36 @@ async def test_observed_events_are_appended_and_projected(world: World, door: Do
     assert await parked_reasons(world.pool) == []
     assert await world.count("messages") == 1
     assert await world.count("lead_activities") == 1 + 1 + 1 + 1
+
+
+async def test_what_is_observed_of_a_merged_lead_stays_its_own_and_counts_for_the_winner(
+    world: World, door: Door
+) -> None:
+    loser, winner, home = uuid4(), uuid4(), world.properties[0]
+    await world.append(
+        world.new(world.captured(loser)),
+        world.new(world.captured(winner, email="eve@example.com")),
+        world.new(LeadMerged(loser_id=loser, winner_id=winner)),
+    )
+    said = binary("engagement.recorded", opened(loser), home)
+    assert fates(await door.take_in([said])) == ["accepted"]
+    noted = binary("lead.noted", {"lead_id": str(loser), "note": "rang"}, home)
+    assert fates(await door.take_in([noted])) == ["accepted"]
+    assert fates(await door.take_in([noted])) == ["duplicate"]
+    await world.project()
+    assert await parked_reasons(world.pool) == []
+    async with world.pool.acquire() as conn:
+        done = await conn.fetchval(
+            "SELECT lead_id FROM lead_engagement_events WHERE event_type = 'email_opened'"
+        )
+        noted_of = await conn.fetchval("SELECT lead_id FROM lead_activities WHERE type = 'note'")
+        score = await conn.fetchval(
+            "SELECT engagement_score FROM lead_scores WHERE lead_id = $1 "
+            "ORDER BY revision DESC LIMIT 1", winner,
+        )  # fmt: skip
+        rows = await conn.fetch("SELECT lead_id, next_change_at FROM crm_state.lead_score_state")
+    assert (done, noted_of, score) == (loser, winner, 10 + 10 + 8)
+    assert {row["lead_id"] for row in rows if row["next_change_at"] is None} == {loser}
 
 
 async def test_the_same_again_is_known_and_another_content_is_refused(

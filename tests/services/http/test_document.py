@@ -23,6 +23,7 @@ from tests.services.http.promises import Operation, operations, promised, valida
 
 BODILESS = {"POST /api/conversations/{conversation_id}/takeover"}
 
+
 async def test_the_api_serves_its_document_and_it_is_openapi_3_1(site: Site) -> None:
     served = (await site.client.get("/api/openapi.json")).json()
     assert served == promised()

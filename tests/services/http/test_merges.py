@@ -1,11 +1,17 @@
 """Merging leads through real HTTP: one person by either id, and two again."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from projections import lead_scores, leads
+from projections.scoring import v1
+from projections.scoring.facts import micros
 from tests.services.http.conftest import NEXT_MONTH, Site, employ
 from tests.world import make_world
 
@@ -59,7 +65,7 @@ async def test_a_merge_answers_both_rows_and_fills_what_the_winner_lacks(site: S
     assert rows[winner]["first_name"] == "Ada"
 
 
-async def test_both_ids_show_one_person(site: Site) -> None:
+async def test_both_ids_show_one_person(site: Site, engine: AsyncEngine) -> None:
     loser, winner = await pair(site)
     tour = (await site.tour(loser))["id"]
     await engage(site, loser, "email_opened")
@@ -95,8 +101,19 @@ async def test_both_ids_show_one_person(site: Site) -> None:
             "SELECT * FROM lead_scores WHERE lead_id = $1 ORDER BY revision DESC LIMIT 1", winner
         )
     assert newest is not None
+    assert await whole_scores(site, engine) == {winner: score["totalScore"]}
     assert {str(one) for one in ids} == {str(newest["id"])} == {score["id"]}
     assert (newest["total_score"], newest["factors"]) == (score["totalScore"], score["factors"])
+
+
+async def whole_scores(site: Site, engine: AsyncEngine) -> dict[UUID, int]:
+    """What lists make of the facts that are kept, for every lead that stands for itself."""
+    async with engine.begin() as conn:
+        tops = (await conn.execute(select(leads.TABLE.c.id).where(leads.unmerged_only()))).scalars()
+        query = lead_scores.facts_below(site.property_id, list(tops))
+        whole = lead_scores.whole_facts((await conn.execute(query)).all())
+    now = micros(datetime.now(UTC))
+    return {lead: v1.score(facts, now).total for lead, facts in whole.items()}
 
 
 async def test_writes_by_the_old_id_are_the_winner_s_and_its_tours_go_on(site: Site) -> None:
