@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from events.event import Event
@@ -12,6 +12,7 @@ from events.record import NewEvent
 from events.slots import SlotOpened
 from events.tours import TourAmended, TourCancelled, TourRescheduled, TourScheduled
 
+Span: TypeAlias = tuple[datetime, datetime]
 _KINDS = (SlotOpened, TourScheduled, TourRescheduled, TourAmended, TourCancelled)
 
 
@@ -19,6 +20,7 @@ _KINDS = (SlotOpened, TourScheduled, TourRescheduled, TourAmended, TourCancelled
 class _Tour:
     """What a tour's events come to: its time, its agent, each where it was said."""
 
+    org_id: UUID
     starts_at: datetime | None = None
     minutes: int | None = None
     agent_said: bool = False
@@ -41,23 +43,23 @@ async def keep(conn: Connection, events: Sequence[NewEvent]) -> None:
     tours: dict[UUID, _Tour] = {}
     for new in said:
         if not isinstance(new.event, SlotOpened):
-            _fold(tours, new.event)
+            _fold(tours, new.org_id, new.event)
     if tours:
         await _keep_tours(conn, tours)
 
 
-def _fold(tours: dict[UUID, _Tour], event: Event) -> None:
+def _fold(tours: dict[UUID, _Tour], org_id: UUID, event: Event) -> None:
     match event:
         case TourScheduled() | TourRescheduled():
-            tour = tours.setdefault(event.tour_id, _Tour())
+            tour = tours.setdefault(event.tour_id, _Tour(org_id))
             tour.starts_at, tour.minutes = event.starts_at, event.duration_minutes
             if isinstance(event, TourScheduled):
                 tour.agent_said, tour.agent_id = True, event.assigned_agent_id
         case TourAmended() if "assigned_agent_id" in event.changes:
-            tour = tours.setdefault(event.tour_id, _Tour())
+            tour = tours.setdefault(event.tour_id, _Tour(org_id))
             tour.agent_said, tour.agent_id = True, event.assigned_agent_id
         case TourCancelled():
-            tours.setdefault(event.tour_id, _Tour()).cancelled = True
+            tours.setdefault(event.tour_id, _Tour(org_id)).cancelled = True
 
 
 async def _keep_slots(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -78,7 +80,7 @@ async def _keep_tours(conn: Connection, tours: dict[UUID, _Tour]) -> None:
     if gone:
         await conn.execute("DELETE FROM crm.tour_times WHERE tour_id = ANY($1::uuid[])", gone)
     rows = [
-        (key, tour.starts_at, tour.minutes, tour.agent_said, tour.agent_id)
+        (key, tour.org_id, tour.starts_at, tour.minutes, tour.agent_said, tour.agent_id)
         for key, tour in tours.items()
         if not tour.cancelled
     ]
@@ -87,9 +89,10 @@ async def _keep_tours(conn: Connection, tours: dict[UUID, _Tour]) -> None:
     await conn.execute(
         """
         WITH said AS (
-          SELECT id, start, start + make_interval(mins => minutes) AS finish, agent_said, agent
-          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::bool[], $5::uuid[])
-            AS said (id, start, minutes, agent_said, agent)
+          SELECT id, org, start, start + make_interval(mins => minutes) AS finish,
+            agent_said, agent
+          FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::int[], $5::bool[],
+            $6::uuid[]) AS said (id, org, start, minutes, agent_said, agent)
         ), changed AS (
           UPDATE crm.tour_times held
           SET starts_at = coalesce(said.start, held.starts_at),
@@ -97,38 +100,35 @@ async def _keep_tours(conn: Connection, tours: dict[UUID, _Tour]) -> None:
               agent_id = CASE WHEN said.agent_said THEN said.agent ELSE held.agent_id END
           FROM said WHERE held.tour_id = said.id RETURNING held.tour_id
         )
-        INSERT INTO crm.tour_times (tour_id, agent_id, starts_at, ends_at)
-        SELECT id, agent, start, finish FROM said
+        INSERT INTO crm.tour_times (tour_id, org_id, agent_id, starts_at, ends_at)
+        SELECT id, org, agent, start, finish FROM said
         WHERE start IS NOT NULL AND agent_said AND id NOT IN (SELECT tour_id FROM changed)
         """,
         *zip(*rows, strict=True),
     )
 
 
-async def overlapping_slots(
-    conn: Connection, property_id: UUID, starts_at: datetime, ends_at: datetime
-) -> list[UUID]:
+async def overlapping_slots(conn: Connection, property_id: UUID, span: Span) -> list[UUID]:
     """The property's slots, ever opened, that share time with this span."""
     rows = await conn.fetch(
         "SELECT slot_id FROM crm.slot_times "
         "WHERE property_id = $1 AND ends_at > $2 AND starts_at < $3 ORDER BY slot_id",
         property_id,
-        starts_at,
-        ends_at,
+        *span,
     )
     return [row["slot_id"] for row in rows]
 
 
 async def tour_of_agent(
-    conn: Connection, agent_id: UUID, starts_at: datetime, ends_at: datetime, *, but: UUID
+    conn: Connection, org_id: UUID, agent_id: UUID, span: Span, *, but: UUID
 ) -> UUID | None:
-    """A tour, other than `but`, that the agent gives in this span, in whatever property."""
+    """A tour, other than `but`, that the organisation's agent gives in this span, wherever."""
     found: UUID | None = await conn.fetchval(
         "SELECT tour_id FROM crm.tour_times WHERE agent_id = $1 AND ends_at > $2 "
-        "AND starts_at < $3 AND tour_id <> $4 ORDER BY starts_at LIMIT 1",
+        "AND starts_at < $3 AND tour_id <> $4 AND org_id = $5 ORDER BY starts_at LIMIT 1",
         agent_id,
-        starts_at,
-        ends_at,
+        *span,
         but,
+        org_id,
     )
     return found

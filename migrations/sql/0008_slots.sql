@@ -35,6 +35,7 @@ CREATE TABLE crm.slot_times (
 CREATE INDEX slot_times_property ON crm.slot_times (property_id, ends_at);
 CREATE TABLE crm.tour_times (
   tour_id uuid PRIMARY KEY,
+  org_id uuid NOT NULL,
   agent_id uuid,
   starts_at timestamptz NOT NULL,
   ends_at timestamptz NOT NULL
@@ -48,10 +49,11 @@ SELECT DISTINCT ON (entity_id) entity_id, property_id, (payload ->> 'starts_at')
 FROM crm_events WHERE event_type = 'slot.opened' ORDER BY entity_id, version;
 
 INSERT INTO crm.tour_times
-SELECT placed.entity_id, given.agent_id::uuid,
+SELECT placed.entity_id, placed.org_id, given.agent_id::uuid,
   placed.starts_at, placed.starts_at + make_interval(mins => placed.minutes)
 FROM (
-  SELECT DISTINCT ON (entity_id) entity_id, (payload ->> 'starts_at')::timestamptz AS starts_at,
+  SELECT DISTINCT ON (entity_id) entity_id, org_id,
+    (payload ->> 'starts_at')::timestamptz AS starts_at,
     coalesce((payload ->> 'duration_minutes')::int, 30) AS minutes
   FROM crm_events WHERE event_type IN ('tour.scheduled', 'tour.rescheduled')
   ORDER BY entity_id, version DESC

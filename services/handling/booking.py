@@ -85,7 +85,7 @@ async def take_place(
     instead_of: UUID | None = None,
 ) -> None:
     """Take a place in a slot that was queued for. Raises `Refused`."""
-    others = await overlapping_slots(unit.conn, slot.property_id, slot.starts_at, slot.ends_at)
+    others = await overlapping_slots(unit.conn, slot.property_id, (slot.starts_at, slot.ends_at))
     await unit.do(TakePlace(
         slot, hold_id, unit.scope.at, capacity, tour_id, session_id, expires_at,
         tuple(each for each in others if each != slot.id), instead_of,
@@ -155,7 +155,8 @@ async def _busy(
 ) -> UUID | None:
     if agent is None or slot is None:
         return None
-    return await tour_of_agent(unit.conn, agent, slot.starts_at, slot.ends_at, but=tour_id)
+    span = (slot.starts_at, slot.ends_at)
+    return await tour_of_agent(unit.conn, unit.scope.org_id, agent, span, but=tour_id)
 
 
 def _time_of(unit: Unit, tour: Tour) -> SlotTime | None:
