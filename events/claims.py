@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from events.event import Event
-from events.leads import LeadCaptured, LeadErased, LeadImported, LeadUpdated
+from events.leads import LeadAdopted, LeadCaptured, LeadErased, LeadImported, LeadUpdated
 
 
 class Claim(NamedTuple):
@@ -44,8 +44,20 @@ def claims_of(event: Event) -> list[Claim]:
             if isinstance(event, LeadImported) and event.external_id:
                 claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
             return claims
+        case LeadAdopted():
+            return _adopted(event)
         case _:
             return []
+
+
+def _adopted(event: LeadAdopted) -> list[Claim]:
+    """A host may have an address twice: the first has it. As `crm.claim_for_host` says it."""
+    said = [(EMAIL, event.email), (PHONE, event.phone)]
+    return [
+        Claim(kind, value_of(text), event.lead_id, firm=False)
+        for kind, text in said
+        if text and text.strip() and text.isascii() and identifies(kind, text)
+    ]
 
 
 def releases_of(event: Event) -> list[tuple[str, UUID]]:

@@ -6,7 +6,9 @@ from uuid import UUID
 from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
 
 from events.chat import (
+    ConversationAdopted,
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
@@ -41,8 +43,8 @@ TABLE = Table(
 )
 projection = Projection(
     "conversations",
-    version=1,
-    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids")),
+    version=2,
+    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids"), kept=True),
 )
 
 
@@ -67,6 +69,44 @@ def started(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
             "message_count": 0,
         },
     )
+
+
+@projection.on(ConversationAdopted)
+def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
+    """The host's row may be there already: it is taken over, and afterwards follows the host."""
+    held = tables.rows.get(event.conversation_id)
+    if held is None or held["org_id"] is None:
+        row = {
+            "id": event.conversation_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "lead_id": event.lead_id,
+            "widget_session_id": event.session_id,
+            "channel": event.channel.value,
+            "created_at": fact.occurred_at,
+            "is_human_mode": event.is_human_mode,
+            "human_agent_id": event.human_agent_id,
+            "human_started_at": event.human_started_at,
+            "human_ended_at": event.human_ended_at,
+            "takeover_epoch": int(event.is_human_mode),
+            "waiting_for_human": False,
+            "message_count": 0,
+        }
+        if held is None:
+            tables.rows.insert(event.conversation_id, row)
+        else:
+            tables.rows.update(event.conversation_id, **row)
+        return
+    row = tables.rows.change(event.conversation_id)
+    if event.changes.get("is_human_mode", row["is_human_mode"]) != row["is_human_mode"]:
+        row["takeover_epoch"] += 1
+    row.update({**event.changes, "channel": event.channel.value})
+
+
+@projection.on(ConversationMessageAdopted)
+def message_adopted(tables: Tables, _fact: Recorded, event: ConversationMessageAdopted) -> None:
+    if not event.edited:
+        _count(tables.rows, event.conversation_id)
 
 
 @projection.on(ConversationMessageReceived, ConversationReplied)

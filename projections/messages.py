@@ -8,6 +8,7 @@ from sqlalchemy import Column, Index, Select, Table, Text, Uuid, select, tuple_
 
 from events.chat import (
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
@@ -17,7 +18,7 @@ from events.chat import (
 from events.record import Recorded
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
 TABLE = Table(
     "messages",
@@ -33,12 +34,29 @@ TABLE = Table(
     Column("human_agent_id", Uuid),
     Index("idx_messages_conversation", "conversation_id"),
 )
-projection = Projection("messages", version=1, table=DerivedTable(TABLE))
+projection = Projection(
+    "messages", version=2, table=DerivedTable(TABLE, keyed_by=("adopted_message_id",), kept=True)
+)
+"""Rows are keyed only where the host may have them already."""
 
 
 @projection.on(ConversationMessageReceived)
 def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
     _say(tables, fact, event.message_id, event.conversation_id, "user", event.content, "visitor")
+
+
+@projection.on(ConversationMessageAdopted)
+def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
+    """The host's row may be there already. Who spoke is the host's to know: there is no author."""
+    held = tables.rows.get(event.message_id)
+    if held is not None and held["org_id"] is not None:
+        tables.rows.update(event.message_id, role=event.role.value, content=event.content)
+        return
+    row = _row(fact, event.message_id, event.conversation_id, event.role.value, event.content)
+    if held is None:
+        tables.rows.insert(event.message_id, row)
+    else:
+        tables.rows.update(event.message_id, **row)
 
 
 @projection.on(ConversationReplied)
@@ -76,19 +94,24 @@ def _say(
     author: str,
     agent_id: UUID | None = None,
 ) -> None:
-    tables.rows.add(
-        {
-            "id": message_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "conversation_id": conversation_id,
-            "role": role,
-            "content": content,
-            "created_at": fact.occurred_at,
-            "author": author,
-            "human_agent_id": agent_id,
-        }
-    )
+    row = _row(fact, message_id, conversation_id, role, content)
+    tables.rows.add({**row, "author": author, "human_agent_id": agent_id})
+
+
+def _row(
+    fact: Recorded, message_id: UUID, conversation_id: UUID, role: str, content: str | None
+) -> Row:
+    return {
+        "id": message_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "conversation_id": conversation_id,
+        "role": role,
+        "content": content,
+        "created_at": fact.occurred_at,
+        "author": None,
+        "human_agent_id": None,
+    }
 
 
 def of_session(

@@ -26,10 +26,13 @@ class DerivedTable:
 
     `keyed_by` names the event fields that may hold a key of a row the projector reads or changes;
     empty means that rows are only ever added. The primary key is one uuid column, the first.
+    `kept`: the table was the host's before, and may hold its columns and rows: a rebuild never
+    puts another in its place, but writes what differs.
     """
 
     table: sa.Table
     keyed_by: tuple[str, ...] = ()
+    kept: bool = False
 
     @property
     def name(self) -> str:

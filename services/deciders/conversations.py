@@ -106,7 +106,7 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
         case ConversationMessageReceived():
             return replace(known, turns=known.turns + 1)
         case ConversationAdopted():
-            return replace(known, is_human_mode=event.is_human_mode)
+            return _adopted(known, event)
         case ConversationTakenOver():
             return replace(known, is_human_mode=True, agent_id=event.agent_id, epoch=event.epoch,
                            is_waiting=False)  # fmt: skip
@@ -118,6 +118,19 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
             return replace(known, is_waiting=True)
         case _:
             return known
+
+
+def _adopted(known: Conversation, event: ConversationAdopted) -> Conversation:
+    """What the host says of it; going over to people, and back, is an epoch as any other."""
+    said = event.changes
+    human = said.get("is_human_mode", known.is_human_mode)
+    return replace(
+        known,
+        lead_id=said.get("lead_id", known.lead_id),
+        is_human_mode=human,
+        agent_id=said.get("human_agent_id", known.agent_id),
+        epoch=known.epoch + (human != known.is_human_mode),
+    )
 
 
 def decide(command: Command, known: Conversation | None) -> list[Event]:
