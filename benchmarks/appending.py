@@ -20,7 +20,7 @@ CLIENTS = 16
 async def bulk(settings: Settings, seed: int, where: Place, events: int) -> dict[str, float]:
     """Seconds in transactions of 2,000 events on one connection; making the events is not timed."""
     seconds = 0.0
-    async with pooled(settings, "bench append") as pool, pool.acquire() as conn:
+    async with pooled(settings, "bench append", role=None) as pool, pool.acquire() as conn:
         for batch in _batches(history(seed, where, events)):
             began = time.perf_counter()
             async with conn.transaction():
@@ -31,7 +31,7 @@ async def bulk(settings: Settings, seed: int, where: Place, events: int) -> dict
 
 async def single(settings: Settings, seed: int, where: Place, events: int) -> dict[str, float]:
     """Seconds of one commit an event, on one connection and then on sixteen."""
-    async with pooled(settings, "bench append", size=CLIENTS) as pool:
+    async with pooled(settings, "bench append", role=None, size=CLIENTS) as pool:
         coming = history(seed, where, 2 * events)
         alone = list(islice(coming, events))
         began = time.perf_counter()

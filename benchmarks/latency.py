@@ -38,7 +38,7 @@ async def real(
 ) -> dict[str, list[float]]:
     """Milliseconds of each action through relay and projector, processes of their own."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(pooled(settings, "bench latency"))
+        pool = await stack.enter_async_context(pooled(settings, "bench latency", role=None))
         for module in PROCESSES:
             await stack.enter_async_context(process(module, settings))
         captured = [e for e in history(seed, where, 2_000) if isinstance(e.event, LeadCaptured)]
@@ -68,7 +68,7 @@ async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, lis
     topic = Topics.of(settings.topic_prefix).events
     servers = settings.kafka_bootstrap_servers
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(pooled(settings, "bench latency"))
+        pool = await stack.enter_async_context(pooled(settings, "bench latency", role=None))
         for table in ("bench_in", "bench_out"):
             await pool.execute(f"CREATE TABLE {table} (id uuid PRIMARY KEY, payload jsonb)")
         await create_topic(servers, topic, partitions=settings.topic_partitions, replicas=1)

@@ -24,7 +24,7 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
     `cpu_seconds` are those this process, one of them, computed; the rest it waited.
     """
     stop = asyncio.Event()
-    conn = await connect(settings, "bench watch")
+    conn = await connect(settings, "bench watch", role=None)
     async with AsyncExitStack() as stack:
         async with conn.transaction():
             if projectors > 1:

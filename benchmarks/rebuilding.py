@@ -23,7 +23,7 @@ async def rebuild(settings: Settings) -> dict[str, object]:
 
     cores = os.cpu_count() or 1
     async with (
-        pooled(settings, "bench rebuild") as pool,
+        pooled(settings, "bench rebuild", role=None) as pool,
         replay.workers(settings, (), cores) as workers,
         replay.rebuilding(pool, (), progress, workers=workers) as rebuilding,
     ):

@@ -16,7 +16,7 @@ async def relay(settings: Settings, events: int) -> dict[str, float]:
     stop = asyncio.Event()
     working = Relay(settings)
     task = asyncio.create_task(working.run(stop))
-    conn = await connect(settings, "bench relay")
+    conn = await connect(settings, "bench relay", role=None)
     while not working.active:
         await asyncio.sleep(0)
     began = time.perf_counter()

@@ -36,7 +36,7 @@ class _Null:
 
 async def sink(settings: Settings, events: int) -> dict[str, float]:
     """Seconds from the first record to the last flush."""
-    conn = await connect(settings, "bench sink")
+    conn = await connect(settings, "bench sink", role=None)
     log_id = (await sequencer.state(conn)).id
     await conn.close()
     topic = Topics.of(settings.topic_prefix).events

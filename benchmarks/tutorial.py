@@ -29,7 +29,7 @@ MAPPED: dict[DerivedTable, type[Any]] = {}
 async def tutorial(settings: Settings, events: int) -> dict[str, float]:
     """Seconds from the first message to the commit of the last of so many."""
     _map()
-    conn = await connect(settings, "bench tutorial")
+    conn = await connect(settings, "bench tutorial", role=None)
     log_id = (await sequencer.state(conn)).id
     await conn.execute(
         "ALTER DATABASE CURRENT SET crm.engine = 'on'".replace(
@@ -37,7 +37,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         )
     )
     await conn.close()
-    engine = open_engine(settings, "bench tutorial")
+    engine = open_engine(settings, "bench tutorial", role=None)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
     done = asyncio.Event()

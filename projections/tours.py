@@ -58,6 +58,7 @@ TABLE = Table(
     Column("fold", SmallInteger, server_default=text("0")),
     Column("starts_at", INSTANT),
     Column("revision", Integer, server_default=text("1")),
+    Column("follow_up_sent_at", INSTANT),
     Index("idx_tours_lead", "lead_id"),
     Index("idx_tours_property", "property_id"),
     Index("idx_tours_date", "tour_date"),

@@ -66,7 +66,7 @@ def workers(settings: DatabaseSettings, names: Sequence[str], count: int) -> Wor
 
 async def _worker_pool(settings: DatabaseSettings) -> asyncpg.Pool:
     collect_rarely()
-    return await open_pool(settings, "crm replay worker", size=CONNECTIONS_A_WORKER)
+    return await open_pool(settings, "crm replay worker", size=CONNECTIONS_A_WORKER, role=None)
 
 
 async def log_length(pool: asyncpg.Pool) -> int:

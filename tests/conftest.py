@@ -140,14 +140,14 @@ def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more:
 @pytest.fixture
 async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     """asyncpg connections to the test's database."""
-    async with pooled(settings, "test") as opened:
+    async with pooled(settings, "test", role=None) as opened:
         yield opened
 
 
 @pytest.fixture
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """SQLAlchemy's engine on the test's database."""
-    opened = open_engine(settings, "test")
+    opened = open_engine(settings, "test", role=None)
     yield opened
     await opened.dispose()
 

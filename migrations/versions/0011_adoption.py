@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0011"
-down_revision = "0005"
+down_revision = "0007"
 
 
 def upgrade() -> None:

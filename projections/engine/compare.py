@@ -37,9 +37,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-async def compare(
-    conn: Connection, table: DerivedTable, schema: str, host: HostRows
-) -> Comparison:
+async def compare(conn: Connection, table: DerivedTable, schema: str, host: HostRows) -> Comparison:
     """Compare in the caller's transaction, which must be one REPEATABLE READ snapshot."""
     row = ", ".join(f'"{column}"' for column in table.columns)
     counted = (

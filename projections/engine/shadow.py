@@ -7,9 +7,8 @@ grants, policies), so whatever a migration or the host has given it, its twin ha
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
 from events.log.connection import Connection
+from projections.engine import row_security
 from projections.engine.kept import write_differences
 from projections.engine.projection import DerivedTable
 
@@ -43,9 +42,7 @@ def _made_of(table: DerivedTable) -> str:
     if table.kept:
         columns = ", ".join(f'"{column}"' for column in table.columns)
         return f"AS SELECT {columns} FROM {live_name(table)} WITH NO DATA"
-    return (
-        f"(LIKE {live_name(table)} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)"
-    )
+    return f"(LIKE {live_name(table)} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)"
 
 
 async def drop(conn: Connection, schema: str) -> None:
@@ -131,7 +128,7 @@ async def refer(
 
 
 async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
-    """Give a twin its live table's owner, grants, row level security, policies and triggers."""
+    """Give a twin its live table's owner, grants, row level security and triggers."""
     live, twin = live_name(table), f"{schema}.{table.name}"
     await conn.execute("SET LOCAL search_path = ''")
     row = await conn.fetchrow(
@@ -155,12 +152,6 @@ async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
         await conn.execute(
             f"GRANT {grant['privilege_type']} ON {twin} TO {grant['grantee']}{option}"
         )
-    for policy in await conn.fetch(
-        "SELECT * FROM pg_policies WHERE schemaname = $1 AND tablename = $2",
-        table.schema,
-        table.name,
-    ):
-        await conn.execute(_policy(policy, twin))
     for trigger in await conn.fetch(
         "SELECT tgname, tgenabled, pg_get_triggerdef(oid) AS definition FROM pg_trigger "
         "WHERE tgrelid = $1::text::regclass AND NOT tgisinternal",
@@ -169,16 +160,6 @@ async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
         await conn.execute(trigger["definition"].replace(f" ON {live} ", f" ON {twin} "))
         if trigger["tgenabled"] in (b"A", "A"):
             await conn.execute(f'ALTER TABLE {twin} ENABLE ALWAYS TRIGGER "{trigger["tgname"]}"')
-
-
-def _policy(policy: asyncpg.Record, twin: str) -> str:
-    roles = ", ".join("PUBLIC" if r == "public" else f'"{r}"' for r in policy["roles"])
-    using = f" USING ({policy['qual']})" if policy["qual"] else ""
-    check = f" WITH CHECK ({policy['with_check']})" if policy["with_check"] else ""
-    return (
-        f'CREATE POLICY "{policy["policyname"]}" ON {twin} AS {policy["permissive"]} '
-        f"FOR {policy['cmd']} TO {roles}{using}{check}"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,21 +188,20 @@ async def swap(
     twins = {live_name(table) for table in moving}
     staying = {live_name(table) for table in tables if table.kept}
     torn = [key for key in keys if key.parent in twins or key.child in twins]
-    mended = [
-        key for key in torn if key.child not in twins or key.parent in staying
-    ]
+    mended = [key for key in torn if key.child not in twins or key.parent in staying]
     await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL search_path = ''")
     await conn.execute(f"DROP SCHEMA IF EXISTS {old_schema} CASCADE; CREATE SCHEMA {old_schema}")
+    told = await row_security.policies(conn, sorted(twins))
     for key in torn:
         await conn.execute(f'ALTER TABLE {key.child} DROP CONSTRAINT "{key.name}"')
+    await row_security.drop(conn, told)
     for table in moving:
         await dress(conn, table, schema)
         await conn.execute(f"ALTER TABLE {live_name(table)} SET SCHEMA {old_schema}")
         await conn.execute(f"ALTER TABLE {schema}.{table.name} SET SCHEMA {table.schema}")
+    await row_security.create(conn, told)
     if differing.tables:
-        await write_differences(
-            conn, differing.tables, schema, old_schema, shared=differing.shared
-        )
+        await write_differences(conn, differing.tables, schema, old_schema, shared=differing.shared)
     for key in mended:
         await conn.execute(
             f'ALTER TABLE {key.child} ADD CONSTRAINT "{key.name}" {key.definition} NOT VALID'

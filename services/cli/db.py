@@ -1,17 +1,25 @@
 """`crm db`: bring the database's schema up to date, say where it is."""
 
+import asyncio
 import sys
 
 from cyclopts import App
 
-from services.runtime.console import examples, note
-from services.runtime.migrate import current_heads
+from services.runtime.console import Failure, examples, note, print_json
+from services.runtime.database import connect
+from services.runtime.migrate import current_heads, offline_sql
 from services.runtime.migrate import migrate as run_migrations
+from services.runtime.plan import differences, unguarded
 from services.runtime.settings import DatabaseSettings
 
 app = App(
     name="db",
-    help_epilogue=examples("crm db migrate", 'psql "$(crm db url)"'),
+    help_epilogue=examples(
+        "crm db migrate",
+        "crm db check",
+        "crm db sql > schema.sql",
+        'psql "$(crm db url)"',
+    ),
     help_format="plaintext",
 )
 
@@ -22,6 +30,34 @@ def migrate(*, revision: str = "head") -> None:
     dsn = DatabaseSettings().dsn
     run_migrations(dsn, revision)
     note(f"the schema is at {', '.join(current_heads(dsn)) if revision == 'head' else revision}")
+
+
+@app.command
+def check(*, json: bool = False) -> None:
+    """Compare the database with the plan and its guards; exit 1 where something is missing."""
+    found = asyncio.run(_check())
+    if json:
+        print_json({"equal": not found, "differences": found})
+    elif found:
+        sys.stdout.write("".join(f"{line}\n" for line in found))
+    else:
+        note("the schema is the plan's, and guarded")
+    if found:
+        raise Failure(f"{len(found)} differences: crm db migrate brings a database up to date")
+
+
+@app.command
+def sql(*, since: str = "base") -> None:
+    """Print the migrations from a revision on as SQL, for a host that applies it itself."""
+    sys.stdout.write(offline_sql(since))
+
+
+async def _check() -> list[str]:
+    conn = await connect(DatabaseSettings(), "crm db check", role=None)
+    try:
+        return [*await differences(conn), *await unguarded(conn)]
+    finally:
+        await conn.close()
 
 
 @app.command

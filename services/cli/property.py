@@ -52,7 +52,7 @@ def list_(*, org: UUID | None = None, json: bool = False) -> None:
 
 
 async def _create(name: str, timezone: str, org: UUID | None, org_name: str) -> dict[str, Any]:
-    conn = await connect(DatabaseSettings(), "crm property")
+    conn = await connect(DatabaseSettings(), "crm property", role=None)
     try:
         async with conn.transaction():
             if org is None:
@@ -76,7 +76,7 @@ async def _create(name: str, timezone: str, org: UUID | None, org_name: str) -> 
 
 
 async def _list(org: UUID | None) -> list[dict[str, Any]]:
-    conn = await connect(DatabaseSettings(), "crm property")
+    conn = await connect(DatabaseSettings(), "crm property", role=None)
     try:
         rows = await conn.fetch(
             "SELECT id AS property_id, org_id, name, settings ->> 'timezone' AS timezone "

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import asyncpg
 from cyclopts import App, Parameter, validators
 
 from projections.engine.adoption import NotAdopted
@@ -161,7 +162,8 @@ async def _run(
     bus = Settings() if source == "kafka" else None
     settings = _patient()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(pooled(settings, "crm replay"))
+        pool = await stack.enter_async_context(pooled(settings, "crm replay", role=None))
+        await _demand_sight(pool)
         workers = None
         if bus is None and count > 1 and await replay.log_length(pool) >= WORTH_WORKERS:
             workers = await stack.enter_async_context(replay.workers(settings, names, count))
@@ -179,13 +181,23 @@ async def _run(
             ) from error
 
 
+async def _demand_sight(pool: asyncpg.Pool) -> None:
+    """Live rows that row level security hides would be called differences."""
+    sees_all = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    if not await pool.fetchval(sees_all):
+        raise Failure(
+            "this database role is subject to row level security and cannot compare rows: "
+            "connect as a superuser or as a role with BYPASSRLS"
+        )
+
+
 async def _show(lead: UUID) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
-    async with pooled(DatabaseSettings(), "crm replay show", size=1) as pool:
+    async with pooled(DatabaseSettings(), "crm replay show", size=1, role=None) as pool:
         return await replay.history_of(pool, lead), await replay.rows_of(pool, lead)
 
 
 async def _with_pool(work: Any) -> Any:
-    async with pooled(DatabaseSettings(), "crm replay", size=1) as pool:
+    async with pooled(DatabaseSettings(), "crm replay", size=1, role=None) as pool:
         return await work(pool)
 
 

@@ -60,7 +60,7 @@ async def _person(
     settings: Settings, property_id: UUID | None, org_id: UUID | None, role: Role
 ) -> UUID:
     """The organisation's development person of this role; its id derives from both."""
-    conn = await connect(settings, "crm token")
+    conn = await connect(settings, "crm token", role=None)
     try:
         found: UUID | None = await conn.fetchval(
             "SELECT org_id FROM properties WHERE id = $1 "

@@ -1,7 +1,7 @@
 """Who calls: a visitor by a property's widget key, or a person of an organisation by a JWT."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,8 +9,10 @@ from typing import Annotated, TypeAlias
 from uuid import UUID
 
 import jwt
+import orjson
 from fastapi import Depends, Header, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
 
@@ -53,7 +55,12 @@ class Visitor:
     @asynccontextmanager
     async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """Where this caller's queries run."""
+        claims = {
+            "role": "anon", "org_id": str(self.org_id), "property_id": str(self.property_id),
+            "visitor_id": self.visitor_id,
+        }  # fmt: skip
         async with engine.begin() as conn:
+            await become(conn, claims)
             yield conn
 
 
@@ -81,6 +88,7 @@ class Person:
     async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """Where this caller's queries run."""
         async with engine.begin() as conn:
+            await become(conn, {"role": "authenticated", "sub": str(self.id)})
             yield conn
 
     async def property_of_lead(self, core: Core, lead_id: UUID) -> UUID:
@@ -97,6 +105,17 @@ class Person:
             found = await conn.scalar(host.org_of_property(property_id))
         if found != self.org_id:
             raise no_such("property")
+
+
+async def become(conn: AsyncConnection, claims: Mapping[str, str | None]) -> None:
+    """For this transaction be the database role `claims` name: row level security decides then."""
+    said = orjson.dumps(claims).decode()
+    await conn.execute(_BECOME, {"role": claims["role"], "claims": said})
+
+
+_BECOME = text(
+    "SELECT set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)"
+)
 
 
 def no_such(kind: str) -> Problem:

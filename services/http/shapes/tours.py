@@ -91,6 +91,7 @@ class TourRow(AnsweredRow):
     confirmation_sent_at: Instant | None
     reminder_24h_sent_at: Instant | None
     reminder_1h_sent_at: Instant | None
+    follow_up_sent_at: Instant | None
     created_at: Instant
     updated_at: Instant
     org_id: UUID
@@ -139,6 +140,7 @@ _TOUR = {
     "confirmation_sent_at": None,
     "reminder_24h_sent_at": None,
     "reminder_1h_sent_at": None,
+    "follow_up_sent_at": None,
     "created_at": example.AT,
     "updated_at": example.AT,
     "org_id": example.ORGANIZATION,

@@ -11,6 +11,7 @@ from projections.engine.outcome import Differs, Incomplete
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding_log
 from projections.engine.unit import Unit
+from services.runtime.plan import differences, unguarded
 from tests.world import World, make_world
 
 
@@ -66,6 +67,9 @@ async def test_a_rebuilt_part_takes_the_live_place_whole(
     outcome = await rebuild_of(pool, part).rebuild(repair=False)
     assert outcome.swapped
     assert await _schema(pool) == before
+    async with pool.acquire() as conn:
+        found = [*await differences(conn), *await unguarded(conn)]  # type: ignore[arg-type]
+    assert found == []
     await world.append(world.new(world.captured(uuid4(), email="new@example.com")))
     await world.project()
     assert await world.count("leads") == 4
@@ -73,7 +77,7 @@ async def test_a_rebuilt_part_takes_the_live_place_whole(
 
 
 async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
-    """Everything that can be said of the tables, indexes, constraints and triggers."""
+    """Everything that can be said of tables, indexes, constraints, triggers, policies, grants."""
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             """
@@ -90,6 +94,13 @@ async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
             UNION ALL SELECT 'column', table_schema || '.' || table_name,
               column_name || data_type || coalesce(column_default, '') || is_nullable
               FROM information_schema.columns WHERE table_schema IN ('public', 'crm_state')
+            UNION ALL SELECT 'policy', schemaname || '.' || tablename, policyname || permissive
+              || roles::text || cmd || coalesce(qual, '') || coalesce(with_check, '')
+              FROM pg_policies WHERE schemaname IN ('public', 'crm_state')
+            UNION ALL SELECT 'secured', oid::regclass::text, relacl::text || relrowsecurity::text
+              || relforcerowsecurity::text FROM pg_class
+              WHERE relkind = 'r' AND relnamespace IN
+                ('public'::regnamespace, 'crm_state'::regnamespace)
             ORDER BY 1, 2, 3
             """
         )
