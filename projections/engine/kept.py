@@ -36,8 +36,9 @@ async def write_differences(
             f"WHERE {_same_key(table)} AND {_differs(table)}"
         )
         await conn.execute(
-            f"INSERT INTO {_live(table)} ({names}) SELECT {names} FROM {schema}.{table.name} AS new "
-            f"WHERE NOT EXISTS (SELECT FROM {_live(table)} AS live WHERE {_same_key(table)})"
+            f"INSERT INTO {_live(table)} ({names}) "
+            f"SELECT {names} FROM {schema}.{table.name} AS new WHERE NOT EXISTS "
+            f"(SELECT FROM {_live(table)} AS live WHERE {_same_key(table)})"
         )
     await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # tables with checks due cannot be altered
 
