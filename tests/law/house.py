@@ -89,6 +89,8 @@ class House:
     tours: list[Tour] = field(default_factory=list)
     keys: list[UUID] = field(default_factory=list)
     others: dict[str, list[UUID]] = field(default_factory=dict)
+    hosted_leads: list[UUID] = field(default_factory=list)
+    hosted_talks: list[UUID] = field(default_factory=list)
     now: datetime = BEGIN
     numbers: "count[int]" = field(default_factory=count)
 

@@ -4,10 +4,12 @@ from uuid import UUID
 
 from events.chat import (
     ConversationAnswered,
+    ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReplied,
     ConversationTakenOver,
     ConversationWaiting,
+    MessageRole,
 )
 from projections.messages import projection
 from tests.projections.given import AGENT, TALK, at, only, rows_of
@@ -32,6 +34,16 @@ def test_each_message_has_its_role_and_author() -> None:
         (SECOND, "assistant", "bot", "Yes", None, at(2)),
         (THIRD, "assistant", "agent", "Come!", AGENT, at(3)),
         (FOURTH, "system", "system", "A person", None, at(4)),
+    ]
+
+
+def test_a_message_of_the_host_has_no_author_and_may_be_edited() -> None:
+    said = ConversationMessageAdopted(
+        conversation_id=TALK, message_id=FIRST, role=MessageRole.ASSISTANT, content="Hi"
+    )
+    edited = said.model_copy(update={"content": "Hi!", "edited": True})
+    assert only(rows_of(projection, said, edited), "role", "author", "content", "created_at") == [
+        ("assistant", None, "Hi!", at(1))
     ]
 
 
