@@ -98,8 +98,7 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
             tables.rows.update(event.conversation_id, **row)
         return
     row = tables.rows.change(event.conversation_id)
-    if event.changes.get("is_human_mode", row["is_human_mode"]) != row["is_human_mode"]:
-        row["takeover_epoch"] += 1
+    row["takeover_epoch"] += "is_human_mode" in event.changes
     row.update({**event.changes, "channel": event.channel.value})
 
 

@@ -198,7 +198,8 @@ async def _pass(pool: asyncpg.Pool, kind: Kind, progress: Progress, new: Counter
                 return later
             after = rows[-1]["id"]
             told = await _batch(conn, kind, rows)
-            new[kind.table] += told["new"]
+            if told["new"]:
+                new[kind.table] += told["new"]
             later += len(rows) - told["new"] - told["refused"] - told["known"]
             progress(kind.table, told["new"])
 

@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from migrations.scripts import FOLDER, statements
+from projections.catalog import LIVE
+from projections.engine.rebuild import Rebuild
+from projections.engine.refold import folding_log
+from services import adopt
 from services.runtime.migrate import migrate
 from tests.conftest import with_database
-from tests.world import World
+from tests.world import World, parked_reasons
 
 LONG_AGO = datetime(2024, 5, 1, 9, tzinfo=UTC)
 OWN = {
@@ -28,27 +33,31 @@ OWN = {
 
 
 @asynccontextmanager
-async def bare_database(server_url: str) -> AsyncIterator[str]:
-    """A database with the host's tables, `leads` with one column more, and nothing of the core."""
+async def database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
+    """An empty database, or a copy of one."""
     name = f"crm_host_{uuid4().hex[:12]}"
     conn = await asyncpg.connect(server_url)
-    await conn.execute(f"CREATE DATABASE {name}")
-    url = with_database(server_url, name)
-    host = await asyncpg.connect(url)
-    for statement in statements((FOLDER / "0001_host.sql").read_text()):
-        await host.execute(statement)
-    await host.execute("ALTER TABLE leads ADD COLUMN company text NOT NULL DEFAULT 'none'")
-    await host.close()
-    yield url
+    copied = f" TEMPLATE {urlsplit(template).path[1:]}" if template else ""
+    await conn.execute(f"CREATE DATABASE {name}{copied}")
+    yield with_database(server_url, name)
     await conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await conn.close()
 
 
+async def make_tables(conn: asyncpg.Connection) -> None:
+    """The host's tables, `leads` with a column more than the core knows."""
+    for statement in statements((FOLDER / "0001_host.sql").read_text()):
+        await conn.execute(statement)
+    await conn.execute("ALTER TABLE leads ADD COLUMN company text NOT NULL DEFAULT 'none'")
+
+
 @dataclass
 class Host:
-    """An organisation with two properties; `leads`, `talks`: what its other code goes on with."""
+    """An organisation with two properties; `leads`, `talks`: what its other code goes on with.
 
-    url: str
+    `notes`, `said`: what it wrote into them, to be found there again.
+    """
+
     org_id: UUID = field(default_factory=uuid4)
     properties: list[UUID] = field(default_factory=lambda: [uuid4(), uuid4()])
     leads: list[UUID] = field(default_factory=list)
@@ -158,6 +167,26 @@ class Host:
 
 async def install_core(url: str) -> None:
     await asyncio.to_thread(migrate, url)
+
+
+def told(_table: str, _more: int) -> None: ...
+
+
+async def adopt_all(host: Host, pool: asyncpg.Pool) -> None:
+    """Adopt what there is, and bring the tables level."""
+    await adopt.adopt(pool, told)
+    assert await adopt.complete(pool)
+    await host.world(pool).project()
+
+
+def rebuild_of(pool: asyncpg.Pool) -> Rebuild:
+    return Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None)
+
+
+async def live_is_rebuilt(pool: asyncpg.Pool) -> None:
+    assert await parked_reasons(pool) == []
+    outcome = await rebuild_of(pool).verify()
+    assert outcome.equal, [str(d) for c in outcome.comparisons for d in c.differences]
 
 
 async def own_columns(conn: Any) -> dict[str, dict[UUID, tuple[Any, ...]]]:

@@ -307,20 +307,13 @@ END $$;
 CREATE FUNCTION crm.record_lead() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, crm AS $$
 DECLARE
-  what constant text := format('lead %s', coalesce(NEW.id, OLD.id));
+  what constant text := format('lead %s', NEW.id);
   moment constant timestamptz := clock_timestamp();
   was jsonb;
   told text;
   said jsonb;
   why text;
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    IF crm.property_of('lead', OLD.id) IS NOT NULL THEN
-      PERFORM crm.refuse_host(what, 'its history is kept, so its row is not deleted',
-        'Erase its personal data, or set its status to lost.');
-    END IF;
-    RETURN NULL;
-  END IF;
   IF (NEW.org_id, NEW.external_id) IS DISTINCT FROM (OLD.org_id, OLD.external_id) THEN
     PERFORM crm.refuse_host(what, 'org_id and external_id are the core''s columns',
       'Leave them as they are.');
@@ -372,20 +365,13 @@ END $$;
 CREATE FUNCTION crm.record_conversation() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, crm AS $$
 DECLARE
-  what constant text := format('conversation %s', coalesce(NEW.id, OLD.id));
+  what constant text := format('conversation %s', NEW.id);
   was jsonb;
   told text;
   said jsonb;
   why text;
   lead public.leads;
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    IF crm.property_of('conversation', OLD.id) IS NOT NULL THEN
-      PERFORM crm.refuse_host(what, 'its history is kept, so its row is not deleted',
-        'Leave it: retention removes what is old.');
-    END IF;
-    RETURN NULL;
-  END IF;
   IF TG_OP = 'INSERT' AND NEW.org_id IS NOT NULL OR TG_OP = 'UPDATE'
      AND (NEW.org_id, NEW.widget_session_id, NEW.takeover_epoch, NEW.waiting_for_human,
           NEW.message_count)
@@ -434,18 +420,11 @@ END $$;
 CREATE FUNCTION crm.record_message() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, crm AS $$
 DECLARE
-  what constant text := format('message %s', coalesce(NEW.id, OLD.id));
+  what constant text := format('message %s', NEW.id);
   told text;
   why text;
   lead uuid;
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    IF OLD.org_id IS NOT NULL OR crm.is_adopted('messages', OLD.id) THEN
-      PERFORM crm.refuse_host(what, 'its history is kept, so its row is not deleted',
-        'Leave it: retention removes what is old.');
-    END IF;
-    RETURN NULL;
-  END IF;
   IF (NEW.org_id, NEW.property_id, NEW.author, NEW.human_agent_id)
      IS DISTINCT FROM (OLD.org_id, OLD.property_id, OLD.author, OLD.human_agent_id) THEN
     PERFORM crm.refuse_host(what, 'org_id, property_id, author and human_agent_id are the core''s '
@@ -508,23 +487,28 @@ END $$;
 CREATE FUNCTION crm.refuse_unless_adopted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, crm AS $$
 BEGIN
-  IF TG_OP <> 'TRUNCATE' AND EXISTS (SELECT FROM crm.adoption WHERE state <> 'none')
+  IF EXISTS (SELECT FROM crm.adoption WHERE state <> 'none')
      AND NOT ARRAY['anon', 'authenticated'] && ARRAY[session_user::text, current_setting('role')]
   THEN
-    RETURN NULL;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+      RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '% are not deleted: their history is kept', TG_TABLE_NAME
+      USING HINT = 'Set a lead''s status to lost, or have its personal data erased.',
+            ERRCODE = 'restrict_violation';
   END IF;
   RAISE EXCEPTION '% is derived from events and is not written directly', TG_TABLE_NAME
     USING HINT = coalesce(TG_ARGV[0], 'Publish an event instead.'),
           ERRCODE = 'insufficient_privilege';
 END $$;
 
-CREATE TRIGGER crm_record AFTER INSERT OR UPDATE OR DELETE ON leads FOR EACH ROW
+CREATE TRIGGER crm_record AFTER INSERT OR UPDATE ON leads FOR EACH ROW
   WHEN (current_setting('crm.engine', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION crm.record_lead();
-CREATE TRIGGER crm_record AFTER INSERT OR UPDATE OR DELETE ON conversations FOR EACH ROW
+CREATE TRIGGER crm_record AFTER INSERT OR UPDATE ON conversations FOR EACH ROW
   WHEN (current_setting('crm.engine', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION crm.record_conversation();
-CREATE TRIGGER crm_record AFTER INSERT OR UPDATE OR DELETE ON messages FOR EACH ROW
+CREATE TRIGGER crm_record AFTER INSERT OR UPDATE ON messages FOR EACH ROW
   WHEN (current_setting('crm.engine', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION crm.record_message();
 CREATE TRIGGER crm_keep_ahead BEFORE UPDATE ON leads FOR EACH ROW

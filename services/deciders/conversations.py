@@ -97,6 +97,7 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(known: Conversation | None, event: Event) -> Conversation | None:
     if event.stream != "conversation":
         return known
+    anew = known is None
     if known is None:
         known = Conversation(getattr(event, "session_id", None), event.lead)
     message, content = getattr(event, "message_id", None), getattr(event, "content", None)
@@ -106,7 +107,7 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
         case ConversationMessageReceived():
             return replace(known, turns=known.turns + 1)
         case ConversationAdopted():
-            return _adopted(known, event)
+            return _adopted(known, event, anew=anew)
         case ConversationTakenOver():
             return replace(known, is_human_mode=True, agent_id=event.agent_id, epoch=event.epoch,
                            is_waiting=False)  # fmt: skip
@@ -120,16 +121,16 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
             return known
 
 
-def _adopted(known: Conversation, event: ConversationAdopted) -> Conversation:
+def _adopted(known: Conversation, event: ConversationAdopted, *, anew: bool) -> Conversation:
     """What the host says of it; going over to people, and back, is an epoch as any other."""
     said = event.changes
-    human = said.get("is_human_mode", known.is_human_mode)
+    changed = event.is_human_mode if anew else "is_human_mode" in said
     return replace(
         known,
         lead_id=said.get("lead_id", known.lead_id),
-        is_human_mode=human,
+        is_human_mode=said.get("is_human_mode", known.is_human_mode),
         agent_id=said.get("human_agent_id", known.agent_id),
-        epoch=known.epoch + (human != known.is_human_mode),
+        epoch=known.epoch + int(changed),
     )
 
 
