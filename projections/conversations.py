@@ -19,7 +19,7 @@ from events.chat import (
 )
 from events.record import Recorded
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Rows, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Rows, Tables
 
 TABLE = Table(
     "conversations",
@@ -76,7 +76,7 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
     """The host's row may be there already: it is taken over, and afterwards follows the host."""
     held = tables.rows.get(event.conversation_id)
     if held is None or held["org_id"] is None:
-        row = {
+        row: Row = {
             "id": event.conversation_id,
             "org_id": fact.org_id,
             "property_id": fact.property_id,

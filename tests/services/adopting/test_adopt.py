@@ -13,8 +13,9 @@ from events.record import Cause
 from projections.engine.adoption import NotAdopted
 from services import adopt
 from services.deciders.leads import Details
-from services.handle import Scope, transact
+from services.handle import transact
 from services.handling.capture import known_lead
+from services.handling.unit import Scope
 from tests.host import install_core, live_is_rebuilt, own_columns, rebuild_of, told
 from tests.services.adopting.conftest import ROWS, Hosted
 from tests.world import make_world
@@ -45,7 +46,7 @@ BAD = {
 
 async def left_out_rows(conn: asyncpg.Connection) -> dict[UUID, str]:
     """Make every kind of row that cannot be adopted; their keys and why."""
-    found = {}
+    found: dict[UUID, str] = {}
     for table, kinds in BAD.items():
         for column, value, why in kinds:
             key = await conn.fetchval(

@@ -7,6 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
 from services import adopt
@@ -53,12 +54,15 @@ async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
     async with adopted.pool.acquire() as own:
         facts = await read.streams(own, [Stream("lead", lead)])
     assert [fact.event.name for fact in facts[1:]] == ["lead.status_changed", "lead.updated"]
-    assert facts[2].event.model_dump(mode="json", exclude_unset=True) == {
+    updated = facts[2].event
+    assert isinstance(updated, LeadUpdated)
+    assert updated.model_dump(mode="json", exclude_unset=True) == {
         "lead_id": str(lead), "email": " ", "notes": "keys given", "has_email": False,
         "updated_at": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     await world.project()
     row = await adopted.conn.fetchrow("SELECT updated_at, company FROM leads WHERE id = $1", lead)
+    assert row is not None
     assert tuple(row) == (datetime(2026, 1, 1, tzinfo=UTC), "hers alone")
     await live_is_rebuilt(adopted.pool)
 
