@@ -15,6 +15,7 @@ from events.chat import (
     ConversationTakenOver,
     ConversationWaiting,
 )
+from events.operations import RetentionApplied
 from events.record import Recorded
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
@@ -82,6 +83,11 @@ def told(
         _say(
             tables, fact, event.message_id, event.conversation_id, "system", event.content, "system"
         )
+
+
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    tables.rows.drop(event.message_ids)
 
 
 def _say(

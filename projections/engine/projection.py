@@ -84,13 +84,14 @@ class Rows:
     """
 
     __slots__ = (
-        "_added", "_changed", "_columns", "_deleted", "_fresh", "_in_order", "_json", "_name",
-        "_now",
+        "_added", "_changed", "_columns", "_deleted", "_dropped", "_fresh", "_in_order", "_json",
+        "_key", "_name", "_now",
     )  # fmt: skip
 
     def __init__(self, table: DerivedTable) -> None:
         self._name = table.name
         self._columns = table.columns
+        self._key = table.columns.index(table.key)
         self._in_order = itemgetter(*table.columns)
         self._json = [table.columns.index(column) for column in table.json_columns]
         self._added: list[Stored] = []
@@ -98,6 +99,7 @@ class Rows:
         self._fresh: dict[int, Row] = {}
         self._changed: dict[int, Row] = {}
         self._deleted: dict[int, UUID] = {}
+        self._dropped: dict[int, UUID] = {}
 
     def get(self, key: UUID) -> Row | None:
         """The row, to be read only. Raises `KeyError` where the engine was not told to load it."""
@@ -146,6 +148,20 @@ class Rows:
         if self._fresh.pop(at, None) is None:
             self._deleted[at] = key
 
+    def drop(self, keys: Iterable[UUID]) -> None:
+        """Rows are gone, whether they were loaded, only added before, or are not there at all."""
+        gone = {key.int: key for key in keys}
+        if not gone:
+            return
+        at = self._key
+        self._added = [row for row in self._added if row[at].int not in gone]
+        for number, key in gone.items():
+            self._changed.pop(number, None)
+            self._deleted.pop(number, None)
+            if self._fresh.pop(number, None) is None:
+                self._dropped[number] = key
+            self._now[number] = None
+
     # What follows is the engine's side.
 
     def missing(self, keys: Mapping[int, UUID]) -> list[UUID]:
@@ -166,10 +182,10 @@ class Rows:
         written = Written(
             self._added + [self._stored(row) for row in self._fresh.values()],
             [self._stored(row) for row in self._changed.values()],
-            list(self._deleted.values()),
+            [*self._deleted.values(), *self._dropped.values()],
         )
         self._added = []
-        self._fresh, self._changed, self._deleted = {}, {}, {}
+        self._fresh, self._changed, self._deleted, self._dropped = {}, {}, {}, {}
         return written
 
     def _stored(self, row: Row) -> Stored:

@@ -54,6 +54,7 @@ class Conversation:
     session: Session | None
     lead_id: UUID | None
     epoch: int = 0
+    messages: list[UUID] = field(default_factory=list)
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -89,6 +90,7 @@ class House:
     tours: list[Tour] = field(default_factory=list)
     keys: list[UUID] = field(default_factory=list)
     others: dict[str, list[UUID]] = field(default_factory=dict)
+    engagements: list[UUID] = field(default_factory=list)
     hosted_leads: list[UUID] = field(default_factory=list)
     hosted_talks: list[UUID] = field(default_factory=list)
     now: datetime = BEGIN

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from hypothesis import strategies as st
 
+from events.engagement import EngagementRecorded
 from events.event import Event
 from events.log import sequencer
 from events.log.append import append
@@ -79,6 +80,7 @@ class Story:
                     NewEvent(uuid4(), event, self.org_id, house.id, at, CAUSE)
                     for event in STEPS[said.what](house, said)
                 ]
+                house.engagements += [e.id for e in events if type(e.event) is EngagementRecorded]
                 async with conn.transaction():
                     await append(conn, events, expected={})
         await self.number()
