@@ -19,7 +19,6 @@ from events.log.connection import Connection
 from events.operations import Retained, RetentionApplied
 from events.record import Cause, NewEvent, Stream
 from services.runtime import metrics
-from services.runtime.logging import get_logger
 
 SESSIONS_AT_A_TIME = 50
 ROWS_AT_A_TIME = 1_000
@@ -28,8 +27,6 @@ BATCHES_AT_MOST = 10_000
 LONGEST_DAYS = 36_500
 DEFAULT_DAYS = {"sessions_days": 90, "engagement_days": 730, "dead_letters_days": 30}
 CAUSE = Cause(actor="retention")
-
-log = get_logger("retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,6 @@ async def run(
     if not dry_run:
         for kind, count in done.items():
             metrics.RETIRED.labels(kind).inc(count)
-        log.info("retention.applied", **done)
     return done
 
 

@@ -64,7 +64,7 @@ async def retire_daily(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
         today = datetime.now(UTC)
         if retired != today.date():
             try:
-                await retention.run(pool, today)
+                log.info("timers.retention", **await retention.run(pool, today))
                 retired = today.date()
             except AWAY as error:
                 log.warning("timers.retention_failed", error=repr(error))

@@ -213,7 +213,7 @@ def engage(house: House, said: Step) -> list[Event]:
 @step(RetentionApplied)
 def retain(house: House, said: Step) -> list[Event]:
     """A visitor's session goes, who may come back; or some engagement, a tour's at times."""
-    what = {"property_id": house.id, "cutoff": house.now}
+    what: dict[str, Any] = {"property_id": house.id, "cutoff": house.now}
     strangers = [session for session in house.sessions if session.lead_id is None]
     if said.how % 2 and strangers:
         session = strangers[said.whom % len(strangers)]
