@@ -5,13 +5,13 @@ conversation; erasing a lead erases those of its sessions and conversations too.
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
 from events.event import Event, Foreign, Intake, Personal
-from events.fields import Body, Count, Flag, Line, Text, Word
+from events.fields import Body, Count, Flag, Instant, Line, Text, Word
 
 
 class ConversationChannel(StrEnum):
@@ -80,22 +80,40 @@ class ConversationStarted(_ConversationEvent):
 
 
 class ConversationAdopted(_ConversationEvent):
-    """A conversation that the host already had when the core was installed."""
+    """A conversation of the host's own; where it is known already, what the host changed of it.
+
+    A field that is absent stays as it was, null empties it.
+    """
 
     name: ClassVar[str] = "conversation.adopted"
 
     channel: ConversationChannel
     is_human_mode: Flag = False
+    human_agent_id: Foreign | None = None
+    human_started_at: Instant | None = None
+    human_ended_at: Instant | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Field → its value, for what was said of the conversation itself."""
+        said = self.model_fields_set - {"conversation_id", "session_id"}
+        return {field: getattr(self, field) for field in sorted(said)}
 
 
 class ConversationMessageAdopted(_ConversationEvent):
-    """A message that the host already had when the core was installed."""
+    """A message of the host's own; `edited` where the host changed one that is known already."""
 
     name: ClassVar[str] = "conversation.message_adopted"
 
     message_id: UUID
     role: MessageRole
     content: Annotated[Body, Personal("conversation_id")]
+    edited: Flag = False
+
+    @property
+    def adopted_message_id(self) -> UUID:
+        """The message's id: its row may be there already, unlike that of any other message."""
+        return self.message_id
 
 
 class ConversationMessageReceived(_ConversationEvent):

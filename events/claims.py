@@ -7,6 +7,7 @@ from uuid import UUID
 
 from events.event import Event
 from events.leads import (
+    LeadAdopted,
     LeadCaptured,
     LeadErased,
     LeadImported,
@@ -70,8 +71,20 @@ def claims_of(event: Event) -> list[Claim]:
             return claims
         case TemplateDefined():
             return [Claim(SLUG, value_of(event.slug), event.template_id)]
+        case LeadAdopted():
+            return _adopted(event)
         case _:
             return []
+
+
+def _adopted(event: LeadAdopted) -> list[Claim]:
+    """A host may have an address twice: the first has it. As `crm.claim_for_host` says it."""
+    said = [(EMAIL, event.email), (PHONE, event.phone)]
+    return [
+        Claim(kind, value_of(text), event.lead_id, firm=False)
+        for kind, text in said
+        if text and text.strip() and text.isascii() and identifies(kind, text)
+    ]
 
 
 def releases_of(event: Event) -> list[tuple[str, UUID]]:

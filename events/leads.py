@@ -89,16 +89,20 @@ class LeadImported(LeadArrived):
 
 
 class LeadAdopted(LeadArrived):
-    """A lead that the host already had when the core was installed."""
+    """A lead of the host's own: it had it when the core was installed, or made it afterwards."""
 
     name: ClassVar[str] = "lead.adopted"
 
     status: LeadStatus
     last_contacted_at: Instant | None = None
+    updated_at: Instant | None = None
 
 
 class LeadUpdated(_LeadEvent):
-    """Details of a lead were changed: a field that is absent stays as it was, null empties it."""
+    """Details of a lead were changed: a field that is absent stays as it was, null empties it.
+
+    Only the host says `last_contacted_at` and `updated_at`, where it set them in its own table.
+    """
 
     name: ClassVar[str] = "lead.updated"
     intake: ClassVar[Intake] = Intake.DECIDED
@@ -112,6 +116,8 @@ class LeadUpdated(_LeadEvent):
     move_in_date: Day | None = None
     bedrooms: Line | None = None
     notes: Annotated[Body | None, Personal("lead_id")] = None
+    last_contacted_at: Instant | None = None
+    updated_at: Instant | None = None
     has_first_name: Flag | None = None
     has_last_name: Flag | None = None
     has_email: Flag | None = None

@@ -1,10 +1,16 @@
 """What operators and rules of retention did to a property's tables, so that a rebuild knows."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
 
 from events.event import Event, Foreign
 from events.fields import Instant, Position, Text, Word
+
+Gone = Annotated[tuple[UUID, ...], Field(max_length=1_000)]
+"""Keys of rows."""
 
 
 class Retained(StrEnum):
@@ -35,7 +41,10 @@ class ParkedDropped(Event):
 
 
 class RetentionApplied(Event):
-    """Rows of `kind` that ended before `cutoff` are gone."""
+    """Rows of `kind` that ended before `cutoff` are gone: these, where any are named.
+
+    With a session go the conversations held in it and what was said there.
+    """
 
     name: ClassVar[str] = "retention.applied"
     stream: ClassVar[str] = "operations"
@@ -44,3 +53,7 @@ class RetentionApplied(Event):
     property_id: Foreign
     kind: Retained
     cutoff: Instant
+    session_ids: Gone = ()
+    conversation_ids: Gone = ()
+    message_ids: Gone = ()
+    engagement_ids: Gone = ()

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from events.chat import (
     ConversationAdopted,
     ConversationAnswered,
+    ConversationChannel,
     ConversationMessageAdopted,
     ConversationMessageReceived,
     ConversationReleased,
@@ -30,9 +31,10 @@ from events.chat import (
     ConversationWaiting,
     SessionIdentified,
 )
+from events.operations import RetentionApplied
 from events.record import Recorded
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Rows, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Rows, Tables
 
 TABLE = Table(
     "conversations",
@@ -59,50 +61,63 @@ TABLE = Table(
 projection = Projection(
     "conversations",
     version=2,
-    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids")),
+    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids"), kept=True),
 )
 
 
 @projection.on(ConversationStarted)
 def started(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
     """The first start counts: a conversation is observed, and may be reported twice."""
-    if tables.rows.get(event.conversation_id) is None:
-        _begin(tables.rows, fact, event, is_human_mode=False)
+    if tables.rows.get(event.conversation_id) is not None:
+        return
+    row = _row(fact, event, event.channel)
+    tables.rows.insert(event.conversation_id, {**row, "widget_session_id": event.session_id})
 
 
 @projection.on(ConversationAdopted)
 def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
-    """The row as the host has it: adopted again, it is what the host has made of it since."""
-    if tables.rows.get(event.conversation_id) is None:
-        _begin(tables.rows, fact, event, is_human_mode=event.is_human_mode)
+    """The host's row may be there already: it is taken over, and afterwards follows the host."""
+    held = tables.rows.get(event.conversation_id)
+    if held is not None and held["org_id"] is not None:
+        row = tables.rows.change(event.conversation_id)
+        row["takeover_epoch"] += "is_human_mode" in event.changes
+        row.update({**event.changes, "channel": event.channel.value})
         return
-    tables.rows.update(
-        event.conversation_id,
-        lead_id=event.lead_id,
-        channel=event.channel.value,
-        is_human_mode=event.is_human_mode,
-    )
+    row = {
+        **_row(fact, event, event.channel),
+        "is_human_mode": event.is_human_mode,
+        "human_agent_id": event.human_agent_id,
+        "human_started_at": event.human_started_at,
+        "human_ended_at": event.human_ended_at,
+        "takeover_epoch": int(event.is_human_mode),
+    }
+    if held is None:
+        tables.rows.insert(event.conversation_id, row)
+    else:
+        tables.rows.update(event.conversation_id, **row)
 
 
-@projection.on(ConversationMessageReceived, ConversationReplied, ConversationMessageAdopted)
+@projection.on(ConversationMessageAdopted)
+def message_adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
+    if not event.edited:
+        _count(tables.rows, fact, event)
+
+
+@projection.on(ConversationMessageReceived, ConversationReplied)
 def spoken(
-    tables: Tables,
-    _fact: Recorded,
-    event: ConversationMessageReceived | ConversationReplied | ConversationMessageAdopted,
+    tables: Tables, fact: Recorded, event: ConversationMessageReceived | ConversationReplied
 ) -> None:
-    _count(tables.rows, event.conversation_id)
+    _count(tables.rows, fact, event)
 
 
 @projection.on(ConversationAnswered)
-def answered(tables: Tables, _fact: Recorded, event: ConversationAnswered) -> None:
-    _count(tables.rows, event.conversation_id)
-    tables.rows.update(event.conversation_id, waiting_for_human=False)
+def answered(tables: Tables, fact: Recorded, event: ConversationAnswered) -> None:
+    _count(tables.rows, fact, event)["waiting_for_human"] = False
 
 
 @projection.on(ConversationTakenOver)
 def taken_over(tables: Tables, fact: Recorded, event: ConversationTakenOver) -> None:
-    tables.rows.update(
-        event.conversation_id,
+    _told(tables.rows, fact, event).update(
         is_human_mode=True,
         human_agent_id=event.agent_id,
         human_started_at=fact.occurred_at,
@@ -110,27 +125,20 @@ def taken_over(tables: Tables, fact: Recorded, event: ConversationTakenOver) -> 
         takeover_epoch=event.epoch,
         waiting_for_human=False,
     )
-    if event.message_id:
-        _count(tables.rows, event.conversation_id)
 
 
 @projection.on(ConversationReleased)
 def released(tables: Tables, fact: Recorded, event: ConversationReleased) -> None:
-    tables.rows.update(
-        event.conversation_id,
+    _told(tables.rows, fact, event).update(
         is_human_mode=False,
         human_ended_at=fact.occurred_at,
         takeover_epoch=event.epoch,
     )
-    if event.message_id:
-        _count(tables.rows, event.conversation_id)
 
 
 @projection.on(ConversationWaiting)
-def waiting(tables: Tables, _fact: Recorded, event: ConversationWaiting) -> None:
-    tables.rows.update(event.conversation_id, waiting_for_human=True)
-    if event.message_id:
-        _count(tables.rows, event.conversation_id)
+def waiting(tables: Tables, fact: Recorded, event: ConversationWaiting) -> None:
+    _told(tables.rows, fact, event)["waiting_for_human"] = True
 
 
 @projection.on(SessionIdentified)
@@ -140,33 +148,53 @@ def identified(tables: Tables, _fact: Recorded, event: SessionIdentified) -> Non
             tables.rows.update(conversation_id, lead_id=event.lead_id)
 
 
-def _begin(
-    rows: Rows,
-    fact: Recorded,
-    event: ConversationStarted | ConversationAdopted,
-    *,
-    is_human_mode: bool,
-) -> None:
-    rows.insert(
-        event.conversation_id,
-        {
-            "id": event.conversation_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "lead_id": event.lead_id,
-            "widget_session_id": event.session_id,
-            "channel": event.channel.value,
-            "created_at": fact.occurred_at,
-            "is_human_mode": is_human_mode,
-            "takeover_epoch": 0,
-            "waiting_for_human": False,
-            "message_count": 0,
-        },
-    )
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    for conversation_id in event.conversation_ids:
+        tables.rows.delete(conversation_id)
 
 
-def _count(rows: Rows, conversation_id: UUID) -> None:
-    rows.change(conversation_id)["message_count"] += 1
+def _row(fact: Recorded, event: Any, channel: ConversationChannel) -> Row:
+    return {
+        "id": event.conversation_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "lead_id": event.lead_id,
+        "widget_session_id": None,
+        "channel": channel.value,
+        "created_at": fact.occurred_at,
+        "is_human_mode": False,
+        "human_agent_id": None,
+        "human_started_at": None,
+        "human_ended_at": None,
+        "takeover_epoch": 0,
+        "waiting_for_human": False,
+        "message_count": 0,
+    }
+
+
+def _held(rows: Rows, fact: Recorded, event: Any) -> Row:
+    """The row, to be changed; one that retention has removed begins anew.
+
+    The session is there again with its visitor's next message only.
+    """
+    if rows.get(event.conversation_id) is None:
+        row = _row(fact, event, ConversationChannel.WIDGET)
+        if type(event) is ConversationMessageReceived:
+            row["widget_session_id"] = event.session_id
+        rows.insert(event.conversation_id, row)
+    return rows.change(event.conversation_id)
+
+
+def _count(rows: Rows, fact: Recorded, event: Any) -> Row:
+    row = _held(rows, fact, event)
+    row["message_count"] += 1
+    return row
+
+
+def _told(rows: Rows, fact: Recorded, event: Any) -> Row:
+    """As `_count`, where the visitor is told of it."""
+    return _count(rows, fact, event) if event.message_id else _held(rows, fact, event)
 
 
 def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Index, Integer, Select, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
+from events.operations import RetentionApplied
 from events.record import Recorded
 from events.tours import TourNoShowCorrected, TourNoShowRecorded
 from projections import leads
@@ -53,6 +54,12 @@ def missed(tables: Tables, fact: Recorded, event: TourNoShowRecorded) -> None:
 @projection.on(TourNoShowCorrected)
 def not_missed(tables: Tables, _fact: Recorded, event: TourNoShowCorrected) -> None:
     tables.rows.delete(event.tour_id)
+
+
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    """A score keeps what it knew: nothing this old counts in it."""
+    tables.rows.drop(event.engagement_ids)
 
 
 def _row(fact: Recorded, engagement: Engagement) -> Row:

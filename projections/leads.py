@@ -20,7 +20,7 @@ from events.leads import (
 )
 from events.record import Recorded
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
 TABLE = Table(
     "leads",
@@ -60,34 +60,49 @@ TABLE = Table(
     Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
 projection = Projection(
-    "leads", version=2, table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"))
+    "leads", version=2, table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"), kept=True)
 )
 
 
-@projection.on(LeadCaptured, LeadImported, LeadAdopted)
-def arrived(tables: Tables, fact: Recorded, event: LeadArrived) -> None:
-    tables.rows.insert(
-        event.lead_id,
-        {
-            "id": event.lead_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "source": event.source,
-            "first_name": event.first_name,
-            "last_name": event.last_name,
-            "email": event.email,
-            "phone": event.phone,
-            "status": event.status.value,
-            "created_at": fact.occurred_at,
-            "last_contacted_at": getattr(event, "last_contacted_at", None),
-            "updated_at": fact.occurred_at,
-            "move_in_date": event.move_in_date,
-            "bedrooms": event.bedrooms,
-            "notes": event.notes,
-            "external_id": getattr(event, "external_id", None),
-            "merged_into": None,
-        },
-    )
+@projection.on(LeadCaptured, LeadImported)
+def arrived(tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported) -> None:
+    row = {**_row(fact, event), "external_id": getattr(event, "external_id", None)}
+    tables.rows.insert(event.lead_id, row)
+
+
+@projection.on(LeadAdopted)
+def adopted(tables: Tables, fact: Recorded, event: LeadAdopted) -> None:
+    """The host's row is there already, and no organisation's yet: it is taken over."""
+    row = {**_row(fact, event), "last_contacted_at": event.last_contacted_at}
+    if "updated_at" in event.model_fields_set:
+        row["updated_at"] = event.updated_at
+    held = tables.rows.get(event.lead_id)
+    if held is not None and held["org_id"] is None:
+        tables.rows.update(event.lead_id, **row)
+    else:
+        tables.rows.insert(event.lead_id, row)
+
+
+def _row(fact: Recorded, event: LeadArrived) -> Row:
+    return {
+        "id": event.lead_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "source": event.source,
+        "first_name": event.first_name,
+        "last_name": event.last_name,
+        "email": event.email,
+        "phone": event.phone,
+        "status": event.status.value,
+        "created_at": fact.occurred_at,
+        "last_contacted_at": None,
+        "updated_at": fact.occurred_at,
+        "move_in_date": event.move_in_date,
+        "bedrooms": event.bedrooms,
+        "notes": event.notes,
+        "external_id": None,
+        "merged_into": None,
+    }
 
 
 @projection.on(LeadUpdated)
@@ -117,7 +132,7 @@ def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
 
 
 def _change(tables: Tables, fact: Recorded, lead_id: UUID, **changes: object) -> None:
-    tables.rows.update(lead_id, **changes, updated_at=fact.occurred_at)
+    tables.rows.update(lead_id, **{"updated_at": fact.occurred_at, **changes})
 
 
 def one(org_id: UUID, lead_id: UUID) -> "Select[Any]":

@@ -16,10 +16,11 @@ from events.chat import (
     ConversationWaiting,
     MessageRole,
 )
+from events.operations import RetentionApplied
 from events.record import Recorded
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
 TABLE = Table(
     "messages",
@@ -39,7 +40,10 @@ TABLE = Table(
 )
 """`position` is the fact's: the order in which messages become visible, which their instants are
 not, for an instant is taken before its transaction commits."""
-projection = Projection("messages", version=2, table=DerivedTable(TABLE))
+projection = Projection(
+    "messages", version=2, table=DerivedTable(TABLE, keyed_by=("adopted_message_id",), kept=True)
+)
+"""Rows are keyed only where the host may have them already."""
 
 WROTE = {MessageRole.USER: "visitor", MessageRole.ASSISTANT: None, MessageRole.SYSTEM: "system"}
 """Who wrote an adopted message: whether bot or agent answered, the host has not kept."""
@@ -52,10 +56,17 @@ def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived)
 
 @projection.on(ConversationMessageAdopted)
 def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
-    _say(
-        tables, fact, event.message_id, event.conversation_id, event.role.value, event.content,
-        WROTE[event.role],
-    )  # fmt: skip
+    """The host's row may be there already, and keeps its place when the host changes it."""
+    said = {"role": event.role.value, "content": event.content, "author": WROTE[event.role]}
+    held = tables.rows.get(event.message_id)
+    if held is not None and held["org_id"] is not None:
+        tables.rows.update(event.message_id, **said)
+        return
+    row = _row(fact, event.message_id, event.conversation_id, event.role.value, event.content)
+    if held is None:
+        tables.rows.insert(event.message_id, row | said)
+    else:
+        tables.rows.update(event.message_id, **row | said)
 
 
 @projection.on(ConversationReplied)
@@ -83,6 +94,11 @@ def told(
         )
 
 
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    tables.rows.drop(event.message_ids)
+
+
 def _say(
     tables: Tables,
     fact: Recorded,
@@ -93,20 +109,25 @@ def _say(
     author: str | None,
     agent_id: UUID | None = None,
 ) -> None:
-    tables.rows.add(
-        {
-            "id": message_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "conversation_id": conversation_id,
-            "role": role,
-            "content": content,
-            "created_at": fact.occurred_at,
-            "author": author,
-            "human_agent_id": agent_id,
-            "position": fact.position,
-        }
-    )
+    row = _row(fact, message_id, conversation_id, role, content)
+    tables.rows.add({**row, "author": author, "human_agent_id": agent_id})
+
+
+def _row(
+    fact: Recorded, message_id: UUID, conversation_id: UUID, role: str, content: str | None
+) -> Row:
+    return {
+        "id": message_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "conversation_id": conversation_id,
+        "role": role,
+        "content": content,
+        "created_at": fact.occurred_at,
+        "author": None,
+        "human_agent_id": None,
+        "position": fact.position,
+    }
 
 
 def of_session(

@@ -6,9 +6,10 @@ from uuid import UUID
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, select, text
 
 from events.chat import ConversationMessageReceived, SessionIdentified, SessionStarted
+from events.operations import RetentionApplied
 from events.record import Recorded
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
 TABLE = Table(
     "widget_sessions",
@@ -30,7 +31,7 @@ TABLE = Table(
     Index("idx_widget_sessions_visitor", "visitor_id"),
 )
 projection = Projection(
-    "widget_sessions", version=1, table=DerivedTable(TABLE, keyed_by=("session_id",))
+    "widget_sessions", version=2, table=DerivedTable(TABLE, keyed_by=("session_id", "session_ids"))
 )
 
 
@@ -39,28 +40,18 @@ def started(tables: Tables, fact: Recorded, event: SessionStarted) -> None:
     """The first start counts: a session is observed, and may be reported twice."""
     if tables.rows.get(event.session_id) is not None:
         return
-    tables.rows.insert(
-        event.session_id,
-        {
-            "id": event.session_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
-            "lead_id": event.lead_id,
-            "visitor_id": event.visitor_id,
-            "user_agent": event.user_agent,
-            "referrer_url": event.referrer_url,
-            "message_count": 0,
-            "converted_at": fact.occurred_at if event.lead_id else None,
-            "last_activity_at": fact.occurred_at,
-            "created_at": fact.occurred_at,
-        },
-    )
+    row = _row(fact, event.session_id, event.lead_id)
+    said = ("visitor_id", "user_agent", "referrer_url")
+    tables.rows.insert(event.session_id, {**row, **{name: getattr(event, name) for name in said}})
 
 
 @projection.on(SessionIdentified)
 def identified(tables: Tables, fact: Recorded, event: SessionIdentified) -> None:
     session = tables.rows.get(event.session_id)
-    converted = session["converted_at"] if session else None
+    if session is None:
+        tables.rows.insert(event.session_id, _row(fact, event.session_id, event.lead_id))
+        return
+    converted = session["converted_at"]
     tables.rows.update(
         event.session_id,
         lead_id=event.lead_id,
@@ -73,10 +64,35 @@ def spoke(tables: Tables, fact: Recorded, event: ConversationMessageReceived) ->
     if event.session_id is None:
         return
     if tables.rows.get(event.session_id) is None:
+        row = _row(fact, event.session_id, event.lead_id)
+        tables.rows.insert(event.session_id, {**row, "message_count": 1})
         return
     session = tables.rows.change(event.session_id)
     session["message_count"] += 1
     session["last_activity_at"] = max(session["last_activity_at"], fact.occurred_at)
+
+
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    """A visitor who comes back afterwards begins anew, in the session they remember."""
+    for session_id in event.session_ids:
+        tables.rows.delete(session_id)
+
+
+def _row(fact: Recorded, session_id: UUID, lead_id: UUID | None) -> Row:
+    return {
+        "id": session_id,
+        "org_id": fact.org_id,
+        "property_id": fact.property_id,
+        "lead_id": lead_id,
+        "visitor_id": None,
+        "user_agent": None,
+        "referrer_url": None,
+        "message_count": 0,
+        "converted_at": fact.occurred_at if lead_id else None,
+        "last_activity_at": fact.occurred_at,
+        "created_at": fact.occurred_at,
+    }
 
 
 def one(property_id: UUID, session_id: UUID) -> "Select[Any]":

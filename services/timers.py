@@ -2,11 +2,11 @@
 
 A lead's score has a next change time beside it. When that has passed, one `score.due` moves the
 lead's clock to now, through every change on the way. Its id derives from the lead and the instant
-it was due, so two timers, or one that looks twice, say it once.
+it was due, so two timers, or one that looks twice, say it once. Once a day retention is applied.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -14,6 +14,7 @@ import asyncpg
 from events.engagement import ScoreDue
 from events.log.append import append
 from events.record import Cause, NewEvent
+from services import retention
 from services.runtime import metrics
 from services.runtime.database import AWAY, pooled
 from services.runtime.logging import get_logger
@@ -21,6 +22,7 @@ from services.runtime.process import Checks, run_process, sleep_unless
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 1.0
+RETENTION_POLL_SECONDS = 300.0
 BATCH_LEADS = 500
 CAUSE = Cause(actor="timer")
 
@@ -55,9 +57,24 @@ def _due(row: asyncpg.Record, now: datetime) -> NewEvent:
     )
 
 
+async def retire_daily(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
+    """Apply retention as soon as the process is up, and then once a day."""
+    retired: date | None = None
+    while not stop.is_set():
+        today = datetime.now(UTC)
+        if retired != today.date():
+            try:
+                log.info("timers.retention", **await retention.run(pool, today))
+                retired = today.date()
+            except AWAY as error:
+                log.warning("timers.retention_failed", error=repr(error))
+        await sleep_unless(stop, RETENTION_POLL_SECONDS)
+
+
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
     """The process: looks once a second, more often while there is much to say."""
-    async with pooled(settings, "crm timers", size=2) as pool:
+    async with pooled(settings, "crm timers", size=4) as pool, asyncio.TaskGroup() as tasks:
+        tasks.create_task(retire_daily(pool, stop))
 
         async def database() -> str | None:
             await pool.fetchval("SELECT 1")

@@ -28,11 +28,14 @@ class DerivedTable:
     empty means that rows are only ever added. The primary key is one uuid column, the first.
     `follows` names columns that hold keys of other rows of the table, one or a JSON list: those are
     loaded too, with what they follow, for the projector may read or change them.
+    `kept`: the table was the host's before, and may hold its columns and rows: a rebuild never
+    puts another in its place, but writes what differs.
     """
 
     table: sa.Table
     keyed_by: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    kept: bool = False
 
     @property
     def name(self) -> str:
@@ -104,14 +107,15 @@ class Rows:
     """
 
     __slots__ = (
-        "_added", "_changed", "_columns", "_deleted", "_fresh", "_in_order", "_json", "_name",
-        "_now", "_table",
+        "_added", "_changed", "_columns", "_deleted", "_dropped", "_fresh", "_in_order", "_json",
+        "_key", "_name", "_now", "_table",
     )  # fmt: skip
 
     def __init__(self, table: DerivedTable) -> None:
         self._table = table
         self._name = table.name
         self._columns = table.columns
+        self._key = table.columns.index(table.key)
         self._in_order = itemgetter(*table.columns)
         self._json = [table.columns.index(column) for column in table.json_columns]
         self._added: list[Stored] = []
@@ -119,6 +123,7 @@ class Rows:
         self._fresh: dict[int, Row] = {}
         self._changed: dict[int, Row] = {}
         self._deleted: dict[int, UUID] = {}
+        self._dropped: dict[int, UUID] = {}
 
     def get(self, key: UUID) -> Row | None:
         """The row, to be read only. Raises `KeyError` where the engine was not told to load it."""
@@ -167,6 +172,20 @@ class Rows:
         if self._fresh.pop(at, None) is None:
             self._deleted[at] = key
 
+    def drop(self, keys: Iterable[UUID]) -> None:
+        """Rows are gone, whether they were loaded, only added before, or are not there at all."""
+        gone = {key.int: key for key in keys}
+        if not gone:
+            return
+        at = self._key
+        self._added = [row for row in self._added if row[at].int not in gone]
+        for number, key in gone.items():
+            self._changed.pop(number, None)
+            self._deleted.pop(number, None)
+            if self._fresh.pop(number, None) is None:
+                self._dropped[number] = key
+            self._now[number] = None
+
     # What follows is the engine's side.
 
     def missing(self, keys: Mapping[int, UUID]) -> list[UUID]:
@@ -197,10 +216,10 @@ class Rows:
         written = Written(
             self._added + [self._stored(row) for row in self._fresh.values()],
             [self._stored(row) for row in self._changed.values()],
-            list(self._deleted.values()),
+            [*self._deleted.values(), *self._dropped.values()],
         )
         self._added = []
-        self._fresh, self._changed, self._deleted = {}, {}, {}
+        self._fresh, self._changed, self._deleted, self._dropped = {}, {}, {}, {}
         return written
 
     def _stored(self, row: Row) -> Stored:

@@ -3,7 +3,7 @@
 Nothing here can cause a side effect: it reads the log or the bus and writes tables.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from events.log import sequencer
 from events.log.connection import Connection
-from projections.engine import checkpoints, compare, parked, shadow
+from projections.engine import adoption, checkpoints, compare, parked, shadow
 from projections.engine.compare import Comparison
 from projections.engine.lanes import each_table
 from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
 from projections.engine.projection import DerivedTable
 from projections.engine.refold import Folder, Target
+from projections.engine.shadow import Differing
 from projections.engine.tail import Progress, Tail
 from projections.engine.unit import Unit
 
@@ -61,7 +62,8 @@ class Rebuild:
                 outcome.comparisons = await self._compare(REBUILD, held)
             if not outcome.equal and not repair and known:
                 raise Differs(outcome.comparisons)
-            await self._swap()
+            same = {found.table for found in outcome.comparisons if found.equal and known}
+            await self._swap([t for t in self.part.tables if t.kept and t.name not in same])
             outcome.swapped = True
         return outcome
 
@@ -78,6 +80,7 @@ class Rebuild:
     async def _make(self, schema: str, outcome: Outcome) -> bool:
         """Fold the shadow and complete it; whether the live tables are of this very version."""
         async with self.pool.acquire() as conn:
+            await adoption.demand(conn)
             state = await sequencer.state(conn)
             live = self.live
             await checkpoints.create(conn, live.name, live.version, state.generation)
@@ -155,17 +158,18 @@ class Rebuild:
 
     async def _compare(self, schema: str, snapshot: Connection) -> list[Comparison]:
         """Compare every table in one snapshot, which other connections take part in."""
+        host = await adoption.host_rows(snapshot, self.live.name)
         shared = await snapshot.fetchval("SELECT pg_export_snapshot()")
 
         async def one(lane: Connection, table: DerivedTable) -> Comparison:
             async with lane.transaction(isolation="repeatable_read", readonly=True):
                 await lane.execute(f"SET TRANSACTION SNAPSHOT '{shared}'")
                 await lane.execute("SET LOCAL statement_timeout = 0")
-                return await compare.compare(lane, table, schema)
+                return await compare.compare(lane, table, schema, host)
 
         return await each_table(self.pool, self.part.tables, one, "compare", self.progress)
 
-    async def _swap(self) -> None:
+    async def _swap(self, differing: Sequence[DerivedTable]) -> None:
         """Swap in one short transaction; who is in the way is waited for, a moment at a time."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(
@@ -176,9 +180,9 @@ class Rebuild:
             reraise=True,
         ):
             with attempt:
-                await self._swap_once()
+                await self._swap_once(differing)
 
-    async def _swap_once(self) -> None:
+    async def _swap_once(self, differing: Sequence[DerivedTable]) -> None:
         async with self.pool.acquire() as conn:
             keys = await shadow.foreign_keys(conn, self.part.tables)
             state = await sequencer.state(conn)
@@ -189,7 +193,10 @@ class Rebuild:
                     bounds = await checkpoints.hold(conn, self.live.name)
                 await Tail(self.pool, self.live, self.part, REBUILD).reach(bounds)
                 await conn.execute("SET LOCAL crm.engine = 'on'")
-                referring = await shadow.swap(conn, keys, self.part.tables, REBUILD, OLD)
+                shared = await adoption.state(conn) != adoption.NONE
+                referring = await shadow.swap(
+                    conn, keys, self.part.tables, REBUILD, OLD, Differing(differing, shared)
+                )
                 await checkpoints.take_over(
                     conn, self.live.name, self.live.version, state.generation, bounds
                 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from events.log.connection import Connection
 from projections.engine import row_security
+from projections.engine.kept import write_differences
 from projections.engine.projection import DerivedTable
 
 LOCK_SECONDS = 2
@@ -33,10 +34,15 @@ async def create(conn: Connection, tables: Sequence[DerivedTable], schema: str) 
     async with conn.transaction():
         await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
         for table in tables:
-            await conn.execute(
-                f"CREATE UNLOGGED TABLE {schema}.{table.name} (LIKE {live_name(table)} "
-                "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)"
-            )
+            await conn.execute(f"CREATE UNLOGGED TABLE {schema}.{table.name} {_made_of(table)}")
+
+
+def _made_of(table: DerivedTable) -> str:
+    """A kept table's twin has the core's columns only: the host's are nobody else's to fill."""
+    if table.kept:
+        columns = ", ".join(f'"{column}"' for column in table.columns)
+        return f"AS SELECT {columns} FROM {live_name(table)} WITH NO DATA"
+    return f"(LIKE {live_name(table)} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)"
 
 
 async def drop(conn: Connection, schema: str) -> None:
@@ -44,7 +50,13 @@ async def drop(conn: Connection, schema: str) -> None:
 
 
 async def index(conn: Connection, table: DerivedTable, schema: str) -> None:
-    """Give a twin its live table's indexes, keys and checks, and make it durable."""
+    """Give a twin its live table's indexes, keys and checks, and make it durable.
+
+    What never takes the live table's place needs to be found by its key only.
+    """
+    if table.kept:
+        await conn.execute(f'ALTER TABLE {schema}.{table.name} ADD PRIMARY KEY ("{table.key}")')
+        return
     live = live_name(table)
     async with conn.transaction():
         await conn.execute(
@@ -98,10 +110,14 @@ async def refer(
     tables: Sequence[DerivedTable],
     schema: str,
 ) -> None:
-    """Give twins their foreign keys: to a twin where the parent has one, else to the live table."""
-    twins = {live_name(table): f"{schema}.{table.name}" for table in tables}
+    """Give twins their foreign keys: to a twin where the parent has one, else to the live table.
+
+    Where the parent is a kept table, it may not have the rows yet: the swap sees to those.
+    """
+    twins = {live_name(table): f"{schema}.{table.name}" for table in tables if not table.kept}
+    kept = {live_name(table) for table in tables if table.kept}
     for key in keys:
-        if key.child in twins:
+        if key.child in twins and key.parent not in kept:
             parent = twins.get(key.parent, key.parent)
             definition = key.definition.replace(
                 f"REFERENCES {key.parent}(", f"REFERENCES {parent}("
@@ -146,36 +162,51 @@ async def dress(conn: Connection, table: DerivedTable, schema: str) -> None:
             await conn.execute(f'ALTER TABLE {twin} ENABLE ALWAYS TRIGGER "{trigger["tgname"]}"')
 
 
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """The kept tables in which a rebuild has something to write; see `kept.write_differences`."""
+
+    tables: Sequence[DerivedTable]
+    shared: bool
+
+
 async def swap(
     conn: Connection,
     keys: Sequence[ForeignKey],
     tables: Sequence[DerivedTable],
     schema: str,
     old_schema: str,
+    differing: Differing,
 ) -> list[ForeignKey]:
     """Move the live tables away and their twins into their place, in the caller's transaction.
 
-    Returns the foreign keys of other tables that now refer to the new ones and are to be
-    validated once this is committed.
+    Kept tables stay, and are written where they differ. Returns the foreign keys that are to be
+    validated once this is committed: those of other tables to the new ones, and of new tables to
+    the kept ones.
     """
-    twins = {live_name(table) for table in tables}
-    referring = [key for key in keys if key.parent in twins and key.child not in twins]
+    moving = [table for table in tables if not table.kept]
+    twins = {live_name(table) for table in moving}
+    staying = {live_name(table) for table in tables if table.kept}
+    torn = [key for key in keys if key.parent in twins or key.child in twins]
+    mended = [key for key in torn if key.child not in twins or key.parent in staying]
     await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL search_path = ''")
     await conn.execute(f"DROP SCHEMA IF EXISTS {old_schema} CASCADE; CREATE SCHEMA {old_schema}")
-    told = await row_security.policies(conn, [live_name(table) for table in tables])
-    for key in keys:
+    told = await row_security.policies(conn, sorted(twins))
+    for key in torn:
         await conn.execute(f'ALTER TABLE {key.child} DROP CONSTRAINT "{key.name}"')
     await row_security.drop(conn, told)
-    for table in tables:
+    for table in moving:
         await dress(conn, table, schema)
         await conn.execute(f"ALTER TABLE {live_name(table)} SET SCHEMA {old_schema}")
         await conn.execute(f"ALTER TABLE {schema}.{table.name} SET SCHEMA {table.schema}")
     await row_security.create(conn, told)
-    for key in referring:
+    if differing.tables:
+        await write_differences(conn, differing.tables, schema, old_schema, shared=differing.shared)
+    for key in mended:
         await conn.execute(
             f'ALTER TABLE {key.child} ADD CONSTRAINT "{key.name}" {key.definition} NOT VALID'
         )
-    return referring
+    return mended
 
 
 async def validate(conn: Connection, keys: Sequence[ForeignKey]) -> None:

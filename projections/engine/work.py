@@ -84,6 +84,8 @@ class Work:
 
 @cache
 def _keys(tables: tuple[DerivedTable, ...], kind: type[Event]) -> list[tuple[DerivedTable, str]]:
-    return [
-        (table, name) for table in tables for name in table.keyed_by if name in kind.model_fields
-    ]
+    return [(table, name) for table in tables for name in table.keyed_by if _has(kind, name)]
+
+
+def _has(kind: type[Event], name: str) -> bool:
+    return name in kind.model_fields or isinstance(getattr(kind, name, None), property)

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from cyclopts import App, Parameter, validators
 
+from projections.engine.adoption import NotAdopted
 from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import CannotFold
@@ -172,7 +173,7 @@ async def _run(
         )
         try:
             return await act(work)
-        except (Busy, Incomplete, CannotFold, Poison) as error:
+        except (Busy, Incomplete, NotAdopted, CannotFold, Poison) as error:
             raise Failure(str(error)) from error
         except BrokenProcessPool as error:
             raise Failure(

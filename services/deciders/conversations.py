@@ -98,6 +98,7 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(known: Conversation | None, event: Event) -> Conversation | None:
     if event.stream != "conversation":
         return known
+    anew = known is None
     if known is None:
         known = Conversation(getattr(event, "session_id", None), event.lead)
     message, content = getattr(event, "message_id", None), getattr(event, "content", None)
@@ -107,7 +108,7 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
         case ConversationMessageReceived():
             return replace(known, turns=known.turns + 1)
         case ConversationAdopted():
-            return replace(known, is_human_mode=event.is_human_mode)
+            return _adopted(known, event, anew=anew)
         case ConversationTakenOver():
             return replace(known, is_human_mode=True, agent_id=event.agent_id, epoch=event.epoch,
                            is_waiting=False)  # fmt: skip
@@ -119,6 +120,19 @@ def evolve(known: Conversation | None, event: Event) -> Conversation | None:
             return replace(known, is_waiting=True)
         case _:
             return known
+
+
+def _adopted(known: Conversation, event: ConversationAdopted, *, anew: bool) -> Conversation:
+    """What the host says of it; going over to people, and back, is an epoch as any other."""
+    said = event.changes
+    changed = event.is_human_mode if anew else "is_human_mode" in said
+    return replace(
+        known,
+        lead_id=said.get("lead_id", known.lead_id),
+        is_human_mode=said.get("is_human_mode", known.is_human_mode),
+        agent_id=said.get("human_agent_id", known.agent_id),
+        epoch=known.epoch + int(changed),
+    )
 
 
 def decide(command: Command, known: Conversation | None) -> list[Event]:

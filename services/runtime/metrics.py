@@ -34,6 +34,9 @@ PARKED = Gauge("crm_parked_events", "Events that wait for a fix", TENANT, regist
 DEAD_LETTERS = Gauge(
     "crm_dead_letters", "Intake records refused and kept", [*TENANT, "reason"], registry=REGISTRY
 )
+RETIRED = Counter(
+    "crm_retired_rows", "Rows and letters that retention removed", ["kind"], registry=REGISTRY
+)
 HTTP_SECONDS = Histogram(
     "crm_http_seconds", "Time to answer", ["method", "route", "status"], registry=REGISTRY
 )

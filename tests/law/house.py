@@ -54,6 +54,7 @@ class Conversation:
     session: Session | None
     lead_id: UUID | None
     epoch: int = 0
+    messages: list[UUID] = field(default_factory=list)
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -94,6 +95,9 @@ class House:
     deliveries: list[Any] = field(default_factory=list)
     merged: dict[UUID, UUID] = field(default_factory=dict)
     others: dict[str, list[UUID]] = field(default_factory=dict)
+    engagements: list[UUID] = field(default_factory=list)
+    hosted_leads: list[UUID] = field(default_factory=list)
+    hosted_talks: list[UUID] = field(default_factory=list)
     now: datetime = BEGIN
     numbers: "count[int]" = field(default_factory=count)
 

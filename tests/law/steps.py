@@ -43,6 +43,7 @@ from events.leads import (
     LeadUnmerged,
     LeadUpdated,
 )
+from events.operations import Retained, RetentionApplied
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from tests.law import slots, tours, workflows
 from tests.law.house import SOURCES, WORDS, Conversation, House, Session, Step
@@ -166,7 +167,9 @@ def talk(house: House, said: Step) -> list[Event]:
     if not house.conversations:
         return []
     talk = house.conversations[said.whom % len(house.conversations)]
-    what = {**talk.ids, "message_id": uuid4(), "content": f"Is 4B free? 🏠 {'x' * said.how}"}
+    talk.messages.append(uuid4())
+    content = f"Is 4B free? 🏠 {'x' * said.how}"
+    what = {**talk.ids, "message_id": talk.messages[-1], "content": content}
     made: list[Event] = [
         ConversationMessageReceived(**what),
         ConversationReplied(**what, epoch=talk.epoch),
@@ -200,9 +203,10 @@ def hand_over(house: House, said: Step) -> list[Event]:
     if not house.conversations:
         return []
     talk = house.conversations[said.whom % len(house.conversations)]
-    told: dict[str, Any] = (
-        {"message_id": uuid4(), "content": "A person joins"} if said.how % 2 else {}
-    )
+    told: dict[str, Any] = {}
+    if said.how % 2:
+        talk.messages.append(uuid4())
+        told = {"message_id": talk.messages[-1], "content": "A person joins"}
     if said.how % 3 == 0:
         return [ConversationWaiting(**talk.ids, **told, reason="bot_failed")]
     talk.epoch += 1
@@ -244,6 +248,28 @@ def engage(house: House, said: Step) -> list[Event]:
             score_weight=ENGAGEMENT_WEIGHTS[known] - said.how, metadata={"link": ['"', "é", None]},
         )
     ]  # fmt: skip
+
+
+@step(RetentionApplied)
+def retain(house: House, said: Step) -> list[Event]:
+    """A visitor's session goes, who may come back; or some engagement, a tour's at times."""
+    what: dict[str, Any] = {"property_id": house.id, "cutoff": house.now}
+    strangers = [session for session in house.sessions if session.lead_id is None]
+    if said.how % 2 and strangers:
+        session = strangers[said.whom % len(strangers)]
+        talks = [talk for talk in session.conversations if talk.lead_id is None]
+        messages = tuple(message for talk in talks for message in talk.messages)
+        for talk in talks:
+            talk.messages.clear()
+        return [
+            RetentionApplied(
+                **what, kind=Retained.SESSIONS, session_ids=(session.id,),
+                conversation_ids=tuple(talk.id for talk in talks), message_ids=messages,
+            )
+        ]  # fmt: skip
+    gone, house.engagements = house.engagements[:3], house.engagements[3:]
+    gone += [tour.id for tour in house.tours[: said.how % 3]]
+    return [RetentionApplied(**what, kind=Retained.ENGAGEMENT, engagement_ids=tuple(gone))]
 
 
 HOURS = {"monday": {"start": "09:00", "end": "18:00"}, "sunday": None}

@@ -7,18 +7,20 @@ from uuid import UUID, uuid4
 import asyncpg
 from hypothesis import strategies as st
 
+from events.engagement import EngagementRecorded
 from events.event import Event
 from events.log import sequencer
 from events.log.append import append
 from events.log.connection import Connection
 from events.record import Cause, NewEvent
 from projections.catalog import LIVE
+from tests.law.hosting import write_as_host
 from tests.law.house import EARLIER, LATER, House, Step, property_in
 from tests.law.steps import STEPS
 
 SHARDS = (0, 4, 1, 0, 63)
 """Of a topic of four partitions: two shards share one, two houses share a shard."""
-HOST = "host"
+HOST, HOST_ROWS = "host", "host rows"
 COMMON = (
     "arrive", "visit", "converse", "talk", "engage", "book", "go_on", "identify", "update",
     "write_workflow", "enrol", "run_on", "merge",
@@ -28,7 +30,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 
 steps = st.builds(
     Step,
-    what=st.sampled_from(COMMON) | st.sampled_from(sorted([*STEPS, HOST])),
+    what=st.sampled_from(COMMON) | st.sampled_from(sorted([*STEPS, HOST, HOST_ROWS])),
     house=st.integers(0, len(SHARDS) - 1),
     whom=st.integers(0, 5),
     how=st.integers(0, 20),
@@ -73,11 +75,15 @@ class Story:
                     await self._change_host(conn, said)
                     continue
                 house = self.houses[said.house]
+                if said.what == HOST_ROWS:
+                    await write_as_host(conn, house, said)
+                    continue
                 at = house.clock(said.when)
                 events = [
                     NewEvent(uuid4(), event, self.org_id, house.id, at, CAUSE)
                     for event in STEPS[said.what](house, said)
                 ]
+                house.engagements += [e.id for e in events if type(e.event) is EngagementRecorded]
                 async with conn.transaction():
                     await append(conn, events, expected={})
         await self.number()
@@ -129,6 +135,7 @@ async def begin(pool: asyncpg.Pool) -> Story:
             """
         )
         await empty_tables(conn)
+        await conn.execute("SELECT crm.open_adoption(); UPDATE crm.adoption SET state = 'complete'")
     story = Story(pool)
     await story.begin()
     return story

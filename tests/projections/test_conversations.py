@@ -67,16 +67,26 @@ def test_it_becomes_the_leads_when_the_visitor_is_known() -> None:
     assert only(rows_of(projection, STARTED, known), "lead_id") == [(LEAD,)]
 
 
-def test_a_conversation_of_the_host_is_as_the_host_has_it_and_its_messages_count() -> None:
+def test_a_conversation_of_the_host_begins_as_it_was_and_then_follows_the_host() -> None:
     adopted = ConversationAdopted(
         conversation_id=TALK, lead_id=LEAD, channel=ConversationChannel.SMS, is_human_mode=True
     )
-    said = ConversationMessageAdopted(
-        conversation_id=TALK, message_id=UUID(int=104), role=MessageRole.USER, content="hi"
+    rows = rows_of(projection, adopted)
+    assert only(rows, "lead_id", "channel", "is_human_mode", "takeover_epoch", "created_at") == [
+        (LEAD, "sms", True, 1, at(1))
+    ]
+    back = ConversationAdopted(
+        conversation_id=TALK, channel=ConversationChannel.CHAT, is_human_mode=False
     )
-    columns = ("lead_id", "channel", "is_human_mode", "created_at", "message_count")
-    rows = rows_of(projection, adopted, said)
-    assert only(rows, *columns) == [(LEAD, "sms", True, at(1), 1)]
-    since = ConversationAdopted(conversation_id=TALK, channel=ConversationChannel.CHAT)
-    rows = rows_of(projection, adopted, said, since)
-    assert only(rows, *columns) == [(None, "chat", False, at(1), 1)]
+    rows = rows_of(projection, adopted, TAKEN, back)
+    assert only(rows, "lead_id", "channel", "is_human_mode", "takeover_epoch", "created_at") == [
+        (LEAD, "chat", False, 2, at(1))
+    ]
+
+
+def test_a_message_of_the_host_is_counted_and_its_edit_is_not() -> None:
+    said = ConversationMessageAdopted(
+        conversation_id=TALK, message_id=UUID(int=103), role=MessageRole.USER, content="hi"
+    )
+    edit = said.model_copy(update={"edited": True})
+    assert only(rows_of(projection, STARTED, said, edit), "message_count") == [(1,)]

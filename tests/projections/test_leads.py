@@ -51,6 +51,9 @@ def test_imported_and_adopted_leads_keep_what_they_had() -> None:
     assert only(rows_of(projection, imported), "external_id", "status") == [("x1", "lost")]
     adopted = LeadAdopted(lead_id=LEAD, status=LeadStatus.LEASED, last_contacted_at=at(9))
     assert only(rows_of(projection, adopted), "last_contacted_at", "status") == [(at(9), "leased")]
+    known = adopted.model_copy(update={"updated_at": at(8)})
+    known.model_fields_set.add("updated_at")
+    assert only(rows_of(projection, known), "created_at", "updated_at") == [(at(1), at(8))]
 
 
 def test_a_lead_arrives_once() -> None:

@@ -37,6 +37,16 @@ def test_each_message_has_its_role_and_author() -> None:
     ]
 
 
+def test_a_message_of_the_host_has_no_author_and_may_be_edited() -> None:
+    said = ConversationMessageAdopted(
+        conversation_id=TALK, message_id=FIRST, role=MessageRole.ASSISTANT, content="Hi"
+    )
+    edited = said.model_copy(update={"content": "Hi!", "edited": True})
+    assert only(rows_of(projection, said, edited), "role", "author", "content", "created_at") == [
+        ("assistant", None, "Hi!", at(1))
+    ]
+
+
 def test_a_change_of_hands_that_tells_nobody_is_no_message() -> None:
     waiting = ConversationWaiting(conversation_id=TALK, reason="bot_failed")
     assert rows_of(projection, waiting) == []

@@ -1,10 +1,12 @@
 """Timers: time alone changes a score, is said once, and lateness changes no row."""
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
 
-from services.timers import say_what_is_due
+from services.timers import retire_daily, say_what_is_due
+from tests.conftest import until
 from tests.world import START, World, make_world
 
 
@@ -30,6 +32,18 @@ async def test_a_late_timer_writes_each_change_at_its_own_instant(pool: asyncpg.
         (5, timedelta(days=7)),
         (2, timedelta(days=14)),
     ]
+
+
+async def test_retention_is_applied_as_soon_as_timers_run(pool: asyncpg.Pool) -> None:
+    world = await make_world(pool)
+    await world.append(*(world.new(event, at=START - timedelta(days=900))
+                         for event in world.chat(None)))  # fmt: skip
+    await world.project()
+    stop = asyncio.Event()
+    running = asyncio.create_task(retire_daily(pool, stop))
+    await until(lambda: world.count("crm_events WHERE event_type = 'retention.applied'"))
+    stop.set()
+    await running
 
 
 async def test_two_timers_say_one_change_once(pool: asyncpg.Pool) -> None:

@@ -38,6 +38,11 @@ def test_a_bots_reply_of_an_older_epoch_is_refused() -> None:
     given(*SO_FAR).when(command).then(said)
     given(*SO_FAR, said).when(command).then()
     given(*SO_FAR, TAKEN).when(command).refused("stale_epoch", 409)
+    taken = ConversationAdopted(conversation_id=CONVERSATION, channel=ConversationChannel.WIDGET,
+                                is_human_mode=True)  # fmt: skip
+    given_back = taken.model_copy(update={"is_human_mode": False})
+    given(*SO_FAR, taken).when(command).refused("stale_epoch", 409)
+    given(*SO_FAR, taken, given_back).when(command).refused("stale_epoch", 409)
     back = ConversationReleased(conversation_id=CONVERSATION, epoch=2)
     given(*SO_FAR, TAKEN, back).when(command).refused("stale_epoch", 409)
 

@@ -1,0 +1,127 @@
+"""What the host's other code writes: facts in its own transaction, and never put back."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from events.leads import LeadUpdated
+from events.log import read
+from events.record import Stream
+from services import adopt
+from tests.host import live_is_rebuilt
+from tests.services.adopting import showing
+from tests.services.adopting.conftest import Hosted
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_no_older_fact_puts_back_what_the_host_wrote(
+    adopted: Hosted, protected: bool
+) -> None:
+    """Two edits; the tables come to the first of them while the second is not numbered yet."""
+    world = adopted.world
+    lead = adopted.host.leads[0]
+    if not protected:
+        await adopted.conn.execute("ALTER TABLE leads DISABLE TRIGGER crm_keep_ahead")
+    await adopted.conn.execute("UPDATE leads SET first_name = 'first' WHERE id = $1", lead)
+    await world.number()
+    engine = await world.engine()
+    await engine.claim(range(64))
+    await adopted.conn.execute("UPDATE leads SET first_name = 'second' WHERE id = $1", lead)
+    for shard, head in (await engine.behind()).items():
+        await engine.heal(shard, head)
+    await engine.settle()
+    held = await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead)
+    assert held == ("second" if protected else "first")
+    await world.project()
+    assert (
+        await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead) == "second"
+    )
+    await live_is_rebuilt(adopted.pool)
+
+
+async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
+    world = adopted.world
+    lead = adopted.host.leads[0]
+    await adopted.conn.execute(
+        "UPDATE leads SET status = 'leased', email = ' ', notes = 'keys given', "
+        "updated_at = '2026-01-01 00:00+00' WHERE id = $1",
+        lead,
+    )
+    await adopted.conn.execute("UPDATE leads SET company = 'hers alone' WHERE id = $1", lead)
+    async with adopted.pool.acquire() as own:
+        facts = await read.streams(own, [Stream("lead", lead)])
+    assert [fact.event.name for fact in facts[1:]] == ["lead.status_changed", "lead.updated"]
+    updated = facts[2].event
+    assert isinstance(updated, LeadUpdated)
+    assert updated.model_dump(mode="json", exclude_unset=True) == {
+        "lead_id": str(lead), "email": " ", "notes": "keys given", "has_email": False,
+        "updated_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    await world.project()
+    row = await adopted.conn.fetchrow("SELECT updated_at, company FROM leads WHERE id = $1", lead)
+    assert row is not None
+    assert tuple(row) == (datetime(2026, 1, 1, tzinfo=UTC), "hers alone")
+    await live_is_rebuilt(adopted.pool)
+
+
+async def test_a_row_that_could_not_be_adopted_is_once_it_can(adopted: Hosted) -> None:
+    world = adopted.world
+    heard: list[str] = []
+    adopted.conn.add_log_listener(lambda _, message: heard.append(str(message)))
+    lead = uuid4()
+    await adopted.conn.execute(
+        "INSERT INTO leads (id, property_id, status) VALUES ($1, $2, 'prospect')",
+        lead, world.properties[0],
+    )  # fmt: skip
+    await asyncio.sleep(0)
+    assert any("status is unknown: prospect" in said for said in heard)
+    await world.project()
+    await live_is_rebuilt(adopted.pool)
+    assert [row["id"] async for row in adopt.left_out(adopted.pool)] == [lead]
+    await adopted.conn.execute("UPDATE leads SET status = 'new' WHERE id = $1", lead)
+    await world.project()
+    assert (
+        await adopted.conn.fetchval("SELECT org_id FROM leads WHERE id = $1", lead) == world.org_id
+    )
+    await live_is_rebuilt(adopted.pool)
+
+
+TALK = "SELECT id FROM conversations WHERE lead_id = $1"
+REFUSED = [
+    ("DELETE FROM leads WHERE id = $1", "not deleted"),
+    ("UPDATE leads SET status = 'prospect' WHERE id = $1", "status is unknown"),
+    ("UPDATE leads SET notes = repeat('x', 20001) WHERE id = $1", "20000 characters"),
+    ("UPDATE leads SET org_id = NULL WHERE id = $1", "the core's columns"),
+    ("UPDATE leads SET created_at = now() WHERE id = $1", "stay as they are"),
+    ("UPDATE leads SET property_id = NULL WHERE id = $1", "stay as they are"),
+    ("DELETE FROM conversations WHERE lead_id = $1", "not deleted"),
+    ("UPDATE conversations SET message_count = 9 WHERE lead_id = $1", "the core's columns"),
+    ("UPDATE conversations SET channel = 'x' WHERE lead_id = $1", "channel is unknown"),
+    ("UPDATE conversations SET lead_id = id WHERE lead_id = $1", "its lead is not there"),
+    (f"UPDATE messages SET author = 'bot' WHERE conversation_id = ({TALK})", "the core's columns"),
+    (f"DELETE FROM messages WHERE conversation_id = ({TALK})", "not deleted"),
+]
+
+
+async def test_what_no_fact_could_tell_of_is_refused_with_a_reason(adopted: Hosted) -> None:
+    for statement, why in REFUSED:
+        with pytest.raises(asyncpg.RestrictViolationError, match=why):
+            await adopted.conn.execute(statement, adopted.host.leads[3])
+    with pytest.raises(asyncpg.RestrictViolationError, match="not deleted"):
+        await adopted.conn.execute("TRUNCATE messages")
+    for role in ("anon", "authenticated"):
+        async with adopted.conn.transaction():
+            await adopted.conn.execute(f"GRANT UPDATE ON leads TO {role}; SET LOCAL ROLE {role}")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="derived from events"):
+                async with adopted.conn.transaction():
+                    await adopted.conn.execute("UPDATE leads SET notes = 'mine'")
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_other_code_writes_before_during_and_after_is_never_lost(
+    before: Hosted, seed: int
+) -> None:
+    await showing.hold(before, seed, turns=200)

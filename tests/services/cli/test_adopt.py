@@ -1,0 +1,83 @@
+"""`crm adopt` on a real database."""
+
+import asyncio
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.crm import run
+from services.runtime.settings import Settings
+from tests.world import World, make_world
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> World:
+    """A shared database: a row that is a fact, one to adopt, and one that cannot be."""
+    made = await make_world(pool)
+    async with pool.acquire() as conn:
+        await conn.execute("SELECT crm.open_adoption()")
+        insert = "INSERT INTO leads (id, property_id, status) VALUES ($1, $2, $3)"
+        await conn.execute(insert, uuid4(), made.properties[0], "new")
+        async with conn.transaction():
+            await conn.execute("SET LOCAL crm.engine = 'on'")  # as if it had been there before
+            await conn.execute(insert, uuid4(), made.properties[0], "new")
+            await conn.execute(insert, uuid4(), made.properties[0], "prospect")
+    return made
+
+
+@pytest.fixture
+def crm(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Runs `crm …` in a thread; exit code, what it printed, what it complained of."""
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    async def call(*arguments: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(run, arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+async def test_a_dry_run_counts_and_changes_nothing(world: World, crm: Any) -> None:
+    facts = await world.count("crm_events")
+    code, out, _ = await crm("adopt", "--dry-run", "--json")
+    said = json.loads(out)
+    assert (code, said["tables"][0]) == (
+        0,
+        {"table": "leads", "rows": 3, "adopted": 1, "new": 0, "to_adopt": 1, "left_out": 1},
+    )
+    assert [row["why"] for row in said["left_out"]] == ["status is unknown: prospect"]
+    assert await world.count("crm_events") == facts
+
+
+async def test_adopting_is_done_once_and_lists_what_it_left_out(
+    world: World, crm: Any, tmp_path: Path
+) -> None:
+    code, _, complaint = await crm("replay", "verify")
+    assert (code, "crm adopt" in complaint) == (1, True)
+    path = tmp_path / "left.csv"
+    code, out, _ = await crm("adopt", "--left-out", str(path), "--json")
+    assert (code, json.loads(out)["tables"][0]["new"]) == (0, 1)
+    with path.open() as file:
+        assert [(r["table"], r["why"]) for r in csv.DictReader(file)] == [
+            ("leads", "status is unknown: prospect")
+        ]
+    code, out, _ = await crm("adopt")
+    assert (code, "prospect" in out) == (0, True)
+    await world.project()
+    code, _, _ = await crm("replay", "verify")
+    assert code == 0
+
+
+async def test_where_only_the_core_writes_it_asks_first(pool: asyncpg.Pool, crm: Any) -> None:
+    await make_world(pool)
+    code, _, complaint = await crm("adopt")
+    assert (code, "--open" in complaint) == (1, True)

@@ -1,0 +1,36 @@
+"""`crm retention` on a real database."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from services.crm import run
+from services.runtime.settings import Settings
+from tests.world import make_world
+
+
+async def test_it_says_what_would_go_and_removes_it(
+    pool: asyncpg.Pool,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    world = await make_world(pool)
+    long_ago = datetime.now(UTC) - timedelta(days=100)
+    await world.append(*(world.new(event, at=long_ago) for event in world.chat(None)))
+    await world.project()
+    kinds = ("dead_letters", "engagement", "sessions")
+    for arguments, verb in (
+        (("--dry-run",), "would_go"),
+        (("--org", str(world.org_id)), "gone"),
+    ):
+        command = ("retention", "run", "--json", *arguments)
+        assert await asyncio.to_thread(run, command) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert {row["kind"]: row[verb] for row in said} == dict(zip(kinds, (0, 0, 1), strict=True))
+    await world.project()
+    assert await world.count("widget_sessions") == 0
