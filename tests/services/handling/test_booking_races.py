@@ -50,7 +50,11 @@ async def overtaken(
 
     async def somebody_waits() -> bool:
         async with pool.acquire() as conn:
-            return bool(await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))
+            return bool(
+                await conn.fetchval(
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+                )
+            )
 
     await transact(mine[0].world.pool, mine[0].scope, work)
     return await asyncio.gather(*others, return_exceptions=True)
