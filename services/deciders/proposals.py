@@ -46,6 +46,8 @@ class Known:
 
 MAY_BE_TOLD = frozenset({"session_id", "lead_id", "previous_status", "slot_id"})
 """Fields a producer may leave out, because the core knows them."""
+MAY_BE_NULL = frozenset({"slot_id"})
+"""Fields that a producer may leave null for the same reason."""
 
 
 def disagreement(proposed: Event, decided: Event) -> list[str] | None:
@@ -60,6 +62,7 @@ def disagreement(proposed: Event, decided: Event) -> list[str] | None:
         for name in type(proposed).model_fields
         if getattr(proposed, name) != getattr(decided, name)
         and (name in proposed.model_fields_set or name not in MAY_BE_TOLD)
+        and (getattr(proposed, name) is not None or name not in MAY_BE_NULL)
     ]
     return differing + sorted(_changed(proposed) ^ _changed(decided))
 

@@ -41,9 +41,10 @@ async def kept(door: Door, tour: UUID) -> TourScheduled:
 
 async def test_what_a_producer_books_takes_a_place_and_names_it(door: Door) -> None:
     slot = slot_of(door.world.properties[0], WHEN)
-    mine = scheduled(await door.lead())
-    await door.propose(mine)
+    mine, key = scheduled(await door.lead(), slot_id=None), uuid4()
+    await door.propose(mine, key)
     assert (await kept(door, mine.tour_id)).slot_id == slot.id
+    assert (await door.propose(mine, key)).known == (key,)
     for other in (scheduled(await door.lead()), scheduled(await door.lead(), slot_id=slot.id)):
         with pytest.raises(Refused) as caught:
             await door.propose(other)
