@@ -1,5 +1,6 @@
 """Conversations as the console lists them: with their lead and what was said last."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,13 @@ LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "status")
 
 
 def newest(
-    property_id: UUID, limit: int, *, lead_id: UUID | None = None, of_widget: bool = False
+    property_id: UUID, limit: int, *, lead_ids: Sequence[UUID] = (), of_widget: bool = False
 ) -> "Select[Any]":
-    """The newest conversations of a property, or of one of its leads."""
+    """The newest conversations of a property, or of some of its leads."""
     held = conversations.TABLE.c
     query = select(conversations.TABLE).where(held.property_id == property_id)
-    if lead_id is not None:
-        query = query.where(held.lead_id == lead_id)
+    if lead_ids:
+        query = query.where(held.lead_id.in_(lead_ids))
     if of_widget:
         query = query.where(held.channel.in_(WIDGET_CHANNELS))
     return _shown(query.order_by(held.created_at.desc(), held.id.desc()).limit(limit))

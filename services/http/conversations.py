@@ -65,8 +65,9 @@ async def read(
     if conversation_id is not None:
         shown = await _whole(core, caller, property_id, conversation_id, before)
         return answered({"conversation": shown})
+    lead_ids = [lead_id] if lead_id else []
     async with caller.transaction(core.engine) as conn:
-        rows = (await conn.execute(inbox.newest(property_id, NEWEST, lead_id=lead_id))).all()
+        rows = (await conn.execute(inbox.newest(property_id, NEWEST, lead_ids=lead_ids))).all()
     return answered({"conversations": [_line(row) for row in rows]})
 
 

@@ -41,7 +41,8 @@ async def race(door: Door, chance: random.Random, agent: UUID) -> tuple[list[str
     session = uuid4()
     talk = conversation_of(session)
     where = (door.world.org_id, door.world.properties[0])
-    await take_turn(door.world.pool, Hasty(0), where, Said(uuid4(), "hi", session))
+    first = Said(uuid4(), "hi", session, visitor_id="v_1")
+    await take_turn(door.world.pool, Hasty(0), where, first)
     bot, gives_back = Hasty(chance.randrange(40)), chance.random() < 0.3
 
     async def step_in() -> None:
@@ -53,7 +54,7 @@ async def race(door: Door, chance: random.Random, agent: UUID) -> tuple[list[str
         if gives_back:
             await door.do(Release(talk, agent))
 
-    said = Said(uuid4(), "are you there?", session)
+    said = Said(uuid4(), "are you there?", session, visitor_id="v_1")
     answered, _ = await asyncio.gather(take_turn(door.world.pool, bot, where, said), step_in())
     async with door.world.pool.acquire() as conn:
         rows = await conn.fetch(

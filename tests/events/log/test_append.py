@@ -146,6 +146,21 @@ async def test_an_id_with_another_content_is_refused(world: World) -> None:
         )
 
 
+async def test_an_id_that_another_has_just_taken_in_the_same_stream_is_a_lost_race(
+    world: World,
+) -> None:
+    """Two that derive the id from what they answer: the loser decides again, and sees the first."""
+    lead, answer = uuid4(), uuid4()
+    await world.append(world.new(world.captured(lead)))
+    await world.append(world.new(noted(lead, "first"), event_id=answer))
+    late = world.new(noted(lead, "second"), event_id=answer)
+    with pytest.raises(Conflict):
+        await world.append(late, expected={Stream("lead", lead): 1})
+    with pytest.raises(IdReused):
+        await world.append(late, expected={Stream("lead", lead): 2})
+    assert await versions(world, lead) == [1, 2]
+
+
 async def test_null_and_absent_are_two_contents(world: World) -> None:
     lead, event_id = uuid4(), uuid4()
     await world.append(world.new(world.captured(lead)))
