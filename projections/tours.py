@@ -153,6 +153,7 @@ def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     )
 
 
-def one(org_id: UUID, lead_id: UUID, tour_id: UUID) -> "Select[Any]":
-    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id, TABLE.c.id == tour_id)
+def one(org_id: UUID, lead_ids: Sequence[UUID], tour_id: UUID) -> "Select[Any]":
+    """A tour of a person, by the ids of all its leads."""
+    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id.in_(lead_ids), TABLE.c.id == tour_id)
     return select(TABLE).where(*mine)

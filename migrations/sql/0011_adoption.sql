@@ -85,12 +85,18 @@ BEGIN
     wanted := wanted || jsonb_build_object('lead.phone', lower(number));
   END IF;
   DELETE FROM crm.claims held
-  WHERE held.owner = lead AND held.scope = property AND held.kind IN ('lead.email', 'lead.phone')
+  WHERE held.scope = property AND held.kind IN ('lead.email', 'lead.phone')
+    AND (held.owner = lead AND held.via = '{}' OR held.via <> '{}' AND held.via[1] = lead)
     AND held.value IS DISTINCT FROM
       left(encode(sha256(convert_to(wanted ->> held.kind, 'UTF8')), 'hex'), 40);
-  INSERT INTO crm.claims (kind, scope, value, owner)
-  SELECT key, property, left(encode(sha256(convert_to(value, 'UTF8')), 'hex'), 40), lead
-  FROM jsonb_each_text(wanted) ORDER BY key
+  -- What a merged lead claims is its winner's.
+  INSERT INTO crm.claims (kind, scope, value, owner, via)
+  SELECT said.key, property, left(encode(sha256(convert_to(said.value, 'UTF8')), 'hex'), 40),
+    coalesce(merged.owner, lead), coalesce(merged.via, '{}')
+  FROM jsonb_each_text(wanted) AS said
+  LEFT JOIN crm.claims merged ON merged.kind = 'lead.merged' AND merged.scope = property
+    AND merged.value = lead::text
+  ORDER BY said.key
   ON CONFLICT DO NOTHING;
 END $$;
 
@@ -314,8 +320,9 @@ DECLARE
   said jsonb;
   why text;
 BEGIN
-  IF (NEW.org_id, NEW.external_id) IS DISTINCT FROM (OLD.org_id, OLD.external_id) THEN
-    PERFORM crm.refuse_host(what, 'org_id and external_id are the core''s columns',
+  IF (NEW.org_id, NEW.external_id, NEW.merged_into)
+     IS DISTINCT FROM (OLD.org_id, OLD.external_id, OLD.merged_into) THEN
+    PERFORM crm.refuse_host(what, 'org_id, external_id and merged_into are the core''s columns',
       'Leave them as they are.');
   END IF;
   IF TG_OP = 'INSERT' OR crm.property_of('lead', NEW.id) IS NULL THEN

@@ -62,6 +62,7 @@ async def queue_for(
 async def tour_in(unit: Unit, slot: SlotTime, lead_id: UUID) -> tuple[UUID, bool]:
     """The id of a lead's tour in a slot, and whether it is booked already: asked again, a booking
     is the same one; called off or moved away, the next has another id."""
+    lead_id = await unit.known_as(lead_id)
     for number in range(REBOOKINGS):
         tour_id = uuid5(slot.id, f"{lead_id}/{number}")
         history = await unit.history(Stream("tour", tour_id))

@@ -12,6 +12,7 @@ from events.record import Stream
 from events.tours import TourType
 from projections import tours
 from services.deciders.bookings import ScheduleTour
+from services.deciders.chat import demand_proof
 from services.deciders.decider import Refused
 from services.deciders.leads import Details, Lead, UpdateLead
 from services.deciders.localtime import When
@@ -40,11 +41,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Who asks, as far as it is known; `conversations` are those of the session."""
+    """Who asks, as far as it is known; `conversations` are those of the session, and `proven` is
+    the session that a token proved to be the guest's."""
 
     visitor_id: str | None
     session_id: UUID | None = None
     conversations: tuple[UUID, ...] = ()
+    proven: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,7 @@ async def keep_place(unit: Unit, asked: Asked, guest: Guest) -> tuple[UUID, date
     if hold_id is None:
         raise Refused("no_visitor", "X-Visitor-ID or a sessionId is needed", 400)
     await queue_for(unit, [slot])
-    if guest.session_id is not None:
-        await unit.do(StartSession(guest.session_id, guest.visitor_id))
+    await _session_lead(unit, guest)
     await _demand_offer(unit, slot, hours, hold_id)
     await take_place(
         unit, slot, hold_id, capacity=hours.capacity, session_id=guest.session_id,
@@ -133,12 +135,7 @@ async def _lead(unit: Unit, slot: SlotTime, guest: Guest, details: Details) -> U
 
     A contact that identifies nobody is the same lead when the same visitor asks again.
     """
-    session_lead = None
-    if guest.session_id is not None:
-        start = StartSession(guest.session_id, guest.visitor_id)
-        await unit.do(start)
-        held = (await unit.state(start)).sessions.get(guest.session_id)
-        session_lead = held.lead_id if held else None
+    session_lead = await _session_lead(unit, guest)
     lead_id = uuid7()
     if guest.visitor_id is not None and not identifies(EMAIL, details.email or ""):
         lead_id = uuid5(slot.id, f"lead/{guest.visitor_id}/{details.email}")
@@ -152,6 +149,17 @@ async def _lead(unit: Unit, slot: SlotTime, guest: Guest, details: Details) -> U
             guest.session_id, lead_id, guest.conversations, guest.visitor_id
         ))  # fmt: skip
     return lead_id
+
+
+async def _session_lead(unit: Unit, guest: Guest) -> UUID | None:
+    """Whose the guest's session is, which begins now if it has not. Raises `Refused`."""
+    if guest.session_id is None:
+        return None
+    start = StartSession(guest.session_id, guest.visitor_id)
+    before = (await unit.state(start)).sessions.get(guest.session_id)
+    demand_proof(before, guest.session_id, guest.proven)
+    await unit.do(start)
+    return before.lead_id if before else None
 
 
 def tours_off() -> Refused:

@@ -39,6 +39,7 @@ from services.http.bodies import Takes
 from services.http.calendars import CALENDAR_FILE, Calendar
 from services.http.callers import Visitor, WidgetCaller, no_such
 from services.http.core import core_of
+from services.http.limits import limit
 from services.http.problems import Problem
 from services.http.refusals import (
     CONTACT,
@@ -102,6 +103,7 @@ async def book(
     body = sent.said
     if not body.email:
         raise Problem(400, "no_email", "an e-mail address is needed")
+    await limit(request, caller, body.email, body.phone)
     held = await _conversations(request, caller, body.session_id, body.conversation_id)
 
     async def work(unit: Unit) -> Answer:
@@ -109,7 +111,7 @@ async def book(
         details = body.details(TOUR_SOURCE, body.bedroom_preference, house.country)
         row, house = await book_visit(
             unit, Asked(body.slot_id, body.tour_date, body.tour_time, body.fold),
-            Guest(caller.visitor_id, body.session_id, held), details,
+            Guest(caller.visitor_id, body.session_id, held, caller.proven), details,
             Wish(body.tour_type, body.special_requests),
         )  # fmt: skip
         said = invitation(row, house.name, house.address, details.email)
@@ -140,7 +142,7 @@ async def hold(
     body = sent.said
 
     async def work(unit: Unit) -> Answer:
-        guest = Guest(caller.visitor_id, body.session_id)
+        guest = Guest(caller.visitor_id, body.session_id, proven=caller.proven)
         hold_id, expires_at = await keep_place(unit, Asked(body.slot_id), guest)
         kept = {"id": hold_id, "slotId": body.slot_id, "expiresAt": expires_at}
         return {"success": True, "hold": kept}

@@ -157,10 +157,13 @@ async def calendar(
 ) -> Response:
     core = core_of(request)
     async with caller.transaction(core.engine) as conn:
-        row = (await conn.execute(tours.one(caller.org_id, lead_id, tour_id))).mappings().first()
+        lead = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
+        if lead is None:
+            raise no_such("lead")
+        query = tours.one(caller.org_id, lead["members"], tour_id)
+        row = (await conn.execute(query)).mappings().first()
         if row is None:
             raise no_such("tour")
-        lead = (await conn.execute(leads.one(caller.org_id, lead_id))).mappings().one()
     async with core.pool.acquire() as plain:
         house = await house_of(plain, row["property_id"])  # type: ignore[arg-type]
     return Calendar(ics(invitation(row, house.name, house.address, lead["email"])))
