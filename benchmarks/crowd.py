@@ -56,7 +56,8 @@ async def gather(conn: Connection, leads: int, in_one: int) -> Crowd:
         for statement in _ROWS:
             await conn.execute(statement)
         busy = await conn.fetchval(
-            "SELECT max(id::text)::uuid FROM who WHERE property_id = $1 AND n % 8 = 0",
+            "SELECT max(id::text)::uuid FROM who WHERE property_id = $1 AND n % 8 = 0 "
+            "AND merged_into IS NULL",
             properties[0],
         )
     for table in ("leads", "crm_state.lead_score_state", "lead_scores", "lead_activities",
@@ -81,21 +82,22 @@ _WHO = f"""
 CREATE TEMP TABLE who ON COMMIT DROP AS
 SELECT n, {_id("n")} AS id, ($1::uuid[])[house] AS property_id, ($2::uuid[])[house] AS org_id,
   now() - make_interval(secs => ($3::float - n) / $3 * {DAYS} * 86400) AS at,
-  (n * 7919) % 71 + 20 AS score
+  (n * 7919) % 71 + 20 AS score,
+  CASE WHEN n % 51 = 30 AND n > {OTHERS} * $4 THEN {_id(f"n - {OTHERS} * $4")} END AS merged_into
 FROM generate_series(1, $3::bigint) AS n,
   LATERAL (SELECT CASE WHEN n % $4::bigint = 0 THEN 1 ELSE 2 + n % {OTHERS} END AS house) AS _
-"""  # 71 scores from 20 to 90
+"""  # 71 scores from 20 to 90; one lead of 51 is merged into another one of its property
 _ROWS = (
     f"""
     INSERT INTO leads (id, property_id, org_id, source, first_name, last_name, email, phone,
-      status, created_at, updated_at)
+      status, created_at, updated_at, merged_into)
     SELECT id, property_id, org_id, {_of(SOURCES, "n / 3")}, {_of(FIRST, "n / 5")},
       {_of(LAST, "n / 7")}, 'lead.' || n || '@example.com', '+1212' || lpad(n::text, 7, '0'),
-      {_of(STATUSES, "n / 11")}, at, at FROM who
+      {_of(STATUSES, "n / 11")}, at, at, merged_into FROM who
     """,
     f"""
     INSERT INTO crm_state.lead_score_state (lead_id, org_id, property_id, facts, fold_time,
-      next_change_at, revision, result, total_score, scored_at)
+      next_change_at, revision, result, merged_into, merged, total_score, scored_at)
     SELECT id, org_id, property_id,
       jsonb_build_object('created', (extract(epoch FROM at) * 1000000)::bigint, 'source', 'Google',
         'email', true, 'phone', true, 'first_name', true, 'last_name', true, 'engagements', 2,
@@ -107,7 +109,8 @@ _ROWS = (
         jsonb_build_object('factor', 'Source: ' || {_of(SOURCES, "n / 3")}, 'impact', '+12',
           'type', 'positive'),
         jsonb_build_object('factor', 'Tour no-show', 'impact', '-5', 'type', 'negative'))),
-      score, scored
+      merged_into, CASE WHEN merged_into IS NOT NULL THEN '[]'::jsonb END,
+      CASE WHEN merged_into IS NULL THEN score END, CASE WHEN merged_into IS NULL THEN scored END
     FROM who, LATERAL (SELECT least(now(), at + make_interval(days => 14)) AS scored) AS _
     """,
     f"""

@@ -35,7 +35,7 @@ TIMES = 15
 
 def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
     """Everything that is asked of the large property and of a lead of it, by name."""
-    house, org, lead = crowd.property_id, crowd.org_id, crowd.busy_lead
+    house, org, person = crowd.property_id, crowd.org_id, [crowd.busy_lead]
     now = datetime.now(UTC)
     days = [now - timedelta(days=back) for back in reversed(range(1, 15))]
     since = now - timedelta(days=30)
@@ -60,16 +60,16 @@ def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
         "search, by last name": lead_list.page(named, "last_name", **newest),
         "search, counted": lead_list.count(named),
         "statuses and sources": lead_list.standing(house),
-        "scores of a page": lead_scores.facts_of(house, [crowd.busy_lead]),
+        "scores of a page": lead_scores.facts_below(house, person),
         "leads, counted": leads.count_of(house),
-        "a lead": leads.one(org, lead),
-        "timeline": timeline.page(org, lead, None, 51),
-        "activities": lead_activities.newest(org, lead, 100),
-        "engagement": lead_engagement_events.newest(org, lead, 50),
-        "engagement that counts": lead_engagement_events.counting(org, lead, since),
-        "engagement, counted": lead_engagement_events.count_of(org, lead),
-        "last score": lead_scores.newest(org, lead),
-        "tours": tours.of_lead(org, lead),
+        "a lead": leads.person(org, crowd.busy_lead),
+        "timeline": timeline.page(org, person, None, 51),
+        "activities": lead_activities.newest(org, person, 100),
+        "engagement": lead_engagement_events.newest(org, person, 50),
+        "engagement that counts": lead_engagement_events.counting(org, person, since),
+        "engagement, counted": lead_engagement_events.count_of(org, person),
+        "last score": lead_scores.newest(org, crowd.busy_lead),
+        "tours": tours.of_leads(org, person),
         "insights: scores": insights.totals(house, since),
         "insights: factors": insights.factors(house, since, 5),
         "insights: trend": insights.trend(house, days),
