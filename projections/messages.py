@@ -14,7 +14,6 @@ from events.chat import (
     ConversationReplied,
     ConversationTakenOver,
     ConversationWaiting,
-    MessageRole,
 )
 from events.operations import RetentionApplied
 from events.record import Recorded
@@ -45,9 +44,6 @@ projection = Projection(
 )
 """Rows are keyed only where the host may have them already."""
 
-WROTE = {MessageRole.USER: "visitor", MessageRole.ASSISTANT: None, MessageRole.SYSTEM: "system"}
-"""Who wrote an adopted message: whether bot or agent answered, the host has not kept."""
-
 
 @projection.on(ConversationMessageReceived)
 def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
@@ -56,8 +52,9 @@ def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived)
 
 @projection.on(ConversationMessageAdopted)
 def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
-    """The host's row may be there already, and keeps its place when the host changes it."""
-    said = {"role": event.role.value, "content": event.content, "author": WROTE[event.role]}
+    """The host's row may be there already, and keeps its place when the host changes it. It has no
+    author: whether bot or agent answered, the host has not kept."""
+    said = {"role": event.role.value, "content": event.content}
     held = tables.rows.get(event.message_id)
     if held is not None and held["org_id"] is not None:
         tables.rows.update(event.message_id, **said)

@@ -52,23 +52,6 @@ def test_a_change_of_hands_that_tells_nobody_is_no_message() -> None:
     assert rows_of(projection, waiting) == []
 
 
-def test_messages_of_the_host_are_taken_over_and_nobody_guesses_who_answered() -> None:
-    rows = rows_of(
-        projection,
-        *(
-            ConversationMessageAdopted(
-                conversation_id=TALK, message_id=UUID(int=100 + n), role=role, content=role.value
-            )
-            for n, role in enumerate(MessageRole)
-        ),
-    )
-    assert only(rows, "role", "author", "content", "created_at") == [
-        ("user", "visitor", "user", at(1)),
-        ("assistant", None, "assistant", at(2)),
-        ("system", "system", "system", at(3)),
-    ]
-
-
 def test_a_message_knows_its_place_in_the_log() -> None:
     said = ConversationMessageReceived(conversation_id=TALK, message_id=FIRST, content="late")
     reply = ConversationReplied(conversation_id=TALK, message_id=SECOND, content="early", epoch=0)
