@@ -25,6 +25,7 @@ DROP FUNCTION crm.record_message;
 DROP FUNCTION crm.record_conversation;
 DROP FUNCTION crm.record_lead;
 DROP FUNCTION crm.tell_if_left_out;
+DROP FUNCTION crm.refuse_core_columns;
 DROP FUNCTION crm.refuse_host;
 DROP FUNCTION crm.adopt_message;
 DROP FUNCTION crm.say_message;

@@ -13,33 +13,33 @@ CREATE INDEX crm_events_of_host ON crm_events (entity_id, position) WHERE actor 
 
 -- The fact that adopts a row has one id, whoever adopts it.
 CREATE FUNCTION crm.adopted_id(tbl text, row_id uuid) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN encode(substring(sha256(convert_to('adopt/' || tbl || '/' || row_id::text, 'UTF8'))
-                        FROM 1 FOR 16), 'hex')::uuid;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT encode(substring(sha256(convert_to('adopt/' || tbl || '/' || row_id::text, 'UTF8'))
+                        FROM 1 FOR 16), 'hex')::uuid $$;
 
-CREATE FUNCTION crm.is_adopted(tbl text, row_id uuid) RETURNS boolean LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM public.crm_events e WHERE e.id = crm.adopted_id(tbl, row_id));
+CREATE FUNCTION crm.is_adopted(tbl text, row_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM public.crm_events e WHERE e.id = crm.adopted_id(tbl, row_id)) $$;
 
 -- The property a stream belongs to; null where the log does not know the stream.
-CREATE FUNCTION crm.property_of(stream text, entity uuid) RETURNS uuid LANGUAGE sql STABLE
-RETURN (SELECT e.property_id FROM public.crm_events e
-        WHERE e.entity_type = stream AND e.entity_id = entity ORDER BY e.version LIMIT 1);
+CREATE FUNCTION crm.property_of(stream text, entity uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+  SELECT (SELECT e.property_id FROM public.crm_events e
+        WHERE e.entity_type = stream AND e.entity_id = entity ORDER BY e.version LIMIT 1) $$;
 
-CREATE FUNCTION crm.org_of(property uuid) RETURNS uuid LANGUAGE sql STABLE
-RETURN (SELECT e.org_id FROM public.crm_events e
+CREATE FUNCTION crm.org_of(property uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+  SELECT (SELECT e.org_id FROM public.crm_events e
         WHERE e.entity_type = 'property' AND e.entity_id = property
-        ORDER BY e.version DESC LIMIT 1);
+        ORDER BY e.version DESC LIMIT 1) $$;
 
-CREATE FUNCTION crm.instant_text(at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+CREATE FUNCTION crm.instant_text(at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
-CREATE FUNCTION crm.is_instant(at timestamptz) RETURNS boolean LANGUAGE sql IMMUTABLE
-RETURN at IS NULL OR at BETWEEN '0001-01-02 00:00+00'::timestamptz
-  AND '9999-12-30 00:00+00'::timestamptz;
+CREATE FUNCTION crm.is_instant(at timestamptz) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT at IS NULL OR at BETWEEN '0001-01-02 00:00+00'::timestamptz
+  AND '9999-12-30 00:00+00'::timestamptz $$;
 
 -- Is there anything but blanks? Where it says no, the events' own rule says no too.
-CREATE FUNCTION crm.is_there(value text) RETURNS boolean LANGUAGE sql IMMUTABLE
-RETURN coalesce(btrim(value, E' \t\n\r\f\v') <> '', false);
+CREATE FUNCTION crm.is_there(value text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(btrim(value, E' \t\n\r\f\v') <> '', false) $$;
 
 -- Streams are locked as an append locks them; a transaction of many holds its property alone.
 CREATE FUNCTION crm.lock_for_host(stream text, entity uuid, property uuid) RETURNS void
@@ -95,8 +95,8 @@ BEGIN
 END $$;
 
 -- What no event can hold is said to be so: the bounds are those of events/leads.py and chat.py.
-CREATE FUNCTION crm.unsayable_lead(l public.leads) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE
+CREATE FUNCTION crm.unsayable_lead(l public.leads) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE
   WHEN l.status IS NULL THEN 'status is empty'
   WHEN l.status <> ALL (ARRAY['new', 'contacted', 'tour_booked', 'toured', 'applied', 'qualified',
     'leased', 'lost']) THEN 'status is unknown: ' || left(l.status, 40)
@@ -111,39 +111,39 @@ RETURN CASE
     THEN 'move_in_date is no day of the calendar'
   WHEN NOT crm.is_instant(l.last_contacted_at) THEN 'last_contacted_at is no instant'
   WHEN NOT crm.is_instant(l.updated_at) THEN 'updated_at is no instant'
-END;
+END $$;
 
 CREATE FUNCTION crm.unsayable_conversation(c public.conversations) RETURNS text
-LANGUAGE sql IMMUTABLE
-RETURN CASE
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE
   WHEN c.channel IS NULL THEN 'channel is empty'
   WHEN c.channel <> ALL (ARRAY['widget', 'chat', 'sms', 'email'])
     THEN 'channel is unknown: ' || left(c.channel, 40)
   WHEN NOT crm.is_instant(c.human_started_at) THEN 'human_started_at is no instant'
   WHEN NOT crm.is_instant(c.human_ended_at) THEN 'human_ended_at is no instant'
-END;
+END $$;
 
-CREATE FUNCTION crm.unsayable_message(m public.messages) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN CASE
+CREATE FUNCTION crm.unsayable_message(m public.messages) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE
   WHEN m.role <> ALL (ARRAY['user', 'assistant', 'system'])
     THEN 'role is unknown: ' || left(m.role, 40)
   WHEN m.content IS NULL THEN 'content is empty'
   WHEN char_length(m.content) > 20000 THEN 'content is longer than 20000 characters'
-END;
+END $$;
 
 CREATE FUNCTION crm.unsayable_birth(property uuid, created_at timestamptz) RETURNS text
-LANGUAGE sql STABLE
-RETURN CASE
+LANGUAGE sql STABLE AS $$
+  SELECT CASE
   WHEN property IS NULL THEN 'it has no property'
   WHEN crm.org_of(property) IS NULL THEN 'its property is not in the log'
   WHEN created_at IS NULL THEN 'created_at is empty'
   WHEN created_at < '1990-01-01 00:00+00'::timestamptz THEN 'created_at is before 1990'
   WHEN created_at > clock_timestamp() + interval '2 minutes' THEN 'created_at is yet to come'
-END;
+END $$;
 
 -- Why a row cannot be adopted, with what it refers to; null where it can.
-CREATE FUNCTION crm.why_not_lead(l public.leads) RETURNS text LANGUAGE sql STABLE
-RETURN coalesce(crm.unsayable_birth(l.property_id, l.created_at), crm.unsayable_lead(l));
+CREATE FUNCTION crm.why_not_lead(l public.leads) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT coalesce(crm.unsayable_birth(l.property_id, l.created_at), crm.unsayable_lead(l)) $$;
 
 CREATE FUNCTION crm.why_not_of_lead(lead uuid, property uuid) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -165,9 +165,9 @@ BEGIN
   RETURN CASE WHEN home <> property THEN 'its lead is of another property' END;
 END $$;
 
-CREATE FUNCTION crm.why_not_conversation(c public.conversations) RETURNS text LANGUAGE sql STABLE
-RETURN coalesce(crm.unsayable_birth(c.property_id, c.created_at), crm.unsayable_conversation(c),
-  crm.why_not_of_lead(c.lead_id, c.property_id));
+CREATE FUNCTION crm.why_not_conversation(c public.conversations) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT coalesce(crm.unsayable_birth(c.property_id, c.created_at), crm.unsayable_conversation(c),
+  crm.why_not_of_lead(c.lead_id, c.property_id)) $$;
 
 CREATE FUNCTION crm.why_not_message(m public.messages) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -187,21 +187,21 @@ BEGIN
 END $$;
 
 -- What an event says of a row: its keys are the columns that the host writes.
-CREATE FUNCTION crm.told_of_lead(l public.leads) RETURNS jsonb LANGUAGE sql IMMUTABLE
-RETURN jsonb_build_object('lead_id', l.id, 'status', l.status, 'source', l.source,
+CREATE FUNCTION crm.told_of_lead(l public.leads) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('lead_id', l.id, 'status', l.status, 'source', l.source,
   'first_name', l.first_name, 'last_name', l.last_name, 'email', l.email, 'phone', l.phone,
   'move_in_date', to_char(l.move_in_date, 'YYYY-MM-DD'), 'bedrooms', l.bedrooms,
   'notes', l.notes, 'last_contacted_at', crm.instant_text(l.last_contacted_at),
   'updated_at', crm.instant_text(l.updated_at),
   'has_first_name', crm.is_there(l.first_name), 'has_last_name', crm.is_there(l.last_name),
-  'has_email', crm.is_there(l.email), 'has_phone', crm.is_there(l.phone));
+  'has_email', crm.is_there(l.email), 'has_phone', crm.is_there(l.phone)) $$;
 
 CREATE FUNCTION crm.told_of_conversation(c public.conversations) RETURNS jsonb
-LANGUAGE sql IMMUTABLE
-RETURN jsonb_build_object('conversation_id', c.id, 'lead_id', c.lead_id, 'channel', c.channel,
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('conversation_id', c.id, 'lead_id', c.lead_id, 'channel', c.channel,
   'is_human_mode', coalesce(c.is_human_mode, false), 'human_agent_id', c.human_agent_id,
   'human_started_at', crm.instant_text(c.human_started_at),
-  'human_ended_at', crm.instant_text(c.human_ended_at));
+  'human_ended_at', crm.instant_text(c.human_ended_at)) $$;
 
 -- Adopting a row: 'new', 'known', 'later' (somebody writes what it refers to), or why it cannot be.
 CREATE FUNCTION crm.adopt_lead(l public.leads, source text, speaker text) RETURNS text
@@ -296,6 +296,18 @@ BEGIN
   RAISE EXCEPTION '%: %', what, why USING HINT = hint, ERRCODE = 'restrict_violation';
 END $$;
 
+-- The columns a table has of the core, also those that later revisions add.
+CREATE FUNCTION crm.refuse_core_columns(what text, was jsonb, is_now jsonb, own text[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE col text;
+BEGIN
+  FOREACH col IN ARRAY own LOOP
+    IF was ->> col IS DISTINCT FROM is_now ->> col THEN
+      PERFORM crm.refuse_host(what, col || ' is the core''s column', 'Leave it as it is.');
+    END IF;
+  END LOOP;
+END $$;
+
 CREATE FUNCTION crm.tell_if_left_out(what text, told text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF told NOT IN ('new', 'known') THEN
@@ -314,10 +326,8 @@ DECLARE
   said jsonb;
   why text;
 BEGIN
-  IF (NEW.org_id, NEW.external_id) IS DISTINCT FROM (OLD.org_id, OLD.external_id) THEN
-    PERFORM crm.refuse_host(what, 'org_id and external_id are the core''s columns',
-      'Leave them as they are.');
-  END IF;
+  PERFORM crm.refuse_core_columns(what, to_jsonb(OLD), to_jsonb(NEW),
+    ARRAY['org_id', 'external_id', 'merged_into']);
   IF TG_OP = 'INSERT' OR crm.property_of('lead', NEW.id) IS NULL THEN
     told := crm.adopt_lead(NEW, CASE TG_OP WHEN 'INSERT' THEN 'live' ELSE 'adopt' END, 'host');
     PERFORM crm.tell_if_left_out(what, told);
@@ -372,14 +382,10 @@ DECLARE
   why text;
   lead public.leads;
 BEGIN
-  IF TG_OP = 'INSERT' AND NEW.org_id IS NOT NULL OR TG_OP = 'UPDATE'
-     AND (NEW.org_id, NEW.widget_session_id, NEW.takeover_epoch, NEW.waiting_for_human,
-          NEW.message_count)
-       IS DISTINCT FROM (OLD.org_id, OLD.widget_session_id, OLD.takeover_epoch,
-          OLD.waiting_for_human, OLD.message_count) THEN
-    PERFORM crm.refuse_host(what, 'org_id, widget_session_id, takeover_epoch, waiting_for_human '
-      'and message_count are the core''s columns', 'Leave them as they are.');
-  END IF;
+  PERFORM crm.refuse_core_columns(what, to_jsonb(OLD), to_jsonb(NEW),
+    CASE TG_OP WHEN 'INSERT' THEN ARRAY['org_id', 'widget_session_id']
+      ELSE ARRAY['org_id', 'widget_session_id', 'takeover_epoch', 'waiting_for_human',
+        'message_count'] END);
   IF TG_OP = 'INSERT' OR crm.property_of('conversation', NEW.id) IS NULL THEN
     told := crm.adopt_conversation(NEW, CASE TG_OP WHEN 'INSERT' THEN 'live' ELSE 'adopt' END, 'host');
     PERFORM crm.tell_if_left_out(what, told);
@@ -425,11 +431,8 @@ DECLARE
   why text;
   lead uuid;
 BEGIN
-  IF (NEW.org_id, NEW.property_id, NEW.author, NEW.human_agent_id)
-     IS DISTINCT FROM (OLD.org_id, OLD.property_id, OLD.author, OLD.human_agent_id) THEN
-    PERFORM crm.refuse_host(what, 'org_id, property_id, author and human_agent_id are the core''s '
-      'columns', 'Leave them as they are.');
-  END IF;
+  PERFORM crm.refuse_core_columns(what, to_jsonb(OLD), to_jsonb(NEW),
+    ARRAY['org_id', 'property_id', 'author', 'human_agent_id', 'position']);
   IF TG_OP = 'INSERT' OR OLD.org_id IS NULL AND NOT crm.is_adopted('messages', NEW.id) THEN
     told := crm.adopt_message(NEW, CASE TG_OP WHEN 'INSERT' THEN 'live' ELSE 'adopt' END, 'host');
     PERFORM crm.tell_if_left_out(what, told);
@@ -551,10 +554,14 @@ BEGIN
     EXECUTE format('DROP TRIGGER crm_only_engine ON public.%I', tbl);
     EXECUTE guard;
     EXECUTE format('ALTER TABLE public.%I ENABLE ALWAYS TRIGGER crm_only_engine', tbl);
+    EXECUTE format('ALTER TABLE public.%I NO FORCE ROW LEVEL SECURITY', tbl);  -- to see the rows
   END LOOP;
   IF EXISTS (SELECT FROM leads WHERE org_id IS NULL)
      OR EXISTS (SELECT FROM conversations WHERE org_id IS NULL)
      OR EXISTS (SELECT FROM messages WHERE org_id IS NULL) THEN
     PERFORM crm.open_adoption();
   END IF;
+  FOREACH tbl IN ARRAY ARRAY['leads', 'conversations', 'messages'] LOOP
+    EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', tbl);
+  END LOOP;
 END $$;

@@ -10,7 +10,7 @@ import pytest
 from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
-from services import adopt
+from services.adopting import tables
 from tests.host import live_is_rebuilt
 from tests.services.adopting import showing
 from tests.services.adopting.conftest import Hosted
@@ -80,7 +80,7 @@ async def test_a_row_that_could_not_be_adopted_is_once_it_can(adopted: Hosted) -
     assert any("status is unknown: prospect" in said for said in heard)
     await world.project()
     await live_is_rebuilt(adopted.pool)
-    assert [row["id"] async for row in adopt.left_out(adopted.pool)] == [lead]
+    assert [row["id"] async for row in tables.left_out(adopted.pool)] == [lead]
     await adopted.conn.execute("UPDATE leads SET status = 'new' WHERE id = $1", lead)
     await world.project()
     assert (
@@ -94,14 +94,14 @@ REFUSED = [
     ("DELETE FROM leads WHERE id = $1", "not deleted"),
     ("UPDATE leads SET status = 'prospect' WHERE id = $1", "status is unknown"),
     ("UPDATE leads SET notes = repeat('x', 20001) WHERE id = $1", "20000 characters"),
-    ("UPDATE leads SET org_id = NULL WHERE id = $1", "the core's columns"),
+    ("UPDATE leads SET org_id = NULL WHERE id = $1", "the core's column"),
     ("UPDATE leads SET created_at = now() WHERE id = $1", "stay as they are"),
     ("UPDATE leads SET property_id = NULL WHERE id = $1", "stay as they are"),
     ("DELETE FROM conversations WHERE lead_id = $1", "not deleted"),
-    ("UPDATE conversations SET message_count = 9 WHERE lead_id = $1", "the core's columns"),
+    ("UPDATE conversations SET message_count = 9 WHERE lead_id = $1", "the core's column"),
     ("UPDATE conversations SET channel = 'x' WHERE lead_id = $1", "channel is unknown"),
     ("UPDATE conversations SET lead_id = id WHERE lead_id = $1", "its lead is not there"),
-    (f"UPDATE messages SET author = 'bot' WHERE conversation_id = ({TALK})", "the core's columns"),
+    (f"UPDATE messages SET author = 'bot' WHERE conversation_id = ({TALK})", "the core's column"),
     (f"DELETE FROM messages WHERE conversation_id = ({TALK})", "not deleted"),
 ]
 
