@@ -6,10 +6,8 @@ those. Dead letters are no facts and are deleted at once. The log itself is kept
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -18,48 +16,14 @@ from events.log.append import append, lock_streams
 from events.log.connection import Connection
 from events.operations import Retained, RetentionApplied
 from events.record import Cause, NewEvent, Stream
+from services.retaining.rules import DEFAULT_DAYS, Rules, rules
 from services.runtime import metrics
 
 SESSIONS_AT_A_TIME = 50
 ROWS_AT_A_TIME = 1_000
 """As many as one fact may name of a kind."""
 BATCHES_AT_MOST = 10_000
-LONGEST_DAYS = 36_500
-DEFAULT_DAYS = {"sessions_days": 90, "engagement_days": 730, "dead_letters_days": 30}
 CAUSE = Cause(actor="retention")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Days each kind is kept, of one organisation: `settings.retention` where it says so."""
-
-    org_id: UUID
-    sessions_days: int
-    engagement_days: int
-    dead_letters_days: int
-
-    @classmethod
-    def of(cls, org_id: UUID, settings: Any) -> "Rules":
-        said = settings.get("retention") if isinstance(settings, Mapping) else None
-        days = {
-            name: _days(said.get(name) if isinstance(said, Mapping) else None, default)
-            for name, default in DEFAULT_DAYS.items()
-        }
-        return cls(org_id, **days)
-
-
-def _days(said: Any, default: int) -> int:
-    whole = isinstance(said, int) and not isinstance(said, bool)
-    return said if whole and 1 <= said <= LONGEST_DAYS else default
-
-
-async def rules(pool: asyncpg.Pool, org_id: UUID | None = None) -> list[Rules]:
-    """Every organisation's, or one's."""
-    rows = await pool.fetch(
-        "SELECT id, settings FROM organizations WHERE $1::uuid IS NULL OR id = $1 ORDER BY id",
-        org_id,
-    )
-    return [Rules.of(row["id"], row["settings"]) for row in rows]
 
 
 async def run(

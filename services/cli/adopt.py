@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services import adopt as adopting
+from services.adopting import tables
 from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
@@ -63,7 +64,7 @@ async def _adopt(*, dry_run: bool, open_: bool, path: Path | None) -> dict[str, 
         if not dry_run:
             new = await _with_progress(pool, open_=open_)
             complete = await adopting.complete(pool)
-        found = await adopting.look(pool)
+        found = await tables.look(pool)
         if path is not None:
             await _write(pool, path)
     return {
@@ -96,7 +97,7 @@ async def _with_progress(pool: asyncpg.Pool, *, open_: bool) -> dict[str, int]:
     with Progress(*columns, console=NOTES, transient=True) as bars:
         tasks = {
             each.table: bars.add_task(each.table, total=each.to_adopt)
-            for each in await adopting.look(pool)
+            for each in await tables.look(pool)
         }
         try:
             return await adopting.adopt(
@@ -110,7 +111,7 @@ async def _write(pool: asyncpg.Pool, path: Path) -> None:
     with path.open("w", newline="") as file:
         rows = csv.DictWriter(file, ["table", "id", "why"])
         rows.writeheader()
-        async for row in adopting.left_out(pool):
+        async for row in tables.left_out(pool):
             rows.writerow(row)
 
 

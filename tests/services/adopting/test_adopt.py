@@ -12,6 +12,7 @@ from events.log import read
 from events.record import Cause
 from projections.engine.adoption import NotAdopted
 from services import adopt
+from services.adopting import tables
 from services.deciders.leads import Details
 from services.handle import transact
 from services.handling.capture import known_lead
@@ -68,12 +69,12 @@ async def test_the_hosts_rows_are_adopted_once_and_none_of_them_changes(before: 
         await rebuild_of(before.pool).verify()
     with pytest.raises(NotAdopted, match="crm adopt"):
         await rebuild_of(before.pool).rebuild(repair=True)
-    looked = {found.table: found for found in await adopt.look(before.pool)}
+    looked = {found.table: found for found in await tables.look(before.pool)}
     assert {table: (f.rows, f.adopted) for table, f in looked.items()} == {
         "leads": (ROWS, 0), "conversations": (ROWS, 0), "messages": (ROWS, 0),
     }  # fmt: skip
     assert await before.conn.fetchval("SELECT count(*) FROM crm_events WHERE actor = 'adopt'") == 0
-    listed = {row["id"]: row["why"] async for row in adopt.left_out(before.pool)}
+    listed = {row["id"]: row["why"] async for row in tables.left_out(before.pool)}
     assert listed == bad
     new = await adopt.adopt(before.pool, told)
     assert new == {table: ROWS - len(kinds) for table, kinds in BAD.items()}
