@@ -5,7 +5,12 @@ from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, select, text
 
-from events.chat import ConversationMessageReceived, SessionIdentified, SessionStarted
+from events.chat import (
+    ConversationMessageReceived,
+    ConversationStarted,
+    SessionIdentified,
+    SessionStarted,
+)
 from events.operations import RetentionApplied
 from events.record import Recorded
 from projections.columns import INSTANT, NOW, key, org, refers
@@ -56,6 +61,13 @@ def identified(tables: Tables, fact: Recorded, event: SessionIdentified) -> None
         lead_id=event.lead_id,
         converted_at=converted or fact.occurred_at,
     )
+
+
+@projection.on(ConversationStarted)
+def conversed(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
+    """A conversation may begin in a session that retention has removed."""
+    if event.session_id is not None and tables.rows.get(event.session_id) is None:
+        tables.rows.insert(event.session_id, _row(fact, event.session_id, event.lead_id))
 
 
 @projection.on(ConversationMessageReceived)

@@ -95,6 +95,18 @@ async def test_a_visitor_who_comes_back_begins_anew(world: World) -> None:
     assert [tuple(row) for row in rows] == [(talk.stream_id, started.stream_id, 1)]
 
 
+async def test_another_conversation_begins_in_a_session_that_is_gone(world: World) -> None:
+    started, talk, said = world.chat(None)
+    await told(world, NOW - timedelta(days=91), started, talk, said)
+    await world.project()
+    await retention.run(world.pool, NOW)
+    new = talk.model_copy(update={"conversation_id": uuid4()})
+    await told(world, NOW + timedelta(hours=1), new)
+    await level(world)
+    assert await ids(world, "widget_sessions") == {started.stream_id}
+    assert await ids(world, "conversations") == {new.stream_id}
+
+
 async def test_what_the_log_knows_and_the_tables_do_not_yet_is_kept(world: World) -> None:
     """The visitor has become a lead, and no table shows it."""
     lead = uuid4()
