@@ -1,11 +1,15 @@
 """Other code writes before, during and after adoption: live = rebuilt, and every word is there."""
 
 import asyncio
+import random
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
+from events.leads import LeadUpdated
 from services import adopt
+from tests.conftest import until
 from tests.host import Host, install_core, live_is_rebuilt, own_columns, rebuild_of, told
 from tests.services.adopting.conftest import Hosted
 
@@ -19,10 +23,9 @@ async def hold(hosted: Hosted, seed: int, turns: int) -> None:
     before = await own_columns(hosted.conn)
     await install_core(hosted.url)
     others = [await asyncpg.connect(hosted.url) for _ in range(2)]
-    busy = asyncio.gather(
-        *(host.go_on(other, turns, seed * 10 + n) for n, other in enumerate(others))
-    )
-    work = asyncio.gather(busy, adopt.adopt(pool, told))
+    busy = [host.go_on(other, turns, seed * 10 + n) for n, other in enumerate(others)]
+    core: dict[UUID, str] = {}
+    work = asyncio.gather(*busy, adopt.adopt(pool, told), _core(hosted, core, turns // 2, seed))
     while not work.done():
         await hosted.world.project()
         await asyncio.sleep(0)
@@ -37,6 +40,24 @@ async def hold(hosted: Hosted, seed: int, turns: int) -> None:
     for other in others:
         await other.close()
     await _keeps_every_word(host, hosted.conn, before)
+    rows = await hosted.conn.fetch("SELECT id, bedrooms FROM leads WHERE bedrooms IS NOT NULL")
+    assert {row["id"]: row["bedrooms"] for row in rows} == core
+
+
+async def _core(hosted: Hosted, said: dict[UUID, str], turns: int, seed: int) -> None:
+    """The core's own facts of leads that are adopted; `said`: the last of each."""
+    chance, world = random.Random(seed), hosted.world
+    known = (
+        "SELECT entity_id, property_id FROM crm_events WHERE event_type = 'lead.adopted' "
+        "ORDER BY seq LIMIT 300"
+    )
+    rows = await until(lambda: hosted.pool.fetch(known), seconds=60)
+    for turn in range(turns):
+        lead, home = chance.choice(rows)
+        said[lead] = f"{turn} rooms"
+        event = LeadUpdated(lead_id=lead, bedrooms=said[lead])
+        await world.append(world.new(event, property_id=home))
+        await asyncio.sleep(0)
 
 
 async def _keeps_every_word(host: Host, conn: asyncpg.Connection, before: Any) -> None:
