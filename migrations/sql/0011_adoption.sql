@@ -454,7 +454,7 @@ BEGIN
   IF (NEW.role, NEW.content) IS NOT DISTINCT FROM (OLD.role, OLD.content) THEN
     RETURN NULL;
   END IF;
-  IF OLD.author IS NOT NULL THEN
+  IF NOT crm.is_adopted('messages', NEW.id) THEN
     PERFORM crm.refuse_host(what, 'it was said through the core, and stays as it was said',
       'Say something else after it.');
   END IF;

@@ -7,6 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from events.chat import ConversationChannel, ConversationStarted
 from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
@@ -125,3 +126,24 @@ async def test_what_other_code_writes_before_during_and_after_is_never_lost(
     before: Hosted, seed: int
 ) -> None:
     await showing.hold(before, seed, turns=200)
+
+
+async def test_the_host_edits_its_own_messages_and_not_the_cores(adopted: Hosted) -> None:
+    lead, world = adopted.host.leads[0], adopted.world
+    *_, said = world.chat(None)
+    started = ConversationStarted(
+        conversation_id=said.stream_id, lead_id=lead, channel=ConversationChannel.CHAT
+    )
+    said = said.model_copy(update={"session_id": None})
+    await world.append(world.new(started), world.new(said))
+    await world.project()
+    edit = "UPDATE messages SET content = content || '!' WHERE conversation_id = $1"
+    with pytest.raises(asyncpg.RestrictViolationError, match="said through the core"):
+        await adopted.conn.execute(edit, said.stream_id)
+    await adopted.conn.execute(edit, adopted.host.talks[0])
+    await world.project()
+    edited = await adopted.conn.fetch(
+        "SELECT content FROM messages WHERE conversation_id = $1", adopted.host.talks[0]
+    )
+    assert {row["content"][-1] for row in edited} == {"!"}
+    await live_is_rebuilt(adopted.pool)
