@@ -1,7 +1,7 @@
 """Whom a command is for: what names a merged lead is meant for the lead it is known by.
 
 Old ids keep working for every command there is, whoever sends it. What belongs to the merged lead
-itself stays its own: its tours, and the sessions it was identified in.
+itself stays its own: its tours, its runs, and the sessions it was identified in.
 """
 
 from dataclasses import replace
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from events.chat import SessionIdentified, SessionStarted
 from events.record import Recorded, Stream
+from events.runs import RunEnrolled
 from events.tours import TourScheduled
 from services.deciders.leads import CaptureLead
 from services.deciders.sessions import IdentifySession
@@ -41,8 +42,8 @@ async def addressed(unit: Histories, command: Any) -> Any:
             named = getattr(command, "lead_id", None)
             if not isinstance(named, UUID):
                 return command
-            known_as = await unit.known_as(named)
-            return command if known_as == named else replace(command, lead_id=known_as)
+            meant = await _of_run(unit, getattr(command, "run_id", None), named)
+            return command if meant == named else replace(command, lead_id=meant)
 
 
 async def _of_session(unit: Histories, command: IdentifySession) -> IdentifySession:
@@ -59,6 +60,16 @@ async def _of_session(unit: Histories, command: IdentifySession) -> IdentifySess
     if held is not None and await unit.known_as(held) == known_as:
         return replace(command, lead_id=held)
     return replace(command, lead_id=known_as)
+
+
+async def _of_run(unit: Histories, run_id: UUID | None, lead_id: UUID) -> UUID:
+    """Whom a command is for: a run's own lead, where that is of the same person."""
+    known_as = await unit.known_as(lead_id)
+    for fact in [] if run_id is None else await unit.history(Stream("run", run_id)):
+        if isinstance(fact.event, RunEnrolled):
+            owner = fact.event.lead_id
+            return owner if await unit.known_as(owner) == known_as else known_as
+    return known_as
 
 
 async def _of_tour(unit: Histories, command: TourCommand) -> TourCommand:

@@ -21,6 +21,7 @@ from services.deciders.leads import CaptureLead, Details, NoteLead, UpdateLead
 from services.deciders.outcomes import CompleteTour
 from services.deciders.sessions import IdentifySession
 from services.handle import transact
+from services.handling.addressing import addressed
 from services.handling.capture import capture
 from services.handling.merge import merge, unmerge
 from services.handling.unit import Unit
@@ -177,6 +178,34 @@ async def test_a_session_of_the_loser_stays_its_own_and_a_new_one_is_the_winner_
     assert len(await house.facts()) == before, "its chat would be counted twice"
     await house.do(IdentifySession(new, loser))
     assert (await house.facts())[before:] == [("session.identified", winner)]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A command about a run, as they look."""
+
+    run_id: UUID
+    lead_id: UUID
+
+
+async def test_a_run_of_the_loser_is_its_own_by_either_id(house: House) -> None:
+    loser, winner = await house.lead(email=ADA), await house.lead(email=EVE)
+    runs = {lead: uuid4() for lead in (loser, winner)}
+    for lead, run in runs.items():
+        await house.world.append(
+            house.world.new(RunEnrolled(run_id=run, lead_id=lead, definition_id=uuid4(),
+                                        trigger="t", definition_version=1, reentry_key="once"))
+        )  # fmt: skip
+    await house.merge(loser, winner)
+    stranger = await house.lead()
+    async with house.world.pool.acquire() as conn:
+        unit = Unit(conn, house.scope, None)  # type: ignore[arg-type]
+        for lead, run in runs.items():
+            for named in (loser, winner):
+                assert await addressed(unit, Stop(run, named)) == Stop(run, lead)
+            assert await addressed(unit, Stop(run, stranger)) == Stop(run, stranger)
+        new = uuid4()
+        assert await addressed(unit, Stop(new, loser)) == Stop(new, winner)
 
 
 async def test_chains_are_followed_and_a_loser_as_the_winner_stands_for_its_own(
