@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Subquery, Table, distinct, extract, func, select
 
-from projections import conversations, messages, tours, widget_sessions
+from projections import conversations, leads, messages, tours, widget_sessions
 from projections.inbox import WIDGET_CHANNELS
 
 
@@ -14,7 +14,7 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
     """One row: sessions, conversations, leads, tours, response_seconds (null: nobody answered).
 
     Counted is what began at or after `begin` and before `end`. Leads are those the sessions belong
-    to, each once; tours are those that visitors booked themselves.
+    to, each person once; tours are those that visitors booked themselves.
     """
 
     def began(table: Table) -> list[ColumnElement[bool]]:
@@ -25,33 +25,42 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
             found.append(table.c.created_at < end)
         return found
 
-    session, tour, held = widget_sessions.TABLE, tours.TABLE, conversations.TABLE
+    session, lead = widget_sessions.TABLE, leads.TABLE
+    tour, held = tours.TABLE, conversations.TABLE
     answers = _answers(began(messages.TABLE)).c
     waited = extract("epoch", answers.answered_at - answers.asked_at)
-    return select(
-        func.count().label("sessions"),
-        func.count(distinct(session.c.lead_id)).label("leads"),
-        _count(
-            select(func.count())
-            .select_from(held)
-            .where(*began(held), held.c.channel.in_(WIDGET_CHANNELS)),
-            "conversations",
-        ),
-        _count(
-            select(func.count()).select_from(tour).where(*began(tour), tour.c.created_by.is_(None)),
-            "tours",
-        ),
-        _count(
-            select(func.avg(func.greatest(waited, 0)))
-            .join(held, held.c.id == answers.conversation_id)
-            .where(
-                answers.role == "user",
-                answers.answered_at.is_not(None),
-                held.c.channel.in_(WIDGET_CHANNELS),
+    return (
+        select(
+            func.count().label("sessions"),
+            func.count(distinct(func.coalesce(lead.c.merged_into, session.c.lead_id))).label(
+                "leads"
             ),
-            "response_seconds",
-        ),
-    ).where(*began(session))
+            _count(
+                select(func.count())
+                .select_from(held)
+                .where(*began(held), held.c.channel.in_(WIDGET_CHANNELS)),
+                "conversations",
+            ),
+            _count(
+                select(func.count())
+                .select_from(tour)
+                .where(*began(tour), tour.c.created_by.is_(None)),
+                "tours",
+            ),
+            _count(
+                select(func.avg(func.greatest(waited, 0)))
+                .join(held, held.c.id == answers.conversation_id)
+                .where(
+                    answers.role == "user",
+                    answers.answered_at.is_not(None),
+                    held.c.channel.in_(WIDGET_CHANNELS),
+                ),
+                "response_seconds",
+            ),
+        )
+        .select_from(session.outerjoin(lead, lead.c.id == session.c.lead_id))
+        .where(*began(session))
+    )
 
 
 def _answers(mine: list[ColumnElement[bool]]) -> "Subquery":

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from events.chat import ConversationAnswered, SessionIdentified
 from events.record import Recorded, Stream
-from projections import conversations, inbox, messages
+from projections import conversations, inbox, leads, messages
 from services.deciders.conversations import Answer, Release, TakeOver
 from services.deciders.decider import Refused
 from services.handling.rows import row_of
@@ -65,8 +65,11 @@ async def read(
     if conversation_id is not None:
         shown = await _whole(core, caller, property_id, conversation_id, before)
         return answered({"conversation": shown})
-    lead_ids = [lead_id] if lead_id else []
+    lead_ids: list[UUID] = []
     async with caller.transaction(core.engine) as conn:
+        if lead_id is not None:
+            person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
+            lead_ids = person.members if person else [lead_id]
         rows = (await conn.execute(inbox.newest(property_id, NEWEST, lead_ids=lead_ids))).all()
     return answered({"conversations": [_line(row) for row in rows]})
 
