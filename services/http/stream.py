@@ -6,6 +6,7 @@ An event's id is its message's, so a browser that reconnects misses nothing and 
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from services.runtime.logging import get_logger
 
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_MILLISECONDS = 2_000
+AGAIN_SECONDS = 1.0
+"""The database is away: nothing is new until it is back."""
 
 log = get_logger("stream")
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
@@ -112,7 +115,9 @@ async def _events(
             since = await read_since(core, caller, joined.session_id, since.place)
         except CUT as error:
             log.warning("stream.failed", error=type(error).__name__)
-            return
+            since = replace(since, messages=[])
+            await asyncio.sleep(AGAIN_SECONDS)
+            joined.changed.set()
 
 
 async def _woken(joined: Listener, left: float) -> bool:

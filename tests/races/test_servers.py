@@ -95,7 +95,7 @@ async def test_postgresql_killed_under_load_loses_nothing_acknowledged(
 ) -> None:
     settings = make_settings(postgres.url("crm"), bootstrap_servers, tmp_path)
     await asyncio.to_thread(migrate, settings.dsn)
-    async with pooled(settings, "test") as pool, running(settings):
+    async with pooled(settings, "test", role=None) as pool, running(settings):
         world = await make_world(pool, properties=3)
         await level(pool)
         async with load(world) as acknowledged:
@@ -117,7 +117,7 @@ async def test_a_commit_is_acknowledged_when_it_outlives_a_crash(
     postgres.psql("-qc", "SELECT pg_reload_conf()")
     settings = make_settings(postgres.url("crm"), "127.0.0.1:9", tmp_path)
     await asyncio.to_thread(migrate, settings.dsn)
-    async with pooled(settings, "test") as pool:
+    async with pooled(settings, "test", role=None) as pool:
         world = await make_world(pool)
         if not protected:
             postgres.psql("-qc", "ALTER DATABASE crm SET synchronous_commit = off")
@@ -140,7 +140,7 @@ async def test_a_relay_that_does_not_wait_for_its_servers_is_gone_for_good(
     monkeypatch.setattr(relay, "CUT_OFF", ())
     settings = make_settings(postgres.url("crm"), bootstrap_servers, tmp_path)
     await asyncio.to_thread(migrate, settings.dsn)
-    async with pooled(settings, "test") as pool:
+    async with pooled(settings, "test", role=None) as pool:
         world = await make_world(pool)
         stop = asyncio.Event()
         working = asyncio.create_task(relay.work(settings, stop, {}))

@@ -97,7 +97,7 @@ def test_only_the_agent_in_charge_gives_a_conversation_back_unless_anybody_may()
 def test_an_adopted_conversation_that_some_person_has_is_free_for_whoever_takes_it() -> None:
     adopted = ConversationAdopted(conversation_id=CONVERSATION, is_human_mode=True,
                                   channel=ConversationChannel.CHAT)  # fmt: skip
-    taken = ConversationTakenOver(conversation_id=CONVERSATION, agent_id=AGENT, epoch=1)
+    taken = ConversationTakenOver(conversation_id=CONVERSATION, agent_id=AGENT, epoch=2)
     given(adopted).when(TakeOver(CONVERSATION, AGENT)).then(taken)
     given(adopted).when(Reply(CONVERSATION, uuid4(), "hi", epoch=0)).refused("stale_epoch")
 

@@ -81,10 +81,10 @@ async def test_each_lead_counts_once_with_its_current_score(site: Site) -> None:
 
 
 async def test_engagement_of_any_number_is_one_factor_and_a_limit_is_none(site: Site) -> None:
-    for more in ((), ("email_opened",)):
+    for hour, more in enumerate(((), ("email_opened",)), start=14):
         lead = await site.lead(firstName="A", lastName="L", phone="2125550100", source="Referral")
         await did(site, lead, "application_submitted", *more)
-        await site.tour(lead)
+        await site.tour(lead, tourTime=f"{hour}:00")
     await site.project()
     positive = (await found(site))["topFactors"]["positive"]
     factors = {one["factor"]: one["count"] for one in positive}
