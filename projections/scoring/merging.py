@@ -4,10 +4,22 @@ Rows of `lead_score_state`, held in memory. A lead points to the one it was merg
 have been merged itself; the one at the top is scored, with the facts of all below it.
 """
 
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
-from projections.engine.projection import Row, Rows
 from projections.scoring.facts import Facts, together
+
+Row: TypeAlias = dict[str, Any]
+
+
+class Rows(Protocol):
+    """Rows by lead, as the engine holds them in memory."""
+
+    def get(self, key: UUID) -> Row | None:
+        """None where there is none."""
+
+    def change(self, key: UUID) -> Row:
+        """The row, to be changed in place. Raises `LookupError` where there is none."""
 
 
 def top_of(rows: Rows, row: Row) -> Row:
