@@ -20,8 +20,6 @@ from tests.world import make_world
 
 SECRET = "quokka"
 """A word in everything the other landlord's people and visitors ever wrote."""
-ROUNDS = 6
-"""Mixtures of ids tried for each operation, body and credential, besides the pure ones."""
 
 
 @dataclass
@@ -135,11 +133,11 @@ async def _their_log(near: Neighbours) -> int:
         )  # fmt: skip
 
 
-def _mixtures(near: Neighbours, seed: str) -> list[dict[str, str]]:
+def _mixtures(near: Neighbours, rounds: int, seed: str) -> list[dict[str, str]]:
     """Their ids; then some of theirs, some of mine, some of nobody, the same ones every run."""
     chance = random.Random(seed)
     found = [dict(near.theirs)]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         nobody = UUID(int=chance.getrandbits(128), version=4)
         found.append(
             {
@@ -155,14 +153,16 @@ def _mixtures(near: Neighbours, seed: str) -> list[dict[str, str]]:
     "key beside a token", "nobody", "somebody unknown", "another secret", "an expired token",
     "a service role",
 ])  # fmt: skip
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.soak)])
 async def test_no_credential_of_one_landlord_reaches_the_other(
-    neighbours: Neighbours, credential: str
+    neighbours: Neighbours, credential: str, rounds: int
 ) -> None:
+    """`rounds` mixtures of ids for each operation and body, besides all of theirs."""
     near, before = neighbours, await _their_log(neighbours)
     asked = 0
     for one in operations():
         for name, body in one.bodies.items():
-            for ids in _mixtures(near, f"{credential} {one.name} {name}"):
+            for ids in _mixtures(near, rounds, f"{credential} {one.name} {name}"):
                 answer = await _ask(near, one, body, ids, credential)
                 said = f"{one.name} ({name}) as {credential}: {answer.status_code} {answer.text}"
                 assert answer.status_code < 500, said
@@ -170,7 +170,7 @@ async def test_no_credential_of_one_landlord_reaches_the_other(
                 asked += 1
     await near.site.world.project()
     assert await _their_log(near) == before
-    assert asked > len(operations()) * ROUNDS
+    assert asked > len(operations()) * rounds
 
 
 async def test_the_other_landlord_itself_does_see_its_word(neighbours: Neighbours) -> None:
