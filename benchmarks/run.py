@@ -85,7 +85,7 @@ class Run:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
-        conn = await connect(self.settings(self.empty), "bench")
+        conn = await connect(self.settings(self.empty), "bench", role=None)
         await furnish(conn, place(*self.who))
         await conn.close()
         self.appended = await self.servers.database(self.empty)
