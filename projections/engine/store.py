@@ -1,12 +1,15 @@
 """Rows between memory and PostgreSQL: loaded by key, written in sets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from events.log.connection import Connection
 from projections.engine.projection import DerivedTable, Row, Rows, Stored, Written
 
+TEXTS_KEPT = 4_096
+"""What a statement says follows from its table, schema and place: asking for types is slow."""
 COPY_FROM_ROWS = 8
 """From here on COPY costs less than one INSERT of arrays."""
 
@@ -101,8 +104,7 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
             continue
         texts.append(text(table, schema, len(arrays) + 1))
         columns: list[tuple[Any, ...]] = [*zip(*rows, strict=True)]
-        for name in table.array_columns:
-            at = table.columns.index(name)
+        for at in _arrays(table):
             columns[at] = tuple(map(_array, columns[at]))
         arrays += columns
     if texts:
@@ -111,6 +113,7 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
         await conn.execute(f"WITH {named} {last}" if named else last, *arrays)
 
 
+@lru_cache(maxsize=TEXTS_KEPT)
 def _insert(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
     read = ", ".join(_read(table, column) for column in table.columns)
@@ -120,6 +123,7 @@ def _insert(table: DerivedTable, schema: str, first: int) -> str:
     )
 
 
+@lru_cache(maxsize=TEXTS_KEPT)
 def _update(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
     assignments = ", ".join(
@@ -146,6 +150,12 @@ def _read(table: DerivedTable, column: str) -> str:
     """A column of what `_unnest` gives, named `changed`, in the column's own type."""
     kind = table.types[table.columns.index(column)]
     return f'changed."{column}"' + (f"::{kind}" if column in table.array_columns else "")
+
+
+@cache
+def _arrays(table: DerivedTable) -> list[int]:
+    """Where a table's rows have arrays of texts."""
+    return [table.columns.index(name) for name in table.array_columns]
 
 
 def _array(texts: Sequence[str] | None) -> str | None:
