@@ -115,7 +115,6 @@ class Host:
         chance = random.Random(seed)
         for turn in range(turns):
             await self._turn(conn, chance, f"{seed}.{turn} ")
-            await asyncio.sleep(0)
 
     async def _turn(self, conn: asyncpg.Connection, chance: random.Random, word: str) -> None:
         what, lead, talk = chance.random(), chance.choice(self.leads), chance.choice(self.talks)

@@ -28,7 +28,6 @@ async def hold(hosted: Hosted, seed: int, turns: int) -> None:
     work = asyncio.gather(*busy, adopt.adopt(pool, told), _core(hosted, core, turns // 2, seed))
     while not work.done():
         await hosted.world.project()
-        await asyncio.sleep(0)
     await work
     await adopt.adopt(pool, told)
     assert await adopt.complete(pool)
@@ -57,7 +56,6 @@ async def _core(hosted: Hosted, said: dict[UUID, str], turns: int, seed: int) ->
         said[lead] = f"{turn} rooms"
         event = LeadUpdated(lead_id=lead, bedrooms=said[lead])
         await world.append(world.new(event, property_id=home))
-        await asyncio.sleep(0)
 
 
 async def _keeps_every_word(host: Host, conn: asyncpg.Connection, before: Any) -> None:

@@ -1,6 +1,5 @@
 """What the host's other code writes: facts in its own transaction, and never put back."""
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
 from services.adopting import tables
+from tests.conftest import until
 from tests.host import live_is_rebuilt
 from tests.services.adopting import showing
 from tests.services.adopting.conftest import Hosted
@@ -77,8 +77,7 @@ async def test_a_row_that_could_not_be_adopted_is_once_it_can(adopted: Hosted) -
         "INSERT INTO leads (id, property_id, status) VALUES ($1, $2, 'prospect')",
         lead, world.properties[0],
     )  # fmt: skip
-    await asyncio.sleep(0)
-    assert any("status is unknown: prospect" in said for said in heard)
+    await until(lambda: any("status is unknown: prospect" in said for said in heard))
     await world.project()
     await live_is_rebuilt(adopted.pool)
     assert [row["id"] async for row in tables.left_out(adopted.pool)] == [lead]
