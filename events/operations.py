@@ -57,3 +57,4 @@ class RetentionApplied(Event):
     conversation_ids: Gone = ()
     message_ids: Gone = ()
     engagement_ids: Gone = ()
+    consent_ids: Gone = ()

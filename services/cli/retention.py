@@ -1,7 +1,7 @@
 """`crm retention`: remove what an organisation keeps for a limited time only.
 
 The timers do so once a day. Days are read from an organisation's settings, `retention`:
-`sessions_days` (90), `engagement_days` (730), `dead_letters_days` (30).
+`sessions_days` (90), `engagement_days` (730), `consents_days` (1461), `dead_letters_days` (30).
 """
 
 import asyncio

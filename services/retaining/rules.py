@@ -8,7 +8,12 @@ from uuid import UUID
 import asyncpg
 
 LONGEST_DAYS = 36_500
-DEFAULT_DAYS = {"sessions_days": 90, "engagement_days": 730, "dead_letters_days": 30}
+DEFAULT_DAYS = {
+    "sessions_days": 90,
+    "engagement_days": 730,
+    "consents_days": 1_461,
+    "dead_letters_days": 30,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,7 @@ class Rules:
     org_id: UUID
     sessions_days: int
     engagement_days: int
+    consents_days: int
     dead_letters_days: int
 
     @classmethod

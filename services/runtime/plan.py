@@ -21,7 +21,7 @@ ALTERED = {
     "conversations": ("is_human_mode", "widget_session_id"),
 }
 """What the plan adds to tables that were there before."""
-DERIVED = (*TABLES, "leads", "conversations", "messages", "tour_slots")
+DERIVED = (*TABLES, "leads", "conversations", "messages", "tour_slots", "lead_consents")
 """The tables only the engine writes."""
 
 _ASKED = "WITH asked AS (SELECT $1::text AS schema, $2::text[] AS tables, $3::text[] AS columns)"

@@ -96,6 +96,7 @@ class House:
     merged: dict[UUID, UUID] = field(default_factory=dict)
     others: dict[str, list[UUID]] = field(default_factory=dict)
     engagements: list[UUID] = field(default_factory=list)
+    consents: list[UUID] = field(default_factory=list)
     hosted_leads: list[UUID] = field(default_factory=list)
     hosted_talks: list[UUID] = field(default_factory=list)
     now: datetime = BEGIN

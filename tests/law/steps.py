@@ -252,8 +252,11 @@ def engage(house: House, said: Step) -> list[Event]:
 
 @step(RetentionApplied)
 def retain(house: House, said: Step) -> list[Event]:
-    """A visitor's session goes, who may come back; or some engagement, a tour's at times."""
+    """A visitor's session goes, who may come back; or engagement, a tour's too; or consents."""
     what: dict[str, Any] = {"property_id": house.id, "cutoff": house.now}
+    if said.how % 5 == 4 and house.consents:
+        old, house.consents = house.consents[:2], house.consents[2:]
+        return [RetentionApplied(**what, kind=Retained.CONSENT_EVIDENCE, consent_ids=tuple(old))]
     strangers = [session for session in house.sessions if session.lead_id is None]
     if said.how % 2 and strangers:
         session = strangers[said.whom % len(strangers)]

@@ -84,6 +84,7 @@ class Story:
                     for event in STEPS[said.what](house, said)
                 ]
                 house.engagements += [e.id for e in events if type(e.event) is EngagementRecorded]
+                house.consents += [e.id for e in events if e.event.stream == "consent"]
                 async with conn.transaction():
                     await append(conn, events, expected={})
         await self.number()

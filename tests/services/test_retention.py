@@ -8,11 +8,13 @@ import asyncpg
 import pytest
 
 from events.chat import ConversationMessageReceived, SessionIdentified
+from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
 from events.event import Event
 from projections.catalog import LIVE
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding_log
 from services import retention
+from services.retaining import naming
 from tests.world import World, make_world, parked_reasons
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -62,6 +64,36 @@ async def test_engagement_goes_after_two_years_and_the_score_stays(world: World)
     assert (left, left & set(old)) == ({young}, set())
     assert await world.pool.fetch("SELECT * FROM lead_scores ORDER BY id") == scores
     assert (await retention.run(world.pool, NOW))["engagement"] == 0
+
+
+async def test_evidence_goes_four_years_after_something_else_was_said(world: World) -> None:
+    lead, years = uuid4(), 1_461
+
+    def said(kind: type[ConsentGiven | ConsentWithdrawn], channel: str) -> Event:
+        own = consent_id(lead, ConsentChannel(channel))
+        return kind.model_validate({"consent_id": own, "lead_id": lead, "channel": channel,
+                                    "text": "yes", "place": "widget", "at": NOW})  # fmt: skip
+
+    await told(world, NOW - timedelta(days=years + 90), world.captured(lead))
+    long_ago = NOW - timedelta(days=years + 60)
+    gone = await told(world, long_ago, said(ConsentGiven, "sms"))
+    await told(world, long_ago, said(ConsentGiven, "email"), said(ConsentGiven, "call"))
+    await told(world, NOW - timedelta(days=years + 1), said(ConsentWithdrawn, "sms"))
+    await told(world, NOW - timedelta(days=years - 1), said(ConsentWithdrawn, "email"))
+    await world.project()
+    assert (await retention.run(world.pool, NOW, dry_run=True))["consents"] == 1
+    before = await ids(world, "lead_consents")
+    assert (await retention.run(world.pool, NOW))["consents"] == 1
+    await level(world)
+    assert before - await ids(world, "lead_consents") == set(gone)
+    rows = await world.pool.fetch(
+        "SELECT channel, status, version FROM lead_consents ORDER BY channel, version"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("call", "given", 1), ("email", "given", 1), ("email", "withdrawn", 2),
+        ("sms", "withdrawn", 2),
+    ]  # fmt: skip
+    assert (await retention.run(world.pool, NOW))["consents"] == 0
 
 
 async def test_a_session_without_a_lead_goes_with_all_that_was_said(world: World) -> None:
@@ -125,7 +157,7 @@ async def test_what_the_log_knows_and_the_tables_do_not_yet_is_kept(world: World
 async def test_more_than_one_fact_may_name_goes_in_several(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(naming, "ROWS_AT_A_TIME", 4)
     lead = uuid4()
     said = [*(world.engagement(lead) for _ in range(10)), *world.chat(None, messages=10)]
     await told(world, NOW - timedelta(days=900), world.captured(lead), *said)
@@ -181,12 +213,12 @@ async def test_two_runs_at_once_do_nothing_twice(
         async def nobody_else(_conn: object) -> bool:
             return True
 
-        monkeypatch.setattr(retention, "_alone", nobody_else)
+        monkeypatch.setattr(naming, "alone", nobody_else)
     await told(world, NOW - timedelta(days=91), *world.chat(None, messages=3))
     await world.project()
     assert (await retention.run(world.pool, NOW))["sessions"] == 1
     async with world.pool.acquire() as conn, conn.transaction():
-        assert await retention._alone(conn)
+        assert await naming.alone(conn)
         again = await retention.run(world.pool, NOW)
     assert again["sessions"] == (0 if protected else 1)
     assert await world.count("crm_events WHERE event_type = 'retention.applied'") == 1

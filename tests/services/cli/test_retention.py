@@ -23,7 +23,7 @@ async def test_it_says_what_would_go_and_removes_it(
     long_ago = datetime.now(UTC) - timedelta(days=100)
     await world.append(*(world.new(event, at=long_ago) for event in world.chat(None)))
     await world.project()
-    kinds = ("dead_letters", "engagement", "sessions")
+    kinds = ("consents", "dead_letters", "engagement", "sessions")
     for arguments, verb in (
         (("--dry-run",), "would_go"),
         (("--org", str(world.org_id)), "gone"),
@@ -31,6 +31,8 @@ async def test_it_says_what_would_go_and_removes_it(
         command = ("retention", "run", "--json", *arguments)
         assert await asyncio.to_thread(run, command) == 0
         said = json.loads(capsys.readouterr().out)
-        assert {row["kind"]: row[verb] for row in said} == dict(zip(kinds, (0, 0, 1), strict=True))
+        assert {row["kind"]: row[verb] for row in said} == dict(
+            zip(kinds, (0, 0, 0, 1), strict=True)
+        )
     await world.project()
     assert await world.count("widget_sessions") == 0

@@ -1,0 +1,75 @@
+"""`lead_consents`: what leads agreed to receive, with the evidence, a row each time it was said.
+
+What is in force for a lead and channel is the row of the highest version.
+"""
+
+from sqlalchemy import Column, Index, Integer, Table, Text, Uuid
+
+from events.consents import ConsentGiven, ConsentWithdrawn
+from events.operations import RetentionApplied
+from events.record import Recorded
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "lead_consents",
+    METADATA,
+    key(),
+    org(),
+    refers("property_id", "properties.id", "CASCADE"),
+    refers("lead_id", "leads.id", "CASCADE"),
+    Column("channel", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("text", Text),
+    Column("place", Text),
+    Column("keyword", Text),
+    Column("recorded_by", Uuid),
+    Column("said_at", INSTANT, nullable=False),
+    Column("created_at", INSTANT, server_default=NOW),
+    Index("idx_lead_consents_lead", "lead_id", "channel", "version"),
+    Index("idx_lead_consents_created", "created_at"),
+)
+projection = Projection("lead_consents", version=1, table=DerivedTable(TABLE))
+
+
+@projection.on(ConsentGiven)
+def given(tables: Tables, fact: Recorded, event: ConsentGiven) -> None:
+    _said(tables, fact, event, status="given", keyword=None)
+
+
+@projection.on(ConsentWithdrawn)
+def withdrawn(tables: Tables, fact: Recorded, event: ConsentWithdrawn) -> None:
+    _said(tables, fact, event, status="withdrawn", keyword=event.keyword)
+
+
+@projection.on(RetentionApplied)
+def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+    tables.rows.drop(event.consent_ids)
+
+
+def _said(
+    tables: Tables,
+    fact: Recorded,
+    event: ConsentGiven | ConsentWithdrawn,
+    *,
+    status: str,
+    keyword: str | None,
+) -> None:
+    tables.rows.add(
+        {
+            "id": fact.id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "lead_id": event.lead_id,
+            "channel": event.channel.value,
+            "status": status,
+            "version": fact.version,
+            "text": event.text,
+            "place": event.place,
+            "keyword": keyword,
+            "recorded_by": event.recorded_by,
+            "said_at": event.at,
+            "created_at": fact.occurred_at,
+        }
+    )
