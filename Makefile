@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # So many processes run tests, each with servers of its own: much of a test is waiting.
 JOBS ?= 2
+# The tests of what only the database does: schema, rights, functions, order, folds, races.
+ON_POSTGRES := tests/migrations tests/events/log tests/projections tests/services/handling \
+	tests/services/adopting
 ROOMS := events projections services migrations tests $(wildcard benchmarks)
 # The first of these that is 3.11 or newer makes the environment; override with PYTHON=…
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -38,6 +41,10 @@ test: install  ## all tests, on the embedded servers
 test-kafka: install  ## the same tests against Apache Kafka 4 (Java 17 and Maven needed)
 	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak' -n $(JOBS) --dist worksteal $(ARGS)
 
+test-postgres: install  ## what is said to the database, on PostgreSQL 15, 16 and 17 (Java and Maven needed)
+	set -e; for release in 15 16 17; do CRM_TEST_POSTGRES=$$release \
+		$(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(ON_POSTGRES) $(ARGS); done
+
 soak: $(VENV)/.installed-bench  ## the long ones: millions of events, hundreds of kills
 	$(PYTEST) -m soak --timeout=0 $(ARGS)
 
@@ -56,4 +63,4 @@ contract: install  ## is the vocabulary compatible with the last released contra
 clean:  ## remove the environment and the embedded stack's data
 	rm -rf $(VENV) .crm .crm-test .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 
-.PHONY: help install demo test test-kafka soak bench lint contract clean
+.PHONY: help install demo test test-kafka test-postgres soak bench lint contract clean

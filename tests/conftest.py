@@ -23,10 +23,18 @@ from services.runtime.settings import Settings
 from services.stack.broker import Broker
 from services.stack.kafka import Kafka
 from services.stack.postgres import Postgres
+from tests.releases import fetched_release
 
 POLL_SECONDS = 0.02
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 10 * 2**30
 LIMITS = ("limit_address", "limit_visitor", "limit_key", "limit_contact")
 JWT_SECRET = "a development secret that is long enough for HS256"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, or all wait for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
@@ -52,8 +60,16 @@ def _until() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[Path]:
-    """Where this run's servers keep their data; gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="crm-test-"))
+    """Where this run's servers keep their data, in memory where there is plenty; gone afterwards.
+
+    Making a database's thousand files takes 0.26 s on a disk and 0.02 s in memory.
+    """
+    for left in MEMORY.glob("crm-test-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    prefix = f"crm-test-{os.getpid()}-"
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if has_room else None))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -66,11 +82,13 @@ def home(run_directory: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server_url(run_directory: Path) -> Iterator[str]:
-    """A PostgreSQL where databases may be made: DATABASE_URL's, or an embedded one."""
+    """A PostgreSQL to make databases in: DATABASE_URL's, CRM_TEST_POSTGRES's, or the wheel's."""
     if given := os.environ.get("DATABASE_URL"):
         yield given
         return
-    server = Postgres(run_directory / "postgres", durable=False)
+    older = os.environ.get("CRM_TEST_POSTGRES")
+    release = fetched_release(older) if older else None
+    server = Postgres(run_directory / "postgres", durable=False, release=release)
     server.start()
     yield server.url()
     server.stop()
@@ -107,7 +125,9 @@ async def template_database(server_url: str) -> AsyncIterator[str]:
 async def database_url(server_url: str, template_database: str) -> AsyncIterator[str]:
     """A migrated, empty database for one test."""
     name = f"crm_test_{uuid4().hex[:12]}"
-    await _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    await _execute(
+        server_url, f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY"
+    )
     yield with_database(server_url, name)
     await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 

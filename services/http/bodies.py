@@ -31,7 +31,7 @@ class Takes(Generic[M]):
         self.model = model
 
     async def __call__(self, request: Request) -> Taken[M]:
-        found = await _json(request)
+        found = await _json(request, may_be_absent=self.model.may_be_absent)
         try:
             said = self.model.model_validate(found)
         except ValidationError as error:
@@ -39,9 +39,11 @@ class Takes(Generic[M]):
         return Taken(said, orjson.dumps(found, option=orjson.OPT_SORT_KEYS))
 
 
-async def _json(request: Request) -> Any:
+async def _json(request: Request, *, may_be_absent: bool) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     raw = await _bytes(request)
+    if may_be_absent and not raw and not kind:
+        return {}
     if kind != "application/json" and not kind.endswith("+json"):
         raise Problem(415, "unsupported_media_type", "send application/json")
     try:

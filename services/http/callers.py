@@ -174,13 +174,15 @@ async def _admitted(
     if not row.is_active:
         raise Problem(403, "widget_inactive", "the widget is switched off")
     said = visitor_id_of(visitor_id)
-    proof = sessions.proof_of(core_of(request).signing_key, session_token)
+    core = core_of(request)
+    proof = sessions.proof_of(core.signing_key, session_token)
     if proof is None or proof.property_id != row.property_id or said not in (
         None, proof.visitor_id,
     ):  # fmt: skip
-        caller = Visitor(row.org_id, row.property_id, said)
+        proven = None
     else:
-        caller = Visitor(row.org_id, row.property_id, proof.visitor_id, proof.session_id)
+        said, proven = proof.visitor_id, proof.session_id
+    caller = Visitor(row.org_id, row.property_id, said, proven, core.sources.of(request))
     await limit_visit(request, caller)
     return caller
 

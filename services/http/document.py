@@ -98,7 +98,7 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 def _body(model: type[Any], schemas: Json) -> Json:
     _define(schemas, model, "validation")
     shape = {"schema": {"$ref": _REF + model.__name__}, **_examples([model])}
-    return {"required": True, "content": {"application/json": shape}}
+    return {"required": not model.may_be_absent, "content": {"application/json": shape}}
 
 
 def _answers(route: APIRoute) -> list[type[Any]]:

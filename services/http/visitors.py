@@ -20,17 +20,21 @@ LONGEST_VISITOR_ID = 200
 class Visitor:
     """Somebody on a property's site; the key says which, the id is the client's own.
 
-    `proven` is the session that a token proved to be this visitor's.
+    `proven` is the session that a token proved to be this visitor's; `source` the network it came
+    from, which is all that tells visitors apart who have neither.
     """
 
     org_id: UUID
     property_id: UUID
     visitor_id: str | None
     proven: UUID | None = None
+    source: str = ""
 
     @property
     def principal(self) -> str:
-        return f"widget/{self.property_id}/{self.visitor_id or ''}"
+        own = f"session/{self.proven}" if self.proven else f"from/{self.source}"
+        who = f"visitor/{self.visitor_id}" if self.visitor_id else own
+        return f"widget/{self.property_id}/{who}"
 
     @property
     def cause(self) -> Cause:

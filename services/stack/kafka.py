@@ -1,10 +1,9 @@
 """Apache Kafka 4 without Docker: its published jars on Java 17 or newer, one combined node."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from services.stack.maven import cache_directory, fetch_jars, tool
 from services.stack.ports import HOST, remembered_port
 from services.stack.process import StackError, last_lines, spawn, wait_for_end
 from services.stack.server import ServerProcess, restart
@@ -12,15 +11,8 @@ from services.stack.server import ServerProcess, restart
 VERSION = "4.4.0"
 ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
 CLUSTER_ID = "bGVhc2luZy1jcm0tdGVzdA"
-FETCH_SECONDS = 600
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-
-POM = f"""<project><modelVersion>4.0.0</modelVersion>
-<groupId>crm</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-<version>{VERSION}</version></dependency></dependencies></project>
-"""
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -61,7 +53,7 @@ class Kafka:
         self.directory = directory.resolve()
         self.data = self.directory / "data"
         self.log = (log or self.directory / "kafka.log").resolve()
-        self.jars = (jars or _cache_directory()).resolve()
+        self.jars = (jars or cache_directory(f"kafka-{VERSION}")).resolve()
         self._process = ServerProcess("Kafka", "java", self.directory / "pid", self.log)
 
     @property
@@ -76,7 +68,7 @@ class Kafka:
         """Start it where it does not run; return when it accepts connections."""
         if self.pid is not None:
             return
-        fetch_jars(self.jars)
+        fetch_jars(self.jars, ARTIFACT)
         self.directory.mkdir(parents=True, exist_ok=True)
         port = self._configure()
         self._format()
@@ -122,40 +114,4 @@ class Kafka:
             raise StackError(f"Kafka's storage was not formatted:\n{last_lines(self.log)}")
 
     def _java(self, *arguments: str) -> list[str]:
-        return [_tool("java"), "-Xmx768m", "-cp", f"{self.jars}/*", *arguments]
-
-
-def fetch_jars(jars: Path) -> None:
-    """Let Maven resolve Kafka's jars into `jars`; whole or not at all, and only once."""
-    if jars.is_dir():
-        return
-    draft = jars.with_name(f"{jars.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
-        (draft / "pom.xml").write_text(POM, encoding="utf-8")
-        done = subprocess.run(
-            [_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
-            cwd=draft,
-            capture_output=True,
-            timeout=FETCH_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
-            raise StackError(f"Maven could not fetch {ARTIFACT}:\n{words}")
-        if not jars.is_dir():
-            draft.rename(jars)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _cache_directory() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "leasing-crm" / f"kafka-{VERSION}"
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise StackError(f"Apache Kafka needs `{name}` (Java 17 or newer and Maven): install it")
-    return found
+        return [tool("java"), "-Xmx768m", "-cp", f"{self.jars}/*", *arguments]

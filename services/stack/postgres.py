@@ -32,14 +32,22 @@ class Postgres:
     """The server on `directory`; starting it twice is starting it once.
 
     `durable=False` is for tests: commits are not flushed, so a power cut may lose the data (a
-    killed server loses none).
+    killed server loses none). `release` is another than the wheel's: the directory of its `bin`.
     """
 
-    def __init__(self, directory: Path, *, durable: bool = True, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        durable: bool = True,
+        log: Path | None = None,
+        release: Path | None = None,
+    ) -> None:
         self.directory = directory.resolve()
         self.data = self.directory / "data"
         self.log = (log or self.directory / "postgres.log").resolve()
         self.durable = durable
+        self._release = release
         self._user = unprivileged_user()
         pid_file = self.data / "postmaster.pid"
         self._process = ServerProcess("PostgreSQL", "postgres", pid_file, self.log)
@@ -74,7 +82,7 @@ class Postgres:
             if left := self._pid_file():
                 wait_until_reaped(int(left[0]), REAP_SECONDS)
             port = remembered_port(self.directory / "port")
-            command = [binary("postgres"), "-D", str(self.data), *self._options(port)]
+            command = [self._binary("postgres"), "-D", str(self.data), *self._options(port)]
             pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
         self._process.wait_ready(pid, lambda: self._is_ready(pid), START_SECONDS)
 
@@ -112,7 +120,7 @@ class Postgres:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            let_through(self._user, self.directory, Path(binary("postgres")))
+            let_through(self._user, self.directory, Path(self._binary("postgres")))
         secret = self.directory / "password"
         if not secret.exists():
             descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -134,8 +142,9 @@ class Postgres:
             if self._user is not None:
                 shutil.chown(secret.name, self._user)
             command = [
-                binary("initdb"), "-D", str(draft), "-U", USER, "--encoding=UTF8",
-                "--locale-provider=builtin", "--locale=C.UTF-8", f"--pwfile={secret.name}",
+                self._binary("initdb"), "-D", str(draft), "-U", USER, "--encoding=UTF8",
+                "--locale=C.UTF-8", *([] if self._release else ["--locale-provider=builtin"]),
+                f"--pwfile={secret.name}",
                 "--auth-host=scram-sha-256", "--auth-local=trust",
                 *([] if self.durable else ["--no-sync"]),
             ]  # fmt: skip
@@ -143,6 +152,9 @@ class Postgres:
             if wait_for_end(pid, START_SECONDS) != 0:
                 raise StackError(f"initdb failed; {self.log} ends:\n{last_lines(self.log)}")
         draft.rename(self.data)
+
+    def _binary(self, name: str) -> str:
+        return binary(name) if self._release is None else str(self._release / "bin" / name)
 
     def _options(self, port: int) -> list[str]:
         settings = {

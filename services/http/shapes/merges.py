@@ -32,6 +32,7 @@ class UnmergeSent(Sent):
     """Why it was a mistake, in words."""
 
     examples: ClassVar[Examples] = {"father and son": {"reason": "father and son"}}
+    may_be_absent: ClassVar[bool] = True
 
     reason: Text | None = None
 

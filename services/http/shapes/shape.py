@@ -17,12 +17,16 @@ Examples: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 class Sent(BaseModel):
-    """A body. Names are camelCase, as clients write them, or as in Python; more is ignored."""
+    """A body. Names are camelCase, as clients write them, or as in Python; more is ignored.
+
+    `may_be_absent`: a request without a body, and so without a content type, says `{}`.
+    """
 
     model_config = ConfigDict(
         alias_generator=alias.to_camel, populate_by_name=True, frozen=True, extra="ignore"
     )
     examples: ClassVar[Examples] = {}
+    may_be_absent: ClassVar[bool] = False
 
 
 class Answered(BaseModel):

@@ -85,6 +85,7 @@ class SwitchSent(Sent):
     """Switch a workflow on or off; `version` is the one that was reviewed."""
 
     examples: ClassVar[Examples] = {"as it is": {}, "for a while": {"reason": "Summer break."}}
+    may_be_absent: ClassVar[bool] = True
 
     version: Number | None = None
     reason: Text | None = None

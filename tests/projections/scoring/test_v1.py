@@ -9,6 +9,7 @@ from projections.scoring.facts import expire, instant, micros
 from tests.projections.scoring.plan import EPOCH, THIRTY_DAYS, TICK, Lead, leads_at, plan
 
 THOUSANDS = settings(max_examples=2_000, deadline=None)
+HUNDREDS = settings(max_examples=600, deadline=None)
 
 
 @THOUSANDS
@@ -18,7 +19,7 @@ def test_the_score_is_the_plans_number_for_number(case: tuple[Lead, datetime]) -
     assert v1.score(lead.facts, micros(now))[:7] == plan(lead, now)
 
 
-@THOUSANDS
+@HUNDREDS
 @given(leads_at())
 def test_the_factors_sum_to_the_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case
@@ -28,7 +29,7 @@ def test_the_factors_sum_to_the_score(case: tuple[Lead, datetime]) -> None:
         assert factor["type"] == ("negative" if factor["impact"].startswith("-") else "positive")
 
 
-@THOUSANDS
+@HUNDREDS
 @given(leads_at())
 @example((Lead(engagements=[(EPOCH, 10), (EPOCH, -10)]), EPOCH + timedelta(days=20)))
 def test_the_next_change_is_the_first_instant_that_changes_the_score(
@@ -45,7 +46,7 @@ def test_the_next_change_is_the_first_instant_that_changes_the_score(
         assert v1.score(facts, micros(wanted - TICK)) == score
 
 
-@THOUSANDS
+@HUNDREDS
 @given(leads_at())
 def test_forgetting_what_no_longer_counts_changes_no_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case

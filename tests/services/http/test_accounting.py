@@ -20,7 +20,6 @@ from tests.services.http.test_bad_input import (
     headers_of,
 )
 
-REQUESTS = 2_500
 EVENTS, LEADS, CHAT = "/api/leadpulse/events", "/api/leads", "/api/lumaleasing/chat"
 KINDS: list[tuple[str, str, bytes, int, str]] = [
     ("malformed JSON", EVENTS, b'{"leadId":', 400, "malformed_json"),
@@ -71,8 +70,9 @@ async def test_a_token_of_another_life_and_one_that_is_none_are_refused(site: Si
         assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
+@pytest.mark.parametrize("requests", [1_200, pytest.param(10_000, marks=pytest.mark.soak)])
 async def test_every_request_has_one_outcome_and_the_log_holds_what_was_accepted(
-    site: Site,
+    site: Site, requests: int
 ) -> None:
     """What is answered with an error has left nothing at all, also where it failed half way."""
     lead, merged = await site.lead(), await site.lead()
@@ -83,7 +83,7 @@ async def test_every_request_has_one_outcome_and_the_log_holds_what_was_accepted
     outcomes: Counter[tuple[str, bool]] = Counter()
     made: Counter[str] = Counter()
     before = await site.log()
-    for _ in range(REQUESTS):
+    for _ in range(requests):
         method, route = chance.choice(list(FIELDS))
         path = route.format(lead=merged if "merge" in route else lead)
         answer = await site.client.request(
@@ -97,7 +97,7 @@ async def test_every_request_has_one_outcome_and_the_log_holds_what_was_accepted
         assert accepted or after == before, (route, answer.text)
         made.update(after[len(before) :])
         before = after
-    assert sum(outcomes.values()) == REQUESTS
+    assert sum(outcomes.values()) == requests
     assert made["engagement.recorded"] == outcomes[EVENTS, True] > 0
     assert min(outcomes[route, accepted] for _, route in FIELDS for accepted in (True, False)) > 0
     await site.project()

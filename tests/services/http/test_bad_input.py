@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx2
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,7 +174,9 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
     }  # fmt: skip
 
 
-async def test_every_field_takes_every_nasty_value(site: Site) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+async def test_every_field_takes_every_nasty_value(site: Site, every: int) -> None:
+    """Each field some of them, and each of them some fields; all of both in the soak."""
     lead = await site.lead()
     tour = (await site.tour(lead))["id"]
     await site.project()
@@ -182,19 +185,20 @@ async def test_every_field_takes_every_nasty_value(site: Site) -> None:
     for (method, route), fields in FIELDS.items():
         path = route.format(lead=lead)
         for field in fields:
+            values = NASTY[count % every :: every]
             answers = await asyncio.gather(
                 *(
                     site.client.request(
                         method, path, json={**good[method, route], field: value},
                         headers=headers_of(site, path),
                     )
-                    for value in NASTY
+                    for value in values
                 )
             )  # fmt: skip
-            for value, answer in zip(NASTY, answers, strict=True):
+            for value, answer in zip(values, answers, strict=True):
                 check(answer, (method, route, field, value))
-                count += 1
-    assert count == sum(map(len, FIELDS.values())) * len(NASTY)
+            count += 1
+    assert count == sum(map(len, FIELDS.values()))
     await site.project()
 
 
@@ -203,13 +207,14 @@ async def test_every_body_that_is_no_body(site: Site) -> None:
     for method, route in FIELDS:
         path = route.format(lead=lead)
         for kind in ("application/json", "text/plain", "application/octet-stream", "", "a/b/c;;"):
-            for raw in RAW:
+            for raw in RAW if kind == "application/json" else RAW[:3]:
                 answer = await site.client.request(
                     method, path, content=raw,
                     headers={**headers_of(site, path), "Content-Type": kind},
                 )  # fmt: skip
                 check(answer, (method, route, kind, raw[:40]))
-                if kind != "application/json":
+                absent = not kind and not raw and "unmerge" in route
+                if kind != "application/json" and not absent:
                     assert answer.status_code == 415
 
 

@@ -35,7 +35,8 @@ def test_every_write_shows_its_body_its_key_and_its_token() -> None:
     for one in operations():
         names = {parameter["name"] for parameter in one.said["parameters"]}
         if one.method in ("POST", "PUT", "PATCH") and one.name not in BODILESS:
-            assert one.said["requestBody"]["required"], one.name
+            optional = one.path.rpartition("/")[2] in ("activate", "deactivate", "unmerge")
+            assert one.said["requestBody"]["required"] is not optional, one.name
             assert one.bodies, one.name
         if one.method == "GET" or one.name == "POST /api/leadpulse/score":
             assert {"X-CRM-Token", "after_token"} <= names, one.name
@@ -85,7 +86,7 @@ async def test_every_example_of_a_request_gets_the_good_answer(site: Site) -> No
     assert count >= len(operations())
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(40, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.soak)])
 async def test_no_answer_to_whatever_is_sent_is_undocumented(site: Site, count: int) -> None:
     """`count` requests an operation, and as many that break it, each by three callers."""
     stand_ins = await _furnish(site)

@@ -209,11 +209,11 @@ async def test_what_is_counted_is_not_written_down(
 ) -> None:
     every = dict.fromkeys(("limit_address", "limit_visitor", "limit_key", "limit_contact"), "9/day")
     async with api(**every) as client:
-        await say(client, key, LEAD, {"email": "ada@example.com", "phone": "+12125550100"})
+        await say(client, key, LEAD, {"email": "zoe@example.com", "phone": "+12125550100"})
     rows = await pool.fetch("SELECT key FROM crm.rate_limits")
     assert len(rows) == 5
     said = " ".join(row["key"] for row in rows)
-    for personal in ("ada", "example", "5550100", "203.0.113", "v_1", key):
+    for personal in ("zoe", "example", "5550100", "203.0.113", "v_1", key):
         assert personal not in said
 
 

