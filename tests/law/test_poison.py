@@ -84,7 +84,7 @@ async def retry_all(pool: asyncpg.Pool) -> Retried:
     return whole
 
 
-@settings(UNHURRIED, max_examples=15)
+@settings(UNHURRIED, max_examples=8)
 @given(histories, st.lists(ways, min_size=2, max_size=3))
 async def test_what_is_parked_does_not_depend_on_how_it_came(
     pool: asyncpg.Pool,

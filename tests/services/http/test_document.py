@@ -86,7 +86,7 @@ async def test_every_example_of_a_request_gets_the_good_answer(site: Site) -> No
     assert count >= len(operations())
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.soak)])
 async def test_no_answer_to_whatever_is_sent_is_undocumented(site: Site, count: int) -> None:
     """`count` requests an operation, and as many that break it, each by three callers."""
     stand_ins = await _furnish(site)
@@ -119,7 +119,7 @@ async def test_no_answer_to_whatever_is_sent_is_undocumented(site: Site, count: 
     assert len(sent) >= 3 * count * len(operations())
     await asyncio.gather(*sent)
     await site.project()
-    assert {200, 201, 400, 401, 403, 404, 409} <= statuses
+    assert {200, 400, 401, 403, 404, 409} <= statuses
 
 
 @pytest.mark.parametrize(
