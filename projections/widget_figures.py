@@ -25,16 +25,15 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
             found.append(table.c.created_at < end)
         return found
 
-    session, lead = widget_sessions.TABLE, leads.TABLE
+    session, persons = widget_sessions.TABLE, _persons(property_id)
+    person = persons.c
     tour, held = tours.TABLE, conversations.TABLE
     answers = _answers(began(messages.TABLE)).c
     waited = extract("epoch", answers.answered_at - answers.asked_at)
     return (
         select(
             func.count().label("sessions"),
-            func.count(distinct(func.coalesce(lead.c.merged_into, session.c.lead_id))).label(
-                "leads"
-            ),
+            func.count(distinct(func.coalesce(person.winner_id, session.c.lead_id))).label("leads"),
             _count(
                 select(func.count())
                 .select_from(held)
@@ -58,8 +57,29 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
                 "response_seconds",
             ),
         )
-        .select_from(session.outerjoin(lead, lead.c.id == session.c.lead_id))
+        .select_from(session.outerjoin(persons, person.lead_id == session.c.lead_id))
         .where(*began(session))
+    )
+
+
+def _persons(property_id: UUID) -> "Subquery":
+    """The leads that were merged away, each with the lead at the end of its chain."""
+    lead, above, top = leads.TABLE, leads.TABLE.alias("above"), leads.TABLE.alias("top")
+    chain = (
+        select(lead.c.id.label("lead_id"), lead.c.merged_into.label("winner_id"))
+        .where(lead.c.property_id == property_id, lead.c.merged_into.is_not(None))
+        .cte("chain", recursive=True)
+    )
+    chain = chain.union(
+        select(chain.c.lead_id, above.c.merged_into)
+        .join(above, above.c.id == chain.c.winner_id)
+        .where(above.c.merged_into.is_not(None))
+    )
+    return (
+        select(chain.c.lead_id, chain.c.winner_id)
+        .join(top, top.c.id == chain.c.winner_id)
+        .where(top.c.merged_into.is_(None))
+        .subquery("persons")
     )
 
 

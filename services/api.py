@@ -115,8 +115,15 @@ async def _purge(pool: asyncpg.Pool) -> None:
 class Server(uvicorn.Server):
     """Lets streams end before it waits for the requests that have begun."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
+    def __init__(self, settings: Settings, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, host=settings.http_host, port=settings.http_port, log_config=None,
+                access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=64 * 1024,
+                proxy_headers=False,  # whose X-Forwarded-For counts is a setting of ours
+            )
+        )  # fmt: skip
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -133,15 +140,8 @@ def main() -> None:
         raise SystemExit(f"api: {explain(error)}") from None
     configure_logging("api", form=settings.log_format, level=settings.log_level)
     structlog.contextvars.bind_contextvars(process="api")
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app, host=settings.http_host, port=settings.http_port, log_config=None,
-        access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
-        proxy_headers=False,  # whose X-Forwarded-For counts is a setting of ours
-    )  # fmt: skip
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(Server(config, app).serve())
+        runner.run(Server(settings, create_app(settings)).serve())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The API in the test's own loop, on a real database; tables are brought up by `world.project`."""
+"""The API on a real database: in the test's own loop, or with the whole stack behind a socket."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +16,16 @@ import pytest
 
 from events.widgets import WidgetConfigured, WidgetKeyIssued
 from services.adapters.responder import Response, Turn
-from services.api import create_app
+from services.api import Server, create_app
 from services.runtime.settings import Settings
-from tests.conftest import JWT_SECRET
+from services.stack.ports import free_port
+from tests.conftest import JWT_SECRET, until
+from tests.races.running import level, running
 from tests.services.http import promises
 from tests.world import World, make_world, parked_reasons
 
 ORIGIN = "https://house.example.com"
+BRIEF = {"token_wait_seconds": 0.3, "stream_seconds": 0.3}
 NEXT_MONTH = (datetime.now(UTC) + timedelta(days=30)).date()
 
 
@@ -109,6 +114,14 @@ def token_of(
     return jwt.encode(said | (claims or {}), secret, algorithm="HS256")
 
 
+class RunningSite(Site):
+    """A site with the core's processes at work."""
+
+    async def project(self) -> None:
+        await level(self.world.pool)
+        assert await parked_reasons(self.world.pool) == []
+
+
 async def furnish(world: World, **settings: Any) -> str:
     """An active widget for the world's first property; its key."""
     key, house = f"lk_{uuid4().hex}", world.properties[0]
@@ -134,18 +147,61 @@ async def employ(world: World, role: str) -> UUID:
     return person
 
 
+async def open_site(
+    client: httpx2.AsyncClient, world: World, parrot: Parrot, kind: type[Site] = Site
+) -> Site:
+    """A site whose tables are level with the log."""
+    return kind(
+        client, world, await furnish(world), await employ(world, "manager"),
+        await employ(world, "viewer"), parrot, await employ(world, "admin"),
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def asking(
+    url: str, transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client that holds every answer to the API's document."""
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=url, event_hooks={"response": [promises.check]}
+    ) as client:
+        yield client
+
+
 @pytest.fixture
-async def site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+async def site_in_process(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+    """An API that is asked without a network; `project` folds what was said."""
     parrot = Parrot()
-    brief = {"token_wait_seconds": 0.3, "stream_seconds": 0.3}
-    app = create_app(settings.model_copy(update=brief), parrot)
-    world = await make_world(pool)
-    async with app.router.lifespan_context(app):
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(
-            transport=transport, base_url="http://crm", event_hooks={"response": [promises.check]}
-        ) as client:
-            yield Site(
-                client, world, await furnish(world), await employ(world, "manager"),
-                await employ(world, "viewer"), parrot, await employ(world, "admin"),
-            )  # fmt: skip
+    app = create_app(settings.model_copy(update=BRIEF), parrot)
+    transport = httpx2.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), asking("http://crm", transport) as client:
+        yield await open_site(client, await make_world(pool), parrot)
+
+
+@pytest.fixture
+async def running_site(kafka_settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+    """An API on a socket, the relay and the projector behind it; `project` waits for them."""
+    parrot, port = Parrot(), free_port()
+    settings = kafka_settings.model_copy(update={**BRIEF, "http_port": port})
+    server = Server(settings, create_app(settings, parrot))
+    async with asking(f"http://127.0.0.1:{port}") as client:
+        site = await open_site(client, await make_world(pool), parrot, RunningSite)
+        serving = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        async with running(settings):
+            yield site
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def site(site_in_process: Site) -> Site:
+    return site_in_process
+
+
+@pytest.fixture(params=["in process", pytest.param("running", marks=pytest.mark.stack)])
+def site_anywhere(request: pytest.FixtureRequest) -> Site:
+    """For what must hold on a running stack as well."""
+    name = "site_in_process" if request.param == "in process" else "running_site"
+    found: Site = request.getfixturevalue(name)
+    return found

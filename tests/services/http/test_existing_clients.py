@@ -25,6 +25,11 @@ from tests.services.http.conftest import NEXT_MONTH, Site, employ
 PROBLEM = {"error": STRING, "code": STRING, "status": NUMBER, "title": STRING, "detail": STRING}
 
 
+@pytest.fixture
+def site(site_anywhere: Site) -> Site:
+    return site_anywhere
+
+
 async def test_the_widget_from_the_first_word_to_the_tour(site: Site) -> None:
     widget = site.widget()
     config = {

@@ -72,6 +72,20 @@ async def test_figures_are_measured(site: Site) -> None:
     }  # fmt: skip
 
 
+async def test_who_was_merged_over_two_steps_is_one_person(site: Site) -> None:
+    first, second, third, other = [await site.lead() for _ in range(4)]
+    for lead in (first, second, third, other):
+        await chat(site, NOON, lead)
+    for loser, winner in ((first, second), (second, third)):
+        answer = await site.client.post(
+            f"/api/leads/{loser}/merge", json={"intoLeadId": str(winner)}, headers=site.console()
+        )
+        assert answer.status_code == 200, answer.text
+    await site.project()
+    found = (await ask(site, "stats")).json()
+    assert (found["totalSessions"], found["leadsCapture"]) == (4, 2)
+
+
 async def test_only_what_began_in_the_range_counts(site: Site) -> None:
     ada = await site.lead()
     for day in range(3):

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-import uvicorn
 from sqlalchemy import event as events
 
 from services.api import STOP_SECONDS, Server, create_app
@@ -91,11 +90,10 @@ class Served:
 
 @asynccontextmanager
 async def served(site: Site, settings: Settings, **more: Any) -> AsyncIterator[Served]:
-    app, port = create_app(settings.model_copy(update=more), site.parrot), free_port()
-    config = uvicorn.Config(
-        app, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS
-    )
-    server = Server(config, app)
+    port = free_port()
+    own = settings.model_copy(update={**more, "http_port": port})
+    app = create_app(own, site.parrot)
+    server = Server(own, app)
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
