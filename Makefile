@@ -7,8 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 # So many processes run tests, each with servers of its own: much of a test is waiting.
 JOBS ?= 2
 # The tests of what only the database does: schema, rights, functions, order, folds, races.
-ON_POSTGRES := tests/migrations tests/events/log tests/projections tests/services/handling \
-	tests/services/adopting
+ON_POSTGRES := tests/migrations tests/events/log tests/projections/engine tests/services/handling \
+	tests/services/adopting tests/projections/test_reads.py tests/projections/scoring/test_score_lead.py
+RELEASES ?= 15 16 17
 ROOMS := events projections services migrations tests $(wildcard benchmarks)
 # The first of these that is 3.11 or newer makes the environment; override with PYTHON=…
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -41,8 +42,8 @@ test: install  ## all tests, on the embedded servers
 test-kafka: install  ## the same tests against Apache Kafka 4 (Java 17 and Maven needed)
 	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak' -n $(JOBS) --dist worksteal $(ARGS)
 
-test-postgres: install  ## what is said to the database, on PostgreSQL 15, 16 and 17 (Java and Maven needed)
-	set -e; for release in 15 16 17; do CRM_TEST_POSTGRES=$$release \
+test-postgres: install  ## the database's part on PostgreSQL 15, 16, 17 (Debian's, or Java and Maven needed)
+	set -e; for release in $(RELEASES); do CRM_TEST_POSTGRES=$$release \
 		$(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(ON_POSTGRES) $(ARGS); done
 
 soak: $(VENV)/.installed-bench  ## the long ones: millions of events, hundreds of kills

