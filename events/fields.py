@@ -5,6 +5,7 @@ numbers and flags are never read out of strings, so the published JSON Schema is
 """
 
 from datetime import date, time
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, Strict, StringConstraints
@@ -38,8 +39,30 @@ Instant = Annotated[AwareDatetime, Strict()]
 """A point in time; in JSON with an offset."""
 Hours = Annotated[float, Strict(), Field(ge=0, le=24 * 366, allow_inf_nan=False)]
 """A delay in hours, fractions allowed."""
-Json = Annotated[dict[str, Any], Field(max_length=200)]
-"""A free JSON object, small: the log refuses an event of more than 256 KiB."""
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is int and not -(2**63) <= value < 2**64:
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError("a number is at most 1.8e308") from None
+    if kind is float and not isfinite(value):
+        raise ValueError("a number is at most 1.8e308")
+    if kind is dict:
+        return {name: _plain(one) for name, one in value.items()}
+    if kind is list:
+        return [_plain(one) for one in value]
+    return value
+
+
+Json = Annotated[dict[str, Any], Field(max_length=200), AfterValidator(_plain)]
+"""A free JSON object, small: the log refuses an event of more than 256 KiB.
+
+An integer of more than 64 bits is the nearest float, as most readers of JSON take it; PostgreSQL
+writes a float such as 1e20 as an integer, so it comes back as what it was.
+"""
 
 
 def _local(value: time) -> time:

@@ -1,5 +1,8 @@
 """What fields take and what they refuse."""
 
+import json
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +88,35 @@ def test_iana_names_are_zones(zone: str) -> None:
 @pytest.mark.parametrize("local", ["00:00", "10:30:00", "23:59:59.250000"])
 def test_a_time_of_day_has_no_offset(local: str) -> None:
     assert TypeAdapter(fields.LocalTime).validate_json(f'"{local}"').tzinfo is None
+
+
+NUMBERS = st.one_of(
+    st.integers(), st.integers(2**63 - 2, 2**70), st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@given(st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_any_number_of_a_free_object_can_be_kept(value: object) -> None:
+    """Also where PostgreSQL writes it out as an integer, as it does with 1e20."""
+    adapter = TypeAdapter[dict[str, object]](fields.Json)
+    kept = adapter.validate_json(json.dumps({"a": value}))
+    assert orjson.loads(orjson.dumps(kept)) == kept
+    assert adapter.validate_python(kept) == kept
+
+
+@pytest.mark.parametrize(("said", "kept"), [
+    (10**20, 1e20), (-(2**63) - 1, -(2.0**63)), (2**64, 2.0**64), (2**64 - 1, 2**64 - 1),
+    (-(2**63), -(2**63)), (True, True),
+])  # fmt: skip
+def test_an_integer_of_more_than_64_bits_is_the_nearest_float(said: object, kept: object) -> None:
+    adapter = TypeAdapter[dict[str, object]](fields.Json)
+    for one in ({"a": [{"b": said}]}, {"a": said}):
+        found = adapter.validate_json(json.dumps(one))
+        assert found == ({"a": [{"b": kept}]} if isinstance(one["a"], list) else {"a": kept})
+        assert str(found).count(str(kept)) == 1
+
+
+@pytest.mark.parametrize("text", ['{"a": 1e999}', '{"a": [-1e999]}', '{"a": 1' + "0" * 400 + "}"])
+def test_a_number_that_no_float_holds_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(fields.Json).validate_json(text)

@@ -245,7 +245,8 @@ def engage(house: House, said: Step) -> list[Event]:
     return [
         EngagementRecorded(
             engagement_id=uuid4(), lead_id=lead_id, event_type=known,
-            score_weight=ENGAGEMENT_WEIGHTS[known] - said.how, metadata={"link": ['"', "é", None]},
+            score_weight=ENGAGEMENT_WEIGHTS[known] - said.how,
+            metadata={"link": ['"', "é", None], "far": [1e20, -0.5]},
         )
     ]  # fmt: skip
 

@@ -100,7 +100,8 @@ def _nearly(chance: random.Random, home: UUID, lead: UUID) -> Raw:
     field = chance.choice([*data, "metadata", "score_weight", "extra", "property_id"])
     data[field] = chance.choice(
         [None, "", "tour_completed", 10**6, -5, 2**70 / 3, [1], {"deep": {"nul": "\x00"}},
-         {"n" * 300: "v" * 300_000}, {str(n): n for n in range(300)}, str(uuid4()), "email_opened"],
+         {"n" * 300: "v" * 300_000}, {str(n): n for n in range(300)}, str(uuid4()), "email_opened",
+         {"far": [2**70 / 3, -1e300]}],
     )  # fmt: skip
     return orjson.dumps(data), list(binary_headers("engagement.recorded", home))
 

@@ -26,6 +26,7 @@ NASTY: tuple[Any, ...] = (
     "9999-12-31", "0000-00-00", "2027-02-30", "24:00", "14:00:00+02:00", "2027-06-01T10:00:00Z",
     "test@test", "a@b", "a@" + "b" * 300 + ".com", "٠١٢٣", "+999999999999999", "🏠@x.com",
     "true", "email_opened", "completed", {"\x00": 1}, {"a": "\x00"}, [{"role": "user"}],
+    {"a": 10**30, "b": [1e308]},
     [{"role": "user", "content": {}}], [{"role": 1, "content": "x"}],
 )  # fmt: skip
 RAW: tuple[bytes, ...] = (
