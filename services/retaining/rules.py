@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 
 LONGEST_DAYS = 36_500
+LEAST_DAYS = {"engagement_days": 31}
+"""Engagement counts in a score for 30 days, and its rows tell why."""
 DEFAULT_DAYS = {
     "sessions_days": 90,
     "engagement_days": 730,
@@ -30,15 +32,19 @@ class Rules:
     def of(cls, org_id: UUID, settings: Any) -> "Rules":
         said = settings.get("retention") if isinstance(settings, Mapping) else None
         days = {
-            name: _days(said.get(name) if isinstance(said, Mapping) else None, default)
+            name: _days(
+                said.get(name) if isinstance(said, Mapping) else None,
+                default,
+                LEAST_DAYS.get(name, 1),
+            )
             for name, default in DEFAULT_DAYS.items()
         }
         return cls(org_id, **days)
 
 
-def _days(said: Any, default: int) -> int:
+def _days(said: Any, default: int, least: int) -> int:
     whole = isinstance(said, int) and not isinstance(said, bool)
-    return said if whole and 1 <= said <= LONGEST_DAYS else default
+    return said if whole and least <= said <= LONGEST_DAYS else default
 
 
 async def rules(pool: asyncpg.Pool, org_id: UUID | None = None) -> list[Rules]:

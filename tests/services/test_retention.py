@@ -187,6 +187,23 @@ async def test_an_organisation_may_keep_things_longer_or_shorter(
     assert await world.count("widget_sessions") == kept
 
 
+@pytest.mark.parametrize(("said", "kept"), [(31, 0), (30, 1), (1, 1)])
+async def test_engagement_is_kept_while_a_score_counts_it(
+    world: World, said: int, kept: int
+) -> None:
+    await world.pool.execute(
+        "UPDATE organizations SET settings = $1", {"retention": {"engagement_days": said}}
+    )
+    lead = uuid4()
+    await told(world, NOW - timedelta(days=40), world.captured(lead))
+    await told(world, NOW - timedelta(days=33), world.engagement(lead))
+    await world.project()
+    await retention.run(world.pool, NOW)
+    await level(world)
+    opened = "lead_engagement_events WHERE event_type = 'email_opened'"
+    assert await world.count(opened) == kept
+
+
 async def test_old_dead_letters_are_deleted_and_counted(world: World) -> None:
     insert = (
         "INSERT INTO crm.dead_letters (id, topic, partition, kafka_offset, kafka_timestamp, "
