@@ -10,7 +10,8 @@ from events.bus.publish import partitions_of
 from events.bus.wire import Arrival
 
 FETCH_RECORDS = 10_000
-SILENT_POLLS = 20
+POLL_MILLISECONDS = 50
+SILENT_POLLS = 200
 
 
 class Reader:
@@ -24,6 +25,7 @@ class Reader:
             bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=POLL_MILLISECONDS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
 
@@ -40,21 +42,22 @@ class Reader:
     async def partition(self, number: int) -> AsyncIterator[list[Arrival]]:
         """The records of a partition, in order, up to the end it has now; foreign ones left out.
 
-        A broker may tell the first record of its last batch as the end: read on while more comes.
+        The end is what the first fetch tells, and the start is offset 0 or, where that is deleted,
+        what the client finds then: asked for offsets alone, the embedded broker tells others.
         """
         place = TopicPartition(self.topic, number)
-        end = (await self._consumer.end_offsets([place]))[place]
         self._consumer.assign([place])
-        await self._consumer.seek_to_beginning(place)
+        self._consumer.seek(place, 0)
+        end: int | None = None
         silent = 0
         while silent < SILENT_POLLS:
-            at_end = await self._consumer.position(place) >= end
             found = await self._consumer.getmany(
-                place, timeout_ms=100 if at_end else 500, max_records=FETCH_RECORDS
+                place, timeout_ms=POLL_MILLISECONDS, max_records=FETCH_RECORDS
             )
             for records in found.values():
                 yield [came for r in records if (came := self._arrival(r.value))]
-            if at_end and not found:
+            end = self._consumer.highwater(place) if end is None else end
+            if end is not None and await self._consumer.position(place) >= end:
                 return
             silent = 0 if found else silent + 1
 

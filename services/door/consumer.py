@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 
@@ -58,6 +58,7 @@ class Consumer:
             heartbeat_interval_ms=500,
             max_poll_interval_ms=600_000,
             isolation_level="read_committed",
+            listener=_FromTheFirst(self),
         )
         self._subscriber(self._on_batch)
 
@@ -142,3 +143,28 @@ class Consumer:
                 await self.kafka.commit(known)
         except KafkaError as error:
             log.info("intake.commit_postponed", error=repr(error))
+
+
+class _FromTheFirst(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Where nothing is committed, read from offset 0 instead of from what is told to be earliest.
+
+    The embedded broker tells a later batch's offset as the earliest where several producers make
+    a partition's first batches at once: what came before would never be read. A broker that has
+    deleted offset 0 says so, and the client asks for the earliest then.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        kafka = self.consumer.kafka
+        kafka.pause(*assigned)  # records are handed out while this runs, unless they are paused
+        try:
+            for place in assigned:
+                if await kafka.committed(place) is None:
+                    kafka.seek(place, 0)
+        finally:
+            kafka.resume(*assigned)
+
+    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
+        """What is being taken in goes on: its offsets are committed only while they are ours."""

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 POLL_SECONDS = 0.2
+FETCH_SECONDS = 2.0
 
 
 async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float) -> int:
@@ -20,13 +21,13 @@ async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float
         bootstrap_servers=bootstrap_servers,
         group_id=group,
         enable_auto_commit=False,
+        fetch_max_wait_ms=20,
         request_timeout_ms=5_000,
     )
     deadline = time.monotonic() + seconds
     partitions = await partitions_of(bootstrap_servers, topic)
     await consumer.start()
     try:
-        consumer.assign(partitions)
         while (left := await _unread(consumer, partitions)) and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
         return left
@@ -48,13 +49,26 @@ async def partitions_of(bootstrap_servers: str, topic: str) -> list[TopicPartiti
 
 
 async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int:
-    if not partitions:
-        return 0
     try:
-        ends = await consumer.end_offsets(partitions)
-        starts = await consumer.beginning_offsets(partitions)
-        read = {one: await consumer.committed(one) for one in partitions}
-    except KafkaError:
+        starts = await consumer.beginning_offsets(partitions) if partitions else {}
+        read = {one: await consumer.committed(one) or starts[one] for one in partitions}
+        ends = await _ends(consumer, read)
+    except (KafkaError, TimeoutError):
         return 1  # a broker that does not answer now: ask again within the bound
-    # The embedded broker's end is that of its last batch's first record: one may have read past it.
-    return sum(max(0, ends[one] - max(read[one] or 0, starts[one])) for one in partitions)
+    return sum(max(0, ends[one] - read[one]) for one in partitions)
+
+
+async def _ends(
+    consumer: AIOKafkaConsumer, read: dict[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The ends that come with a fetch: asked for them alone, the embedded broker tells less.
+
+    Raises `TimeoutError` where no fetch is answered.
+    """
+    consumer.assign(list(read))  # forgets the ends of the fetches before
+    for one, offset in read.items():
+        consumer.seek(one, offset)
+    async with asyncio.timeout(FETCH_SECONDS):
+        while None in (ends := {one: consumer.highwater(one) for one in read}).values():
+            await asyncio.sleep(FETCH_SECONDS / 100)
+    return ends

@@ -101,7 +101,8 @@ async def places_on_the_bus(
     try:
         await consumer.start()
         consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
+        for place in places:
+            consumer.seek(place, 0)
         while records := await consumer.getmany(timeout_ms=SILENT_MS, max_records=5_000):
             for page in records.values():
                 found += [(r.partition, wire.arrival(r.value, log_id).position) for r in page]

@@ -11,8 +11,10 @@ from events.bus.topics import Topics
 from services.door.consumer import Consumer, TakeIn
 from services.door.received import Received
 from services.runtime.settings import Settings
+from services.stack.drain import drained
 from tests.conftest import until
-from tests.services.door.running import send
+from tests.services.door.running import read_all, send
+from tests.told_offsets import tell
 
 pytestmark = pytest.mark.stack
 
@@ -95,3 +97,26 @@ async def test_a_stop_finishes_the_batch_in_hand(kafka_settings: Settings, topic
     await stopping
     assert finished.is_set()
     assert await committed(kafka_settings, topic) == 1
+
+
+async def test_what_a_broker_tells_of_starts_and_ends_loses_no_record(
+    kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that starts at what is told to be earliest never sees the first batch."""
+    came: list[bytes | None] = []
+
+    async def take_in(records: Sequence[Received]) -> None:
+        came.extend(record.value for record in records)
+
+    sent = [str(n).encode() for n in range(30)]
+    for start in (0, 10, 20):
+        await send(kafka_settings, [(value, []) for value in sent[start : start + 10]])
+    tell(monkeypatch, start=10, end=1)
+    assert [record.value for record in await read_all(kafka_settings, topic, 20)] == sent[10:]
+    servers = kafka_settings.kafka_bootstrap_servers
+    assert await drained(servers, topic, topic, 0) == 20  # it counts from what is told
+    reading = consumer(kafka_settings, topic, take_in, patience=30)
+    await reading.start()
+    assert await drained(servers, topic, topic, 30) == 0
+    assert came == sent
+    await reading.stop()

@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
+from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door import accept
 from services.runtime.settings import Settings
@@ -135,8 +136,9 @@ async def test_what_was_sent_while_no_intake_ran_is_taken_in_later(
     world: World, kafka_settings: Settings
 ) -> None:
     lead = await known_lead(world)
-    async with running_intake(kafka_settings):
-        pass
+    servers = kafka_settings.kafka_bootstrap_servers
+    topic = Topics.of(kafka_settings.topic_prefix).intake
+    await create_topic(servers, topic, partitions=8, replicas=1)
     await send(kafka_settings, [engagement(world, lead) for _ in range(20)])
 
     async def there() -> bool:
