@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # So many processes run tests, each with servers of its own: much of a test is waiting.
-JOBS ?= 2
+JOBS ?= 3
 # The tests of what only the database does: schema, rights, functions, order, folds, races.
 ON_POSTGRES := tests/migrations tests/events/log tests/projections/engine tests/services/handling \
 	tests/services/adopting tests/projections/test_reads.py tests/projections/scoring/test_score_lead.py

@@ -16,6 +16,8 @@ from tests.events.contract.shapes import Edit, Event, events, events_for
 NAME = "thing.done"
 names = st.sampled_from(["thing.made", "thing.moved", "thing.lost"])
 TODAY = contract()
+EACH = 40
+"""Examples of every change: there are some fifty."""
 
 
 def by_name(edit: Edit) -> str:
@@ -45,6 +47,7 @@ def test_todays_catalog_keeps_itself() -> None:
 
 
 @pytest.mark.parametrize("change", edits.KIND, ids=by_name)
+@settings(max_examples=EACH)
 @given(data=st.data())
 def test_others_can_live_with(change: Edit, data: st.DataObject) -> None:
     event = data.draw(events_for(change))
@@ -54,6 +57,7 @@ def test_others_can_live_with(change: Edit, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("change", edits.SHAPE_BREAKING + edits.ALWAYS_BREAKING, ids=by_name)
+@settings(max_examples=EACH)
 @given(data=st.data())
 def test_somebody_breaks_on(change: Edit, data: st.DataObject) -> None:
     event = data.draw(events_for(change))
@@ -61,6 +65,7 @@ def test_somebody_breaks_on(change: Edit, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("change", edits.SHAPE_BREAKING, ids=by_name)
+@settings(max_examples=EACH)
 @given(data=st.data())
 def test_a_new_version_with_its_upcast_may(change: Edit, data: st.DataObject) -> None:
     event = data.draw(events_for(change))
