@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from services.deciders.decider import Refused
-from services.deciders.localtime import EARLIEST_YEAR, LATEST_YEAR, When
+from services.deciders.localtime import EARLIEST_YEAR, LATEST_YEAR, When, zone_of
 
 LONGEST_MINUTES = 24 * 60
 _SECONDS_BITS, _MINUTES_BITS, _HASH_BITS = 37, 11, 74
@@ -42,7 +41,7 @@ class SlotTime:
     @property
     def local(self) -> datetime:
         """The beginning on the wall clock of the zone, with its fold."""
-        return self.starts_at.astimezone(ZoneInfo(self.time_zone))
+        return self.starts_at.astimezone(zone_of(self.time_zone))
 
     @property
     def when(self) -> When:
@@ -53,7 +52,7 @@ class SlotTime:
     @property
     def said(self) -> dict[str, Any]:
         """As `slot.opened` says it."""
-        at, end = self.local, self.ends_at.astimezone(ZoneInfo(self.time_zone))
+        at, end = self.local, self.ends_at.astimezone(zone_of(self.time_zone))
         return {
             "slot_id": self.id,
             "slot_date": at.date(),

@@ -36,7 +36,16 @@ class Takes(Generic[M]):
             said = self.model.model_validate(found)
         except ValidationError as error:
             raise invalid(error.errors(include_input=False, include_context=False)) from None
-        return Taken(said, orjson.dumps(found, option=orjson.OPT_SORT_KEYS))
+        return Taken(said, canonical(found))
+
+
+def canonical(found: Any) -> bytes:
+    """The same bytes for the same JSON. Raises `Problem`: what is read may nest deeper than what
+    can be written again."""
+    try:
+        return orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise Problem(400, "malformed_json", f"the body nests too deeply: {error}") from None
 
 
 async def _json(request: Request, *, may_be_absent: bool) -> Any:

@@ -117,6 +117,9 @@ async def rescore(
     sent: Annotated[Taken[ScoringSent], Depends(Takes(ScoringSent))],
 ) -> Response:
     body = sent.said
+    by_property = body.property_id if body.lead_id is None and body.lead_ids is None else None
+    if by_property is not None:
+        await caller.demand_property(core_of(request), by_property)
     async with caller.transaction(core_of(request).engine) as conn:
         if body.lead_id is not None:
             found, _is_new = await score_of(conn, caller, body.lead_id)
@@ -125,9 +128,8 @@ async def rescore(
             query = leads.several(caller.org_id, body.lead_ids)
             known = {row.id for row in (await conn.execute(query)).all()}
             asked, there = len(body.lead_ids), sum(one in known for one in body.lead_ids)
-        elif body.property_id is not None:
-            await caller.demand_property(core_of(request), body.property_id)
-            there = asked = await conn.scalar(leads.count_of(body.property_id)) or 0
+        elif by_property is not None:
+            there = asked = await conn.scalar(leads.count_of(by_property)) or 0
         else:
             raise Problem(400, "invalid", "leadId, leadIds or propertyId is needed")
     return answered(

@@ -1,7 +1,7 @@
 """What was said in a visitor's session since a place: read for polling and for streams alike."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -67,8 +67,8 @@ async def _place(conn: AsyncConnection, property_id: UUID, session_id: UUID, aft
         message_id = _ID.validate_strings(after)
     except ValidationError:
         try:
-            return _INSTANT.validate_strings(after)
-        except ValidationError:
+            return _INSTANT.validate_strings(after).astimezone(UTC)
+        except (ValidationError, OverflowError):
             raise Problem(
                 400, "invalid_after", "after is the id of a message or an instant with its offset"
             ) from None

@@ -171,6 +171,12 @@ async def asking(
 @pytest.fixture
 async def site_in_process(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     """An API that is asked without a network; `project` folds what was said."""
+    async with site_in_this_process(settings, pool) as site:
+        yield site
+
+
+@asynccontextmanager
+async def site_in_this_process(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     parrot = Parrot()
     app = create_app(settings.model_copy(update=BRIEF), parrot)
     transport = httpx2.ASGITransport(app=app)

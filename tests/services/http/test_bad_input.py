@@ -24,6 +24,7 @@ NASTY: tuple[Any, ...] = (
     "x" * 400, "x" * 30_000, [], {}, [[]], [None], {"a": {"b": {}}}, "null", "NaN", "0",
     "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
     "9999-12-31", "0000-00-00", "2027-02-30", "24:00", "14:00:00+02:00", "2027-06-01T10:00:00Z",
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
     "test@test", "a@b", "a@" + "b" * 300 + ".com", "٠١٢٣", "+999999999999999", "🏠@x.com",
     "true", "email_opened", "completed", {"\x00": 1}, {"a": "\x00"}, [{"role": "user"}],
     {"a": 10**30, "b": [1e308]},
@@ -34,6 +35,7 @@ RAW: tuple[bytes, ...] = (
     b"[" * 5_000, b'{"a":' * 2_000 + b"1" + b"}" * 2_000, b"\x00", b"[]", b"1", b'"x"', b"null",
     b'{"message": "\\u0000"}', bytes(range(256)), b'{"message": 1e999}',
     b'{"a": ' + b"9" * 5_000 + b"}",
+    *(b'{"a":' * deep + b"1" + b"}" * deep for deep in (253, 300, 1_000)),
     b'{"leadId": "\\udfff"}', b"<xml/>", b'{"message": "x", "message": 3}',
     b'{"eventType":"email_opened","metadata":{"x":"\\ud800"}}',
 )  # fmt: skip

@@ -5,6 +5,7 @@ import json
 from datetime import date, time
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 import schemathesis
@@ -16,8 +17,9 @@ from services.deciders.localtime import When
 from services.deciders.slottimes import slot_of
 from services.http.edge import is_widget_path
 from services.http.shapes import example
+from services.runtime.settings import Settings
 from tests.services.http import promises
-from tests.services.http.conftest import Site
+from tests.services.http.conftest import Site, site_in_this_process
 from tests.services.http.flows import STEPS, enrolled, template, written
 from tests.services.http.promises import Operation, operations, promised, validator
 
@@ -69,7 +71,19 @@ def test_every_example_has_the_shape_it_is_an_example_of() -> None:
 
 
 async def test_every_example_of_a_request_gets_the_good_answer(site_anywhere: Site) -> None:
-    site = site_anywhere
+    await _ask_for_every_example(site_anywhere)
+
+
+async def test_no_request_needs_two_connections_at_once(
+    settings: Settings, pool: asyncpg.Pool
+) -> None:
+    """As many such requests as there are connections would wait for one another."""
+    narrow = settings.model_copy(update={"pool_size": 1})
+    async with site_in_this_process(narrow, pool) as site:
+        await _ask_for_every_example(site)
+
+
+async def _ask_for_every_example(site: Site) -> None:
     stand_ins = await _furnish(site)
     count = 0
     for one in sorted(operations(), key=lambda one: one.method == "DELETE"):
