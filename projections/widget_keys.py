@@ -49,7 +49,7 @@ TABLE = Table(
     schema=STATE_SCHEMA,
 )
 projection = Projection(
-    "widget_keys", version=1, table=DerivedTable(TABLE, keyed_by=("property_id",))
+    "widget_keys", version=2, table=DerivedTable(TABLE, keyed_by=("property_id",))
 )
 
 
@@ -66,14 +66,16 @@ def configured(tables: Tables, fact: Recorded, event: WidgetConfigured) -> None:
 
 @projection.on(WidgetKeyIssued)
 def issued(tables: Tables, fact: Recorded, event: WidgetKeyIssued) -> None:
+    """The key before it overlaps: the newest, or where that was revoked the one before still."""
     row = _row(tables, fact, event.property_id)
     overlap = event.previous_valid_until is not None
+    before = "previous_" if row["key_id"] is None else ""
     tables.rows.update(
         event.property_id,
         key_id=event.key_id,
         key_hash=event.key_hash,
-        previous_key_id=row["key_id"] if overlap else None,
-        previous_key_hash=row["key_hash"] if overlap else None,
+        previous_key_id=row[f"{before}key_id"] if overlap else None,
+        previous_key_hash=row[f"{before}key_hash"] if overlap else None,
         previous_valid_until=event.previous_valid_until,
     )
 

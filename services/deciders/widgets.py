@@ -48,10 +48,20 @@ Command: TypeAlias = IssueKey | RevokeKey | ConfigureWidget
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """`settings` are those ever set; `keys` the ids of keys that have not been revoked."""
+    """`settings` are those ever set; `keys` the ids of keys that have not been revoked, of which
+    the one in `ending` works until then."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[UUID, ...] = ()
+    ending: tuple[UUID, datetime] | None = None
+
+    def previous_ends(self, wanted: datetime | None) -> datetime | None:
+        """When the key before a new one ends: as wanted, but no later than it was to end before."""
+        if wanted is None or not self.keys:
+            return None
+        if self.ending is not None and self.ending[0] == self.keys[-1]:
+            return min(wanted, self.ending[1])
+        return wanted
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -63,8 +73,10 @@ def evolve(state: Widget, event: Event) -> Widget:
         case WidgetConfigured():
             return replace(state, settings={**state.settings, **event.changes})
         case WidgetKeyIssued():
-            before = state.keys[-1:] if event.previous_valid_until else ()
-            return replace(state, keys=(*before, event.key_id))
+            until = event.previous_valid_until
+            before = state.keys[-1:] if until else ()
+            ending = (before[0], until) if before and until else None
+            return replace(state, keys=(*before, event.key_id), ending=ending)
         case WidgetKeyRevoked():
             return replace(state, keys=tuple(k for k in state.keys if k != event.key_id))
         case _:
@@ -79,7 +91,7 @@ def decide(command: Command, state: Widget) -> list[Event]:
             said = {
                 "property_id": command.property_id, "key_id": command.key_id,
                 "key_hash": command.key_hash, "issued_by": command.issued_by,
-                "previous_valid_until": command.previous_valid_until if state.keys else None,
+                "previous_valid_until": state.previous_ends(command.previous_valid_until),
             }  # fmt: skip
             return [WidgetKeyIssued.model_validate(without_nulls(**said))]
         case RevokeKey():

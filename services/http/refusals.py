@@ -76,6 +76,7 @@ RANGE: Codes = {400: ("invalid_range",)}
 ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
+KEY: Codes = {409: ("key_not_shown_again",)}
 VERSION: Codes = {409: ("stale_version",)}
 OF_DEFINITION: Codes = {404: ("not_found", "unknown_subject")}
 DEFINITION: Codes = {400: ("invalid_definition", "unknown_trigger"), 409: ("template_not_ready",)}

@@ -22,7 +22,8 @@ from services.http.answers import Answer, Once, Reached, answered, command_of, w
 from services.http.bodies import Taken, Takes
 from services.http.callers import Admin, no_such
 from services.http.core import core_of
-from services.http.refusals import NOT_FOUND, refuses
+from services.http.problems import Problem
+from services.http.refusals import KEY, NOT_FOUND, refuses
 from services.http.shapes import example
 from services.http.shapes.tours import Done
 from services.http.shapes.widget_admin import (
@@ -76,7 +77,7 @@ async def configure(
 
 @router.post(
     "/regenerate-key", summary="A new key for a widget", response_model=KeyIssued,
-    responses=refuses(NOT_FOUND), dependencies=[Once],
+    responses=refuses(NOT_FOUND, KEY), dependencies=[Once],
 )  # fmt: skip
 async def regenerate_key(
     request: Request,
@@ -90,18 +91,26 @@ async def regenerate_key(
     until = None
     if sent.said.overlap_hours:
         until = scope.at + timedelta(hours=sent.said.overlap_hours)
-    hashed = hashlib.sha256(key_of(core.signing_key, seed).encode()).hexdigest()
+    hashed = _hash(key_of(core.signing_key, seed))
     issue = IssueKey(property_id, uuid7(), hashed, until, caller.id)
 
     async def work(unit: Unit) -> dict[str, str | None]:
         decided = await unit.do(issue)
         ends = [one.previous_valid_until for one in decided if isinstance(one, WidgetKeyIssued)]
-        return {"seed": seed, "until": ends[0].isoformat() if ends and ends[0] else None}
+        until = ends[0].isoformat() if ends and ends[0] else None
+        return {"seed": seed, "hash": hashed, "until": until}
 
     done = await transact(core.pool, scope, work, once=command_of(request, caller, sent.raw))
+    key = key_of(core.signing_key, str(done.result["seed"]))
+    if _hash(key) != done.result["hash"]:
+        raise Problem(
+            409, "key_not_shown_again",
+            "the key was issued under another signing secret and cannot be shown again: regenerate "
+            "it with a new Idempotency-Key, and set CRM_SIGNING_SECRET so that it stays the same",
+        )  # fmt: skip
     return answered(
         {
-            "apiKey": key_of(core.signing_key, str(done.result["seed"])),
+            "apiKey": key,
             "previousValidUntil": _utc(done.result["until"]),
         },
         200,
@@ -114,6 +123,10 @@ def key_of(signing_key: bytes, seed: str) -> str:
     nothing."""
     said = hmac.new(signing_key, b"widget-key/" + seed.encode(), hashlib.sha256).digest()
     return f"lk_{base64.urlsafe_b64encode(said).decode().rstrip('=')}"
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _utc(instant: str | None) -> str | None:

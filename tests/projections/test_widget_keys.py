@@ -35,3 +35,11 @@ def test_either_key_can_be_revoked() -> None:
 
     assert revoked(KEY) == [("h2", None)]
     assert revoked(NEXT) == [(None, "h1")]
+
+
+def test_the_key_before_a_revoked_one_overlaps_with_the_next() -> None:
+    revoked = WidgetKeyRevoked(property_id=HOUSE, key_id=NEXT)
+    third = ROTATED.model_copy(update={"key_id": HOUSE, "key_hash": "h3"})
+    assert only(rows_of(projection, ISSUED, ROTATED, revoked, third), *HASHES) == [
+        ("h3", "h1", at(60))
+    ]

@@ -1,6 +1,6 @@
 """Widgets: their settings and keys."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -42,6 +42,22 @@ def test_who_configured_it_is_told_with_a_change_only() -> None:
     by = ConfigureWidget(HOUSE, {"widget_name": "Ada"}, ADMIN)
     given().when(by).then(configured(widget_name="Ada", configured_by=ADMIN))
     given(configured(widget_name="Ada")).when(by).then()
+
+
+def test_a_key_that_ends_is_not_given_longer() -> None:
+    """It was before one that is revoked, and is before the next again."""
+    rotated = WidgetKeyIssued(
+        property_id=HOUSE, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL
+    )
+    gone = WidgetKeyRevoked(property_id=HOUSE, key_id=NEXT)
+    third, day = uuid4(), timedelta(days=1)
+    for wanted, ends in ((UNTIL + day, UNTIL), (UNTIL - day, UNTIL - day), (None, None)):
+        issued = {"property_id": HOUSE, "key_id": third, "key_hash": "h3"}
+        if ends:
+            issued["previous_valid_until"] = ends
+        given(ISSUED, rotated, gone).when(IssueKey(HOUSE, third, "h3", wanted)).then(
+            WidgetKeyIssued.model_validate(issued)
+        )
 
 
 def test_a_first_key_overlaps_with_none() -> None:

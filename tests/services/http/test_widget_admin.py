@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from services.deciders.hours import WEEKDAYS
+from services.http import widget_admin
 from tests.services.http.conftest import ORIGIN, Site, employ, furnish
 from tests.world import make_world
 
@@ -264,6 +265,17 @@ async def test_a_repeat_shows_the_same_key_and_issues_no_other(site: Site) -> No
     issued = [name for name, _ in await widget_events(site) if name == "widget.key_issued"]
     assert len(issued) == 2
     assert (await regenerate(site)).json()["apiKey"] != first.json()["apiKey"]
+
+
+async def test_a_key_of_another_secret_is_not_shown_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be another key, which opens nothing."""
+    once = {"Idempotency-Key": "rotate-1"}
+    await regenerate(site, once)
+    monkeypatch.setattr(widget_admin, "key_of", lambda _secret, seed: f"lk_{seed}")
+    again = await regenerate(site, once)
+    assert (again.status_code, again.json()["code"]) == (409, "key_not_shown_again")
 
 
 async def test_no_table_holds_a_key_that_was_shown(site: Site) -> None:
