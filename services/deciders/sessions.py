@@ -16,12 +16,13 @@ from services.deciders.fields import without_nulls
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """A visitor opened the widget."""
+    """A visitor opened the widget; `anew` where its session is known and its row is gone."""
 
     session_id: UUID
     visitor_id: str | None = None
     user_agent: str | None = None
     referrer_url: str | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def decide(command: Command, state: Chat) -> list[Event]:
 def _start(command: StartSession, state: Chat) -> list[Event]:
     if known := state.sessions.get(command.session_id):
         demand_visitor(known, command.visitor_id, command.session_id)
-        return []
+        if not command.anew:
+            return []
     return [SessionStarted.model_validate(without_nulls(
         session_id=command.session_id, visitor_id=command.visitor_id,
         user_agent=command.user_agent, referrer_url=command.referrer_url,

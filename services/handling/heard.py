@@ -17,6 +17,7 @@ from services.deciders.sessions import IdentifySession, StartSession
 from services.deciders.widgets import ConfigureWidget, Widget
 from services.handling.capture import capture
 from services.handling.house import House, house_of
+from services.handling.returning import begin_anew
 from services.handling.unit import Unit
 
 CHAT_SOURCE = "LumaLeasing Widget"
@@ -72,6 +73,8 @@ async def hear(unit: Unit, said: Said) -> Heard:
         held = before.conversations.get(conversation_id)
         if held is None or said.message_id not in held.said:  # sent again, it is its own proof
             chat.demand_proof(before.sessions.get(session_id), session_id, said.proven)
+    start = StartSession(session_id, said.visitor_id, said.user_agent, said.referrer_url)
+    await begin_anew(unit, start)
     if said.details is not None and (said.details.email or said.details.phone):
         state: Chat = await unit.state(said_before)
         session = state.sessions.get(session_id)
@@ -81,8 +84,7 @@ async def hear(unit: Unit, said: Said) -> Heard:
                 lead_id=uuid5(message_event_id(unit.scope.org_id, said.message_id), "lead"),
                 session_lead=session.lead_id if session else None,
             )  # fmt: skip
-            await unit.do(StartSession(session_id, said.visitor_id, said.user_agent,
-                                       said.referrer_url))  # fmt: skip
+            await unit.do(start)
             await unit.do(IdentifySession(
                 session_id, lead_id, (conversation_id,), said.visitor_id))  # fmt: skip
     await unit.do(said_before)

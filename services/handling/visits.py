@@ -23,6 +23,7 @@ from services.deciders.slottimes import SlotTime, slot_behind, slot_of
 from services.handling.booking import carry_out, hours_of, queue_for, take_place, tour_in
 from services.handling.capture import capture
 from services.handling.house import House, house_of
+from services.handling.returning import begin_anew
 from services.handling.rows import row_of
 from services.handling.unit import Unit
 
@@ -159,6 +160,7 @@ async def _session_lead(unit: Unit, guest: Guest) -> UUID | None:
     before = (await unit.state(start)).sessions.get(guest.session_id)
     demand_proof(before, guest.session_id, guest.proven)
     await unit.do(start)
+    await begin_anew(unit, start)
     return before.lead_id if before else None
 
 

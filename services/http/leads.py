@@ -21,6 +21,7 @@ from services.deciders.sessions import IdentifySession, StartSession
 from services.handling.capture import capture
 from services.handling.heard import CHAT_SOURCE, conversation_of
 from services.handling.house import house_of
+from services.handling.returning import begin_anew
 from services.handling.rows import row_of
 from services.handling.unit import Unit
 from services.http.answers import Answer, Once, Reached, answered, json_of, written
@@ -64,8 +65,8 @@ async def leave_contact(
         house = await house_of(unit.conn, caller.property_id)
         details = body.details(CHAT_SOURCE, body.bedroom_preference, house.country)
         session_lead = None
-        if body.session_id is not None:
-            start = StartSession(body.session_id, caller.visitor_id)
+        start = StartSession(body.session_id, caller.visitor_id) if body.session_id else None
+        if body.session_id is not None and start is not None:
             state = await unit.state(start)
             demand_proof(state.sessions.get(body.session_id), body.session_id, caller.proven)
             if held := state.sessions.get(body.session_id):
@@ -74,8 +75,9 @@ async def leave_contact(
             unit, details, lead_id=new_lead, session_id=body.session_id,
             session_lead=session_lead, note=_note(details),
         )  # fmt: skip
-        if body.session_id is not None:
-            await unit.do(StartSession(body.session_id, caller.visitor_id))
+        if body.session_id is not None and start is not None:
+            await unit.do(start)
+            await begin_anew(unit, start)
             await unit.do(IdentifySession(
                 body.session_id, lead_id,
                 await _conversations(request, caller, body.session_id, body.conversation_id),

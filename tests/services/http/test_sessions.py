@@ -1,6 +1,7 @@
 """Session tokens: the way back to a session for who sends no visitor id."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import httpx2
 import jwt
 from pydantic import SecretStr
 
+from services import retention
 from services.api import create_app
 from services.http.core import signing_key_of
 from services.http.sessions import Proof, proof_of, token_of
@@ -199,3 +201,20 @@ def test_without_any_secret_each_process_has_a_key_of_its_own(settings: Settings
     own = settings.model_copy(update={"signing_secret": SecretStr("s" * 32)})
     assert signing_key_of(own) == signing_key_of(own) != signing_key_of(settings)
     assert JWT_SECRET.encode() not in signing_key_of(settings)
+
+
+async def test_a_visitor_who_comes_back_after_retention_reads_what_is_said(site: Site) -> None:
+    """The session's row went with retention; the log knows the session and its visitor."""
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    started, *talk = site.world.chat(None)
+    await site.world.append(*(site.world.new(event, at=long_ago) for event in (started, *talk)))
+    await site.project()
+    assert (await retention.run(site.world.pool, datetime.now(UTC)))["sessions"] == 1
+    await site.project()
+    session = str(started.stream_id)
+    for _ in range(2):
+        assert (await say(site, "v_1", sessionId=session)).status_code == 200
+    assert (await say(site, "v_2", sessionId=session)).status_code == 404
+    assert await read(site, session, {"X-API-Key": site.key, "X-Visitor-ID": "v_1"}) == 200
+    assert await read(site, session, {"X-API-Key": site.key, "X-Visitor-ID": "v_2"}) == 404
+    assert (await site.log()).count("session.started") == 3
