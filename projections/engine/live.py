@@ -57,6 +57,11 @@ class Engine:
     def owned(self) -> frozenset[int]:
         return frozenset(self._held)
 
+    @property
+    def far(self) -> frozenset[int]:
+        """Owned shards whose hole is longer than a page: no record is taken until `heal` came."""
+        return frozenset(self._far)
+
     async def claim(self, shards: Sequence[int]) -> None:
         """Own these shards from now on. Waits for a zombie's transaction. Raises `WrongVersion`."""
         async with self._lock:

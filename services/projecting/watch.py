@@ -22,7 +22,8 @@ from services.runtime.process import sleep_unless
 
 WATCH_SECONDS = 0.5
 QUIET_SECONDS = 2.0
-"""A shard that is behind and of which nothing came for so long is healed from the log."""
+"""A shard that is behind and of which nothing came for so long is healed from the log. One with a
+long hole is healed at once: its records come, and are of no use until then."""
 STALLED_SECONDS = 20.0
 """A consumer that has not read for so long what the broker holds is started anew."""
 SPARED_SECONDS = 30.0
@@ -84,7 +85,7 @@ class Watch:
         if lost := self.consumer.assigned - self.engine.owned:
             await self.engine.claim(sorted(lost))
         await self._adopt(heads, reached)
-        for shard in self._quiet(heads, reached):
+        for shard in {*self.engine.far, *self._quiet(heads, reached)}:
             await self.engine.heal(shard, heads[shard])
         await self.consumer.commit()
         await self._restart_if_stalled(heads, reached)

@@ -4,16 +4,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from events.log import sequencer
+from events.bus import wire
+from events.leads import LeadNoted
+from events.log import read, sequencer
 from events.log.sequencer import LogState
 from projections.catalog import LIVE
-from projections.engine import checkpoints
+from projections.engine import checkpoints, live
 from projections.engine.apply import Life
 from projections.engine.live import Engine
 from services import relay
@@ -33,6 +37,7 @@ from tests.races.running import (
     talk,
     whole_on_the_bus,
 )
+from tests.races.test_takeovers import watching
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack
@@ -135,6 +140,40 @@ async def test_a_last_record_that_never_comes_is_noticed_by_who_waits_for_nothin
         await world.number()
         await _level_if(pool, protected)
         assert (consumer.engine.counts.healed > healed) is protected
+
+
+async def test_a_hole_longer_than_a_page_is_healed_while_records_of_its_shard_keep_coming(
+    settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "HEAL_EVENTS", 5)
+    monkeypatch.setattr(watch, "WATCH_SECONDS", 0.05)
+    world, lead = await make_world(pool), uuid4()
+    await world.append(world.new(world.captured(lead)))
+    engine = await world.project()
+    for number in range(23):
+        await world.append(world.new(LeadNoted(lead_id=lead, note=f"lost {number}")))
+    async with watching(settings, world, engine) as looking:
+        looking.consumer.assigned = engine.owned
+
+        async def level_after_one_more() -> bool:
+            await world.append(world.new(LeadNoted(lead_id=lead, note="came")))
+            await world.number()
+            await looking.consumer._on_batch([await last_record(pool)])
+            await engine.settle()
+            return await is_level(pool)
+
+        await until(level_after_one_more)
+        assert looking.consumer.heard
+    await demand_the_law(pool)
+
+
+async def last_record(pool: asyncpg.Pool) -> Any:
+    """The log's last fact, as the bus brings it."""
+    async with pool.acquire() as conn:
+        state = await sequencer.state(conn)
+        (row,) = await read.position_rows(conn, after=state.position - 1, upto=state.position)
+    value = wire.record_of(row, state.id, state.generation).value
+    return SimpleNamespace(topic="events", partition=0, offset=state.position, value=value)
 
 
 class ClaimsOnce(Engine):
