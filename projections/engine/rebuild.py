@@ -5,7 +5,8 @@ Nothing here can cause a side effect: it reads the log or the bus and writes tab
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
@@ -37,6 +38,10 @@ class Rebuild:
     part: Unit
     fold: Folder
     progress: Progress
+    _omitted: dict[str, set[UUID]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """Schema → the facts its twins do not hold, as their tail needs it."""
 
     async def verify(self) -> Outcome:
         """Fold afresh up to where the live tables are, compare, and leave no trace."""
@@ -86,6 +91,7 @@ class Rebuild:
             await checkpoints.create(conn, live.name, live.version, state.generation)
             bounds, same_life, same_version = await self._bounds(conn, state.generation)
             target = Target(self.part, schema, await parked.skipped(conn, live.name))
+            self._omitted[schema] = set(target.skipped)
             await shadow.create(conn, self.part.tables, schema)
             whole = await conn.fetchval(
                 "SELECT count(*) FROM public.crm_events e "
@@ -142,7 +148,7 @@ class Rebuild:
 
         Yields a connection whose snapshot sees both level; the live unit goes on meanwhile.
         """
-        tail = Tail(self.pool, self.live, self.part, schema)
+        tail = self._tail(schema)
         await tail.come_near(self.progress)
         async with self.pool.acquire() as snapshot:
             async with self.pool.acquire() as holder, holder.transaction():
@@ -155,6 +161,9 @@ class Rebuild:
                 yield snapshot
             finally:
                 await snapshot.execute("ROLLBACK")
+
+    def _tail(self, schema: str) -> Tail:
+        return Tail(self.pool, self.live, self.part, schema, self._omitted[schema])
 
     async def _compare(self, schema: str, snapshot: Connection) -> list[Comparison]:
         """Compare every table in one snapshot, which other connections take part in."""
@@ -191,7 +200,7 @@ class Rebuild:
                 bounds, same_life, _ = await self._bounds(conn, state.generation)
                 if same_life:
                     bounds = await checkpoints.hold(conn, self.live.name)
-                await Tail(self.pool, self.live, self.part, REBUILD).reach(bounds)
+                await self._tail(REBUILD).reach(bounds)
                 await conn.execute("SET LOCAL crm.engine = 'on'")
                 shared = await adoption.state(conn) != adoption.NONE
                 referring = await shadow.swap(

@@ -123,7 +123,7 @@ async def refold(
                 facts = page
                 if target.skipped:
                     facts = [fact for fact in page if fact.id not in target.skipped]
-                _refuse_unknown(facts)
+                refuse_unknown(facts)
                 await _load(conn, work, facts, target, spilled, copying)
                 await work.fold_in_turns(facts)
                 folded(len(page))
@@ -181,7 +181,8 @@ async def _copy(conn: Connection, added: Mapping[DerivedTable, list[Stored]], sc
             await store.insert(conn, table, rows, schema)
 
 
-def _refuse_unknown(facts: Sequence[Recorded]) -> None:
+def refuse_unknown(facts: Sequence[Recorded]) -> None:
+    """Raises `CannotFold` where a fact is of a kind or version this build does not know."""
     if Unknown not in {type(fact.event) for fact in facts}:
         return
     for fact in facts:

@@ -1,8 +1,12 @@
-"""The tail: what came after a shadow was folded is applied to it until it is level with live."""
+"""The tail: what came after a shadow was folded is applied to it until it is level with live.
+
+So is what was parked when it was folded and has been retried since.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
 
@@ -12,6 +16,7 @@ from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Folded, Life
 from projections.engine.checkpoints import Checkpoint
+from projections.engine.refold import refuse_unknown
 from projections.engine.unit import Unit
 from projections.engine.work import Work
 
@@ -24,12 +29,16 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Follows the live unit into a shadow, whose own checkpoints are called as its schema."""
+    """Follows the live unit into a shadow, whose own checkpoints are called as its schema.
+
+    `omitted`: the facts left out of the shadow because they are parked or dropped; kept up to date.
+    """
 
     pool: asyncpg.Pool
     live: Unit
     part: Unit
     schema: str
+    omitted: set[UUID]
 
     async def come_near(self, progress: Progress) -> None:
         """Follow without holding the live unit, until little is left."""
@@ -42,23 +51,60 @@ class Tail:
         progress("tail", ROUNDS, ROUNDS)
 
     async def reach(self, bounds: Mapping[int, int]) -> int:
-        """Apply what came since, up to `bounds`; how many facts that was."""
+        """Apply what came since, up to `bounds`; how many facts that was.
+
+        Raises `CannotFold`, `Poison`.
+        """
         async with self.pool.acquire() as conn:
             state = await sequencer.state(conn)
             unit = Unit(self.schema, self.part.projections)
             life = Life(unit, state.generation, self.schema)
             rows = await conn.fetch("SELECT * FROM crm.checkpoints WHERE unit = $1", self.schema)
             held = {r["shard"]: Checkpoint(r["position"], r["owner_epoch"]) for r in rows}
-            omitted = await parked.skipped(conn, self.live.name)
-            work, count = unit.work(), 0
+            skipped = await parked.skipped(conn, self.live.name)
+            work = unit.work()
+            count = await self._take_back(conn, life, work, skipped, held)
             for shard, upto in bounds.items():
                 async for page in read.shard_pages(
                     conn, shard, after=held[shard].position, upto=upto, limit=PAGE_EVENTS
                 ):
                     facts = [read.recorded(row) for row in page]
-                    shown = [fact for fact in facts if fact.id not in omitted]
+                    shown = [fact for fact in facts if fact.id not in skipped]
                     await _apply(conn, life, work, shown, facts[-1], held)
+                    self.omitted.update({fact.id for fact in facts} & skipped)
                     count += len(facts)
+        return count
+
+    async def _take_back(
+        self,
+        conn: Connection,
+        life: Life,
+        work: Work,
+        skipped: frozenset[UUID],
+        held: Mapping[int, Checkpoint],
+    ) -> int:
+        """Apply what was left out and is in the live tables since a retry; how many facts that was.
+
+        As there, facts applied late commute with all that was applied before them.
+        """
+        back, count = self.omitted - skipped, 0
+        while back and (
+            rows := await conn.fetch(
+                f"SELECT {read.COLUMNS} FROM public.crm_events "
+                "WHERE id = ANY($1::uuid[]) ORDER BY position LIMIT $2",
+                list(back),
+                PAGE_EVENTS,
+            )
+        ):
+            facts = [read.recorded(row) for row in rows]
+            late = [fact for fact in facts if fact.position <= held[fact.shard].position]
+            refuse_unknown(late)
+            batch = await apply.prepare(conn, life, work, late, held, {})
+            await apply.write(conn, life, Batch(Folded(late, (), {}), batch.changes))
+            found = {fact.id for fact in facts}
+            self.omitted.difference_update(found)
+            back -= found
+            count += len(late)
         return count
 
 
@@ -71,6 +117,7 @@ async def _apply(
     held: dict[int, Checkpoint],
 ) -> None:
     """Write the facts of one shard's page, and move its checkpoint to the page's last."""
+    refuse_unknown(facts)
     batch = await apply.prepare(conn, life, work, facts, held, {})
     before = held[last.shard]
     moves = {last.shard: (before, last.position)}

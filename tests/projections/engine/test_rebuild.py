@@ -1,18 +1,25 @@
 """Rebuilding and verifying on a real database."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from events.leads import LeadNoted
+from events.operations import ParkedDropped
 from projections.catalog import LIVE
-from projections.engine.outcome import Differs, Incomplete
+from projections.engine.outcome import Differs, Incomplete, Outcome
+from projections.engine.projection import DerivedTable
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding_log
+from projections.engine.refold import CannotFold, folding_log
 from projections.engine.unit import Unit
 from services.runtime.plan import differences, unguarded
-from tests.world import World, make_world
+from tests.law.poison import UNKNOWN
+from tests.law.test_poison import retry_all
+from tests.tours import scheduled
+from tests.world import World, make_world, parked_reasons
 
 
 def silent(_stage: str, _done: int, _whole: int) -> None: ...
@@ -116,3 +123,73 @@ async def test_a_part_is_refused_while_the_build_changes_more(pool: asyncpg.Pool
     await Rebuild(pool, newer, newer, folding_log(pool), silent).rebuild(repair=False)
     async with pool.acquire() as conn:
         assert await conn.fetchval("SELECT DISTINCT version FROM crm.checkpoints") == newer.version
+
+
+class RetriedMeanwhile(Rebuild):
+    """What is parked is retried when the shadow is folded, or when it has been compared."""
+
+    retry_when = "compared"
+
+    async def _make(self, schema: str, outcome: Outcome) -> bool:
+        known = await super()._make(schema, outcome)
+        if self.retry_when == "folded":
+            await retry_all(self.pool)
+        return known
+
+    async def _swap(self, differing: Sequence[DerivedTable]) -> None:
+        if self.retry_when == "compared":
+            await retry_all(self.pool)
+        await super()._swap(differing)
+
+
+class RetriedEarly(RetriedMeanwhile):
+    retry_when = "folded"
+
+
+@pytest.mark.parametrize("kind", [RetriedEarly, RetriedMeanwhile])
+@pytest.mark.parametrize("dropped", [True, False])
+async def test_what_is_retried_during_a_rebuild_is_in_the_rebuilt_tables_too(
+    pool: asyncpg.Pool, kind: type[Rebuild], dropped: bool
+) -> None:
+    world, booked, agent = await make_history(pool), uuid4(), uuid4()
+    lead = await pool.fetchval("SELECT id FROM leads WHERE property_id = $1", world.properties[0])
+    tour = scheduled(uuid4(), lead).model_copy(update={"created_by": agent})
+    await world.append(
+        world.new(tour, event_id=booked), world.new(LeadNoted(lead_id=lead, note="afterwards"))
+    )
+    await world.project()
+    assert [reason for reason, _ in await parked_reasons(pool)] == ["database", "behind"]
+    if dropped:
+        given_up = ParkedDropped(
+            property_id=world.properties[0], dropped_event_id=booked, dropped_position=0,
+            unit=LIVE.name, reason="never to be folded",
+        )  # fmt: skip
+        await world.append(world.new(given_up))
+        await world.project()
+    else:
+        await pool.execute("INSERT INTO profiles (id, org_id) VALUES ($1, $2)", agent, world.org_id)
+    outcome = await kind(pool, LIVE, LIVE, folding_log(pool), silent).rebuild(repair=False)
+    assert outcome.swapped
+    assert await parked_reasons(pool) == []
+    assert await world.count("tours") == (0 if dropped else 1)
+    assert await world.count("lead_activities WHERE type = 'note'") == 1
+    assert (await rebuild_of(pool).verify()).equal
+
+
+class RetriedByAnother(Rebuild):
+    """A build that knows more has applied what is parked here."""
+
+    async def _swap(self, differing: Sequence[DerivedTable]) -> None:
+        await self.pool.execute("DELETE FROM crm.parked")
+        await super()._swap(differing)
+
+
+async def test_what_only_another_build_could_retry_ends_the_rebuild(pool: asyncpg.Pool) -> None:
+    world = await make_history(pool)
+    lead = await pool.fetchval("SELECT id FROM leads WHERE property_id = $1", world.properties[0])
+    await pool.execute(UNKNOWN, uuid4(), lead, world.org_id, world.properties[0], "lead.flown", 1)
+    await world.project()
+    assert [reason for reason, _ in await parked_reasons(pool)] == ["unknown"]
+    rebuild = RetriedByAnother(pool, LIVE, LIVE, folding_log(pool), silent)
+    with pytest.raises(CannotFold, match="flown"):
+        await rebuild.rebuild(repair=False)
