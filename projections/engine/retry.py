@@ -55,6 +55,20 @@ async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
     return done
 
 
+async def hold(conn: Connection, unit: str, event_id: UUID) -> bool:
+    """Whether a fact is parked; no retry touches its shard until the caller's transaction ends."""
+    await conn.execute(
+        "SELECT FROM crm.checkpoints WHERE unit = $1 AND shard = "
+        "(SELECT shard FROM public.crm_events WHERE id = $2) FOR UPDATE",
+        unit,
+        event_id,
+    )
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM crm.parked WHERE unit = $1 AND event_id = $2)", unit, event_id
+    )
+    return found
+
+
 async def shards_with_parked(conn: Connection, unit: str) -> list[int]:
     rows = await conn.fetch(
         "SELECT DISTINCT shard FROM crm.parked WHERE unit = $1 ORDER BY shard", unit

@@ -146,6 +146,11 @@ async def _drop(row: asyncpg.Record, reason: str) -> None:
     )
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
         async with pool.acquire() as conn, conn.transaction():
+            if not await retrying.hold(conn, LIVE.name, row["event_id"]):
+                raise Failure(
+                    f"event {row['event_id']} is not parked any more, a retry came first: "
+                    "nothing was dropped"
+                )
             await append(
                 conn,
                 [

@@ -1,5 +1,6 @@
 """`crm replay` and `crm parked` on real servers."""
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -8,7 +9,9 @@ import pytest
 from events.bus.read import Reader
 from events.bus.topics import Topics
 from events.log import sequencer
+from projections.engine import checkpoints
 from services import replay
+from services.crm import run
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.running import running
@@ -57,3 +60,27 @@ async def test_the_bus_gives_the_same_rows_as_the_log(
     tell(monkeypatch, start=2, end=1)
     assert await read_from_the_bus(kafka_settings, pool) == 3 * 7 + 4
     assert (await replay.status(pool))["lag_events"] == 0
+
+
+async def test_a_fact_that_a_retry_has_just_applied_is_not_dropped(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No rebuild would show it any more, while the live tables do."""
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    world, stray = await make_world(pool), uuid4()
+    await world.append(world.new(world.engagement(uuid4()), event_id=stray))
+    life = (await world.project()).life
+    drop = ("parked", "drop", str(stray), "--reason", "nobody's", "--yes")
+    async with pool.acquire() as conn:
+        async with conn.transaction():
+            shard = await conn.fetchval("DELETE FROM crm.parked RETURNING shard")
+            held = (life.unit.name, life.unit.version, life.generation, [shard])
+            await checkpoints.claim(conn, *held, "retry of parked events")
+            dropping = asyncio.create_task(asyncio.to_thread(run, drop))
+            await until(lambda: world.count("pg_locks WHERE NOT granted"))
+        assert await dropping == 1
+    assert "not parked any more" in capsys.readouterr().err
+    assert await world.count("crm_events WHERE event_type = 'parked.dropped'") == 0
