@@ -25,7 +25,7 @@ import asyncpg
 from events.log import read
 from events.log.connection import Connection
 from events.record import Recorded, Unknown
-from projections.engine import store
+from projections.engine import shadow, store
 from projections.engine.projection import DerivedTable, Stored
 from projections.engine.unit import Unit
 from projections.engine.work import TURN_EVENTS, Work
@@ -169,10 +169,7 @@ async def _spill(conn: Connection, work: Work, target: Target) -> None:
     work.forget()
     for table in target.unit.tables:
         if table.keyed_by:
-            await conn.execute(
-                f"CREATE INDEX IF NOT EXISTS crm_refold_{table.name} "
-                f"ON {target.schema}.{table.name} ({table.key})"
-            )
+            await shadow.find_by_key(conn, table, target.schema)
 
 
 async def _copy(conn: Connection, added: Mapping[DerivedTable, list[Stored]], schema: str) -> None:

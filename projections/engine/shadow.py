@@ -13,6 +13,8 @@ from projections.engine.kept import write_differences
 from projections.engine.projection import DerivedTable
 
 LOCK_SECONDS = 2
+FINDER = "crm_refold_"
+"""How the names of indexes begin that serve a shadow while it is folded, and no table after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,25 @@ async def drop(conn: Connection, schema: str) -> None:
     await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
+async def find_by_key(conn: Connection, table: DerivedTable, schema: str) -> None:
+    """Give a twin that is being filled an index on its key; several may want it at once."""
+    name = f"{FINDER}{table.name}"
+    async with conn.transaction():
+        # Asking whether it exists and making it are not one step.
+        await conn.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{schema}.{name}"
+        )
+        await conn.execute(
+            f"CREATE INDEX IF NOT EXISTS {name} ON {schema}.{table.name} ({table.key})"
+        )
+
+
 async def index(conn: Connection, table: DerivedTable, schema: str) -> None:
     """Give a twin its live table's indexes, keys and checks, and make it durable.
 
     What never takes the live table's place needs to be found by its key only.
     """
+    await conn.execute(f"DROP INDEX IF EXISTS {schema}.{FINDER}{table.name}")
     if table.kept:
         await conn.execute(f'ALTER TABLE {schema}.{table.name} ADD PRIMARY KEY ("{table.key}")')
         return
@@ -76,8 +92,11 @@ async def index(conn: Connection, table: DerivedTable, schema: str) -> None:
         for row in await conn.fetch(
             "SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index "
             "WHERE indrelid = $1::text::regclass AND NOT EXISTS "
-            "(SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))",
+            "(SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u')) "
+            "AND NOT EXISTS (SELECT FROM pg_class "  # an earlier build left its own behind
+            "WHERE oid = indexrelid AND starts_with(relname, $2))",
             live,
+            FINDER,
         ):
             twin = f" ON {schema}.{table.name} "
             await conn.execute(row["definition"].replace(f" ON {live} ", twin))

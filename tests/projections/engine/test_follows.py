@@ -1,5 +1,6 @@
 """Rows that point to rows: what is followed is loaded, however little is held in memory."""
 
+import asyncio
 from itertools import pairwise
 from uuid import UUID, uuid4
 
@@ -8,8 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from events.leads import LeadMerged, LeadUnmerged
-from projections.engine import live, refold
+from projections.catalog import LIVE
+from projections.engine import live, refold, shadow
 from projections.engine.projection import DerivedTable, Rows
+from projections.engine.refold import Target
+from services.runtime.database import pooled
+from services.runtime.settings import Settings
+from tests.conftest import until
 from tests.law.test_poison import retry_all
 from tests.projections.engine.test_rebuild import rebuild_of
 from tests.tours import scheduled
@@ -84,9 +90,54 @@ async def test_a_rebuild_that_spills_and_its_tail_find_them_too(
     world = await make_world(pool)
     await chain(world)
     await world.project()
+    before = await indexes(pool)
+    left = "CREATE INDEX crm_refold_lead_scores ON lead_scores (id)"  # by an earlier build
+    await pool.execute(left)
     assert (await rebuild_of(pool).verify()).equal
-    outcome = await rebuild_of(pool).rebuild(repair=False)
-    assert outcome.swapped
+    for _ in range(2):
+        outcome = await rebuild_of(pool).rebuild(repair=False)
+        assert outcome.swapped
+        assert await indexes(pool) == before
+    assert (await rebuild_of(pool).verify()).equal
+
+
+async def indexes(pool: asyncpg.Pool) -> list[str]:
+    """Of the live tables, as PostgreSQL spells them."""
+    rows = await pool.fetch(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'crm_state') ORDER BY 1"
+    )
+    return [row["indexdef"] for row in rows]
+
+
+async def test_workers_that_spill_at_once_do_not_get_in_each_others_way(
+    settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have come to the index when the table is free for one."""
+    monkeypatch.setattr(refold, "PAGE_EVENTS", 1)
+    monkeypatch.setattr(refold, "HOLD_ROWS", 0)
+    world = await make_world(pool, properties=12)
+    for property_id in world.properties:
+        await world.append(world.new(world.captured(email=None), property_id=property_id))
+    await world.project()
+    shards = await pool.fetch(
+        "SELECT shard, max(position) FROM crm_events WHERE entity_type = 'lead' GROUP BY 1 LIMIT 2"
+    )
+    target = Target(LIVE, "crm_spilt", frozenset())
+    async with pooled(settings, "workers", role=None) as workers, pool.acquire() as conn:
+        await shadow.create(conn, LIVE.tables, target.schema)
+        async with conn.transaction():
+            await conn.execute("LOCK TABLE crm_spilt.leads IN ROW EXCLUSIVE MODE")
+            folding = asyncio.gather(*(
+                refold.refold(workers, target, refold.from_log(workers, *shard), lambda _: None)
+                for shard in shards
+            ))  # fmt: skip
+            await until(lambda: _waiting(world, 2))
+        await folding
+    assert await world.count("crm_spilt.leads") >= 2
+
+
+async def _waiting(world: World, count: int) -> bool:
+    return await world.count("pg_locks WHERE NOT granted") >= count
 
 
 @pytest.mark.parametrize("protected", [True, False])
