@@ -89,6 +89,16 @@ async def skipped(conn: Connection, unit: str) -> frozenset[UUID]:
     return frozenset(row["event_id"] for row in rows) | await dropped(conn, unit)
 
 
+async def forget_beyond(conn: Connection, unit: str) -> None:
+    """Nothing is parked that the tables have not come to: another life of the log may lack it."""
+    await conn.execute(
+        "DELETE FROM crm.parked p USING crm.checkpoints c "
+        "WHERE p.unit = $1 AND c.unit = p.unit AND c.shard = p.shard AND NOT EXISTS "
+        "(SELECT FROM public.crm_events e WHERE e.id = p.event_id AND e.position <= c.position)",
+        unit,
+    )
+
+
 async def dropped(conn: Connection, unit: str) -> frozenset[UUID]:
     """Facts an operator has given up: no table ever shows them."""
     rows = await conn.fetch(

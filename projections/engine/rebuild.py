@@ -112,9 +112,11 @@ class Rebuild:
         return same_life and same_version
 
     async def _bounds(self, conn: Connection, generation: int) -> tuple[dict[int, int], bool, bool]:
-        """How far to fold: where the live tables are, or the whole log when that says nothing.
+        """How far to fold: where the live tables are, or the log's end where they are beyond it.
 
-        Also whether the live tables are of this life of the log, and of this build's versions.
+        What is parked was found up to there, also in another life of the log: what comes after it
+        is for the live unit to apply or to park. Also whether the live tables are of this life of
+        the log, and of this build's versions.
         """
         rows = await conn.fetch(
             "SELECT shard, position, generation, version FROM crm.checkpoints WHERE unit = $1",
@@ -128,9 +130,10 @@ class Rebuild:
             p.name for p in self.part.projections
         }:
             raise Incomplete(left_out)
-        if any(row["generation"] != generation for row in rows):
-            return await sequencer.heads(conn), False, not changed
-        return {row["shard"]: row["position"] for row in rows}, True, not changed
+        heads = await sequencer.heads(conn)
+        bounds = {row["shard"]: min(row["position"], heads[row["shard"]]) for row in rows}
+        same_life = all(row["generation"] == generation for row in rows)
+        return bounds, same_life, not changed
 
     async def _fold(
         self, target: Target, bounds: Mapping[int, int], whole: int, outcome: Outcome
@@ -197,18 +200,17 @@ class Rebuild:
             state = await sequencer.state(conn)
             async with conn.transaction():
                 await conn.execute(PATIENT)
-                bounds, same_life, _ = await self._bounds(conn, state.generation)
-                if same_life:
-                    bounds = await checkpoints.hold(conn, self.live.name)
-                await self._tail(REBUILD).reach(bounds)
+                await self._tail(REBUILD).reach(await checkpoints.hold(conn, self.live.name))
                 await conn.execute("SET LOCAL crm.engine = 'on'")
                 shared = await adoption.state(conn) != adoption.NONE
                 referring = await shadow.swap(
                     conn, keys, self.part.tables, REBUILD, OLD, Differing(differing, shared)
                 )
+                reached = await checkpoints.positions(conn, REBUILD)
                 await checkpoints.take_over(
-                    conn, self.live.name, self.live.version, state.generation, bounds
+                    conn, self.live.name, self.live.version, state.generation, reached
                 )
+                await parked.forget_beyond(conn, self.live.name)
                 await checkpoints.forget(conn, REBUILD)
                 await _note_versions(conn, self.part)
                 await shadow.drop(conn, REBUILD)

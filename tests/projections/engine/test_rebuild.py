@@ -9,6 +9,7 @@ import pytest
 
 from events.leads import LeadNoted
 from events.operations import ParkedDropped
+from events.tours import TourConfirmed
 from projections.catalog import LIVE
 from projections.engine.outcome import Differs, Incomplete, Outcome
 from projections.engine.projection import DerivedTable
@@ -193,3 +194,54 @@ async def test_what_only_another_build_could_retry_ends_the_rebuild(pool: asyncp
     rebuild = RetriedByAnother(pool, LIVE, LIVE, folding_log(pool), silent)
     with pytest.raises(CannotFold, match="flown"):
         await rebuild.rebuild(repair=False)
+
+
+NEW_LIFE = "UPDATE crm.log SET generation = generation + 1"
+
+
+async def test_in_another_life_of_the_log_what_is_parked_stays_so_and_what_follows_it_too(
+    pool: asyncpg.Pool,
+) -> None:
+    """The rebuild folds as far as the tables were; the live unit goes on, and parks the rest."""
+    world, booked, agent = await make_history(pool), uuid4(), uuid4()
+    lead = await pool.fetchval("SELECT id FROM leads WHERE property_id = $1", world.properties[0])
+    tour = scheduled(booked, lead).model_copy(update={"created_by": agent})
+    await world.append(world.new(tour))
+    await world.project()
+    await world.append(
+        world.new(TourConfirmed(tour_id=booked, lead_id=lead)),
+        world.new(world.engagement(uuid4())),  # nobody's, and not come to yet
+    )
+    await world.number()
+    await pool.execute(NEW_LIFE)
+    assert (await rebuild_of(pool).verify()).equal
+    assert (await rebuild_of(pool).rebuild(repair=False)).swapped
+    assert [reason for reason, _ in await parked_reasons(pool)] == ["database"]
+    await world.project()
+    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    assert reasons == ["database", "behind", "lead_scores"]
+    await pool.execute("INSERT INTO profiles (id, org_id) VALUES ($1, $2)", agent, world.org_id)
+    assert (await retry_all(pool)).applied == 2
+    assert await pool.fetchval("SELECT status FROM tours") == "confirmed"
+    assert (await rebuild_of(pool).verify()).equal
+
+
+async def test_tables_that_were_beyond_the_log_are_rebuilt_to_its_end(pool: asyncpg.Pool) -> None:
+    """As where a restore lost what they and the parked came from."""
+    world = await make_history(pool)
+    level = await pool.fetch("SELECT shard, position FROM crm.checkpoints ORDER BY 1")
+    await pool.execute("UPDATE crm.checkpoints SET position = position + 1000")
+    await pool.execute(
+        "INSERT INTO crm.parked (unit, event_id, shard, position, touches, reason, detail, behind) "
+        "VALUES ('live', $1, 7, 900, ARRAY[$2]::uuid[], 'leads', 'lost', false)",
+        uuid4(),
+        world.properties[0],
+    )
+    await pool.execute(NEW_LIFE)
+    assert (await rebuild_of(pool).rebuild(repair=False)).swapped
+    assert await pool.fetch("SELECT shard, position FROM crm.checkpoints ORDER BY 1") == level
+    await world.append(world.new(world.captured(email="new@example.com")))
+    await world.project()
+    assert await parked_reasons(pool) == []
+    assert await world.count("leads") == 4
+    assert (await rebuild_of(pool).verify()).equal
