@@ -1,15 +1,20 @@
 """`crm down`: stop the stack that runs in CRM_HOME, or what a killed one left behind."""
 
 import signal
+from pathlib import Path
 
 from cyclopts import App
 
 from services.runtime.console import Failure, examples, note
-from services.runtime.state import home_directory, read_state
+from services.runtime.settings import Settings
+from services.runtime.state import home_directory, read_last_state, read_state
 from services.stack.broker import Broker
+from services.stack.drain import drain
 from services.stack.leftovers import end_leftovers
+from services.stack.ports import free_port
 from services.stack.postgres import Postgres
 from services.stack.process import has_ended, send, wait_until
+from services.stack.up import child_of
 
 STOP_SECONDS = 180.0
 
@@ -32,8 +37,24 @@ def down() -> None:
         note("stopped; the data stay")
         return
     ended = [*end_leftovers(home)]
+    _drain(home)
     for server in (Broker(home / "broker"), Postgres(home / "postgres")):
         if server.pid is not None:
             ended.append(server.pid)
             server.stop()
     note(f"ended {len(ended)} processes of a stack that was killed" if ended else "nothing runs")
+
+
+def _drain(home: Path) -> None:
+    """A broker that outlived its stack holds records that are gone when it ends."""
+    last, broker = read_last_state(home), Broker(home / "broker")
+    if last is None or broker.pid is None:
+        return
+    settings = Settings.model_validate(last.settings)
+    if settings.kafka_bootstrap_servers != broker.bootstrap_servers:
+        return
+    intake = child_of("intake", settings, home / "logs", free_port())
+    try:
+        drain(intake, settings, note)
+    finally:
+        intake.stop()

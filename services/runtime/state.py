@@ -33,11 +33,16 @@ def write_state(home: Path, state: StackState) -> None:
 
 def read_state(home: Path) -> StackState | None:
     """The running stack's state, or None where none was written or its process is gone."""
+    state = read_last_state(home)
+    return state if state is not None and is_alive(state.pid) else None
+
+
+def read_last_state(home: Path) -> StackState | None:
+    """The same, also of a stack that was killed before it could forget its state."""
     try:
-        state = StackState(**json.loads((home / FILE).read_text(encoding="utf-8")))
+        return StackState(**json.loads((home / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    return state if is_alive(state.pid) else None
 
 
 def forget_state(home: Path) -> None:

@@ -2,21 +2,74 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from events.bus.topics import Topics
+from services.runtime.settings import Settings
+from services.stack.children import Child
+
 POLL_SECONDS = 0.2
 FETCH_SECONDS = 2.0
+DRAIN_SECONDS = 30.0
+ANSWER_SECONDS = 15.0
 
 
-async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float) -> int:
-    """Wait, at most `seconds`, until `group` has committed the ends of `topic`.
+def drain(intake: Child, settings: Settings, notice: Callable[[str], None]) -> None:
+    """Have the intake take in what is unread, starting it where it does not run.
 
-    Returns how many records were still unread then (0: drained).
+    Never raises for a broker or an intake that is gone: it says what is lost, and the end goes on.
     """
+    try:
+        if not intake.runs:
+            if not (left := _left(settings, 0, intake)):
+                return
+            notice(f"{left} intake records are unread and no intake runs: starting it once more")
+            intake.start()
+        notice("draining the intake")
+        if left := _left(settings, DRAIN_SECONDS, intake):
+            notice(
+                f"WARNING: {left} intake records are unread and lost with the embedded broker, "
+                f"which keeps nothing: see {intake.log}, and send them again"
+            )
+    except (KafkaError, OSError, TimeoutError) as error:
+        notice(
+            f"WARNING: the broker does not answer ({error!r}): intake records that were unread "
+            "are lost, how many is not known; send again what was sent last"
+        )
+
+
+def _left(settings: Settings, seconds: float, intake: Child) -> int:
+    servers, topic = settings.kafka_bootstrap_servers, Topics.of(settings.topic_prefix).intake
+    return asyncio.run(drained(servers, topic, topic, seconds, reads=lambda: intake.runs))
+
+
+async def drained(
+    bootstrap_servers: str,
+    topic: str,
+    group: str,
+    seconds: float,
+    *,
+    reads: Callable[[], bool] = lambda: True,
+) -> int:
+    """Wait, at most `seconds` and while somebody `reads`, until `group` has committed the ends.
+
+    Returns how many records of `topic` were still unread then (0: drained). Raises what the
+    client does where the broker is gone, or `TimeoutError`.
+    """
+    async with asyncio.timeout(seconds + ANSWER_SECONDS):  # some calls ask a lost broker for ever
+        return await _drained(bootstrap_servers, topic, group, seconds, reads)
+
+
+async def _drained(
+    bootstrap_servers: str, topic: str, group: str, seconds: float, reads: Callable[[], bool]
+) -> int:
+    deadline = time.monotonic() + seconds
+    partitions = await partitions_of(bootstrap_servers, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         group_id=group,
@@ -24,11 +77,11 @@ async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float
         fetch_max_wait_ms=20,
         request_timeout_ms=5_000,
     )
-    deadline = time.monotonic() + seconds
-    partitions = await partitions_of(bootstrap_servers, topic)
-    await consumer.start()
     try:
+        await consumer.start()
         while (left := await _unread(consumer, partitions)) and time.monotonic() < deadline:
+            if not reads():
+                break
             await asyncio.sleep(POLL_SECONDS)
         return left
     finally:
@@ -38,8 +91,8 @@ async def drained(bootstrap_servers: str, topic: str, group: str, seconds: float
 async def partitions_of(bootstrap_servers: str, topic: str) -> list[TopicPartition]:
     """The topic's partitions; none where there is no such topic, and none is made by asking."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
     try:
+        await admin.start()
         if topic not in await admin.list_topics():  # the embedded broker makes what is described
             return []
         [described] = await admin.describe_topics([topic])

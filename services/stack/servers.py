@@ -31,12 +31,14 @@ class Servers:
 
     def stop(self) -> None:
         """The broker first: data stay where they can."""
-        if self.broker is not None:
-            self._notice("stopping the broker")
-            self.broker.stop()
-        if self.postgres is not None:
-            self._notice("stopping PostgreSQL")
-            self.postgres.stop()
+        try:
+            if self.broker is not None:
+                self._notice("stopping the broker")
+                self.broker.stop()
+        finally:
+            if self.postgres is not None:
+                self._notice("stopping PostgreSQL")
+                self.postgres.stop()
 
     def _database_url(self) -> str:
         if given := os.environ.get("DATABASE_URL"):

@@ -1,22 +1,21 @@
 """The whole core on one machine: PostgreSQL, a broker, migrations, every process; and its end."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from pydantic import SecretStr
 
-from events.bus.topics import Topics
 from services.runtime.migrate import migrate
 from services.runtime.settings import Settings, as_environment
 from services.runtime.state import home_directory
 from services.stack.children import Child, Watch
-from services.stack.drain import drained
+from services.stack.drain import drain
 from services.stack.home import Home
 from services.stack.ports import free_port, is_free
 from services.stack.process import StackError
@@ -24,7 +23,6 @@ from services.stack.servers import Servers
 
 PROCESSES = ("relay", "projector", "intake", "timers", "api")
 STOP_ORDER = ("api", "timers", "intake", "relay", "projector")
-DRAIN_SECONDS = 30.0
 T = TypeVar("T")
 
 
@@ -32,6 +30,12 @@ def _in_thread(work: Callable[[], T]) -> T:
     """Run what brings its own event loop, also where one is running already."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
+
+
+def child_of(name: str, settings: Settings, logs: Path, port: int) -> Child:
+    """`services.<name>` with these settings, to be started; it tells its health on `port`."""
+    env = {**as_environment(settings), "CRM_HEALTH_PORT": str(port)}
+    return Child(name, port, logs / f"{name}.log", env, (sys.executable, "-m", f"services.{name}"))
 
 
 def _say_nothing(_text: str) -> None: ...
@@ -100,21 +104,33 @@ class Stack:
             _in_thread(lambda: migrate(self.settings.dsn))
             self._start_processes()
         except BaseException:
-            self.stop()
+            try:
+                self.stop()
+            except StackError as another:
+                self._notice(str(another))
             raise
 
     def stop(self) -> None:
-        """Producers first, then drain the intake, then the rest; data stay. Safe to repeat."""
+        """Producers first, then drain the intake, then the rest; data stay. Safe to repeat.
+
+        Each is ended whatever went wrong with those before it.
+        """
         if self._watch is not None:
             self._watch.end()
-        for name in STOP_ORDER:
-            if name in self.children:
-                if name == "intake":
-                    self._drain_intake()
-                self._notice(f"stopping {name}")
-                self.children[name].stop()
-        self.servers.stop()
-        self.home.leave()
+        with ExitStack() as ending:  # what was put last is done first
+            ending.callback(self.home.leave)
+            ending.callback(self.servers.stop)
+            for name in reversed([name for name in STOP_ORDER if name in self.children]):
+                ending.callback(self._end, self.children[name])
+
+    def _end(self, child: Child) -> None:
+        """Only a broker that forgets needs draining: elsewhere records wait for the next start."""
+        try:
+            if child.name == "intake" and self.servers.forgets:
+                _in_thread(lambda: drain(child, self.settings, self._notice))
+        finally:
+            self._notice(f"stopping {child.name}")
+            child.stop()
 
     def _configure(self, database_url: str, bootstrap_servers: str) -> Settings:
         return Settings(
@@ -130,9 +146,7 @@ class Stack:
     def _start_processes(self) -> None:
         for name in self._processes:
             port = self.settings.http_port if name == "api" else free_port()
-            env = {**as_environment(self.settings), "CRM_HEALTH_PORT": str(port)}
-            command = (sys.executable, "-m", f"services.{name}")
-            self.children[name] = Child(name, port, self.logs / f"{name}.log", env, command)
+            self.children[name] = child_of(name, self.settings, self.logs, port)
         children = list(self.children.values())
         for child in children:
             self._notice(f"starting {child.name}")
@@ -142,21 +156,6 @@ class Stack:
         self.home.publish(self.settings, {child.name: child.url for child in children})
         for child in children:
             child.wait_ready()
-
-    def _drain_intake(self) -> None:
-        """Only a broker that forgets needs it: elsewhere the records wait for the next start."""
-        if not self.servers.forgets or not self.children["intake"].runs:
-            return
-        self._notice("draining the intake")
-        settings = self.settings
-        topic = Topics.of(settings.topic_prefix).intake
-        left = _in_thread(
-            lambda: asyncio.run(
-                drained(settings.kafka_bootstrap_servers, topic, topic, DRAIN_SECONDS)
-            )
-        )
-        if left:
-            self._notice(f"{left} intake records were still unread after {DRAIN_SECONDS:g} s")
 
     def _choose_http_port(self) -> int:
         if self._http_port is not None:

@@ -1,14 +1,22 @@
 """The stack as a whole, here without the core's own processes: servers, schema, state, its end."""
 
+import asyncio
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from events.bus.publish import create_topic
+from events.bus.topics import Topics
+from services.cli.down import down
 from services.runtime.settings import Settings
-from services.runtime.state import read_state
-from services.stack.process import StackError
+from services.runtime.state import read_state, write_state
+from services.stack.children import MOST_CRASHES
+from services.stack.process import StackError, spawn, stop, wait_for_end, wait_until
 from services.stack.up import Stack
+from tests.services.door.running import send
 
 pytestmark = pytest.mark.stack
 
@@ -82,6 +90,71 @@ def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
         stack.start()
     assert server_pids(stack) == [None, None]
     assert read_state(home) is None
+
+
+async def test_a_broker_that_died_stops_no_stop(home: Path) -> None:
+    notices: list[str] = []
+    stack = Stack(home, processes=("intake",), durable=False, notice=notices.append)
+    stack.start()
+    assert stack.servers.broker is not None
+    stack.servers.broker.crash()
+    stack.stop()
+    assert server_pids(stack) == [None, None]
+    assert not stack.children["intake"].runs
+    assert read_state(home) is None
+    assert [words for words in notices if "the broker does not answer" in words]
+
+
+async def test_an_intake_that_was_given_up_takes_in_what_is_unread_at_the_end(home: Path) -> None:
+    stack = Stack(home, processes=("intake",), durable=False)
+    stack.start()
+    give_up_intake(stack)
+    await send(stack.settings, [(b"not a letter", [])] * 3)
+    stack.stop()
+    with servers_only(home) as again:
+        assert await execute(again, "DELETE FROM crm.dead_letters") == "DELETE 3"
+
+
+async def test_what_no_intake_takes_in_is_counted_aloud(home: Path) -> None:
+    notices: list[str] = []
+    stack = Stack(home, processes=("intake",), durable=False, notice=notices.append)
+    stack.start()
+    give_up_intake(stack)
+    stack.children["intake"].command = (sys.executable, "-c", "raise SystemExit('no such table')")
+    await send(stack.settings, [(b"not a letter", [])] * 3)
+    stack.stop()
+    [warning] = [words for words in notices if words.startswith("WARNING")]
+    assert "3 intake records are unread and lost" in warning
+    assert server_pids(stack) == [None, None]
+
+
+async def test_what_a_killed_stack_left_unread_is_taken_in_before_its_broker_ends(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_HOME", str(home))
+    stack = servers_only(home)
+    stack.start()
+    topic = Topics.of(stack.settings.topic_prefix).intake
+    await create_topic(stack.settings.kafka_bootstrap_servers, topic, partitions=8, replicas=1)
+    await send(stack.settings, [(b"not a letter", [])] * 3)
+    pid = spawn(("true",), log=home / "log")
+    wait_for_end(pid, 10)
+    state = read_state(home)
+    assert state is not None
+    write_state(home, replace(state, pid=pid))  # as if it had been killed
+    await asyncio.to_thread(down)
+    assert server_pids(stack) == [None, None]
+    stack.stop()
+    with servers_only(home) as again:
+        assert await execute(again, "DELETE FROM crm.dead_letters") == "DELETE 3"
+
+
+def give_up_intake(stack: Stack) -> None:
+    intake = stack.children["intake"]
+    intake.crashes = MOST_CRASHES
+    assert intake.pid is not None
+    stop(intake.pid, 20)  # it leaves its group: the next one need not wait for that
+    assert wait_until(lambda: stack.failed == ["intake"], 20)
 
 
 def server_pids(stack: Stack) -> list[int | None]:
