@@ -10,6 +10,8 @@ from projections.engine.adoption import HostRows
 from projections.engine.projection import DerivedTable
 
 SHOWN = 5
+PATIENCE_SECONDS = 86_400.0
+"""Whole tables are compared, longer than the connection awaits other answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ async def compare(conn: Connection, table: DerivedTable, schema: str, host: Host
         f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)::numeric) AS checksum FROM "
     )
     sides = _Sides.of(table, schema, host)
-    (live,) = await conn.fetch(counted + sides.live, *sides.values)
-    (new,) = await conn.fetch(counted + sides.new, *sides.values)
+    (live,) = await conn.fetch(counted + sides.live, *sides.values, timeout=PATIENCE_SECONDS)
+    (new,) = await conn.fetch(counted + sides.new, *sides.values, timeout=PATIENCE_SECONDS)
     equal = tuple(live) == tuple(new)
     found = [] if equal else await _differences(conn, table, sides)
     return Comparison(table.name, live["count"], new["count"], equal, found)
@@ -80,6 +82,7 @@ async def _differences(conn: Connection, table: DerivedTable, sides: _Sides) -> 
         f"      (SELECT {row} FROM {sides.new}) AS t) AS new USING (key) "
         f"WHERE live.said IS DISTINCT FROM new.said ORDER BY 1 LIMIT {SHOWN}",
         *sides.values,
+        timeout=PATIENCE_SECONDS,
     )
     return [
         Difference(found["key"], _columns(found["live"] or {}, found["new"] or {}))

@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from services.runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 10.0
+"""So long after a statement's bound its answer is awaited: the server keeps that bound, but one
+whose machine vanished says nothing, not even that."""
 WORKER = "service_role"
 """Who workers and the API are to PostgreSQL; only migrations, rebuilds and tools for the host's own
 tables connect as whoever the address names."""
@@ -24,7 +27,7 @@ AWAY = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""What is raised where the database is away, restarts, or cut the connection."""
+"""What is raised where the database is away, restarts, cut the connection or says nothing more."""
 
 
 async def open_pool(
@@ -41,6 +44,7 @@ async def open_pool(
         max_size=size or settings.pool_size,
         init=teach_json,
         timeout=CONNECT_SECONDS,
+        command_timeout=answer_seconds(settings),
         server_settings=session_settings(settings, application_name, role),
     )
 
@@ -68,6 +72,7 @@ async def connect(
     connection = await asyncpg.connect(
         settings.dsn,
         timeout=CONNECT_SECONDS,
+        command_timeout=answer_seconds(settings),
         server_settings=session_settings(settings, application_name, role),
     )
     await teach_json(connection)
@@ -85,6 +90,11 @@ def session_settings(
         "statement_timeout": _milliseconds(settings.statement_timeout_seconds),
         "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_seconds),
     }
+
+
+def answer_seconds(settings: DatabaseSettings) -> float:
+    """After this without an answer a statement raises `TimeoutError`, which is one of `AWAY`."""
+    return settings.statement_timeout_seconds + SILENCE_SECONDS
 
 
 async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
@@ -118,6 +128,7 @@ def open_engine(
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": CONNECT_SECONDS,
+            "command_timeout": answer_seconds(settings),
             "server_settings": session_settings(settings, application_name, role),
         },
     )

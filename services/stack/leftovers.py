@@ -1,5 +1,6 @@
 """Processes of a stack that was killed: they belong to nobody and are ended before a new start."""
 
+import os
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ def end_leftovers(home: Path) -> list[int]:
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
+    if process.pid == os.getpid():  # `python -m services.crm down`
+        return False
     try:
         command = process.cmdline()
         if len(command) < 3 or command[1] != "-m" or not command[2].startswith("services."):

@@ -1,14 +1,19 @@
 """Connections: what they say they are, how long they wait, how they speak jsonb."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.runtime.database import connect, open_engine, pooled, sqlalchemy_url
+from services.runtime import database
+from services.runtime.database import AWAY, connect, open_engine, pooled, sqlalchemy_url
 from services.runtime.settings import Settings
 
 VALUES: list[Any] = [
@@ -64,6 +69,69 @@ async def test_a_statement_is_ended_after_its_bound(settings: Settings) -> None:
     async with pooled(hasty, "test") as pool:
         with pytest.raises(asyncpg.QueryCanceledError):
             await pool.execute("SELECT pg_sleep(10)")
+
+
+async def test_a_database_that_falls_silent_is_away_after_a_bound(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine vanished: nothing more comes, not even the end of the connection."""
+    monkeypatch.setattr(database, "SILENCE_SECONDS", 0.1)
+    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.1})
+    async with silenced(hasty) as (through, fall_silent):
+        pool = await database.open_pool(through, "test")
+        alone = await connect(through, "test")
+        engine = open_engine(through, "test")
+        async with engine.connect() as queries:
+            await queries.execute(text("SELECT 1"))
+            await pool.execute("SELECT 1")
+            fall_silent()
+            async with asyncio.timeout(10):
+                with pytest.raises(AWAY):
+                    async with pool.acquire() as conn, conn.transaction():
+                        await conn.execute("SELECT 1")
+                with pytest.raises(AWAY):
+                    await alone.execute("SELECT 1")
+                with pytest.raises(AWAY):
+                    await queries.execute(text("SELECT 1"))
+            await queries.invalidate()
+        pool.terminate()
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def silenced(settings: Settings) -> AsyncIterator[tuple[Settings, Callable[[], None]]]:
+    """Settings that lead through a proxy, and what makes the proxy forward nothing more."""
+    where = urlsplit(settings.dsn)
+    forwards = True
+    relaying: set[asyncio.Task[None]] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                if forwards:
+                    writer.write(data)
+        finally:
+            writer.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(where.hostname, where.port)
+        for one in (pass_on(reader, back), pass_on(there, writer)):
+            relaying.add(asyncio.create_task(one))
+
+    def fall_silent() -> None:
+        nonlocal forwards
+        forwards = False
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    address = settings.dsn.replace(f":{where.port}/", f":{port}/")
+    try:
+        yield settings.model_copy(update={"database_url": SecretStr(address)}), fall_silent
+    finally:
+        server.close()
+        for task in relaying:
+            task.cancel()
+        await asyncio.gather(*relaying, return_exceptions=True)
 
 
 async def test_a_transaction_left_idle_frees_its_locks_after_its_bound(settings: Settings) -> None:
