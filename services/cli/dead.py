@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from rich.progress import Progress
 
 from services.door import dead_letters
+from services.door.accept import CONNECTIONS
 from services.door.redrive import absent, shown
 from services.door.redrive import redrive as drive_in
 from services.door.settings import DoorSettings
@@ -157,5 +158,7 @@ async def _find(
 
 
 async def _with_pool(ask: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
-    async with pooled(DatabaseSettings(), "crm dead") as pool:
+    settings = DatabaseSettings()
+    size = max(settings.pool_size, CONNECTIONS)  # a door decides on connections beside its own
+    async with pooled(settings, "crm dead", size=size) as pool:
         return await ask(pool)

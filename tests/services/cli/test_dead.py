@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from services.crm import run
 from services.door.accept import Door
-from services.door.settings import DoorSettings
+from services.door.settings import DoorSettings, ProducerKey
 from services.runtime.settings import Settings
 from tests.services.door.letters import binary, received
 from tests.world import World, make_world
@@ -79,6 +80,20 @@ async def test_after_a_fix_letters_are_driven_in_again(world: World, crm: Any) -
     assert await world.count("crm_events WHERE event_type = 'activity.recorded'") == 1
     assert await world.count("crm_events") == before + 2, "the profile and the activity"
     assert await world.count("crm.dead_letters WHERE status = 'open' AND attempts = 2") == 1
+
+
+async def test_one_connection_allowed_is_no_reason_to_hang(
+    world: World, crm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is decided needs a connection beside the door's own."""
+    monkeypatch.setenv("CRM_POOL_SIZE", "1")
+    key = ProducerKey(org=world.org_id, secret=SecretStr("a secret that is long"))
+    said = {"lead_id": str(uuid4()), "source": "Google", "email": "ada@example.com"}
+    unsigned = binary("lead.captured", said, world.properties[0])
+    await Door(world.pool, DoorSettings(keys={"ours": key})).take_in([unsigned])
+    async with asyncio.timeout(20):
+        code, out = await crm("dead", "redrive", "--all", "--json")
+    assert (code, json.loads(out)["accepted"]) == (0, 1)
 
 
 async def test_saying_nothing_means_nothing(world: World, crm: Any) -> None:
