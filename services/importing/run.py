@@ -8,11 +8,21 @@ from uuid import UUID
 
 import asyncpg
 
-from events.claims import claims_of
 from events.log.append import append
 from events.log.errors import LogRefused
-from events.record import Stream
+from events.record import NewEvent, Stream
+from services.deciders.decider import Refused
 from services.door.observed import GUILTY
+from services.importing.known import (
+    Collision,
+    Key,
+    claims,
+    looked_up,
+    owner_of,
+    still_to_withdraw,
+    take_back,
+    withdrawals,
+)
 from services.importing.lines import Line
 
 FACTS_AT_A_TIME = 5_000
@@ -52,8 +62,9 @@ class Importer:
     def __init__(self, pool: asyncpg.Pool, *, dry_run: bool) -> None:
         self.pool, self.dry_run = pool, dry_run
         self.totals = Totals()
-        self._made: dict[tuple[str, str], UUID] = {}
+        self._made: dict[Key, UUID] = {}
         """In a dry run nothing is claimed: what lines before would have claimed is kept here."""
+        self._withdrawn: set[UUID] = set()
 
     async def run(self, lines: Iterator[Line | Told], tell: Callable[[Told], None]) -> None:
         """Import every line in order; `tell` hears of each as soon as that is durable."""
@@ -73,21 +84,46 @@ class Importer:
     async def _chunk(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
         owners = await self._owners(lines)
         fresh: list[Line] = []
+        known: list[tuple[Line, UUID]] = []
         for line in lines:
-            claimed = [owner for key in _claims(line) if (owner := owners.get(key))]
-            if claimed:
-                what = "" if claimed[0] == line.lead.lead_id else "by e-mail or external id"
-                told = Told(line.number, line.lead.external_id, Result.KNOWN, claimed[0], 0, what)
-                self._count(told, tell, ())
+            try:
+                owner = owner_of(line, owners)
+            except Collision as collision:
+                self._count(_refused(line, str(collision)), tell, ())
+                continue
+            if owner is not None:
+                known.append((line, owner))
             else:
-                owners |= dict.fromkeys(_claims(line), line.lead.lead_id)
+                owners |= dict.fromkeys(claims(line), line.lead.lead_id)
                 fresh.append(line)
         if self.dry_run:
-            self._made |= {key: line.lead.lead_id for line in fresh for key in _claims(line)}
+            self._made |= {key: line.lead.lead_id for line in fresh for key in claims(line)}
             for line in fresh:
-                self._count(_new(line), tell, [line])
+                self._count(_new(line), tell, line.facts)
         else:
             await self._append(fresh, tell)
+        self._withdrawn |= {fact.id for line in fresh for fact in withdrawals(line)}
+        left = await still_to_withdraw(self.pool, known, self._withdrawn)
+        for (line, owner), facts in zip(known, left, strict=True):
+            await self._known(line, owner, facts, tell)
+
+    async def _known(
+        self, line: Line, owner: UUID, facts: Sequence[NewEvent], tell: Callable[[Told], None]
+    ) -> None:
+        """A lead that is known stays as it is, but for the consent that its line withdraws."""
+        what = [] if owner == line.lead.lead_id else ["by e-mail, or merged"]
+        if facts:
+            what.append("consent withdrawn")
+        if facts and not self.dry_run:
+            try:
+                await take_back(self.pool, facts, owner)
+            except (Refused, *GUILTY) as error:
+                self._count(_refused(line, f"consent not withdrawn: {_why(error)}"), tell, ())
+                return
+        told = Told(
+            line.number, line.lead.external_id, Result.KNOWN, owner, len(facts), ", ".join(what)
+        )
+        self._count(told, tell, facts)
 
     async def _append(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
         """Append a chunk; on an error halve it until the guilty line is found."""
@@ -100,21 +136,18 @@ class Importer:
                 await append(conn, facts, expected=expected)
         except GUILTY as error:
             if len(lines) == 1:
-                line, code = lines[0], getattr(error, "code", type(error).__name__)
-                detail = f"{code}: {error}" if isinstance(error, LogRefused) else repr(error)
-                told = Told(line.number, line.lead.external_id, Result.REFUSED, None, 0, detail)
-                self._count(told, tell, ())
+                self._count(_refused(lines[0], _why(error)), tell, ())
                 return
             half = len(lines) // 2
             await self._append(lines[:half], tell)
             await self._append(lines[half:], tell)
             return
         for line in lines:
-            self._count(_new(line), tell, [line])
+            self._count(_new(line), tell, line.facts)
 
-    async def _owners(self, lines: Sequence[Line]) -> dict[tuple[str, str], UUID]:
-        """Who has the values that these lines claim firmly."""
-        wanted = sorted({key for line in lines for key in _claims(line)})
+    async def _owners(self, lines: Sequence[Line]) -> dict[Key, UUID]:
+        """Who has what these lines' leads are known by."""
+        wanted = sorted({key for line in lines for key in looked_up(line)})
         if not wanted:
             return {}
         rows = await self.pool.fetch(
@@ -127,9 +160,9 @@ class Importer:
         found = {key: owner for key in wanted if (owner := self._made.get(key))}
         return found | {(row["kind"], row["value"]): row["owner"] for row in rows}
 
-    def _count(self, told: Told, tell: Callable[[Told], None], lines: Sequence[Line]) -> None:
+    def _count(self, told: Told, tell: Callable[[Told], None], facts: Sequence[NewEvent]) -> None:
         self.totals.results[told.result.value] += 1
-        self.totals.events.update(fact.event.name for line in lines for fact in line.facts)
+        self.totals.events.update(fact.event.name for fact in facts)
         tell(told)
 
 
@@ -138,5 +171,9 @@ def _new(line: Line) -> Told:
     return Told(line.number, lead.external_id, Result.NEW, lead.lead_id, len(line.facts))
 
 
-def _claims(line: Line) -> list[tuple[str, str]]:
-    return [(claim.kind, claim.value) for claim in claims_of(line.lead) if claim.firm]
+def _refused(line: Line, detail: str) -> Told:
+    return Told(line.number, line.lead.external_id, Result.REFUSED, None, 0, detail)
+
+
+def _why(error: Exception) -> str:
+    return f"{error.code}: {error}" if isinstance(error, LogRefused) else repr(error)

@@ -5,10 +5,18 @@ import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from events.deliveries import DeliveryPurpose
+from events.record import Cause
+from events.workflows import MessageChannel
+from services.deciders.deliveries import PlanDelivery
+from services.handle import handle, transact
+from services.handling.merge import merge
+from services.handling.unit import Scope, Unit
 from services.importing.file import CsvFile
 from services.importing.lines import Line, Place
 from services.importing.mapping import BadMapping, Mapping, read_mapping
@@ -96,6 +104,71 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(world: World, tmp_path
     assert [(t.line, t.result) for t in await imported(world, file)] == [
         (told.line, told.result) for told in preview
     ]
+
+
+async def test_whoever_is_known_already_may_opt_out_in_a_file(world: World, tmp_path: Path) -> None:
+    known = world.captured(email="ada@acme.io")
+    await world.append(world.new(known))
+    file = small(world, tmp_path, "a,,Ada@acme.io,no,Yes,,,,", "a,,Ada@acme.io,no,Yes,,,,")
+    [preview, _] = await imported(world, file, dry_run=True)
+    assert (preview.result, preview.events) == (Result.KNOWN, 1)
+    assert await world.count("crm_events WHERE event_type = 'consent.withdrawn'") == 0
+    [told, again] = await imported(world, file)
+    assert told == preview
+    assert (again.result, again.events) == (Result.KNOWN, 0)
+    assert told.lead_id == known.lead_id
+    assert await planned(world, known.lead_id) == ["delivery.planned", "delivery.skipped"]
+    await world.project()
+    assert await parked_reasons(world.pool) == []
+    count = await world.count("crm_events")
+    assert {one.events for one in await imported(world, file)} == {0}
+    assert await world.count("crm_events") == count
+
+
+async def test_an_opt_out_reaches_the_lead_one_was_merged_into_and_a_later_file_too(
+    world: World, tmp_path: Path
+) -> None:
+    [first] = await imported(world, small(world, tmp_path, "a,,ada@acme.io,no,,,,,"))
+    assert first.lead_id is not None
+    top = world.captured(email="ada@home.io")
+    await world.append(world.new(top))
+
+    async def work(unit: Unit) -> None:
+        assert first.lead_id is not None
+        await merge(unit, first.lead_id, top.lead_id, reason=None, by=None)
+
+    scope = Scope(world.org_id, world.properties[0], world.tick(), Cause("test"))
+    await transact(world.pool, scope, work)
+    [told] = await imported(world, small(world, tmp_path, "a,,ada@acme.io,no,Yes,,,,"))
+    assert (told.result, told.lead_id, told.events) == (Result.KNOWN, top.lead_id, 1)
+    assert await planned(world, top.lead_id) == ["delivery.planned", "delivery.skipped"]
+    [told] = await imported(world, small(world, tmp_path, "a,,,no,,,,,"))  # by its id alone
+    assert (told.result, told.lead_id, told.events) == (Result.KNOWN, top.lead_id, 0)
+
+
+async def planned(world: World, lead_id: UUID) -> list[str]:
+    """What planning an e-mail to a lead comes to."""
+    command = PlanDelivery(
+        uuid4(), lead_id, MessageChannel.EMAIL, DeliveryPurpose.MANUAL, world.tick(), "Hello"
+    )
+    scope = Scope(world.org_id, world.properties[0], world.tick(), Cause("test"))
+    return [event.name for _, event in (await handle(world.pool, scope, command)).events]
+
+
+async def test_ids_that_another_system_uses_too_lose_no_lead_in_silence(
+    world: World, tmp_path: Path
+) -> None:
+    lines = ["1,,ann@acme.io,no,,,,,", "Gv7qJ,,bob@acme.io,no,,,,,", "GV7QJ,,cy@acme.io,no,,,,,"]
+    file = small(world, tmp_path, *lines)
+    preview = await imported(world, file, dry_run=True)
+    assert [one.result.value for one in preview] == ["new", "new", "refused"]
+    assert [one.result.value for one in await imported(world, file)] == ["new", "new", "refused"]
+    path = tmp_path / "others.csv"
+    path.write_text(f"{HEADER}\n1,,dan@acme.io,no,,,,,\n1,,,no,,,,,\n1,,ann@acme.io,no,,,,,\n")
+    others = opened(world, path, Mapping.model_validate(SMALL | {"name": "another"}))
+    told = await imported(world, others)
+    assert [one.result.value for one in told] == ["refused", "refused", "known"]
+    assert "external id" in told[0].detail
 
 
 async def test_columns_that_say_nothing_known_are_listed(world: World, tmp_path: Path) -> None:
