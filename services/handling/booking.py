@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from events.event import Event
+from events.log import sequencer
 from events.log.times import overlapping_slots, tour_of_agent
 from events.record import Stream
 from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
@@ -61,17 +62,22 @@ async def queue_for(
 
 async def tour_in(unit: Unit, slot: SlotTime, lead_id: UUID) -> tuple[UUID, bool]:
     """The id of a lead's tour in a slot, and whether it is booked already: asked again, a booking
-    is the same one; called off or moved away, the next has another id."""
+    is the same one; called off or moved away, the next has another id.
+
+    A widget tells the ids of leads and slots, and a tour's calendar file to whoever has its id: so
+    the id hangs on the log's own too, which is random and told to no client.
+    """
     lead_id = await unit.known_as(lead_id)
+    secret = (await sequencer.state(unit.conn)).id
     for number in range(REBOOKINGS):
-        tour_id = uuid5(slot.id, f"{lead_id}/{number}")
+        tour_id = uuid5(slot.id, f"{secret}/{lead_id}/{number}")
         history = await unit.history(Stream("tour", tour_id))
         if not history:
             return tour_id, False
         tour: Tour = await unit.state(AmendTour(tour_id, lead_id, {}))
         if tour.status in LIVE and tour.starts_at == slot.starts_at:
             return tour_id, True
-    return uuid5(slot.id, f"{lead_id}/{unit.scope.at.isoformat()}"), False
+    return uuid5(slot.id, f"{secret}/{lead_id}/{unit.scope.at.isoformat()}"), False
 
 
 async def take_place(

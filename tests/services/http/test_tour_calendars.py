@@ -1,12 +1,12 @@
 """The calendar file of a tour, for its visitor and for the console."""
 
 from urllib.parse import unquote
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from icalendar import Calendar
 
 from tests.services.http.conftest import Site
-from tests.services.http.visiting import TOURS, at, book
+from tests.services.http.visiting import TOURS, at, book, on
 
 
 async def test_the_calendar_file_follows_the_tour(site: Site) -> None:
@@ -46,3 +46,17 @@ async def test_the_calendar_file_follows_the_tour(site: Site) -> None:
     assert len({str(one.events[0]["uid"]) for one in told}) == 1
     nothing = await site.client.get(f"{TOURS}/{uuid4()}/calendar.ics", headers=site.widget())
     assert nothing.status_code == 404
+
+
+async def test_the_ids_a_widget_tells_do_not_tell_somebody_else_s_tour(site: Site) -> None:
+    slot = (await on(site))["10:00"]
+    asked = [await book(site, at("10:00"), "ada@example.com") for _ in range(2)]
+    [tour] = {answer.json()["booking"]["id"] for answer in asked}
+    await site.project()
+    async with site.world.pool.acquire() as conn:
+        lead = await conn.fetchval("SELECT id FROM leads")
+    guessed = uuid5(UUID(slot["id"]), f"{lead}/0")
+    assert str(guessed) != tour
+    answer = await site.client.get(f"{TOURS}/{guessed}/calendar.ics", headers=site.widget())
+    assert answer.status_code == 404
+    assert await site.world.count("tours") == 1
