@@ -1,5 +1,6 @@
 """Ids of facts that follow from what a client called them, so sending again changes nothing."""
 
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 from events.chat import (
@@ -24,13 +25,14 @@ def log_id(org_id: UUID, source: str, ce_id: str) -> UUID:
     return uuid5(_NAMESPACE, f"produced/{org_id}/{len(source)}/{source}/{ce_id}")
 
 
-def message_event_id(org_id: UUID, message_id: UUID) -> UUID:
+def message_event_id(message_id: UUID) -> UUID:
     """The fact that something was said, whichever door it comes through.
 
-    So a message id is one message of the whole organisation: in another conversation it is refused
-    by the log, where otherwise two rows would want to have it.
+    So a message id is one message of the whole log: in another conversation, also another
+    organisation's, it is refused, where otherwise two rows would want to have it. The same as
+    `crm.adopted_id('messages', …)`, for a host's message is a message too.
     """
-    return uuid5(_NAMESPACE, f"message/{org_id}/{message_id}")
+    return UUID(bytes=sha256(f"adopt/messages/{message_id}".encode()).digest()[:16])
 
 
 def message_in(event: Event) -> UUID | None:
@@ -42,6 +44,6 @@ def message_in(event: Event) -> UUID | None:
 
 def sent_event_id(org_id: UUID, source: str, ce_id: str, event: Event) -> UUID:
     """The id of a fact that came by Kafka: a message has its own, all else its sender's."""
-    if isinstance(event, ConversationMessageReceived):
-        return message_event_id(org_id, event.message_id)
+    if (message := message_in(event)) is not None:
+        return message_event_id(message)
     return log_id(org_id, source, ce_id)

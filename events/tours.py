@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from events.event import Event, Foreign, Intake, Personal
 from events.fields import Body, Day, Flag, Fold, Instant, LocalTime, Number, Text, Word, Zone
@@ -120,7 +120,17 @@ class TourCancelled(_TourEvent):
     send_notification: Flag = False
 
 
-class TourNoShowRecorded(_TourEvent):
+class _NoShowEvent(_TourEvent):
+    """A no-show, or that it was none."""
+
+    @property
+    def no_show_id(self) -> UUID:
+        """What the no-show of a tour is called among a lead's engagements. Not the tour's id: a
+        producer chooses that, and could choose another engagement's."""
+        return uuid5(self.tour_id, "no_show")
+
+
+class TourNoShowRecorded(_NoShowEvent):
     """Nobody came: said by a person, or by the timer an hour after the end."""
 
     name: ClassVar[str] = "tour.no_show_recorded"
@@ -128,7 +138,7 @@ class TourNoShowRecorded(_TourEvent):
     recorded_by: Foreign | None = None
 
 
-class TourNoShowCorrected(_TourEvent):
+class TourNoShowCorrected(_NoShowEvent):
     """They did come, or it was too early to say: the tour has `status` again."""
 
     name: ClassVar[str] = "tour.no_show_corrected"

@@ -33,10 +33,10 @@ TABLE = Table(
 )
 projection = Projection(
     "lead_engagement_events",
-    version=1,
-    table=DerivedTable(TABLE, keyed_by=("tour_id",)),
+    version=2,
+    table=DerivedTable(TABLE, keyed_by=("no_show_id",)),
 )
-"""Rows are keyed only where they may go again: a no-show's row has the id of its tour."""
+"""Rows are keyed only where they may go again: a no-show's, which are named by their tours."""
 
 
 @projection.on(*(kind for kind in ENGAGING if kind is not TourNoShowRecorded))
@@ -48,12 +48,12 @@ def engaged(tables: Tables, fact: Recorded, _event: Event) -> None:
 @projection.on(TourNoShowRecorded)
 def missed(tables: Tables, fact: Recorded, event: TourNoShowRecorded) -> None:
     for engagement in engagements_of(fact):
-        tables.rows.insert(event.tour_id, _row(fact, engagement))
+        tables.rows.insert(event.no_show_id, _row(fact, engagement))
 
 
 @projection.on(TourNoShowCorrected)
 def not_missed(tables: Tables, _fact: Recorded, event: TourNoShowCorrected) -> None:
-    tables.rows.delete(event.tour_id)
+    tables.rows.delete(event.no_show_id)
 
 
 @projection.on(RetentionApplied)

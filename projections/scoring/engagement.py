@@ -12,7 +12,7 @@ from events.tours import TourCompleted, TourNoShowRecorded, TourScheduled
 
 
 class Engagement(NamedTuple):
-    """A row of `lead_engagement_events` to be. A no-show has its tour's id, to be corrected by."""
+    """A row of `lead_engagement_events` to be. A no-show is named by its tour."""
 
     id: UUID
     lead_id: UUID
@@ -76,7 +76,7 @@ def _toured(fact_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagem
 
 def _missed(_fact_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
     said = {"tour_id": str(event.tour_id)}
-    return [_weighed(event.tour_id, event.lead_id, EngagementType.TOUR_NO_SHOW, said)]
+    return [_weighed(event.no_show_id, event.lead_id, EngagementType.TOUR_NO_SHOW, said)]
 
 
 def _weighed(

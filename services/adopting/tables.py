@@ -28,7 +28,7 @@ class Kind:
         """Which rows are not facts yet."""
         return (
             "r.org_id IS NULL AND NOT EXISTS (SELECT FROM public.crm_events e "
-            f"WHERE e.id = crm.adopted_id('{self.table}', r.id))"
+            f"WHERE e.id = crm.adopted_id('{self.table}', r.id) AND e.event_type LIKE '%adopted')"
         )
 
 

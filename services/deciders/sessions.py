@@ -86,9 +86,8 @@ def _identify(command: IdentifySession, state: Chat) -> list[Event]:
         raise UnknownSubject(Stream("lead", command.lead_id))
     if not command.strict:
         demand_visitor(session, command.visitor_id, command.session_id)
-    held = tuple(
-        each for each in command.conversation_ids if _is_held(command, state, each, session)
-    )
+    named = dict.fromkeys(command.conversation_ids)
+    held = tuple(each for each in named if _is_held(command, state, each, session))
     if session.lead_id == command.lead_id and not held:
         return []
     return [SessionIdentified.model_validate(without_nulls(

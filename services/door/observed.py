@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from events import codec
+from events.ids import message_in
 from events.log import limits
 from events.log.append import append
 from events.log.connection import Connection
@@ -16,7 +17,7 @@ from events.record import Stream
 from services.door.outcome import Item
 from services.door.refusal import Reason, Refused
 from services.door.subjects import begins, owners
-from services.door.tenants import people_in, strangers
+from services.door.tenants import hosts_own, people_in, strangers
 
 RACED = (
     asyncpg.UniqueViolationError,
@@ -84,6 +85,8 @@ async def _admitted(conn: Connection, items: Sequence[Item]) -> list[Item]:
     """Those whose subjects are there and whose people are known; the others end here."""
     there = await owners(conn, (stream for item in items for stream in item.needs))
     unknown = await _unknown_people(conn, items)
+    said = [message_in(item.fact.event) for item in items]
+    taken = await hosts_own(conn, (key for key in said if key is not None))
     going: list[Item] = []
     for item in items:
         fact = item.fact
@@ -96,6 +99,8 @@ async def _admitted(conn: Connection, items: Sequence[Item]) -> list[Item]:
             item.give_up(
                 Reason.UNKNOWN_PROFILE, "a person it names is no profile of the organisation"
             )
+        elif message_in(fact.event) in taken:
+            item.refuse(refusal_of(IdReused(fact.id)))
         else:
             going.append(item)
             if begun := begins(fact.event):

@@ -1,4 +1,4 @@
-"""Whose property is it, and is this person one of theirs? Asked of the host's tables."""
+"""Whose property is it, who is one of theirs, what have they said? Asked of the host's tables."""
 
 import time
 from collections.abc import Iterable
@@ -60,3 +60,19 @@ async def strangers(conn: Connection, org_id: UUID, people: Iterable[UUID]) -> s
         org_id,
     )
     return wanted - {row["id"] for row in rows}
+
+
+async def hosts_own(conn: Connection, messages: Iterable[UUID]) -> set[UUID]:
+    """Those of `messages` that are rows of the host which no fact has adopted (yet).
+
+    Nothing is looked up where only the core writes.
+    """
+    wanted = set(messages)
+    if not wanted:
+        return set()
+    rows = await conn.fetch(
+        "SELECT id FROM public.messages WHERE id = ANY($1::uuid[]) AND org_id IS NULL "
+        "AND (SELECT state <> 'none' FROM crm.adoption)",
+        list(wanted),
+    )
+    return {row["id"] for row in rows}

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from events.chat import ConversationStarted
-from events.ids import message_event_id
 from events.record import Stream
 from services.deciders import chat
 from services.deciders.chat import Chat
@@ -81,7 +80,7 @@ async def hear(unit: Unit, said: Said) -> Heard:
         if session is None or session.visitor_id in (None, said.visitor_id):
             lead_id = await capture(
                 unit, said.details, session_id=session_id,
-                lead_id=uuid5(message_event_id(unit.scope.org_id, said.message_id), "lead"),
+                lead_id=_begun_by(unit, said, "lead"),
                 session_lead=session.lead_id if session else None,
             )  # fmt: skip
             await unit.do(start)
@@ -107,7 +106,10 @@ async def _ids(unit: Unit, said: Said) -> tuple[UUID, UUID]:
             if isinstance(fact.event, ConversationStarted):
                 session_id = fact.event.session_id
                 break
-    session_id = session_id or uuid5(
-        message_event_id(unit.scope.org_id, said.message_id), "session"
-    )
+    session_id = session_id or _begun_by(unit, said, "session")
     return session_id, said.conversation_id or conversation_of(session_id)
+
+
+def _begun_by(unit: Unit, said: Said, what: str) -> UUID:
+    """The id of what begins with a message: the same when it is sent again, in its property."""
+    return uuid5(unit.scope.property_id, f"{what}/{said.message_id}")

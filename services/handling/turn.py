@@ -55,14 +55,10 @@ async def take_turn(
     async def answering(unit: Unit) -> dict[str, Any]:
         return await answer(unit, known, said, reply)
 
-    scope = Scope(*where, _now(), Cause("bot", causation_id=_event_id(where, said)))
+    scope = Scope(*where, _now(), Cause("bot", causation_id=message_event_id(said.message_id)))
     seed = uuid5(once.id, "reply") if once else None
     second = await transact(pool, scope, answering, once=once, seed=seed)
     return Turned(second.result, second.token or first.token)
-
-
-def _event_id(where: tuple[UUID, UUID], said: Said) -> UUID:
-    return message_event_id(where[0], said.message_id)
 
 
 def _now() -> datetime:

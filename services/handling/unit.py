@@ -15,10 +15,11 @@ from events.ids import message_event_id, message_in
 from events.leads import LeadMerged, LeadUnmerged
 from events.log import read
 from events.log.append import Appended, append, lock_streams
+from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Recorded, Stream
 from services.deciders.catalog import decider_of
 from services.deciders.decider import Refused
-from services.door.tenants import people_in, strangers
+from services.door.tenants import hosts_own, people_in, strangers
 from services.handling.addressing import addressed
 from services.handling.rows import as_recorded
 
@@ -137,6 +138,7 @@ class Unit:
         if not self._decided:
             return Appended((), ())
         await self._demand_people()
+        await self._demand_own_messages()
         new = [self._new(key, event) for key, event in self._decided]
         written = {each.stream for each in new}
         versions = {stream: _version(facts) for stream, facts in self._histories.items()}
@@ -181,13 +183,19 @@ class Unit:
                 "unknown_profile", f"{min(unknown)} is no profile of this organisation", 400
             )
 
+    async def _demand_own_messages(self) -> None:
+        """A message's row must have its place free: a host may have filled it."""
+        said = (message_in(event) for _, event in self._decided)
+        for taken in await hosts_own(self.conn, (key for key in said if key is not None)):
+            raise IdReused(message_event_id(taken))
+
     def _new(self, key: UUID, event: Event) -> NewEvent:
         scope = self.scope
         return NewEvent(key, event, scope.org_id, scope.property_id, scope.at, scope.cause)
 
     def _event_id(self, event: Event) -> UUID:
         if (message := message_in(event)) is not None:
-            return message_event_id(self.scope.org_id, message)
+            return message_event_id(message)
         if self._seed is None:
             return uuid7()
         return uuid5(self._seed, str(len(self._decided)))

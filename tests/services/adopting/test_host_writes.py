@@ -1,20 +1,26 @@
 """What the host's other code writes: facts in its own transaction, and never put back."""
 
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from events.chat import ConversationChannel, ConversationStarted
+from events.ids import message_event_id
 from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
 from services.adopting import tables
+from services.deciders.decider import Refused
+from services.deciders.messages import ReceiveMessage
+from services.handle import handle
+from services.handling.unit import Scope
 from tests.conftest import until
-from tests.host import live_is_rebuilt
+from tests.host import adopt_all, live_is_rebuilt
 from tests.services.adopting import showing
 from tests.services.adopting.conftest import Hosted
+from tests.world import CAUSE, World, parked_reasons
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -146,3 +152,34 @@ async def test_the_host_edits_its_own_messages_and_not_the_cores(adopted: Hosted
     )
     assert {row["content"][-1] for row in edited} == {"!"}
     await live_is_rebuilt(adopted.pool)
+
+
+async def test_a_message_has_one_id_whether_the_host_says_it_or_the_core(
+    installed: Hosted,
+) -> None:
+    """A row that is no fact yet, one that is, and the host's under the id of what the core said."""
+    world, host, conn = installed.world, installed.host, installed.conn
+    first, second = await conn.fetch("SELECT id FROM messages ORDER BY id LIMIT 2")
+    with pytest.raises(Refused, match="already in the log"):
+        await _say(world, first["id"])
+    await adopt_all(host, installed.pool)
+    with pytest.raises(Refused, match="already in the log"):
+        await _say(world, second["id"])
+    said = uuid4()
+    same = await conn.fetchval("SELECT crm.adopted_id('messages', $1)", said)
+    assert same == message_event_id(said)
+    await _say(world, said)
+    with pytest.raises(asyncpg.RestrictViolationError, match="said through the core"):
+        await conn.execute(
+            "INSERT INTO messages (id, conversation_id, role, content) VALUES ($1, $2, 'user', '')",
+            said, host.talks[0],
+        )  # fmt: skip
+    await world.project()
+    assert await parked_reasons(installed.pool) == []
+    await live_is_rebuilt(installed.pool)
+
+
+async def _say(world: World, message_id: UUID) -> None:
+    said = ReceiveMessage(uuid4(), uuid4(), message_id, "hello", "v_1")
+    scope = Scope(world.org_id, world.properties[0], world.tick(), CAUSE)
+    await handle(world.pool, scope, said)

@@ -89,3 +89,9 @@ def test_identifying_takes_the_conversations_along_once() -> None:
     given(ADA).when(command).refused("unknown_subject")
     strict = IdentifySession(SESSION, LEAD, (uuid4(),), strict=True)
     given(ADA, *SO_FAR).when(strict).refused("unknown_subject")
+
+
+def test_a_conversation_that_is_named_twice_is_given_once() -> None:
+    command = IdentifySession(SESSION, LEAD, (CONVERSATION, CONVERSATION), "v_1")
+    found = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    given(ADA, *SO_FAR).when(command).then(found)

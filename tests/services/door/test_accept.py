@@ -1,6 +1,7 @@
 """Taking records in, on a real database."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 from events.leads import LeadMerged
 from services.door.accept import Door
 from services.door.outcome import Fate, Outcome
+from services.door.received import Received
 from services.door.settings import DoorSettings
 from tests.services.door.letters import binary, opened, structured
 from tests.world import World, make_world, parked_reasons
@@ -138,6 +140,68 @@ async def test_another_property_s_lead_is_refused(world: World, door: Door) -> N
     await world.append(world.new(world.captured(lead)))
     outcome = await door.take_in([binary("engagement.recorded", opened(lead), world.properties[1])])
     assert fates(outcome) == ["dead wrong_property"]
+
+
+async def test_another_organisation_s_ids_are_refused_and_park_nobody(
+    world: World, door: Door
+) -> None:
+    """Whatever a producer names itself: in the tables an id is one row, whoever's it is."""
+    other = await make_world(world.pool)
+    homes, leads = (world.properties[0], other.properties[0]), (uuid4(), uuid4())
+    ids = {kind: str(uuid4()) for kind in ("session", "engagement", "activity", "tour")}
+    talks, message = (str(uuid4()), str(uuid4())), str(uuid4())
+
+    def all_of(number: int) -> list[Received]:
+        lead, home, own = str(leads[number]), homes[number], str(uuid4())
+        noted = {"lead_id": lead, "type": "note", "activity_id": ids["activity"]}
+        talk = {"conversation_id": talks[number]}
+        said = {**talk, "message_id": message, "content": "Is there a flat?"}
+        records: list[tuple[str, dict[str, Any]]] = [
+            ("lead.captured", captured(leads[number])),
+            ("session.started", {"session_id": ids["session"]}),
+            ("conversation.started", {**talk, "lead_id": lead, "channel": "widget"}),
+            ("conversation.message_received", {**said, "lead_id": lead}),
+            ("conversation.started", {"conversation_id": talks[0], "channel": "widget"}),
+            ("conversation.replied", {**talk, "message_id": own, "content": "Yes", "epoch": 0}),
+            ("conversation.waiting", {**said, "reason": "asked"}),
+            ("engagement.recorded", {**opened(leads[number]), "engagement_id": ids["engagement"]}),
+            ("activity.recorded", noted),
+            ("tour.scheduled", _toured(lead, ids["tour"])),
+        ]  # fmt: skip
+        return [binary(name, data, home) for name, data in records]
+
+    first = fates(await door.take_in(all_of(0)))
+    assert first == [*["accepted"] * 6, "dead id_reused", *["accepted"] * 3]
+    assert fates(await door.take_in(all_of(1))) == [
+        "accepted", "dead wrong_property", "accepted", "dead id_reused", "dead wrong_property",
+        "accepted", "dead id_reused", "dead wrong_property", "dead wrong_property",
+        "dead wrong_property",
+    ]  # fmt: skip
+    await world.project()
+    assert await parked_reasons(world.pool) == []
+
+
+def _toured(lead_id: str, tour_id: str) -> dict[str, object]:
+    return {
+        "tour_id": tour_id, "lead_id": lead_id, "tour_date": "2026-04-02", "tour_time": "14:00",
+        "time_zone": "America/New_York", "fold": 0, "starts_at": "2026-04-02T18:00:00Z",
+        "duration_minutes": 30, "tour_type": "in_person", "source": "host",
+    }  # fmt: skip
+
+
+async def test_a_tour_s_id_may_be_that_of_an_engagement(world: World, door: Door) -> None:
+    """A producer may know which, and miss the tour: the engagement's row stays where it is."""
+    lead, home = uuid4(), world.properties[0]
+    await world.append(world.new(world.captured(lead)), event := world.new(world.engagement(lead)))
+    tour = _toured(str(lead), str(event.id))
+    missed = {"tour_id": str(event.id), "lead_id": str(lead)}
+    records = [
+        binary("tour.scheduled", tour, home),
+        binary("tour.no_show_recorded", missed, home, time="2026-04-03T18:00:00Z"),
+    ]
+    assert fates(await door.take_in(records)) == ["accepted"] * 2
+    await world.project()
+    assert await parked_reasons(world.pool) == []
 
 
 async def test_an_unknown_subject_is_waited_for_in_order(world: World, pool: asyncpg.Pool) -> None:

@@ -11,13 +11,15 @@ import pytest
 from events.log.commands import Command
 from services.adapters.responder import Response, Turn
 from services.deciders.conversations import Release, Reply, TakeOver
+from services.deciders.decider import Refused
+from services.deciders.leads import Details
 from services.handle import transact
 from services.handling import turn
 from services.handling.handled import Handled
 from services.handling.heard import Said, conversation_of
 from services.handling.turn import Turned, take_turn
 from tests.services.test_handle import Door
-from tests.world import make_world
+from tests.world import make_world, parked_reasons
 
 
 class Thinking:
@@ -114,3 +116,20 @@ async def test_a_turn_that_died_between_its_halves_is_ended_when_it_comes_again(
     again = await ask(door, session, _lives, message=message, once=once)
     assert again.answer.get("content") == ("I am the bot" if protected else None)
     assert await spoken(door) == ["started", "message_received", "replied"][: 2 + protected]
+
+
+async def test_a_message_id_of_another_organisation_is_refused_and_parks_nobody(
+    door: Door, pool: asyncpg.Pool
+) -> None:
+    """The second speaker knows a lead's e-mail address, and would freeze that lead."""
+    other, message = await make_world(pool), uuid4()
+    for each in (door.world, other):
+        await each.append(each.new(each.captured(email="eve@example.com")))
+    await ask(door, uuid4(), _lives, message=message)
+    said = Said(message, "hi", visitor_id="v_2", details=Details(email="eve@example.com"))
+    with pytest.raises(Refused) as refused:
+        await take_turn(pool, Thinking(_lives), (other.org_id, other.properties[0]), said)
+    assert (refused.value.code, refused.value.status) == ("id_reused", 422)
+    await other.project()
+    assert await parked_reasons(pool) == []
+    assert await other.count("widget_sessions") == 1
