@@ -6,6 +6,7 @@ it was due, so two timers, or one that looks twice, say it once. Once a day rete
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID, uuid5
 
@@ -24,6 +25,7 @@ from services.runtime.settings import Settings
 POLL_SECONDS = 1.0
 RETENTION_POLL_SECONDS = 300.0
 BATCH_LEADS = 500
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
 CAUSE = Cause(actor="timer")
 
 
@@ -31,17 +33,40 @@ log = get_logger("timers")
 
 
 async def say_what_is_due(pool: asyncpg.Pool, now: datetime) -> int:
-    """Append one fact for each lead whose score time has changed; how many were new."""
-    async with pool.acquire() as conn, conn.transaction():
-        rows = await conn.fetch(
+    """Append one fact for each lead whose score time has changed, a batch or a little more of
+    them; how many were new.
+
+    What was said already stays due until it is projected, for a parked lead as long as it is
+    parked: it is gone past, so that it keeps nobody else waiting.
+    """
+    said, after = 0, (FIRST, UUID(int=0))
+    while said < BATCH_LEADS:
+        rows = await pool.fetch(
             "SELECT lead_id, org_id, property_id, next_change_at FROM crm_state.lead_score_state "
-            "WHERE next_change_at <= $1 ORDER BY next_change_at LIMIT $2",
+            "WHERE next_change_at <= $1 AND (next_change_at, lead_id) > ($2, $3) "
+            "ORDER BY next_change_at, lead_id LIMIT $4",
             now,
+            *after,
             BATCH_LEADS,
         )
-        done = await append(conn, [_due(row, now) for row in rows], expected={})
-    metrics.APPENDED.labels(ScoreDue.name).inc(len(done.new))
-    return len(done.new)
+        if not rows:
+            break
+        after = (rows[-1]["next_change_at"], rows[-1]["lead_id"])
+        said += await _say(pool, [_due(row, now) for row in rows])
+    metrics.APPENDED.labels(ScoreDue.name).inc(said)
+    return said
+
+
+async def _say(pool: asyncpg.Pool, dues: Sequence[NewEvent]) -> int:
+    """Append those that the log has not; how many were new."""
+    async with pool.acquire() as conn, conn.transaction():
+        rows = await conn.fetch(
+            "SELECT id FROM public.crm_events WHERE id = ANY($1::uuid[])",
+            [due.id for due in dues],
+        )
+        known = {row["id"] for row in rows}
+        fresh = [due for due in dues if due.id not in known]
+        return len((await append(conn, fresh, expected={})).new)
 
 
 def _due(row: asyncpg.Record, now: datetime) -> NewEvent:

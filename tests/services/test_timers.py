@@ -4,7 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
+from events.log.shard import shard_of
+from services import timers
 from services.timers import retire_daily, say_what_is_due
 from tests.conftest import until
 from tests.world import START, World, make_world
@@ -56,3 +59,28 @@ async def test_two_timers_say_one_change_once(pool: asyncpg.Pool) -> None:
     await world.project()
     assert await say_what_is_due(pool, late) == 0
     assert await world.count("crm_events WHERE event_type = 'score.due'") == 1
+
+
+async def test_leads_whose_tables_stand_still_keep_nobody_waiting(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parked lead's change stays due when it has been said: here more than one batch of them."""
+    monkeypatch.setattr(timers, "BATCH_LEADS", 3)
+    parked, other, late = await make_world(pool), await make_world(pool), START + timedelta(days=2)
+    leads = [parked.captured(email=f"{number}@example.com") for number in range(7)]
+    await parked.append(*(parked.new(lead, at=START) for lead in leads))
+    await parked.project()
+    while await say_what_is_due(pool, late):
+        pass
+    await other.append(other.new(healthy := other.captured(), at=START + timedelta(hours=1)))
+    await other.number()
+    engine = await other.engine()
+    await engine.claim(range(64))
+    for shard, head in (await engine.behind()).items():
+        if shard == shard_of(other.properties[0]):
+            await engine.heal(shard, head)
+    await engine.settle()
+    assert await say_what_is_due(pool, late) == 1
+    said = await pool.fetch("SELECT lead_id FROM crm_events WHERE event_type = 'score.due'")
+    assert {row["lead_id"] for row in said} == {healthy.lead_id, *(e.lead_id for e in leads)}
+    assert len(said) == 8
