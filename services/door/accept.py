@@ -1,7 +1,8 @@
 """Taking records in: each is read, checked and, in the order of its property, appended or decided.
 
 When `take_in` returns, what became of every record is durable: a fact in the log, a row that waits,
-or a dead letter. Doing it again changes nothing, so a crash in the middle needs no repair.
+or a dead letter. Doing it again changes nothing: what was refused stays refused until somebody has
+it driven in again. So a crash in the middle needs no repair.
 """
 
 import asyncio
@@ -42,10 +43,19 @@ class Door:
         self._tenants = Tenants()
         self._lock = asyncio.Lock()
 
-    async def take_in(self, records: Sequence[Received]) -> list[Outcome]:
-        """What became of each record, in their order. Raises when the database is away."""
+    async def take_in(
+        self, records: Sequence[Received], *, redriven: bool = False
+    ) -> list[Outcome]:
+        """What became of each record, in their order. Raises when the database is away.
+
+        A record read again that is a dead letter is just that, unless it is `redriven`.
+        """
         async with self._lock, self.pool.acquire() as conn:
-            return await self._take_in(conn, records)
+            items = [Item(record) for record in records]
+            if not redriven:
+                await dead_letters.recall(conn, items)
+            await self._take_in(conn, [item for item in items if item.outcome is None])
+            return [item.outcome for item in items if item.outcome]
 
     async def retry(self) -> int:
         """Try what waits and is due; how many records were looked at."""
@@ -60,7 +70,8 @@ class Door:
             late = await waiting.of_subjects(conn, absent, limit, late=True)
             ready = await waiting.of_subjects(conn, there, limit)
             rows = [*late, *ready]
-            await self._take_in(conn, [Received.of_row(dict(row)) for row in rows], retried=there)
+            items = [Item(Received.of_row(dict(row))) for row in rows]
+            await self._take_in(conn, items, retried=there)
             return len(rows)
 
     async def _there(self, conn: Connection, subjects: Iterable[Stream]) -> set[UUID]:
@@ -70,13 +81,8 @@ class Door:
         return found | (await self._tenants.orgs_of(conn, properties)).keys()
 
     async def _take_in(
-        self,
-        conn: Connection,
-        records: Sequence[Received],
-        *,
-        retried: Set[UUID] | None = None,
-    ) -> list[Outcome]:
-        items = [Item(record) for record in records]
+        self, conn: Connection, items: Sequence[Item], *, retried: Set[UUID] | None = None
+    ) -> None:
         lines = await self._lines(conn, items)
         blocked = await self._blocked(conn, items, retried or frozenset())
         while lines:
@@ -85,7 +91,6 @@ class Door:
             lines = {key: line for key, line in lines.items() if line}
         await self._write_down(conn, items, retrying=retried is not None)
         figures.count(items)
-        return [item.outcome for item in items if item.outcome]
 
     async def _lines(self, conn: Connection, items: Sequence[Item]) -> dict[UUID, Line]:
         """Read every record; those that say something stand in line, by property."""

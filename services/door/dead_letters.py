@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log.connection import Connection
-from services.door.outcome import Item
+from services.door.outcome import Fate, Item, Outcome
 from services.door.received import COLUMNS, storable
 from services.door.sent import label_of
 
@@ -46,6 +46,23 @@ def _row(item: Item) -> tuple[Any, ...]:
         outcome.reason,
         storable(outcome.detail),
     )  # fmt: skip
+
+
+async def recall(conn: Connection, items: Sequence[Item]) -> None:
+    """End the items whose records are letters already, as they did. One that was driven in again
+    is no letter any more."""
+    rows = await conn.fetch(
+        "SELECT id, event_id, org_id, property_id, reason, detail FROM crm.dead_letters "
+        "WHERE id = ANY($1::uuid[]) AND status <> 'redriven'",
+        [item.record.id for item in items],
+    )
+    said = {row["id"]: row for row in rows}
+    for item in items:
+        if row := said.get(item.record.id):
+            item.outcome = Outcome(
+                Fate.DEAD, row["event_id"], row["org_id"], row["property_id"],
+                reason=row["reason"], detail=row["detail"],
+            )  # fmt: skip
 
 
 async def mark(conn: Connection, ids: Sequence[UUID], status: str) -> None:

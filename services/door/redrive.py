@@ -30,7 +30,7 @@ async def redrive(
     fates: Counter[str] = Counter()
     for start in range(0, len(letters), LETTERS_AT_A_TIME):
         part = letters[start : start + LETTERS_AT_A_TIME]
-        outcomes = await door.take_in([Received.of_row(dict(row)) for row in part])
+        outcomes = await door.take_in([Received.of_row(dict(row)) for row in part], redriven=True)
         gone = [
             row["id"] for row, outcome in zip(part, outcomes, strict=True)
             if outcome.fate is not Fate.DEAD

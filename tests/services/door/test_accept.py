@@ -274,6 +274,37 @@ async def test_what_the_decider_does_not_agree_with_is_dead(world: World, door: 
     assert fates(await door.take_in(records)) == ["accepted", "accepted", "dead leased"]
 
 
+@pytest.mark.parametrize("status", ["open", "dropped"])
+async def test_what_was_refused_stays_refused_when_it_is_read_again(
+    world: World, door: Door, status: str
+) -> None:
+    """What was said since would let it in; sent or driven in again, it is judged anew."""
+    first, other, home = uuid4(), uuid4(), world.properties[0]
+    await door.take_in(
+        [
+            binary("lead.captured", captured(first, email="one@acme.io"), home),
+            binary("lead.captured", captured(other, email="two@acme.io"), home),
+        ]
+    )
+    taken = {"lead_id": str(first), "email": "two@acme.io"}
+    batch = [
+        binary("lead.updated", taken, home, ce_id="r1"),
+        binary("lead.updated", {"lead_id": str(other), "email": "three@acme.io"}, home),
+    ]
+    assert fates(await door.take_in(batch)) == ["dead known_lead", "accepted"]
+    await world.pool.execute("UPDATE crm.dead_letters SET status = $1", status)
+    facts = "SELECT id FROM crm_events ORDER BY seq"
+    before = await world.pool.fetch(facts), await world.pool.fetch("TABLE crm.dead_letters")
+    assert fates(await door.take_in(batch)) == ["dead known_lead", "duplicate"]
+    assert before == (
+        await world.pool.fetch(facts),
+        await world.pool.fetch("TABLE crm.dead_letters"),
+    )
+    assert fates(await door.take_in([batch[0]], redriven=True)) == ["accepted"]
+    sent_anew = binary("lead.updated", taken, home, ce_id="r1")
+    assert fates(await door.take_in([sent_anew])) == ["duplicate"]
+
+
 async def test_a_decided_event_waits_for_its_subject_too(world: World, pool: asyncpg.Pool) -> None:
     door = Door(pool, DoorSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
     lead, home = uuid4(), world.properties[0]
