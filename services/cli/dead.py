@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from services.door import dead_letters
 from services.door.accept import CONNECTIONS
-from services.door.redrive import absent, shown
+from services.door.dead_letters import Wanted
+from services.door.redrive import give_up, shown
 from services.door.redrive import redrive as drive_in
 from services.door.settings import DoorSettings
 from services.runtime.console import NOTES, Failure, examples, note, print_json, print_rows
@@ -30,7 +31,6 @@ COLUMNS = [
     "attempts",
     "detail",
 ]
-LETTERS_AT_MOST = 100_000
 
 app = App(
     name="dead",
@@ -59,6 +59,9 @@ class Which:
     def any(self) -> bool:
         return any((self.reason, self.property_, self.type_, self.source))
 
+    def wanted(self, ids: Sequence[UUID] = (), status: str | None = "open") -> Wanted:
+        return Wanted(ids, status, self.reason, self.property_, self.type_, self.source)
+
 
 NONE = Which()
 
@@ -69,18 +72,26 @@ def list_(
     limit: int = 100, json: bool = False,
 ) -> None:  # fmt: skip
     """Dead letters, oldest first."""
-    rows = asyncio.run(_with_pool(lambda pool: _find(pool, (), which, status, limit)))
+    wanted = which.wanted(status=None if status == "all" else status)
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, limit)))
     print_rows(
         [{name: row[name] for name in (*COLUMNS, "status", "event_id", "org_id")} for row in rows],
         COLUMNS, as_json=json, empty="no dead letters",
     )  # fmt: skip
+    if (
+        len(rows) == limit
+        and (all_ := asyncio.run(_with_pool(lambda p: _count(p, wanted)))) > limit
+    ):
+        note(f"{limit} of {all_}, the oldest: --limit shows more")
 
 
 @app.command
 def show(letter: UUID, /) -> None:
     """One letter, whole, as JSON."""
-    rows = asyncio.run(_with_pool(lambda pool: _find(pool, [letter], NONE, "all", 1)))
-    _all_there([letter], rows)
+    wanted = Wanted([letter], status=None)
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, 1)))
+    if not rows:
+        raise Failure(f"no such dead letter: {letter}")
     print_json(shown(rows[0]))
 
 
@@ -91,14 +102,14 @@ def redrive(
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
     """Drive letters in again, oldest first; exit code 1 where some are refused again."""
-    found = _chosen(letters, which, everything=all_)
+    wanted, count = _chosen(letters, which, everything=all_)
     if dry_run:
-        return _dry("driven in again", len(found), json=json)
+        return _dry("driven in again", count, json=json)
 
     async def drive(pool: asyncpg.Pool) -> dict[str, int]:
         with Progress(console=NOTES, transient=True) as bar:
-            task = bar.add_task("redriving", total=len(found))
-            fates = await drive_in(pool, DoorSettings(), found, lambda n: bar.advance(task, n))
+            task = bar.add_task("redriving", total=count)
+            fates = await drive_in(pool, DoorSettings(), wanted, lambda n: bar.advance(task, n))
         return {fate: fates[fate] for fate in ("accepted", "duplicate", "waiting", "dead")}
 
     fates = asyncio.run(_with_pool(drive))
@@ -113,33 +124,25 @@ def drop(
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
     """Give letters up: they stay in the table, marked as dropped."""
-    found = _chosen(letters, which, everything=all_)
+    wanted, count = _chosen(letters, which, everything=all_)
     if dry_run:
-        return _dry("dropped", len(found), json=json)
-
-    async def give_up(pool: asyncpg.Pool) -> None:
-        async with pool.acquire() as conn:
-            await dead_letters.mark(conn, [row["id"] for row in found], "dropped")
-
-    asyncio.run(_with_pool(give_up))
-    print_json({"dropped": len(found)}) if json else note(f"{len(found)} dropped")
+        return _dry("dropped", count, json=json)
+    dropped = asyncio.run(_with_pool(lambda pool: give_up(pool, wanted)))
+    print_json({"dropped": dropped}) if json else note(f"{dropped} dropped")
     return 0
 
 
-def _chosen(letters: Sequence[UUID], which: Which, *, everything: bool) -> Sequence[asyncpg.Record]:
-    """The open letters that are meant; nothing is ever meant by saying nothing."""
+def _chosen(letters: Sequence[UUID], which: Which, *, everything: bool) -> tuple[Wanted, int]:
+    """The open letters that are meant, and how many; nothing is ever meant by saying nothing."""
     if not (letters or which.any or everything):
         raise Failure("say which: ids, --reason, --property, --type, --source, or --all")
-    found = asyncio.run(
-        _with_pool(lambda pool: _find(pool, letters, which, "open", LETTERS_AT_MOST))
-    )
-    _all_there(letters, found)
-    return found
-
-
-def _all_there(letters: Sequence[UUID], found: Sequence[asyncpg.Record]) -> None:
-    if missing := absent(letters, found):
-        raise Failure(f"no such dead letter (or not open): {', '.join(map(str, missing))}")
+    wanted = which.wanted(letters)
+    if letters:
+        found = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, len(letters))))
+        there = {row["id"] for row in found}
+        if missing := [str(key) for key in letters if key not in there]:
+            raise Failure(f"no such dead letter (or not open): {', '.join(missing)}")
+    return wanted, asyncio.run(_with_pool(lambda pool: _count(pool, wanted)))
 
 
 def _dry(what: str, count: int, *, json: bool) -> int:
@@ -147,14 +150,14 @@ def _dry(what: str, count: int, *, json: bool) -> int:
     return 0
 
 
-async def _find(
-    pool: asyncpg.Pool, ids: Sequence[UUID], which: Which, status: str, limit: int
-) -> Sequence[asyncpg.Record]:
+async def _find(pool: asyncpg.Pool, wanted: Wanted, limit: int) -> Sequence[asyncpg.Record]:
     async with pool.acquire() as conn:
-        return await dead_letters.find(
-            conn, ids=ids, status=None if status == "all" else status, reason=which.reason,
-            property_id=which.property_, event_type=which.type_, source=which.source, limit=limit,
-        )  # fmt: skip
+        return await dead_letters.find(conn, wanted, limit)
+
+
+async def _count(pool: asyncpg.Pool, wanted: Wanted) -> int:
+    async with pool.acquire() as conn:
+        return await dead_letters.count(conn, wanted)
 
 
 async def _with_pool(ask: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:

@@ -32,20 +32,24 @@ app = App(
 
 
 @app.command(name="list")
-def list_(*, behind: bool = False, json: bool = False) -> None:
+def list_(*, behind: bool = False, limit: int = 1_000, json: bool = False) -> None:
     """What is parked, oldest first.
 
     Parameters
     ----------
     behind
         Also what only waits behind another.
+    limit
+        How many to show.
     """
-    rows = asyncio.run(_list(behind=behind))
+    rows, all_ = asyncio.run(_list(behind=behind, limit=limit))
     print_rows(
         rows, ["event_id", "event_type", "position", "lead_id", "reason", "detail", "attempts",
                "waiting"],
         as_json=json, empty="nothing is parked",
     )  # fmt: skip
+    if all_ > len(rows):
+        note(f"{len(rows)} of {all_}, the oldest: --limit shows more")
 
 
 @app.command
@@ -110,12 +114,21 @@ FROM crm.parked p JOIN public.crm_events e ON e.id = p.event_id WHERE p.unit = $
 """
 
 
-async def _list(*, behind: bool) -> list[dict[str, Any]]:
+async def _list(*, behind: bool, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The oldest, and how many there are."""
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
         rows = await pool.fetch(
-            f"{PARKED} AND ($2 OR NOT p.behind) ORDER BY p.position LIMIT 1000", LIVE.name, behind
+            f"{PARKED} AND ($2 OR NOT p.behind) ORDER BY p.position LIMIT $3",
+            LIVE.name,
+            behind,
+            limit,
         )
-    return [dict(row) for row in rows]
+        count = await pool.fetchval(
+            "SELECT count(*) FROM crm.parked WHERE unit = $1 AND ($2 OR NOT behind)",
+            LIVE.name,
+            behind,
+        )
+    return [dict(row) for row in rows], count
 
 
 async def _one(event: UUID) -> asyncpg.Record:

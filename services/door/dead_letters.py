@@ -1,6 +1,7 @@
 """Dead letters: what the door refused, kept until somebody drives it in again or drops it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -74,34 +75,69 @@ async def mark(conn: Connection, ids: Sequence[UUID], status: str) -> None:
     )
 
 
-async def find(
-    conn: Connection,
-    *,
-    ids: Sequence[UUID] = (),
-    status: str | None = "open",
-    reason: str | None = None,
-    property_id: UUID | None = None,
-    event_type: str | None = None,
-    source: str | None = None,
-    limit: int,
-) -> list[asyncpg.Record]:
-    """Dead letters, oldest first: what came first is driven in first. No filter, no restriction."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which letters: all that is said must hold, what is not said restricts nothing."""
+
+    ids: Sequence[UUID] = ()
+    status: str | None = "open"
+    reason: str | None = None
+    property_id: UUID | None = None
+    event_type: str | None = None
+    source: str | None = None
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """Those of `_WANTED`."""
+        return (
+            list(self.ids), self.status, self.reason, self.property_id, self.event_type,
+            self.source,
+        )  # fmt: skip
+
+
+_WANTED = """
+FROM crm.dead_letters
+WHERE (cardinality($1::uuid[]) = 0 OR id = ANY($1)) AND ($2::text IS NULL OR status = $2)
+  AND ($3::text IS NULL OR reason = $3) AND ($4::uuid IS NULL OR property_id = $4)
+  AND ($5::text IS NULL OR event_type = $5) AND ($6::text IS NULL OR ce_source = $6)
+"""
+_PLACE = ("first_at", "topic", "partition", "kafka_offset", "id")
+_ORDER = ", ".join(_PLACE)
+
+
+async def find(conn: Connection, wanted: Wanted, limit: int) -> list[asyncpg.Record]:
+    """Dead letters, oldest first: what came first is driven in first."""
     return await conn.fetch(
-        """
-        SELECT * FROM crm.dead_letters
-        WHERE (cardinality($1::uuid[]) = 0 OR id = ANY($1)) AND ($2::text IS NULL OR status = $2)
-          AND ($3::text IS NULL OR reason = $3) AND ($4::uuid IS NULL OR property_id = $4)
-          AND ($5::text IS NULL OR event_type = $5) AND ($6::text IS NULL OR ce_source = $6)
-        ORDER BY first_at, topic, partition, kafka_offset LIMIT $7
-        """,
-        list(ids),
-        status,
-        reason,
-        property_id,
-        event_type,
-        source,
-        limit,
+        f"SELECT * {_WANTED} ORDER BY {_ORDER} LIMIT $7", *wanted.arguments, limit
     )
+
+
+async def pages(
+    pool: asyncpg.Pool, wanted: Wanted, letters_at_a_time: int
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """All of them that there are now, oldest first, whatever is done with them on the way."""
+    until = await pool.fetchval("SELECT clock_timestamp()")
+    rows = await pool.fetch(
+        f"SELECT * {_WANTED} AND first_at <= $8 ORDER BY {_ORDER} LIMIT $7",
+        *wanted.arguments,
+        letters_at_a_time,
+        until,
+    )
+    while rows:
+        yield rows
+        rows = await pool.fetch(
+            f"SELECT * {_WANTED} AND first_at <= $8 AND ({_ORDER}) > ($9, $10, $11, $12, $13) "
+            f"ORDER BY {_ORDER} LIMIT $7",
+            *wanted.arguments,
+            letters_at_a_time,
+            until,
+            *(rows[-1][name] for name in _PLACE),
+        )
+
+
+async def count(conn: Connection, wanted: Wanted) -> int:
+    found: int = await conn.fetchval(f"SELECT count(*) {_WANTED}", *wanted.arguments)
+    return found
 
 
 async def open_counts(conn: Connection) -> list[asyncpg.Record]:

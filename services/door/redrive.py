@@ -1,14 +1,14 @@
-"""Driving dead letters in again, after a fix: the same door, the same checks, no broker needed."""
+"""Dead letters driven in again, after a fix, by the same door and without a broker; or given up."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
 from services.door import dead_letters
 from services.door.accept import Door
+from services.door.dead_letters import Wanted
 from services.door.outcome import Fate
 from services.door.received import Received
 from services.door.settings import DoorSettings
@@ -19,17 +19,17 @@ LETTERS_AT_A_TIME = 500
 async def redrive(
     pool: asyncpg.Pool,
     settings: DoorSettings,
-    letters: Sequence[asyncpg.Record],
+    wanted: Wanted,
     advance: Callable[[int], None],
 ) -> Counter[str]:
-    """Take these letters in, oldest first; what is refused again stays open with its new reason.
+    """Take these letters in, all of them, oldest first; what is refused again stays open with its
+    new reason.
 
     Returns fate → how many. A crash in between is harmless: do it again.
     """
     door = Door(pool, settings)
     fates: Counter[str] = Counter()
-    for start in range(0, len(letters), LETTERS_AT_A_TIME):
-        part = letters[start : start + LETTERS_AT_A_TIME]
+    async for part in dead_letters.pages(pool, wanted, LETTERS_AT_A_TIME):
         outcomes = await door.take_in([Received.of_row(dict(row)) for row in part], redriven=True)
         gone = [
             row["id"] for row, outcome in zip(part, outcomes, strict=True)
@@ -40,6 +40,16 @@ async def redrive(
         fates.update(outcome.fate.value for outcome in outcomes)
         advance(len(part))
     return fates
+
+
+async def give_up(pool: asyncpg.Pool, wanted: Wanted) -> int:
+    """Mark these letters as dropped, all of them; how many they were."""
+    dropped = 0
+    async for part in dead_letters.pages(pool, wanted, LETTERS_AT_A_TIME):
+        async with pool.acquire() as conn:
+            await dead_letters.mark(conn, [row["id"] for row in part], "dropped")
+        dropped += len(part)
+    return dropped
 
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:
@@ -59,9 +69,3 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return f"{len(value)} bytes: {value[:200]!r}"
-
-
-def absent(wanted: Sequence[UUID], found: Sequence[asyncpg.Record]) -> list[UUID]:
-    """The ids among `wanted` that are no dead letters."""
-    there = {row["id"] for row in found}
-    return [key for key in wanted if key not in there]

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.crm import run
+from services.door import redrive
 from services.door.accept import Door
 from services.door.settings import DoorSettings, ProducerKey
 from services.runtime.settings import Settings
@@ -109,3 +110,32 @@ async def test_dropped_letters_stay_dropped(world: World, crm: Any) -> None:
     assert (code, json.loads(out)) == (0, {"dropped": 1})
     code, out = await crm("dead", "list", "--json")
     assert [row["reason"] for row in json.loads(out)] == ["unknown_profile"]
+
+
+async def test_all_are_all_however_many_are_taken_at_a_time(
+    world: World, crm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redrive, "LETTERS_AT_A_TIME", 2)
+    await Door(world.pool, DoorSettings()).take_in([received(b"%d" % n) for n in range(5)])
+    for command in ("redrive", "drop"):
+        code, out = await crm("dead", command, "--all", "--dry-run", "--json")
+        assert (code, json.loads(out)["letters"]) == (0, 5)
+    code, out = await crm("dead", "redrive", "--all", "--json")
+    assert (code, json.loads(out)["dead"]) == (1, 5)
+    assert await world.count("crm.dead_letters WHERE attempts = 2") == 5
+    code, out = await crm("dead", "drop", "--all", "--json")
+    assert (code, json.loads(out)) == (0, {"dropped": 5})
+    assert await world.count("crm.dead_letters WHERE status = 'dropped'") == 5
+
+
+async def test_a_list_that_is_not_whole_says_so(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    await two_letters(world)
+    for limit, remark in (("1", "1 of 2"), ("2", "")):
+        assert await asyncio.to_thread(run, ("dead", "list", "--json", "--limit", limit)) == 0
+        told = capsys.readouterr()
+        assert len(json.loads(told.out)) == int(limit)
+        assert told.err.startswith(remark) if remark else not told.err

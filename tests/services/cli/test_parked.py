@@ -1,0 +1,34 @@
+"""`crm parked` on a real database."""
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+
+from services.crm import run
+from services.runtime.settings import Settings
+from tests.world import make_world
+
+
+async def test_a_list_that_is_not_whole_says_so(
+    pool: asyncpg.Pool,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    world = await make_world(pool)
+    await world.append(*(world.new(world.captured(email=f"{n}@acme.io")) for n in range(3)))
+    await world.number()
+    await pool.execute(
+        "INSERT INTO crm.parked (unit, event_id, shard, position, touches, reason, detail, behind) "
+        "SELECT 'live', id, shard, position, '{}', 'poison', '', false FROM crm_events "
+        "WHERE event_type = 'lead.captured'"
+    )
+    for limit, remark in (("2", "2 of 3"), ("3", "")):
+        arguments = ("parked", "list", "--json", "--limit", limit)
+        assert await asyncio.to_thread(run, arguments) == 0
+        told = capsys.readouterr()
+        assert len(json.loads(told.out)) == int(limit)
+        assert told.err.startswith(remark) if remark else not told.err
