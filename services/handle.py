@@ -62,10 +62,11 @@ async def transact(
 
     With `once` a repeat is answered as the first time, refusals too; `ends` False claims the id
     without ending it, for work that goes on in another transaction. `seed` makes the ids of events
-    the same each time; `once` has one. `work` is begun again where a race was lost, so it must not
-    do anything but decide. Raises `Refused`, and `Conflict` where races keep being lost.
+    the same each time; `once` has one where it is kept for ever: afterwards its id may come with
+    another content, and ids of events never may. `work` is begun again where a race was lost, so it
+    must not do anything but decide. Raises `Refused`, and `Conflict` where races keep being lost.
     """
-    seed = seed or (once.id if once else None)
+    seed = seed or (once.seed() if once else None)
     try:
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),

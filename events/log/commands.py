@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from events.log.connection import Connection
 
@@ -18,6 +18,12 @@ class Command:
     digest: bytes
     expires_at: datetime | None = None
 
+    def seed(self, part: str = "") -> UUID | None:
+        """What ids of a part of its events follow from; None where the id is free after a time."""
+        if self.expires_at is not None:
+            return None
+        return uuid5(self.id, part) if part else self.id
+
 
 class CommandReused(Exception):
     """The id of a command came again with another content: use a new id for a new command."""
@@ -27,7 +33,7 @@ async def claim(conn: Connection, command: Command) -> Any | None:
     """Claim a command's id in the open transaction; its answer, where it has been given one.
 
     Waits for another transaction that has claimed the id. None means: carry it out (again, where
-    who began it did not end it; all it does is recognised by ids). Raises `CommandReused`.
+    who began it did not end it: its work must know what it has done). Raises `CommandReused`.
     """
     await conn.execute(
         "DELETE FROM crm.commands WHERE id = $1 AND expires_at < clock_timestamp()", command.id

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import asyncpg
 
@@ -56,7 +56,7 @@ async def take_turn(
         return await answer(unit, known, said, reply)
 
     scope = Scope(*where, _now(), Cause("bot", causation_id=message_event_id(said.message_id)))
-    seed = uuid5(once.id, "reply") if once else None
+    seed = once.seed("reply") if once else None
     second = await transact(pool, scope, answering, once=once, seed=seed)
     return Turned(second.result, second.token or first.token)
 

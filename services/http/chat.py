@@ -10,6 +10,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.fields import Body
+from events.log.commands import Command
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.leads import Details
 from services.handling.heard import CHAT_SOURCE, Said
@@ -49,7 +50,7 @@ async def say(
         await limit(request, caller, body.lead_info.email, body.lead_info.phone)
     command = command_of(request, caller, sent.raw)
     command = command or await as_retried(core.pool, caller, body, sent.raw)
-    message_id = body.message_id or (uuid5(command.id, "message") if command else uuid7())
+    message_id = body.message_id or (_message_of(command) if command else uuid7())
     said = Said(
         message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
         _header(request, "user-agent"), _header(request, "referer"),
@@ -76,6 +77,11 @@ async def since(
     found = await read_since(core_of(request), caller, session, None, after)
     last = found.messages[-1]["id"] if found.messages else after
     return answered({"messages": found.messages, "after": last, **found.state})
+
+
+def _message_of(command: Command) -> UUID:
+    """The message that a command says. Its key may say another one when its time is over."""
+    return uuid5(command.id, f"message/{command.digest.hex()}")
 
 
 def _last_of(body: ChatSent) -> str:

@@ -159,6 +159,8 @@ async def test_a_command_whose_time_is_over_may_come_anew(door: Door) -> None:
     lead, key = await door.lead(), uuid4()
     long_ago = door.world.now.replace(year=2020)
     await door.do(NoteLead(lead, "one"), Command(key, b"one", long_ago))
+    await door.do(NoteLead(lead, "two"), Command(key, b"two", long_ago))
+    assert (await door.log()).count("lead.noted") == 2
     async with door.world.pool.acquire() as conn:
         assert await purge(conn) == 1
         assert await purge(conn) == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -109,7 +110,8 @@ async def test_a_turn_that_died_between_its_halves_is_ended_when_it_comes_again(
     """Without protection: the first half keeps an answer, and the second never comes."""
     if not protected:
         monkeypatch.setattr(turn, "transact", _ends_at_once)
-    session, message, once = uuid4(), uuid4(), Command(uuid4(), b"hello")
+    session, message = uuid4(), uuid4()
+    once = Command(uuid4(), b"hello", datetime.now(UTC) + timedelta(hours=1))
     with pytest.raises(asyncio.CancelledError):
         await ask(door, session, _dies, message=message, once=once)
     assert await spoken(door) == ["started", "message_received"]

@@ -84,6 +84,16 @@ async def test_a_key_is_decided_once_even_in_parallel(site: Site) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_key_whose_time_is_over_may_say_something_else(site: Site) -> None:
+    headers = site.widget(**{"Idempotency-Key": "one"})
+    for word in ("hi", "else"):
+        answer = await site.client.post(CHAT, json={"message": word}, headers=headers)
+        assert answer.status_code == 200
+        await site.world.pool.execute("UPDATE crm.commands SET expires_at = '2020-01-01'")
+    assert (await site.log()).count("conversation.message_received") == 2
+    assert (await site.log()).count("conversation.replied") == 2
+
+
 async def test_a_bot_that_fails_leaves_the_visitor_to_a_person_and_says_so(site: Site) -> None:
     site.parrot.fails = True
     said = await site.chat("hello")

@@ -25,6 +25,15 @@ async def test_what_a_lead_did_is_recorded_and_read(site: Site) -> None:
     assert row["createdAt"] == event["createdAt"]
 
 
+async def test_a_key_whose_time_is_over_may_record_something_else(site: Site) -> None:
+    lead, headers = await site.lead(), site.console(more={"Idempotency-Key": "one"})
+    for kind in ("email_opened", "email_opened", "price_check"):
+        body = {"leadId": str(lead), "eventType": kind}
+        assert (await site.client.post(EVENTS, json=body, headers=headers)).status_code == 200
+        await site.world.pool.execute("UPDATE crm.commands SET expires_at = '2020-01-01'")
+    assert (await site.log()).count("engagement.recorded") == 3
+
+
 async def test_unknown_and_derived_types_are_400_and_unknown_leads_404(site: Site) -> None:
     lead = str(await site.lead())
     for kind in ("sneezed", "tour_completed", "chat_started", ""):
