@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
 
 
 Json = Annotated[dict[str, Any], Field(max_length=200), AfterValidator(_plain)]
-"""A free JSON object, small: the log refuses an event of more than 256 KiB.
+"""A free JSON object, small: the log refuses an event of more than 256 KiB, where 1e300 is 301.
 
 An integer of more than 64 bits is the nearest float, as most readers of JSON take it; PostgreSQL
 writes a float such as 1e20 as an integer, so it comes back as what it was.

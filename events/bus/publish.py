@@ -15,6 +15,8 @@ from events.log.shard import SHARDS, check_partitions
 
 BATCH_BYTES = 512 * 1024
 """Twice the largest event; below the 1 MiB a broker takes by default."""
+LARGEST_BYTES = 2 * BATCH_BYTES
+"""What a broker takes by default. Only what the host wrote in SQL can fill a batch alone."""
 REQUEST_SECONDS = 10
 
 
@@ -48,7 +50,7 @@ class Publisher:
             enable_idempotence=idempotent,
             linger_ms=0,
             max_batch_size=BATCH_BYTES,
-            max_request_size=2 * BATCH_BYTES,
+            max_request_size=LARGEST_BYTES,
             request_timeout_ms=REQUEST_SECONDS * 1000,
             retry_backoff_ms=50,
             metadata_max_age_ms=5_000,
@@ -92,8 +94,12 @@ class Publisher:
                 if batch is not None:
                     sent.append(await self._send(batch, partition))
                 batch = batches[partition] = self._producer.create_batch()
-                if batch.append(**said) is None:
-                    raise ValueError(f"event {row['id']} does not fit a batch of {BATCH_BYTES}")
+                batch.append(**said)  # a first record is taken whatever its size
+                if batch.size() > LARGEST_BYTES:
+                    raise ValueError(
+                        f"event {row['id']} is a record of {batch.size():,} bytes and stops the "
+                        f"relay: raise LARGEST_BYTES ({LARGEST_BYTES:,}) and max.message.bytes"
+                    )
         for partition, batch in batches.items():
             sent.append(await self._send(batch, partition))
         answers = await asyncio.gather(*(one.acknowledged for one in sent))

@@ -1,7 +1,9 @@
 """What the log takes at all: one event it could not carry would stop a relay for everybody."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from events import codec
 from events.event import Event
@@ -11,6 +13,7 @@ MAX_EVENT_BYTES = 256 * 1024
 CLOCK_TOLERANCE = timedelta(minutes=2)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
+_EXPONENT = re.compile(rb"[:,\[]-?[0-9.]+[eE]")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -20,13 +23,29 @@ def sealed(event: Event) -> bytes:
         payload = codec.seal(event)
     except ValueError as error:
         raise LimitExceeded(f"{event.name}: a text is not valid Unicode: {error}") from error
-    if len(payload) > MAX_EVENT_BYTES:
+    size = _written_out(payload)
+    if size > MAX_EVENT_BYTES:
         raise LimitExceeded(
-            f"{event.name}: {len(payload):,} bytes; an event is at most {MAX_EVENT_BYTES:,}"
+            f"{event.name}: {size:,} bytes; an event is at most {MAX_EVENT_BYTES:,}"
         )
     if b"\\u0000" in payload and _NUL.search(payload):
         raise LimitExceeded(f"{event.name}: U+0000 in a text cannot be stored: remove it")
     return payload
+
+
+def _written_out(payload: bytes) -> int:
+    """Its bytes as PostgreSQL gives them out: 1e300 comes back as a one and three hundred zeros."""
+    if len(payload) > MAX_EVENT_BYTES or not _EXPONENT.search(payload):
+        return len(payload)
+    longer = 0
+
+    def count(number: str) -> float:
+        nonlocal longer
+        longer += len(f"{Decimal(number):f}") - len(number)
+        return 0.0
+
+    json.loads(payload, parse_float=count)
+    return len(payload) + longer
 
 
 def check_instant(occurred_at: datetime, now: datetime) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cloudevents.core.bindings import kafka
 
 from events.bus import wire
+from events.bus.publish import LARGEST_BYTES, Publisher
 from events.bus.wire import NotOurs, Record
 from events.codec import read_event
 from events.log import read, sequencer
@@ -161,3 +162,13 @@ def test_the_position_of_a_record_of_whichever_log_is_told_and_of_anything_else_
     assert wire.position_of(other.value) == 12
     for value in (None, b"", b"\xff", b"{}", b"[" * DEEP, b'{"data":' * DEEP, without("position")):
         assert wire.position_of(value) == 0
+
+
+async def test_a_row_that_no_broker_takes_is_named_and_not_sent() -> None:
+    """A batch takes its first record whatever its size, and the broker refuses it for ever."""
+    publisher = Publisher("127.0.0.1:9", "events")
+    publisher.partitions = 8
+    giant = row(payload=orjson.dumps({"note": "x" * LARGEST_BYTES}).decode())
+    with pytest.raises(ValueError, match=f"event {giant['id']} is a record of 1,0.* bytes"):
+        await publisher.publish([giant], LOG, 1)
+    await publisher.stop()

@@ -43,6 +43,23 @@ def test_the_largest_event_fits_a_record() -> None:
     assert limits.MAX_EVENT_BYTES * 2 <= publish.BATCH_BYTES
 
 
+@pytest.mark.parametrize("number", [1e300, -1.5e300, 1e-300, -2.5e-300, 5e-324])
+async def test_a_number_counts_with_every_digit_that_the_bus_will_carry(
+    world: World, number: float
+) -> None:
+    """PostgreSQL gives 1e300 out as a one and three hundred zeros."""
+    few = world.new(activity(text='[1e300,"1e300', a=[number] * 700))
+    await world.append(few)
+    written = await world.pool.fetchval(
+        "SELECT octet_length(payload::text) FROM crm_events WHERE id = $1", few.id
+    )
+    assert written > 200_000
+    for count in (1_000, 8_000):
+        with pytest.raises(LimitExceeded, match="an event is at most"):
+            await world.append(world.new(activity(a=[number] * count)))
+    assert (await world.append(world.new(activity(text="1e300," * 40_000)))).new
+
+
 UNFIT = {
     "a\\x00b": captured_from("a\x00b"),
     "in free JSON": activity(text="a\x00b"),
@@ -81,6 +98,18 @@ async def test_an_event_has_happened(world: World) -> None:
     naive = datetime.now(UTC).replace(tzinfo=None)
     with pytest.raises(LimitExceeded, match="time zone"):
         await world.append(world.new(activity(), at=naive))
+
+
+async def test_the_table_itself_takes_nothing_that_grows_into_a_giant(
+    pool: asyncpg.Pool,
+) -> None:
+    """Stored it is small: 22 KB as it was sent, and less compressed."""
+    await make_world(pool)
+    with pytest.raises(asyncpg.CheckViolationError, match="does not fit a record"):
+        await pool.execute(
+            "UPDATE organizations SET settings = jsonb_build_object('x', "
+            "(SELECT jsonb_agg(1e300) FROM generate_series(1, 3700)))"
+        )
 
 
 async def test_the_table_itself_takes_no_giant(world: World, pool: asyncpg.Pool) -> None:

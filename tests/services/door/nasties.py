@@ -101,7 +101,7 @@ def _nearly(chance: random.Random, home: UUID, lead: UUID) -> Raw:
     data[field] = chance.choice(
         [None, "", "tour_completed", 10**6, -5, 2**70 / 3, [1], {"deep": {"nul": "\x00"}},
          {"n" * 300: "v" * 300_000}, {str(n): n for n in range(300)}, str(uuid4()), "email_opened",
-         {"far": [2**70 / 3, -1e300]}],
+         {"far": [2**70 / 3, -1e300]}, {"long": [1e-300] * 3_700}],
     )  # fmt: skip
     return orjson.dumps(data), list(binary_headers("engagement.recorded", home))
 
@@ -127,6 +127,7 @@ def one_of_each(home: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
 
     open_ended = orjson.dumps(opened(lead))[:-1]
     large = opened(lead, metadata={"a": "v" * 400_000})
+    digits = b",".join([b"1e300"] * 3_700)
     return {
         "malformed JSON": ("invalid", said(b'{"lead_id":')),
         "JSON that is no object": ("invalid", said(b"[1]")),
@@ -135,6 +136,9 @@ def one_of_each(home: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
         "a version of tomorrow": ("unknown_version", said(schemaversion="99")),
         "another specversion": ("malformed", said(specversion="0.3")),
         "an oversized event": ("limit_exceeded", said(orjson.dumps(large))),
+        "numbers of many digits": (
+            "limit_exceeded", said(open_ended + b',"metadata":{"a":[%s]}}' % digits)
+        ),
         "an oversized body": ("invalid", said(b"x" * 600_000)),
         "a binary body": ("invalid", said(bytes(range(256)))),
         "U+0000": ("limit_exceeded", said(open_ended + b',"metadata":{"a":"\\u0000"}}')),
