@@ -8,7 +8,7 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 
-from services.door.reading import step_over_unreadable
+from services.door.reading import ask_one_by_one, read_any_name
 from services.door.received import Received
 from services.runtime.batches import join, raw_broker
 from services.runtime.database import AWAY
@@ -64,8 +64,8 @@ class Consumer:
 
     async def start(self) -> None:
         """Join the group. Raises `TimeoutError` where it never answers."""
+        read_any_name()
         await join(self._broker)
-        step_over_unreadable(self.kafka)
 
     async def stop(self, seconds: float = 20) -> None:
         """Finish the batch in hand, at most so long, and leave the group."""
@@ -158,6 +158,7 @@ class _FromTheFirst(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         kafka = self.consumer.kafka
+        ask_one_by_one(kafka)  # before the first record: nothing is read without partitions
         kafka.pause(*assigned)  # records are handed out while this runs, unless they are paused
         try:
             for place in assigned:

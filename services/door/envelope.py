@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from services.door.reading import UNREADABLE
 from services.door.received import Received
 from services.door.refusal import Reason, Refused
 
@@ -24,11 +23,6 @@ class Envelope:
 
 def open_envelope(record: Received) -> Envelope:
     """Read the record's CloudEvent. Raises `Refused`."""
-    for name, why in record.headers:
-        if name == UNREADABLE:
-            raise _malformed(
-                f"a header's name is not UTF-8 {(why or b'').decode(errors='replace')}"
-            )
     if not record.value:
         raise _malformed("the record has no value: a tombstone says nothing here")
     attributes, content_type = _headers(record)

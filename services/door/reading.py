@@ -1,61 +1,102 @@
-"""Reading past records that the client itself cannot read, one of which would stop a partition.
+"""Reading what the client cannot, or loses: header names that are no text, and partitions' errors.
 
-aiokafka reads a header's name as UTF-8 and raises in the middle of a fetch where it is not: nothing
-after that record would ever come. Such a record is found, stepped over, and handed on without its
-content, so that it becomes a dead letter like every other that cannot be read.
+aiokafka reads a header's name as UTF-8 and raises in the middle of a batch where it is not: nothing
+after it would ever come. Such a name is no business of ours, so its bytes become question marks.
+
+And where a partition raises (a broken batch), what the same call had drained of others is lost, for
+their positions have moved on. So each partition is asked by itself.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.util import decode_varint
 
-UNREADABLE = "crm-unreadable"
+MOST_RECORDS = 500
 Batches = dict[TopicPartition, list[ConsumerRecord]]
 GetMany = Callable[..., Awaitable[Batches]]
 
 
-def step_over_unreadable(kafka: Any) -> None:
-    """Make this AIOKafkaConsumer's `getmany` step over what it cannot read."""
-    plain: GetMany = kafka.getmany
+class Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    """A batch in which a header may be called anything."""
 
-    async def getmany(
-        *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> Batches:
+    def _read_msg(self) -> Any:
         try:
-            return await plain(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            return super()._read_msg()
         except UnicodeDecodeError:
-            wanted = partitions or tuple(kafka.assignment())
-            return await _one_by_one(kafka, plain, wanted, timeout_ms, max_records or 500)
+            self._write_over_names()
+            return super()._read_msg()
+
+    def _write_over_names(self) -> None:
+        """In the record that comes next: length, attributes, time, offset, key, value, headers."""
+        buffer, at = self._buffer, self._pos
+        for _ in range(4):
+            _, at = decode_varint(buffer, at)
+        for _ in range(2):
+            size, at = decode_varint(buffer, at)
+            at += max(size, 0)
+        headers, at = decode_varint(buffer, at)
+        for _ in range(headers):
+            size, at = decode_varint(buffer, at)
+            try:
+                buffer[at : at + size].decode()
+            except UnicodeDecodeError:
+                buffer[at : at + size] = b"?" * size
+            at += size
+            size, at = decode_varint(buffer, at)
+            at += max(size, 0)
+
+
+class _Records(_MemoryRecordsPy):  # type: ignore[misc]
+    """What a fetch brought, its batches read by the above."""
+
+    def next_batch(self) -> Any:
+        data = self._next_slice
+        found = super().next_batch()
+        return Batch(data) if isinstance(found, DefaultRecordBatch) else found
+
+
+def read_any_name() -> None:
+    """Make aiokafka's consumers in this process read every header's name."""
+    fetcher.MemoryRecords = _Records
+
+
+def ask_one_by_one(kafka: Any) -> None:
+    """Make this AIOKafkaConsumer's `getmany` ask the partitions in turn; again changes nothing.
+
+    It waits for no record any more (FastStream pauses after an empty answer), and raises what a
+    partition raised only where no other had anything: it is raised again at the next call.
+    """
+    if "getmany" in vars(kafka):
+        return
+    plain: GetMany = kafka.getmany
+    turn = 0
+
+    async def getmany(*, timeout_ms: int = 0, max_records: int | None = None) -> Batches:
+        nonlocal turn
+        places = sorted(kafka.assignment())
+        if not places:
+            return await plain(timeout_ms=timeout_ms, max_records=1)
+        turn = (turn + 1) % len(places)
+        left = max_records or MOST_RECORDS
+        found: Batches = {}
+        failed: Exception | None = None
+        for place in places[turn:] + places[:turn]:
+            try:
+                read = await plain(place, max_records=left)
+            except Exception as error:  # noqa: BLE001 — of one partition; the others go on
+                failed = failed or error
+                continue
+            found |= read
+            left -= sum(map(len, read.values()))
+            if not left:
+                break
+        if failed and not found:
+            raise failed
+        return found
 
     kafka.getmany = getmany
-
-
-async def _one_by_one(
-    kafka: Any, plain: GetMany, partitions: tuple[TopicPartition, ...], timeout_ms: int, most: int
-) -> Batches:
-    """Read each partition record by record until the one that cannot be read, and step over it."""
-    found: Batches = {}
-    for place in partitions:
-        records = found.setdefault(place, [])
-        while sum(map(len, found.values())) < most:
-            try:
-                read = await plain(place, timeout_ms=timeout_ms, max_records=1)
-            except UnicodeDecodeError as error:
-                offset = await kafka.position(place)
-                kafka.seek(place, offset + 1)
-                records.append(_placeholder(place, offset, error))
-                break
-            if not read:
-                break
-            records += read[place]
-    return {place: records for place, records in found.items() if records}
-
-
-def _placeholder(place: TopicPartition, offset: int, error: Exception) -> ConsumerRecord:
-    why = f"at {place.topic}/{place.partition}/{offset}: {error}"
-    return ConsumerRecord(
-        topic=place.topic, partition=place.partition, offset=offset, timestamp=-1,
-        timestamp_type=0, key=None, value=None, checksum=None, serialized_key_size=-1,
-        serialized_value_size=-1, headers=((UNREADABLE, why.encode()),),
-    )  # fmt: skip

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
 
 from events.bus.topics import Topics
 from services import intake
@@ -48,6 +49,24 @@ async def send(settings: Settings, records: Iterable[Raw], *, key: bytes | None 
         ]
         await asyncio.gather(*sending)
         return len(sending)
+    finally:
+        await producer.stop()
+
+
+async def send_to(settings: Settings, partition: int, records: Iterable[Raw]) -> None:
+    """Send one batch to a partition of the intake topic. Its headers called "unreadable" are no
+    UTF-8, as aiokafka's producer never writes them."""
+    topic = Topics.of(settings.topic_prefix).intake
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all")
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        for value, headers in records:
+            batch.append(key=None, value=value, timestamp=None, headers=headers)
+        built = bytearray(batch._build()).replace(b"unreadable", b"unread\xffble")
+        built[17:21] = calc_crc32c(bytes(built[21:])).to_bytes(4, "big")
+        batch._buffer = built
+        await (await producer.send_batch(batch, topic, partition=partition))
     finally:
         await producer.stop()
 

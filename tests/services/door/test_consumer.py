@@ -9,11 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.door.consumer import Consumer, TakeIn
+from services.door.reading import Batch
 from services.door.received import Received
 from services.runtime.settings import Settings
 from services.stack.drain import drained
 from tests.conftest import until
-from tests.services.door.running import read_all, send
+from tests.services.door.running import Raw, read_all, send, send_to
 from tests.told_offsets import tell
 
 pytestmark = pytest.mark.stack
@@ -120,3 +121,60 @@ async def test_what_a_broker_tells_of_starts_and_ends_loses_no_record(
     assert await drained(servers, topic, topic, 30) == 0
     assert came == sent
     await reading.stop()
+
+
+async def all_of_both(settings: Settings, first: list[Raw], second: list[Raw]) -> None:
+    """Send a batch to each of two partitions, and demand that every record comes, in order."""
+    came: dict[int, list[Raw]] = {0: [], 1: []}
+
+    async def take_in(records: Sequence[Received]) -> None:
+        for record in records:
+            came[record.partition].append((record.value, list(record.headers)))
+
+    topic = Topics.of(settings.topic_prefix).intake
+    servers = settings.kafka_bootstrap_servers
+    await create_topic(servers, topic, partitions=2, replicas=1)
+    await send_to(settings, 0, first)
+    await send_to(settings, 1, second)
+    reading = consumer(settings, topic, take_in, patience=30)
+    await reading.start()
+    assert await drained(servers, topic, topic, 30) == 0
+    await reading.stop()
+    assert came == {0: first, 1: [(value, _as_read(headers)) for value, headers in second]}
+
+
+def _as_read(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    bad = b"unread\xffble"
+    return [
+        ("??????????" if name == "unreadable" else name, bad if value == b"unreadable" else value)
+        for name, value in headers
+    ]
+
+
+SENT: list[Raw] = [(str(n).encode(), [("n", b"1")]) for n in range(40)]
+
+
+async def test_a_header_name_that_is_no_text_costs_no_record(kafka_settings: Settings) -> None:
+    """The same bytes as a header's value, and records after it in its batch, come as they are."""
+    odd: list[Raw] = [
+        (b"x", [("a", b"unreadable"), ("unreadable", b"unreadable"), ("unreadable", None)]),
+        (b"", []),
+    ]
+    await all_of_both(kafka_settings, SENT, [*SENT, *odd, *SENT])
+
+
+async def test_a_partition_that_cannot_be_read_costs_the_others_nothing(
+    kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that raises has drained what other partitions had, and moved on in them."""
+    looked_at = 0
+    plain = Batch.validate_crc
+
+    def validate_crc(batch: Batch) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return looked_at != 2 and bool(plain(batch))
+
+    monkeypatch.setattr(Batch, "validate_crc", validate_crc)
+    await all_of_both(kafka_settings, SENT, SENT)
+    assert looked_at == 3
