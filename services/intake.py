@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from events.bus.publish import create_topic
@@ -22,13 +22,13 @@ CHORES_SECONDS = 0.5
 FIGURES_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 STALLED_SECONDS = 30.0
-"""A consumer that has not read for so long what the broker holds: clients hang without a word."""
+"""A partition that nobody has read for so long: clients hang without a word."""
 
 log = get_logger("intake")
 
 
 class Stalled(Exception):
-    """The consumer reads no more although there is something to read: a restart helps."""
+    """A partition is read no more although there is something to read: a restart helps."""
 
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
@@ -119,13 +119,16 @@ async def _copies(
 
 
 async def _watch(consumer: Consumer, stop: asyncio.Event, patience_seconds: float) -> None:
-    """End the process where the consumer hangs, the broker stays away or has forgotten."""
+    """End the process where a partition hangs, the broker stays away or has forgotten."""
     loop = asyncio.get_running_loop()
-    moved_at, answered_at, read = loop.time(), loop.time(), -1
+    looked_at = answered_at = loop.time()
+    stands: dict[TopicPartition, tuple[int, float]] = {}
+    read = -1
     while not await sleep_unless(stop, LOOK_SECONDS):
         now = loop.time()
+        passed, looked_at = now - looked_at, now
         try:
-            lag = await asyncio.wait_for(consumer.lag(), 10)
+            unread = await asyncio.wait_for(consumer.unread(), 10)
         except LookupError as error:
             raise Stalled(str(error)) from error
         except (KafkaError, OSError, TimeoutError) as error:
@@ -134,10 +137,17 @@ async def _watch(consumer: Consumer, stop: asyncio.Event, patience_seconds: floa
                 raise Stalled("the broker has not answered for too long") from error
             continue
         answered_at = now
-        if not lag or consumer.read != read or consumer.busy:
-            moved_at, read = now, consumer.read
-        elif now - moved_at > STALLED_SECONDS:
-            raise Stalled(f"{lag} records have not been read for {STALLED_SECONDS:g} s")
+        if consumer.busy and consumer.read == read:
+            passed = 0  # one batch takes long: nothing is read meanwhile
+        read = consumer.read
+        stands = {
+            place: (at, stands[place][1] + passed if stands.get(place, (-1,))[0] == at else 0)
+            for place, (at, left) in unread.items() if left
+        }  # fmt: skip
+        for place, (at, seconds) in stands.items():
+            if seconds > STALLED_SECONDS:
+                where = f"{place.topic}/{place.partition}/{at}"
+                raise Stalled(f"{where} has not been read for {STALLED_SECONDS:g} s")
 
 
 if __name__ == "__main__":

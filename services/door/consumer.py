@@ -86,8 +86,8 @@ class Consumer:
         """aiokafka's consumer; None while stopped."""
         return self._subscriber.consumer
 
-    async def lag(self) -> int:
-        """Records the broker holds and nobody has taken in.
+    async def unread(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Where it reads each partition, and how many records the broker holds from there on.
 
         Raises `LookupError` where a partition ends before where it ended once: the broker has
         forgotten, and what it holds now must be read from its start. (To compare ends with what
@@ -95,13 +95,13 @@ class Consumer:
         """
         places = self.kafka.assignment() if self.kafka is not None else set()
         if not places:
-            return 0
+            return {}
         positions = {place: await self.kafka.position(place) for place in places}
         ends = await self.kafka.end_offsets(places)
         if any(ends[place] < self._ends.get(place, 0) for place in places):
             raise LookupError("the broker has forgotten records: read it from its start")
         self._ends |= ends
-        return sum(max(0, ends[place] - position) for place, position in positions.items())
+        return {place: (at, max(0, ends[place] - at)) for place, at in positions.items()}
 
     async def _on_batch(self, records: Sequence[ConsumerRecord]) -> None:
         self._idle.clear()

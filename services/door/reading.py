@@ -82,21 +82,31 @@ def ask_one_by_one(kafka: Any) -> None:
         if not places:
             return await plain(timeout_ms=timeout_ms, max_records=1)
         turn = (turn + 1) % len(places)
-        left = max_records or MOST_RECORDS
-        found: Batches = {}
-        failed: Exception | None = None
-        for place in places[turn:] + places[:turn]:
+        return await _drain(plain, places[turn:] + places[:turn], max_records or MOST_RECORDS)
+
+    kafka.getmany = getmany
+
+
+async def _drain(plain: GetMany, places: list[TopicPartition], most: int) -> Batches:
+    """First a fair share of each, so that none waits for a full one; then what there is room for.
+
+    Raises what a partition raised where none had anything.
+    """
+    found: Batches = {}
+    failed: Exception | None = None
+    left = most
+    for share in (max(1, most // len(places)), most):
+        for place in places:
             try:
-                read = await plain(place, max_records=left)
+                read = await plain(place, max_records=min(share, left)) if left else {}
             except Exception as error:  # noqa: BLE001 — of one partition; the others go on
                 failed = failed or error
                 continue
-            found |= read
-            left -= sum(map(len, read.values()))
-            if not left:
-                break
-        if failed and not found:
-            raise failed
-        return found
-
-    kafka.getmany = getmany
+            for records in read.values():
+                found.setdefault(place, []).extend(records)
+                left -= len(records)
+        if not found:
+            break
+    if failed and not found:
+        raise failed
+    return found

@@ -37,10 +37,14 @@ async def running_intake(settings: Settings) -> AsyncIterator[asyncio.Event]:
         await asyncio.wait_for(task, 30)
 
 
-async def send(settings: Settings, records: Iterable[Raw], *, key: bytes | None = None) -> int:
+async def send(
+    settings: Settings, records: Iterable[Raw], *, key: bytes | None = None, **options: Any
+) -> int:
     """Send raw records to the intake topic; how many were acknowledged."""
     topic = Topics.of(settings.topic_prefix).intake
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", **options
+    )
     await producer.start()
     try:
         sending = [

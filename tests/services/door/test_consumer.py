@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
+from services import intake
 from services.door.consumer import Consumer, TakeIn
 from services.door.reading import Batch
 from services.door.received import Received
@@ -178,3 +179,64 @@ async def test_a_partition_that_cannot_be_read_costs_the_others_nothing(
     monkeypatch.setattr(Batch, "validate_crc", validate_crc)
     await all_of_both(kafka_settings, SENT, SENT)
     assert looked_at == 3
+
+
+async def test_a_partition_that_hangs_is_noticed_while_others_move(
+    kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_in(_records: Sequence[Received]) -> None: ...
+
+    monkeypatch.setattr(intake, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "STALLED_SECONDS", 1.0)
+    topic = Topics.of(kafka_settings.topic_prefix).intake
+    await create_topic(kafka_settings.kafka_bootstrap_servers, topic, partitions=2, replicas=1)
+    reading = consumer(kafka_settings, topic, take_in, patience=30)
+    await reading.start()
+    await send_to(kafka_settings, 0, SENT)
+    await until(lambda: reading.read, 30)
+    reading.kafka.pause(TopicPartition(topic, 1))  # as a client that fetches it no more
+    await send_to(kafka_settings, 1, SENT)
+    watching = asyncio.create_task(intake._watch(reading, asyncio.Event(), 30))
+
+    async def noticed() -> bool:
+        await send_to(kafka_settings, 0, SENT)
+        return watching.done()
+
+    await until(noticed, 20)
+    with pytest.raises(intake.Stalled, match=f"{topic}/1/0 has not been read"):
+        watching.result()
+    assert reading.read > len(SENT)
+    await reading.stop()
+
+
+async def test_a_batch_that_takes_long_is_no_partition_that_hangs(
+    kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncio.Event()
+
+    async def slow(_records: Sequence[Received]) -> None:
+        await release.wait()
+
+    monkeypatch.setattr(intake, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(intake, "STALLED_SECONDS", 0.2)
+    await send_to(kafka_settings, 0, SENT)
+    reading = consumer(kafka_settings, topic, slow, patience=30)
+    await reading.start()
+    await until(lambda: reading.busy, 30)
+    await send_to(kafka_settings, 0, SENT)
+    looks: list[object] = []
+    plain = reading.unread
+
+    async def unread() -> dict[TopicPartition, tuple[int, int]]:
+        looks.append(found := await plain())
+        return found
+
+    monkeypatch.setattr(reading, "unread", unread)
+    stop = asyncio.Event()
+    watching = asyncio.create_task(intake._watch(reading, stop, 30))
+    await until(lambda: len(looks) > 10 or watching.done(), 30)
+    stop.set()
+    await watching
+    release.set()
+    await until(lambda: reading.read == 2 * len(SENT), 30)
+    await reading.stop()

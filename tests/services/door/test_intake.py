@@ -164,3 +164,16 @@ async def test_what_waits_is_taken_in_when_its_lead_appears(
         await until(waits, 20)
         await world.append(world.new(world.captured(lead)))
         await until(there, 20)
+
+
+async def test_what_producers_compress_is_taken_in(world: World, kafka_settings: Settings) -> None:
+    lead = await known_lead(world)
+
+    async def there() -> bool:
+        return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 12
+
+    async with running_intake(kafka_settings):
+        for codec in ("gzip", "snappy", "lz4", "zstd"):
+            records = [engagement(world, lead) for _ in range(3)]
+            await send(kafka_settings, records, compression_type=codec)
+        await until(there, 20)
