@@ -95,7 +95,11 @@ REFUSED = _object(
         "crm-origin": _text("Where it came from: `<topic>/<partition>/<offset>`."),
         "crm-first-at": _text(f"When it was first refused. {_INSTANT}", format="date-time"),
     },
-    {"crm-value-bytes": _decimal("How large the value was, where it is left out.")},
+    {
+        "crm-value-bytes": _decimal("How large the value was, where it is left out."),
+        "crm-headers-bytes": _decimal("How large its own headers were, where they are left out."),
+        "crm-key-bytes": _decimal("How large the key was, where it is left out."),
+    },
 )
 
 KEYS = {
