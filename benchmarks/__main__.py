@@ -57,6 +57,8 @@ def bench(
         f"{size.events:,} events of {size.properties} properties, {size.rounds} rounds, medians; "
         f"{about['cores']} cores, broker: {about['broker']}"
     )
+    if quick:
+        title += "; aims are meant for the full sizes"
     show(found, title)
     if json_file is not None:
         text = json.dumps(as_json(found, about), indent=2)

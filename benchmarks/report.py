@@ -66,7 +66,11 @@ LATENCIES = (("p50", 0.5, 3.0), ("p99", 0.99, 5.0))
 def lines(rounds: Rounds) -> list[Line]:
     made = []
     for what, name, beside, other, aim in RATES:
-        if rounds.found.get(name) and rounds.found.get(other):
+        if not (rounds.found.get(name) and rounds.found.get(other)):
+            continue
+        if not all(rounds.rates(name)):  # one was done before the others had joined
+            made.append(Line(what, "too few events", beside, _rate(rounds.rate(other))))
+        else:
             ratio = rounds.ratio(name, other)
             made.append(
                 Line(what, _rate(rounds.rate(name)), beside, _rate(rounds.rate(other)), ratio, aim)
