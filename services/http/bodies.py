@@ -36,10 +36,10 @@ class Takes(Generic[M]):
             said = self.model.model_validate(found)
         except ValidationError as error:
             raise invalid(error.errors(include_input=False, include_context=False)) from None
-        return Taken(said, canonical(found))
+        return Taken(said, _canonical(found))
 
 
-def canonical(found: Any) -> bytes:
+def _canonical(found: Any) -> bytes:
     """The same bytes for the same JSON. Raises `Problem`: what is read may nest deeper than what
     can be written again."""
     try:

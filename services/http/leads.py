@@ -66,21 +66,20 @@ async def leave_contact(
         details = body.details(CHAT_SOURCE, body.bedroom_preference, house.country)
         session_lead = None
         start = StartSession(body.session_id, caller.visitor_id) if body.session_id else None
-        if body.session_id is not None and start is not None:
-            state = await unit.state(start)
-            demand_proof(state.sessions.get(body.session_id), body.session_id, caller.proven)
-            if held := state.sessions.get(body.session_id):
-                session_lead = held.lead_id
+        if start is not None:
+            held = (await unit.state(start)).sessions.get(start.session_id)
+            demand_proof(held, start.session_id, caller.proven)
+            session_lead = held.lead_id if held else None
         lead_id = await capture(
             unit, details, lead_id=new_lead, session_id=body.session_id,
             session_lead=session_lead, note=_note(details),
         )  # fmt: skip
-        if body.session_id is not None and start is not None:
+        if start is not None:
             await unit.do(start)
             await begin_anew(unit, start)
             await unit.do(IdentifySession(
-                body.session_id, lead_id,
-                await _conversations(request, caller, body.session_id, body.conversation_id),
+                start.session_id, lead_id,
+                await _conversations(request, caller, start.session_id, body.conversation_id),
                 caller.visitor_id,
             ))  # fmt: skip
         return {
