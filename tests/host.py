@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -55,14 +56,15 @@ async def make_tables(conn: asyncpg.Connection) -> None:
 class Host:
     """An organisation with two properties; `leads`, `talks`: what its other code goes on with.
 
-    `notes`, `said`: what it wrote into them, to be found there again.
+    `notes`, `said`: what it wrote into them, to be found there again: the words of a lead's notes
+    (in no order: of two writers at once either may be first), a message's content.
     """
 
     org_id: UUID = field(default_factory=uuid4)
     properties: list[UUID] = field(default_factory=lambda: [uuid4(), uuid4()])
     leads: list[UUID] = field(default_factory=list)
     talks: list[UUID] = field(default_factory=list)
-    notes: dict[UUID, str] = field(default_factory=dict)
+    notes: defaultdict[UUID, list[str]] = field(default_factory=lambda: defaultdict(list))
     said: dict[UUID, str] = field(default_factory=dict)
 
     async def begin(self, conn: asyncpg.Connection, rows: int) -> None:
@@ -114,20 +116,21 @@ class Host:
         """What its other code does: new rows, and edits that build on what it reads."""
         chance = random.Random(seed)
         for turn in range(turns):
-            await self._turn(conn, chance, f"{seed}.{turn} ")
+            await self._turn(conn, chance, f"{seed}.{turn}")
 
     async def _turn(self, conn: asyncpg.Connection, chance: random.Random, word: str) -> None:
-        what, lead, talk = chance.random(), chance.choice(self.leads), chance.choice(self.talks)
+        what, talk = chance.random(), chance.choice(self.talks)
+        lead = chance.choice(self.leads[: chance.choice([6, None])])  # some by several at once
         if what < 0.25:
             await self._new(conn, chance)
         elif what < 0.5:
             await conn.execute("UPDATE leads SET status = $2 WHERE id = $1", lead,
                                chance.choice(["new", "contacted", "leased", "lost"]))  # fmt: skip
         elif what < 0.8:
-            self.notes[lead] = self.notes.get(lead, "") + word
+            self.notes[lead].append(word)
             await conn.execute(
                 "UPDATE leads SET last_name = $3, notes = coalesce(notes, '') || $2 WHERE id = $1",
-                lead, word, word,
+                lead, word + " ", word,
             )  # fmt: skip
         elif what < 0.9:
             await conn.execute("UPDATE conversations SET is_human_mode = NOT is_human_mode "
@@ -156,7 +159,7 @@ class Host:
                 talk,
             )  # fmt: skip
         await conn.execute("UPDATE leads SET notes = 'first ' WHERE id = $1", lead)
-        self.notes[lead] = "first "
+        self.notes[lead].append("first")
         self.leads.append(lead)
         self.talks.append(talk)
 
