@@ -37,8 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """Ask (plain or async) until the answer is true, at most `seconds`; returns that answer."""
+async def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+    """Ask (plain or async) until the answer is true, and return that answer.
+
+    `seconds` end what would wait for ever; where they are few, never is what a test expects.
+    """
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()

@@ -9,7 +9,7 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-from services.stack.maven import cache_directory, fetch_jars
+from services.stack.maven import cache_directory, fetch_jars, put_in_place
 
 DEBIAN = Path("/usr/lib/postgresql")
 RELEASES = {"15": "15.14.0", "16": "16.10.0", "17": "17.6.0"}
@@ -41,7 +41,5 @@ def _unpack(jar: Path, home: Path) -> None:
         whole = BytesIO(lzma.decompress(packed.read(name)))
     with tarfile.open(fileobj=whole) as files:
         files.extractall(draft, filter="data")
-    if home.is_dir():
-        shutil.rmtree(draft)
-    else:
-        draft.rename(home)
+    put_in_place(draft, home)
+    shutil.rmtree(draft, ignore_errors=True)

@@ -56,7 +56,7 @@ async def test_the_publish_example_becomes_a_row(
         async def opened() -> bool:
             return bool(await world.count("lead_engagement_events WHERE event_type='email_opened'"))
 
-        await until(opened, 30)
+        await until(opened)
     assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
 
 

@@ -22,6 +22,8 @@ FETCH_WAIT_MILLISECONDS = 5
 """How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
 POLL_MILLISECONDS = 2
 """After an empty poll the client sleeps as long again, whatever comes: the broker waits instead."""
+SESSION_MILLISECONDS = 6_000
+"""A group deals the partitions of a member anew that has been silent for so long."""
 COMMIT_SECONDS = 5.0
 """A client retries without end to commit to a partition that is there no more."""
 log = get_logger("projector")
@@ -59,7 +61,7 @@ class Consumer:
             fetch_min_bytes=1,
             fetch_max_bytes=2 * 1024 * 1024,
             max_partition_fetch_bytes=1024 * 1024,
-            session_timeout_ms=6_000,
+            session_timeout_ms=SESSION_MILLISECONDS,
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
             isolation_level="read_uncommitted",

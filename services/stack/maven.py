@@ -38,10 +38,18 @@ def fetch_jars(jars: Path, artifact: str) -> None:
         if done.returncode:
             words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
             raise StackError(f"Maven could not fetch {artifact}:\n{words}")
-        if not jars.is_dir():
-            draft.rename(jars)
+        put_in_place(draft, jars)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def put_in_place(draft: Path, place: Path) -> None:
+    """Rename a directory that is whole, unless somebody else's is there already."""
+    try:
+        draft.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
 
 
 def cache_directory(name: str) -> Path:

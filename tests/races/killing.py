@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.projecting import consumer
 from services.runtime.settings import Settings, as_environment
 from services.stack.process import kill, spawn, stop
 from tests.conftest import until
@@ -20,17 +21,31 @@ WORKERS = ("relay", "projector", "relay", "projector")
 STOP_SECONDS = 20.0
 
 
-class Workers:
-    """Two of each, so that one always stands by or shares the work."""
+PATIENT = """
+import runpy
+from services.projecting import consumer
+consumer.SESSION_MILLISECONDS = {session}
+runpy.run_module("services.projector", run_name="__main__")
+"""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+
+class Workers:
+    """Two of each, so that one always stands by or shares the work.
+
+    `session`: after so many milliseconds the group of the projectors misses one that was killed.
+    """
+
+    def __init__(
+        self, settings: Settings, log: Path, session: int = consumer.SESSION_MILLISECONDS
+    ) -> None:
         self.environment = as_environment(settings)
         self.log = log
+        self.patient = PATIENT.format(session=session)
         self.pids: list[int] = []
 
     def start(self, name: str) -> int:
-        command = [sys.executable, "-m", f"services.{name}"]
-        return spawn(command, log=self.log / f"{name}.log", env=self.environment)
+        how = ["-c", self.patient] if name == "projector" else ["-m", f"services.{name}"]
+        return spawn([sys.executable, *how], log=self.log / f"{name}.log", env=self.environment)
 
     def start_all(self) -> None:
         self.pids = [self.start(name) for name in WORKERS]
@@ -46,8 +61,10 @@ class Workers:
 
 
 @asynccontextmanager
-async def at_work(settings: Settings, log: Path) -> AsyncIterator[Workers]:
-    workers = Workers(settings, log)
+async def at_work(
+    settings: Settings, log: Path, session: int = consumer.SESSION_MILLISECONDS
+) -> AsyncIterator[Workers]:
+    workers = Workers(settings, log, session)
     workers.start_all()
     try:
         yield workers
@@ -66,12 +83,12 @@ async def survive(settings: Settings, pool: asyncpg.Pool, log: Path, *, kills: i
         try:
             for _ in range(kills):
                 wanted = len(spoken) + chance.randint(1, 6)
-                await until(lambda wanted=wanted: len(spoken) >= wanted, 60)  # type: ignore[misc]
+                await until(lambda wanted=wanted: len(spoken) >= wanted)  # type: ignore[misc]
                 await workers.kill_one(chance.randrange(len(WORKERS)))
         finally:
             done.set()
             await loading
-        await level(pool, 120)
+        await level(pool)
     assert await world.count("messages") == len(spoken) * len(world.properties) * 3
     assert await world.count("leads") == len(spoken) * len(world.properties)
     await demand_the_law(pool)

@@ -1,6 +1,7 @@
 """A relay and a projector that run inside a test, and when they are level with the log."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -25,6 +26,7 @@ from tests.conftest import until
 from tests.world import World
 
 SILENT_MS = 800
+READ_SECONDS = 20.0
 Work = Callable[[Settings, asyncio.Event, Checks], Awaitable[None]]
 
 
@@ -56,8 +58,14 @@ async def is_level(pool: asyncpg.Pool) -> bool:
     return all(reached.get(shard, 0) == head for shard, head in heads.items())
 
 
-async def level(pool: asyncpg.Pool, seconds: float = 45) -> None:
-    await until(lambda: is_level(pool), seconds)
+async def level(pool: asyncpg.Pool) -> None:
+    await until(lambda: is_level(pool))
+
+
+async def owners(pool: asyncpg.Pool, wanted: int) -> bool:
+    """Do so many projectors own shards?"""
+    found = await pool.fetchval("SELECT count(DISTINCT owner) FROM crm.checkpoints")
+    return bool(found == wanted)
 
 
 async def demand_the_law(pool: asyncpg.Pool) -> None:
@@ -103,14 +111,24 @@ async def places_on_the_bus(
         consumer.assign(places)
         for place in places:
             consumer.seek(place, 0)
-        while records := await consumer.getmany(timeout_ms=SILENT_MS, max_records=5_000):
+        deadline = time.monotonic() + READ_SECONDS
+        while time.monotonic() < deadline:
+            records = await consumer.getmany(timeout_ms=SILENT_MS, max_records=5_000)
             for page in records.values():
                 found += [(r.partition, wire.arrival(r.value, log_id).position) for r in page]
+            if not records and all([await _at_its_end(consumer, place) for place in places]):
+                break
     except KafkaError:
         return [], 0
     finally:
         await consumer.stop()
     return found, len(places)
+
+
+async def _at_its_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
+    """Has everything been read that the last fetch said was there?"""
+    end = consumer.highwater(place)
+    return end is not None and await consumer.position(place) >= end
 
 
 async def whole_on_the_bus(settings: Settings, pool: asyncpg.Pool) -> bool:
@@ -128,8 +146,8 @@ async def make_topic_anew(settings: Settings, partitions: int) -> None:
 
     async def try_it() -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-        await admin.start()
         try:
+            await admin.start()
             if topic in await admin.list_topics():
                 await admin.delete_topics([topic])
             answer = await admin.create_topics([NewTopic(topic, partitions, 1)])
@@ -139,7 +157,7 @@ async def make_topic_anew(settings: Settings, partitions: int) -> None:
         finally:
             await admin.close()
 
-    await until(try_it, 30)
+    await until(try_it)
 
 
 def events_topic(settings: Settings) -> str:

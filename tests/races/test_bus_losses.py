@@ -41,7 +41,7 @@ async def test_a_topic_wiped_while_all_run_is_published_again(
         await level(pool)
         await make_topic_anew(kafka_settings, 8)
         if protected:
-            await until(lambda: whole_on_the_bus(kafka_settings, pool), 30)
+            await until(lambda: whole_on_the_bus(kafka_settings, pool))
             await talk(world, 3)
             await level(pool)
         else:
@@ -64,12 +64,12 @@ async def test_a_relay_that_does_not_ask_what_the_topic_holds_leaves_a_new_one_e
     world = await make_world(pool, properties=6)
     async with running(kafka_settings, relay.work):
         await talk(world, 2)
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 30)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     await make_topic_anew(kafka_settings, 4)
     monkeypatch.setattr(Tour, "recall", _trusting_start)
     async with running(kafka_settings, relay.work):
         await talk(world, 1)
-        await until(lambda: _arrived(kafka_settings, pool), 30)
+        await until(lambda: _arrived(kafka_settings, pool))
         assert not await whole_on_the_bus(kafka_settings, pool)
 
 
@@ -88,14 +88,14 @@ async def test_a_topic_with_another_partition_count_gets_everything_again_once(
     world = await make_world(pool, properties=6)
     async with running(kafka_settings, relay.work):
         await talk(world, 2)
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 30)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     await make_topic_anew(kafka_settings, 4)
     async with running(kafka_settings, relay.work):
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 30)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     held = await on_the_bus(kafka_settings, pool)
     async with running(kafka_settings, relay.work):
         await talk(world, 1)
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 30)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     assert len(await on_the_bus(kafka_settings, pool)) == len(held) + 6 * 4
     async with running(kafka_settings, projector.work):
         await level(pool)
@@ -113,8 +113,8 @@ async def test_a_topic_that_changes_its_partitions_under_everybody_loses_nothing
         await level(pool)
         await make_topic_anew(settings, after)
         await talk(world, 3)
-        await level(pool, 60)
-        await until(lambda: whole_on_the_bus(settings, pool), 60)
+        await level(pool)
+        await until(lambda: whole_on_the_bus(settings, pool))
     await demand_the_law(pool)
 
 
@@ -131,13 +131,13 @@ async def test_a_relay_that_runs_notices_that_a_topic_has_more_partitions(
     await _settle_in(world, shard=SHARDS - 1)
     async with running(settings, relay.work):
         await talk(world, 2)
-        await until(lambda: whole_on_the_bus(settings, pool), 30)
+        await until(lambda: whole_on_the_bus(settings, pool))
         await make_topic_anew(settings, 16)
         await talk(world, 2)
         if protected:
-            await until(lambda: _all_in_their_places(settings, pool), 60)
+            await until(lambda: _all_in_their_places(settings, pool))
         else:
-            await until(lambda: whole_on_the_bus(settings, pool), 60)
+            await until(lambda: whole_on_the_bus(settings, pool))
             assert not await _all_in_their_places(settings, pool)
 
 

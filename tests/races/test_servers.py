@@ -72,7 +72,7 @@ async def load(world: World) -> AsyncIterator[list[object]]:
 async def growing(acknowledged: list[object]) -> None:
     """Wait until many more have been acknowledged."""
     wanted = len(acknowledged) + 200
-    await until(lambda: len(acknowledged) > wanted, 60)
+    await until(lambda: len(acknowledged) > wanted)
 
 
 async def demand_all(pool: asyncpg.Pool, acknowledged: list[object]) -> None:
@@ -103,7 +103,7 @@ async def test_postgresql_killed_under_load_loses_nothing_acknowledged(
                 await growing(acknowledged)
                 await asyncio.to_thread(postgres.restart, crash=crash)
             await growing(acknowledged)
-        await level(pool, 60)
+        await level(pool)
         await demand_all(pool, acknowledged)
 
 
@@ -112,13 +112,13 @@ async def test_a_commit_is_acknowledged_when_it_outlives_a_crash(
     postgres: Postgres, tmp_path: Path, protected: bool
 ) -> None:
     """Without protection: the log is written as the tables may be, not waiting for the disk."""
-    postgres.psql("-qc", "ALTER SYSTEM SET wal_writer_delay = '10s'")
-    postgres.psql("-qc", "ALTER SYSTEM SET autovacuum = off")
-    postgres.psql("-qc", "SELECT pg_reload_conf()")
     settings = make_settings(postgres.url("crm"), "127.0.0.1:9", tmp_path)
     await asyncio.to_thread(migrate, settings.dsn)
     async with pooled(settings, "test", role=None) as pool:
         world = await make_world(pool)
+        postgres.psql("-qc", "ALTER SYSTEM SET autovacuum = off")
+        postgres.psql("-qc", "ALTER SYSTEM SET wal_writer_delay = '10s'")
+        postgres.psql("-qc", "SELECT pg_reload_conf()")  # its writer sleeps so long from now on
         if not protected:
             postgres.psql("-qc", "ALTER DATABASE crm SET synchronous_commit = off")
             await pool.expire_connections()
@@ -144,7 +144,7 @@ async def test_a_relay_that_does_not_wait_for_its_servers_is_gone_for_good(
         world = await make_world(pool)
         stop = asyncio.Event()
         working = asyncio.create_task(relay.work(settings, stop, {}))
-        await until(lambda: whole_on_the_bus(settings, pool), 30)
+        await until(lambda: whole_on_the_bus(settings, pool))
         await asyncio.to_thread(postgres.restart, crash=True)
         with pytest.raises(AWAY):
             await asyncio.wait_for(working, 30)
@@ -167,11 +167,11 @@ async def test_what_a_killed_broker_forgot_stays_lost_where_nothing_is_published
     world = await make_world(pool)
     async with running(own):
         await world.append(world.new(world.captured(email=None)))
-        await until(lambda: whole_on_the_bus(own, pool), 30)
+        await until(lambda: whole_on_the_bus(own, pool))
         await level(pool)
         await asyncio.to_thread(broker.restart, crash=True)
         await world.append(world.new(world.captured(email=None)))
-        await level(pool, 90)
+        await level(pool)
         assert not await whole_on_the_bus(own, pool)
     await demand_the_law(pool)
 
@@ -192,6 +192,6 @@ async def test_the_broker_killed_under_load_loses_nothing(
                 await growing(acknowledged)
                 await asyncio.to_thread(broker.restart, crash=crash)
             await growing(acknowledged)
-        await level(pool, 90)
-        await until(lambda: whole_on_the_bus(own, pool), 60)
+        await level(pool)
+        await until(lambda: whole_on_the_bus(own, pool))
         await demand_all(pool, acknowledged)

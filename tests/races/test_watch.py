@@ -67,7 +67,7 @@ async def watched(
     stop = asyncio.Event()
     presence = Presence(settings, consumer.engine.owner)
     await consumer.start()
-    await until(lambda: consumer.engine.owned, 30)
+    await until(lambda: consumer.engine.owned)
     looking = asyncio.create_task(
         Watch(consumer.engine, consumer, pool, Figures(LIVE, 8), presence).run(stop)
     )
@@ -81,13 +81,14 @@ async def watched(
 
 
 class SlowToClaim(Engine):
-    """Its claim waits until records have been handed out, or long enough for that to happen."""
+    """Its claim waits until records have been handed out, at most `seconds`."""
 
     consumer: Consumer
+    seconds = 2.0
     handed_out = False
 
     async def claim(self, shards: Sequence[int]) -> None:
-        waited_until = time.monotonic() + 2
+        waited_until = time.monotonic() + self.seconds
         while not self.consumer.heard and time.monotonic() < waited_until:
             await asyncio.sleep(0.01)
         self.handed_out |= bool(self.consumer.heard)
@@ -105,9 +106,12 @@ async def test_no_record_is_handed_out_before_its_shard_is_owned(
     """And where one is, it is read from the log again: nothing depends on the pause."""
     if out == "pause":
         monkeypatch.setattr(AIOKafkaConsumer, "pause", lambda *_: None)
+        monkeypatch.setattr(SlowToClaim, "seconds", 60.0)
+    else:
+        monkeypatch.setattr(watch, "QUIET_SECONDS", 3_600.0)  # on a slow machine, nothing is healed
     await talk(world, 3)
     async with running(kafka_settings, relay.work):
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 20)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     consumer = await consumer_of(kafka_settings, pool, SlowToClaim)
     engine = consumer.engine
     assert isinstance(engine, SlowToClaim)
@@ -132,7 +136,7 @@ async def test_a_last_record_that_never_comes_is_noticed_by_who_waits_for_nothin
     consumer = await consumer_of(kafka_settings, pool, Engine)
     async with running(kafka_settings, relay.work):
         await talk(world, 1)
-        await until(lambda: whole_on_the_bus(kafka_settings, pool), 20)
+        await until(lambda: whole_on_the_bus(kafka_settings, pool))
     async with watched(kafka_settings, consumer, pool):
         await level(pool)
         healed = consumer.engine.counts.healed
@@ -226,12 +230,12 @@ async def test_a_consumer_that_fell_silent_is_started_anew(
         await talk(world, 1)
         await level(pool)
         if protected:
-            await until(lambda: consumer.kafka not in (None, silent), 20)
-            await until(lambda: consumer.assigned, 20)
+            await until(lambda: consumer.kafka not in (None, silent))
+            await until(lambda: consumer.assigned)
         consumer.heard.clear()
         await talk(world, 1)
         if protected:
-            await until(lambda: consumer.heard, 20)
+            await until(lambda: consumer.heard)
         await level(pool)
         assert bool(consumer.heard) is protected
 

@@ -53,7 +53,7 @@ async def running(settings: Settings, world: World) -> AsyncIterator[Running]:
                 except httpx2.TransportError:
                     return False
 
-            await until(ready, 20)
+            await until(ready)
             yield Running(process, port, client, {"X-API-Key": key, "X-Visitor-ID": "v_1"})
     finally:
         if process.returncode is None:
@@ -119,7 +119,7 @@ async def test_a_database_that_drops_its_connections_is_no_fault_of_clients(
         async def well() -> bool:
             return await say() == 200
 
-        await until(well, 10)
+        await until(well)
 
 
 async def test_a_running_api_does_not_wait_for_those_who_listen(

@@ -51,7 +51,7 @@ async def test_the_bus_gives_the_same_rows_as_the_log(
         return bool(found["position"]) and found["published"] == found["position"]
 
     async with running(kafka_settings, "relay"):
-        await until(published, 20)
+        await until(published)
     await world.project()
     async with replay.rebuilding(pool, [], silent, bus=kafka_settings) as work:
         outcome = await work.verify()

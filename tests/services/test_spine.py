@@ -22,6 +22,6 @@ async def test_what_is_appended_becomes_rows(kafka_settings: Settings, pool: asy
         async def all_there() -> bool:
             return await world.count("messages") == 15
 
-        await until(all_there, 20)
+        await until(all_there)
     assert await world.count("leads") == 5
     assert await world.count("crm.parked") == 0

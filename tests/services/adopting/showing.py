@@ -50,7 +50,7 @@ async def _core(hosted: Hosted, said: dict[UUID, str], turns: int, seed: int) ->
         "SELECT entity_id, property_id FROM crm_events WHERE event_type = 'lead.adopted' "
         "ORDER BY seq LIMIT 300"
     )
-    rows = await until(lambda: hosted.pool.fetch(known), seconds=60)
+    rows = await until(lambda: hosted.pool.fetch(known))
     for turn in range(turns):
         lead, home = chance.choice(rows)
         said[lead] = f"{turn} rooms"

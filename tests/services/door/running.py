@@ -30,7 +30,7 @@ async def running_intake(settings: Settings) -> AsyncIterator[asyncio.Event]:
         return "intake" in checks and not await find_problems(checks)
 
     try:
-        await until(ready, 30)
+        await until(ready)
         yield stop
     finally:
         stop.set()

@@ -75,7 +75,7 @@ async def test_a_database_that_comes_back_is_waited_for(
     await send(kafka_settings, [(b"1", []), (b"2", [])])
     reading = consumer(kafka_settings, topic, back_at_third, patience=30)
     await reading.start()
-    await until(lambda: reading.read, 30)
+    await until(lambda: reading.read)
     await reading.stop()
     assert attempts[0] == attempts[1] == attempts[2]
     assert await committed(kafka_settings, topic) == reading.read
@@ -193,7 +193,7 @@ async def test_a_partition_that_hangs_is_noticed_while_others_move(
     reading = consumer(kafka_settings, topic, take_in, patience=30)
     await reading.start()
     await send_to(kafka_settings, 0, SENT)
-    await until(lambda: reading.read, 30)
+    await until(lambda: reading.read)
     reading.kafka.pause(TopicPartition(topic, 1))  # as a client that fetches it no more
     await send_to(kafka_settings, 1, SENT)
     watching = asyncio.create_task(intake._watch(reading, asyncio.Event(), 30))
@@ -202,7 +202,7 @@ async def test_a_partition_that_hangs_is_noticed_while_others_move(
         await send_to(kafka_settings, 0, SENT)
         return watching.done()
 
-    await until(noticed, 20)
+    await until(noticed)
     with pytest.raises(intake.Stalled, match=f"{topic}/1/0 has not been read"):
         watching.result()
     assert reading.read > len(SENT)
@@ -222,7 +222,7 @@ async def test_a_batch_that_takes_long_is_no_partition_that_hangs(
     await send_to(kafka_settings, 0, SENT)
     reading = consumer(kafka_settings, topic, slow, patience=30)
     await reading.start()
-    await until(lambda: reading.busy, 30)
+    await until(lambda: reading.busy)
     await send_to(kafka_settings, 0, SENT)
     looks: list[object] = []
     plain = reading.unread
@@ -234,9 +234,9 @@ async def test_a_batch_that_takes_long_is_no_partition_that_hangs(
     monkeypatch.setattr(reading, "unread", unread)
     stop = asyncio.Event()
     watching = asyncio.create_task(intake._watch(reading, stop, 30))
-    await until(lambda: len(looks) > 10 or watching.done(), 30)
+    await until(lambda: len(looks) > 10 or watching.done())
     stop.set()
     await watching
     release.set()
-    await until(lambda: reading.read == 2 * len(SENT), 30)
+    await until(lambda: reading.read == 2 * len(SENT))
     await reading.stop()

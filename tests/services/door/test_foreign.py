@@ -67,7 +67,7 @@ async def taken_in(world: World, count: int) -> None:
     async def there() -> bool:
         return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == count
 
-    await until(there, 60)
+    await until(there)
 
 
 def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, Any]]) -> None:
@@ -123,7 +123,7 @@ async def test_confluent_kafka_produces_to_the_intake_and_reads_the_events(
         async def refused() -> bool:
             return await world.count("crm.dead_letters WHERE copied_at IS NOT NULL") == 2
 
-        await until(refused, 30)
+        await until(refused)
     assert len(read) == 3
     for message in read:
         assert message.headers() == [("content-type", STRUCTURED.encode())]

@@ -57,7 +57,7 @@ async def test_bad_records_by_the_thousand_are_all_accounted_for(
         async def copied() -> bool:
             return not await world.count("crm.dead_letters WHERE copied_at IS NULL")
 
-        await until(copied, 30)
+        await until(copied)
     duplicates = sent - accepted - dead - waiting
     said = [dict(headers).get("ce_id") or b"" for _, headers in records]
     right = [ce_id for ce_id in said if ce_id.startswith(b"right-")]
@@ -84,7 +84,7 @@ async def test_each_kind_of_bad_input_has_its_reason_and_stops_nobody(
         async def copied() -> bool:
             return not await world.count("crm.dead_letters WHERE copied_at IS NULL")
 
-        await until(copied, 30)
+        await until(copied)
     assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == len(wanted)
     assert await world.count("crm.intake_waiting") == 0
     rows = await world.pool.fetch("SELECT * FROM crm.dead_letters ORDER BY kafka_offset")
@@ -145,7 +145,7 @@ async def test_what_was_sent_while_no_intake_ran_is_taken_in_later(
         return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 20
 
     async with running_intake(kafka_settings):
-        await until(there, 20)
+        await until(there)
 
 
 async def test_what_waits_is_taken_in_when_its_lead_appears(
@@ -161,9 +161,9 @@ async def test_what_waits_is_taken_in_when_its_lead_appears(
 
     async with running_intake(kafka_settings):
         await send(kafka_settings, [engagement(world, lead)])
-        await until(waits, 20)
+        await until(waits)
         await world.append(world.new(world.captured(lead)))
-        await until(there, 20)
+        await until(there)
 
 
 async def test_what_producers_compress_is_taken_in(world: World, kafka_settings: Settings) -> None:
@@ -176,4 +176,4 @@ async def test_what_producers_compress_is_taken_in(world: World, kafka_settings:
         for codec in ("gzip", "snappy", "lz4", "zstd"):
             records = [engagement(world, lead) for _ in range(3)]
             await send(kafka_settings, records, compression_type=codec)
-        await until(there, 20)
+        await until(there)

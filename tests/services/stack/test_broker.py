@@ -38,7 +38,7 @@ async def test_a_killed_broker_comes_back_on_its_port_and_forgets_or_keeps_as_it
     await asyncio.to_thread(broker.restart, crash=True)
     assert broker.pid != pid
     assert broker.bootstrap_servers == servers
-    assert await until(lambda: count(broker), 30) == (-1 if broker.forgets else 3)
+    assert await until(lambda: count(broker)) == (-1 if broker.forgets else 3)
 
 
 async def test_starting_twice_is_starting_once(broker: Broker | Kafka) -> None:
@@ -104,7 +104,7 @@ async def produce(broker: Broker | Kafka, records: int) -> None:
             await admin.close()
         return True
 
-    await until(created, 30)
+    await until(created)
     producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers, acks="all")
     await producer.start()
     for number in range(records):
