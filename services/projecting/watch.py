@@ -150,9 +150,9 @@ class Watch:
             self._moved_at = now
         elif now - self._moved_at > STALLED_SECONDS:
             log.warning("projector.consumer_restarted", silent_seconds=round(now - self._moved_at))
-            self._moved_at = now
             await self.consumer.stop()
             await self.consumer.start()
+            self._moved_at = self._now()
 
     @staticmethod
     def _now() -> float:
