@@ -79,11 +79,12 @@ async def _drained(
     )
     try:
         await consumer.start()
-        while (left := await _unread(consumer, partitions)) and time.monotonic() < deadline:
-            if not reads():
-                break
+        while True:
+            left = await _unread(consumer, partitions)
+            waits = left and time.monotonic() < deadline and reads()
+            if left is not None and not waits:
+                return left
             await asyncio.sleep(POLL_SECONDS)
-        return left
     finally:
         await consumer.stop()
 
@@ -101,13 +102,14 @@ async def partitions_of(bootstrap_servers: str, topic: str) -> list[TopicPartiti
     return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
 
 
-async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int:
+async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int | None:
+    """How many records; None where the broker does not answer now: ask again."""
     try:
         starts = await consumer.beginning_offsets(partitions) if partitions else {}
         read = {one: await consumer.committed(one) or starts[one] for one in partitions}
         ends = await _ends(consumer, read)
     except (KafkaError, TimeoutError):
-        return 1  # a broker that does not answer now: ask again within the bound
+        return None
     return sum(max(0, ends[one] - read[one]) for one in partitions)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +14,7 @@ from services.door.consumer import Consumer, TakeIn
 from services.door.reading import Batch
 from services.door.received import Received
 from services.runtime.settings import Settings
+from services.stack import drain
 from services.stack.drain import drained
 from tests.conftest import until
 from tests.services.door.running import Raw, read_all, send, send_to
@@ -122,6 +124,24 @@ async def test_what_a_broker_tells_of_starts_and_ends_loses_no_record(
     assert await drained(servers, topic, topic, 30) == 0
     assert came == sent
     await reading.stop()
+
+
+async def test_how_many_are_unread_is_asked_again_until_the_broker_says(
+    kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when there is no time left: not to know is no number."""
+    plain, asked = drain._ends, 0
+
+    async def late(consumer: Any, read: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise TimeoutError
+        return await plain(consumer, read)
+
+    monkeypatch.setattr(drain, "_ends", late)
+    await send(kafka_settings, [(b"1", []), (b"2", [])])
+    assert await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 0) == 2
 
 
 async def all_of_both(settings: Settings, first: list[Raw], second: list[Raw]) -> None:
