@@ -65,7 +65,7 @@ async def test_a_connection_says_who_it_is(settings: Settings) -> None:
 
 
 async def test_a_statement_is_ended_after_its_bound(settings: Settings) -> None:
-    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.05})
+    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.5})
     async with pooled(hasty, "test") as pool:
         with pytest.raises(asyncpg.QueryCanceledError):
             await pool.execute("SELECT pg_sleep(10)")
@@ -76,7 +76,7 @@ async def test_a_database_that_falls_silent_is_away_after_a_bound(
 ) -> None:
     """Its machine vanished: nothing more comes, not even the end of the connection."""
     monkeypatch.setattr(database, "SILENCE_SECONDS", 0.1)
-    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.1})
+    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.5})
     async with silenced(hasty) as (through, fall_silent):
         pool = await database.open_pool(through, "test")
         alone = await connect(through, "test")
@@ -85,7 +85,7 @@ async def test_a_database_that_falls_silent_is_away_after_a_bound(
             await queries.execute(text("SELECT 1"))
             await pool.execute("SELECT 1")
             fall_silent()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 with pytest.raises(AWAY):
                     async with pool.acquire() as conn, conn.transaction():
                         await conn.execute("SELECT 1")
