@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,6 +31,12 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 10 * 2**30
 LIMITS = ("limit_address", "limit_visitor", "limit_key", "limit_contact")
 JWT_SECRET = "a development secret that is long enough for HS256"
+
+# Without a clock: machines differ fivefold from one hour to the next.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
