@@ -45,7 +45,7 @@ async def running(settings: Settings, world: World) -> AsyncIterator[Running]:
     env = as_environment(settings.model_copy(update={"http_port": port}))
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.api", env=env)
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
             async def ready() -> bool:
                 try:
@@ -132,7 +132,7 @@ async def test_a_running_api_does_not_wait_for_those_who_listen(
         await world.project()
         query = {"sessionId": said.json()["sessionId"]}
         async with api.client.stream(
-            "GET", f"{chat}/stream", params=query, headers=api.headers
+            "GET", f"{chat}/stream", params=query, headers=api.headers, timeout=STOP_SECONDS / 2
         ) as listening:
             assert listening.status_code == 200
             lines = listening.aiter_lines()
