@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx2
 
+from services.api import create_app
 from services.deciders.hours import WEEKDAYS
-from tests.services.http.conftest import ORIGIN, Site, furnish
+from services.runtime.settings import Settings
+from tests.services.http.conftest import ORIGIN, Site, asking, furnish
 
 CONFIG = "/api/lumaleasing/config"
 ALWAYS = {day: {"start": "00:00", "end": "00:00"} for day in WEEKDAYS}
@@ -106,7 +108,9 @@ async def test_no_answer_has_the_key_or_its_hash(site: Site) -> None:
     assert site.key not in answer.text
 
 
-async def test_what_was_configured_with_a_token_is_read_with_it(site: Site) -> None:
+async def test_what_was_configured_with_a_token_is_read_with_it(
+    site: Site, settings: Settings
+) -> None:
     put = await site.client.put(
         "/api/lumaleasing/admin/config",
         json={"propertyId": str(site.property_id), "config": {"widgetName": "Ada"}},
@@ -115,6 +119,9 @@ async def test_what_was_configured_with_a_token_is_read_with_it(site: Site) -> N
     token = {"X-CRM-Token": put.headers["X-CRM-Token"]}
     early = await site.client.get(CONFIG, headers=site.widget(**token))
     assert early.status_code == 503
-    reading = asyncio.create_task(site.client.get(CONFIG, headers=site.widget(**token)))
-    await site.project()
-    assert (await reading).json()["config"]["widgetName"] == "Ada"
+    app = create_app(settings.model_copy(update={"token_wait_seconds": 60}), site.parrot)
+    transport = httpx2.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), asking("http://crm", transport) as patient:
+        reading = asyncio.create_task(patient.get(CONFIG, headers=site.widget(**token)))
+        await site.project()
+        assert (await reading).json()["config"]["widgetName"] == "Ada"
