@@ -91,11 +91,12 @@ async def test_others_and_nobody_are_not_taken_for_the_same_visitor(site: Site) 
 async def test_what_is_said_again_later_is_said_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    minute = 1_000
+    monkeypatch.setattr(retries, "_slot", lambda _now: minute)
     first = await send(site, messages=HELLO)
-    here = retries._slot
-    monkeypatch.setattr(retries, "_slot", lambda now: here(now) + 1)
+    minute += 1
     assert (await send(site, messages=HELLO)).text == first.text
-    monkeypatch.setattr(retries, "_slot", lambda now: here(now) + 3)
+    minute += 2
     later = await send(site, messages=HELLO)
     assert later.json()["sessionId"] != first.json()["sessionId"]
     assert await heard(site) == (2, 2)
