@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import date, time
+from datetime import time, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.deciders.localtime import When
 from services.deciders.slottimes import slot_of
-from tests.services.http.conftest import Site, furnish
+from tests.services.http.conftest import NEXT_MONTH, Site, furnish
 from tests.services.http.flows import enrolled, written
 
 NASTY: tuple[Any, ...] = (
@@ -134,13 +134,14 @@ def headers_of(site: Site, path: str) -> dict[str, str]:
 
 async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str, str], Any]:
     """One good request for every write."""
-    slot = slot_of(site.property_id, When(date(2027, 6, 3), time(10), "America/New_York"))
+    first, second, third = (NEXT_MONTH + timedelta(days=later) for later in (1, 2, 3))
+    slot = slot_of(site.property_id, When(third, time(10), "America/New_York"))
     await enrolled(site, UUID(str(lead)), (await written(site))["id"])
     return {
         ("POST", "/api/lumaleasing/chat"): {"message": "hello"},
         ("POST", "/api/lumaleasing/lead"): {"email": "ada@example.com"},
         ("POST", "/api/lumaleasing/tours"): {
-            "tourDate": "2027-06-02",
+            "tourDate": second.isoformat(),
             "tourTime": "10:00",
             "email": "ada@example.com",
         },
@@ -148,7 +149,7 @@ async def good_bodies(site: Site, lead: object, tour: object) -> dict[tuple[str,
         ("POST", "/api/leads"): {"propertyId": str(site.property_id), "firstName": "Ada"},
         ("PATCH", "/api/leads"): {"leadId": str(lead), "notes": "called"},
         ("POST", "/api/leads/{lead}/activities"): {"type": "note", "description": "called"},
-        ("POST", "/api/leads/{lead}/tours"): {"tourDate": "2027-06-01", "tourTime": "10:00"},
+        ("POST", "/api/leads/{lead}/tours"): {"tourDate": first.isoformat(), "tourTime": "10:00"},
         ("PATCH", "/api/leads/{lead}/tours"): {"tourId": tour},
         ("PATCH", "/api/leads/{lead}/workflow"): {"action": "pause"},
         ("POST", "/api/leads/{lead}/send-message"): {"channel": "email", "message": "Hi"},

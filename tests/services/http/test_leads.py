@@ -8,6 +8,7 @@ import pytest
 
 from events.log.token import Token
 from tests.services.http.conftest import Site, employ, token_of
+from tests.services.http.visiting import at
 from tests.world import make_world
 
 
@@ -158,7 +159,7 @@ async def test_an_agent_of_another_house_is_no_agent(site: Site) -> None:
     stranger = await employ(await make_world(site.world.pool), "manager")
     answer = await site.client.post(
         f"/api/leads/{lead}/tours",
-        json={"tourDate": "2027-06-01", "tourTime": "10:00", "assignedAgentId": str(stranger)},
+        json={**at("10:00"), "assignedAgentId": str(stranger)},
         headers=site.console(),
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "unknown_profile")
