@@ -18,7 +18,6 @@ from events.widgets import WidgetConfigured, WidgetKeyIssued
 from services.adapters.responder import Response, Turn
 from services.api import Server, create_app
 from services.runtime.settings import Settings
-from services.stack.ports import free_port
 from tests.conftest import JWT_SECRET, until
 from tests.races.running import level, running
 from tests.services.http import promises
@@ -184,20 +183,26 @@ async def site_in_this_process(settings: Settings, pool: asyncpg.Pool) -> AsyncI
         yield await open_site(client, await make_world(pool), parrot)
 
 
+def address_of(server: Server) -> str:
+    """Where a server listens that was told port 0."""
+    host, port = server.servers[0].sockets[0].getsockname()
+    return f"http://{host}:{port}"
+
+
 @pytest.fixture
 async def running_site(kafka_settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
     """An API on a socket, the relay and the projector behind it; `project` waits for them."""
-    parrot, port = Parrot(), free_port()
-    settings = kafka_settings.model_copy(update={**BRIEF, "http_port": port})
+    parrot = Parrot()
+    settings = kafka_settings.model_copy(update={**BRIEF, "http_port": 0})
     server = Server(settings, create_app(settings, parrot))
-    async with asking(f"http://127.0.0.1:{port}") as client:
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    async with asking(address_of(server)) as client:
         site = await open_site(client, await make_world(pool), parrot, RunningSite)
-        serving = asyncio.create_task(server.serve())
-        await until(lambda: server.started)
         async with running(settings):
             yield site
-        server.should_exit = True
-        await serving
+    server.should_exit = True
+    await serving
 
 
 @pytest.fixture

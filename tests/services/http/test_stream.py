@@ -21,9 +21,8 @@ from services.http.listening import MOST_OF_A_SESSION, Listening
 from services.http.problems import Problem
 from services.runtime.database import open_engine
 from services.runtime.settings import Settings
-from services.stack.ports import free_port
 from tests.conftest import until
-from tests.services.http.conftest import ORIGIN, Site
+from tests.services.http.conftest import ORIGIN, Site, address_of
 
 CHAT, STREAM = "/api/lumaleasing/chat", "/api/lumaleasing/chat/stream"
 
@@ -93,13 +92,12 @@ class Served:
 
 @asynccontextmanager
 async def served(site: Site, settings: Settings, **more: Any) -> AsyncIterator[Served]:
-    port = free_port()
-    own = settings.model_copy(update={**more, "http_port": port})
+    own = settings.model_copy(update={**more, "http_port": 0})
     app = create_app(own, site.parrot)
     server = Server(own, app)
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=address_of(server), timeout=20) as client:
         yield Served(site, app.state.core, server, client, serving)
     server.should_exit = True
     await asyncio.wait_for(serving, 20)
