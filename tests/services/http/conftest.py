@@ -162,7 +162,7 @@ async def asking(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client that holds every answer to the API's document."""
     async with httpx2.AsyncClient(
-        transport=transport, base_url=url, event_hooks={"response": [promises.check]}
+        transport=transport, base_url=url, timeout=60, event_hooks={"response": [promises.check]}
     ) as client:
         yield client
 
