@@ -82,11 +82,13 @@ async def send(
 
 
 def retry_ids(person: UUID, lead_id: UUID, body: bytes, at: datetime) -> list[UUID]:
-    """What the same message of the same person is called now, and was called a moment ago.
+    """What the same message of the same person is called now, and just before and after.
 
     Clients that know no Idempotency-Key send again after a time-out: within ten to twenty minutes
-    the same words are the same message.
+    the same words are the same message. Of two at once, at the turn of a window, each looks under
+    the other's name.
     """
     digest = hashlib.sha256(body).hexdigest()
     turn = int(at.timestamp()) // RETRY_SECONDS
-    return [uuid5(lead_id, f"message/{person}/{digest}/{each}") for each in (turn, turn - 1)]
+    turns = (turn, turn - 1, turn + 1)
+    return [uuid5(lead_id, f"message/{person}/{digest}/{each}") for each in turns]

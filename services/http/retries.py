@@ -1,12 +1,13 @@
 """Clients that send no key and no id of the message: what tells their retry from a new message."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
 
+from events.log import commands
 from events.log.commands import Command
 from services.http.callers import Visitor
 from services.http.shapes.chat import ChatSent
@@ -26,12 +27,20 @@ async def as_retried(
     if caller.visitor_id is None or not _tells(body):
         return None
     digest = hashlib.sha256(raw).digest()
-    now = datetime.now(UTC)
-    this, before = (_id(caller, digest, _slot(now) - slot) for slot in (0, 1))
-    known = await pool.fetchval(
-        "SELECT id FROM crm.commands WHERE id = $1 AND expires_at > clock_timestamp()", before
-    )
-    return Command(known or this, digest, now + 2 * RETRIED_WITHIN)
+    async with pool.acquire() as conn, conn.transaction():
+        # One after the other, or two at once on either side of a minute would be two commands.
+        now = await conn.fetchval(
+            "SELECT clock_timestamp() FROM pg_advisory_xact_lock(hashtextextended($1, 0))",
+            str(_id(caller, digest)),
+        )
+        slot = _slot(now)
+        this, before = _id(caller, digest, slot), _id(caller, digest, slot - 1)
+        known = await conn.fetchval(
+            "SELECT id FROM crm.commands WHERE id = $1 AND expires_at > clock_timestamp()", before
+        )
+        command = Command(known or this, digest, now + 2 * RETRIED_WITHIN)
+        await commands.claim(conn, command)
+    return command
 
 
 def _tells(body: ChatSent) -> bool:
@@ -45,6 +54,6 @@ def _slot(now: datetime) -> int:
     return int(now.timestamp() // RETRIED_WITHIN.total_seconds())
 
 
-def _id(caller: Visitor, digest: bytes, slot: int) -> UUID:
+def _id(caller: Visitor, digest: bytes, slot: int | None = None) -> UUID:
     name = orjson.dumps([caller.principal, str(caller.org_id), digest.hex(), slot])
     return uuid5(_NAMESPACE, name.decode())

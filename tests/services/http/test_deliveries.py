@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 
 from events.consents import ConsentChannel, ConsentWithdrawn, consent_id
+from services.http import deliveries
 from services.http.deliveries import retry_ids
 from tests.services.http.conftest import Site, employ
 from tests.services.http.flows import TEMPLATES, template
@@ -141,6 +143,22 @@ async def test_without_a_key_the_same_message_again_is_one_message(site: Site) -
         await send(site, lead, body, headers=site.console(more={"Idempotency-Key": key}))
     assert len({answer.json()["messageId"] for answer in (answers[0], other, theirs)}) == 3
     assert len(await planned(site)) == 5
+
+
+async def test_the_same_message_on_either_side_of_a_window_at_once_is_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead = await site.lead()
+    late = chain([timedelta(0)], repeat(timedelta(seconds=deliveries.RETRY_SECONDS)))
+
+    def at_its_time(person: UUID, lead_id: UUID, body: bytes, at: datetime) -> list[UUID]:
+        return retry_ids(person, lead_id, body, at + next(late))
+
+    monkeypatch.setattr(deliveries, "retry_ids", at_its_time)
+    body = {"channel": "email", "message": "Hi"}
+    answers = await asyncio.gather(*(send(site, lead, body) for _ in range(4)))
+    assert len({answer.text for answer in answers}) == 1
+    assert len(await planned(site)) == 1
 
 
 def test_a_retry_is_known_across_the_turn_of_the_window_and_not_for_ever() -> None:

@@ -1,6 +1,7 @@
 """The old client's habits: the whole transcript each time, no key, and again after a time-out."""
 
 import asyncio
+from itertools import chain, repeat
 from typing import Any
 from uuid import uuid4
 
@@ -100,6 +101,16 @@ async def test_what_is_said_again_later_is_said_again(
     later = await send(site, messages=HELLO)
     assert later.json()["sessionId"] != first.json()["sessionId"]
     assert await heard(site) == (2, 2)
+
+
+async def test_two_at_once_on_either_side_of_a_minute_are_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = chain([1_000], repeat(1_001))
+    monkeypatch.setattr(retries, "_slot", lambda _now: next(minutes))
+    answers = await asyncio.gather(*(send(site, messages=HELLO) for _ in range(4)))
+    assert len({answer.text for answer in answers}) == 1
+    assert await heard(site) == (1, 1)
 
 
 class Slow:
