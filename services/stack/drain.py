@@ -110,7 +110,8 @@ async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) 
         ends = await _ends(consumer, read)
     except (KafkaError, TimeoutError):
         return None
-    return sum(max(0, ends[one] - read[one]) for one in partitions)
+    left = [max(0, ends[one] - read[one]) for one in partitions]
+    return int(sum(left))
 
 
 async def _ends(

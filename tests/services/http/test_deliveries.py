@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -145,18 +144,18 @@ async def test_without_a_key_the_same_message_again_is_one_message(site: Site) -
     assert len(await planned(site)) == 5
 
 
-async def test_the_same_message_on_either_side_of_a_window_at_once_is_one(
+async def test_who_asked_before_a_window_turned_and_comes_second_says_nothing_new(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead = await site.lead()
-    late = chain([timedelta(0)], repeat(timedelta(seconds=deliveries.RETRY_SECONDS)))
+    late = iter([timedelta(seconds=deliveries.RETRY_SECONDS), timedelta(0)])
 
     def at_its_time(person: UUID, lead_id: UUID, body: bytes, at: datetime) -> list[UUID]:
         return retry_ids(person, lead_id, body, at + next(late))
 
     monkeypatch.setattr(deliveries, "retry_ids", at_its_time)
     body = {"channel": "email", "message": "Hi"}
-    answers = await asyncio.gather(*(send(site, lead, body) for _ in range(4)))
+    answers = [await send(site, lead, body) for _ in range(2)]
     assert len({answer.text for answer in answers}) == 1
     assert len(await planned(site)) == 1
 
