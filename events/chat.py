@@ -6,7 +6,7 @@ conversation; erasing a lead erases those of its sessions and conversations too.
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
@@ -57,6 +57,15 @@ class SessionIdentified(Event):
     session_id: UUID
     lead_id: UUID
     conversation_ids: Annotated[tuple[UUID, ...], Field(max_length=1_000)] = ()
+
+    def named_by(self, event_id: UUID) -> frozenset[UUID]:
+        """A chat begins for the lead with each conversation."""
+        return frozenset({event_id, *(chat_begun(event_id, c) for c in self.conversation_ids)})
+
+
+def chat_begun(event_id: UUID, conversation_id: UUID) -> UUID:
+    """The engagement of a conversation that was a stranger's until an event told whose it is."""
+    return uuid5(event_id, str(conversation_id))
 
 
 class _ConversationEvent(Event):

@@ -65,6 +65,10 @@ class Event(BaseModel):
         found: UUID = getattr(self, self.entity)
         return found
 
+    def named_by(self, event_id: UUID) -> frozenset[UUID]:
+        """The ids that follow from this event's own: rows are named by them, until they go."""
+        return frozenset({event_id})
+
     @property
     def lead(self) -> UUID | None:
         """The lead this event is about, where it names one."""

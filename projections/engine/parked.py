@@ -33,11 +33,11 @@ BEHIND_IT = (BEHIND, "an event before it, which touches the same ids, is parked"
 
 
 def touched_by(fact: Recorded) -> frozenset[UUID]:
-    """The ids `fact` says something about."""
-    own = {fact.entity_id} if fact.lead_id is None else {fact.entity_id, fact.lead_id}
+    """The ids `fact` says something about, and those of its rows, which may be named to go."""
+    own = {fact.id, fact.entity_id} | ({fact.lead_id} if fact.lead_id else set())
     if isinstance(fact.event, Unknown):
         return frozenset(own | _ids_in(fact.event.payload) - {fact.property_id, fact.org_id})
-    return touches(fact.event) | own
+    return touches(fact.event) | fact.event.named_by(fact.id) | own
 
 
 def waits_for(fact: Recorded, parked: set[UUID]) -> bool:

@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from events.chat import ConversationMessageReceived, ConversationStarted, SessionIdentified
+from events.chat import (
+    ConversationMessageReceived,
+    ConversationStarted,
+    SessionIdentified,
+    chat_begun,
+)
 from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
 from events.record import Recorded
@@ -53,7 +58,7 @@ def _in_chat(
 def _identified(fact_id: UUID, event: SessionIdentified) -> list[Engagement]:
     return [
         _weighed(
-            uuid5(fact_id, str(conversation)),
+            chat_begun(fact_id, conversation),
             event.lead_id,
             EngagementType.CHAT_STARTED,
             {"conversation_id": str(conversation)},

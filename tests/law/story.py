@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from hypothesis import strategies as st
 
+from events.chat import SessionIdentified
 from events.engagement import EngagementRecorded
 from events.event import Event
 from events.log import sequencer
@@ -83,7 +84,12 @@ class Story:
                     NewEvent(uuid4(), event, self.org_id, house.id, at, CAUSE)
                     for event in STEPS[said.what](house, said)
                 ]
-                house.engagements += [e.id for e in events if type(e.event) is EngagementRecorded]
+                house.engagements += [
+                    row
+                    for e in events
+                    if isinstance(e.event, EngagementRecorded | SessionIdentified)
+                    for row in e.event.named_by(e.id)
+                ]
                 house.consents += [e.id for e in events if e.event.stream == "consent"]
                 async with conn.transaction():
                     await append(conn, events, expected={})

@@ -84,6 +84,19 @@ async def retry_all(pool: asyncpg.Pool) -> Retried:
     return whole
 
 
+@pytest.mark.parametrize("engaging", ["engage", "identify"])
+async def test_rows_that_were_to_go_while_their_facts_were_parked_are_gone(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, engaging: str
+) -> None:
+    """Retention names rows by the ids of their facts: it waits where those wait."""
+    history = [
+        Step("arrive", 0, 0, 8, 0), Step("visit", 0, 0, 1, 0), Step("converse", 0, 0, 1, 0),
+        Step("a_payload_that_never_was_one", 0, 0, 0, 0), Step(engaging, 0, 0, 18, 1),
+        Step("retain", 0, 1, 6, 2),
+    ]  # fmt: skip
+    await stay_the_same(pool, monkeypatch, history, [(FROM_LOG, 30), (Plan(rest=1), 3)])
+
+
 @settings(UNHURRIED, max_examples=8)
 @given(histories, st.lists(ways, min_size=2, max_size=3))
 async def test_what_is_parked_does_not_depend_on_how_it_came(
