@@ -104,15 +104,16 @@ class Tour:
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
         """Wait for the broker; publish again what it turns out to have lost.
 
-        Raises `Lost` where a partition is empty: the topic may be gone, and is made by who begins
-        anew. What an embedded broker takes for a topic it does not know, no other client can read.
+        Raises `Lost` after that where a partition was empty: the topic may be gone, and is made by
+        who begins anew. What the embedded broker takes for a topic that it does not know, no other
+        client can read.
         """
         try:
             await sending
         except Lost as lost:
+            await self._publish_again(lost.ends)
             if 0 in lost.ends.values():
                 raise
-            await self._publish_again(lost.ends)
 
     async def _note(self, rows: Sequence[asyncpg.Record]) -> None:
         self.published = rows[-1]["position"]
