@@ -19,11 +19,11 @@ from benchmarks.child import process
 from benchmarks.workload import Place, history
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
-from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
+from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
 from events.log.append import append
 from events.record import NewEvent
-from services.projecting.consumer import FETCH_WAIT_MILLISECONDS
+from services.projector.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from benchmarks.child import process
 from projections.catalog import LIVE
 from projections.engine import checkpoints
-from services import projector
+from services.projector import projector
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 

@@ -14,17 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks.crowd import Crowd, gather
 from events.leads import LeadStatus
 from projections import (
+    activities,
+    engagements,
     insights,
-    lead_activities,
-    lead_engagement_events,
     lead_list,
-    lead_scores,
     leads,
+    scores,
     timeline,
     tours,
 )
 from projections.lead_list import SortBy, Wanted
-from services.http.callers import Person
+from services.api.auth.callers import Person
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
 
@@ -60,15 +60,15 @@ def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
         "search, by last name": lead_list.page(named, "last_name", **newest),
         "search, counted": lead_list.count(named),
         "statuses and sources": lead_list.standing(house),
-        "scores of a page": lead_scores.facts_below(house, person),
+        "scores of a page": scores.facts_below(house, person),
         "leads, counted": leads.count_of(house),
         "a lead": leads.person(org, crowd.busy_lead),
         "timeline": timeline.page(org, person, None, 51),
-        "activities": lead_activities.newest(org, person, 100),
-        "engagement": lead_engagement_events.newest(org, person, 50),
-        "engagement that counts": lead_engagement_events.counting(org, person, since),
-        "engagement, counted": lead_engagement_events.count_of(org, person),
-        "last score": lead_scores.newest(org, crowd.busy_lead),
+        "activities": activities.newest(org, person, 100),
+        "engagement": engagements.newest(org, person, 50),
+        "engagement that counts": engagements.counting(org, person, since),
+        "engagement, counted": engagements.count_of(org, person),
+        "last score": scores.newest(org, crowd.busy_lead),
         "tours": tours.of_leads(org, person),
         "insights: scores": insights.totals(house, since),
         "insights: factors": insights.factors(house, since, 5),

@@ -3,9 +3,9 @@
 import os
 import time
 
-from services import replay
-from services.runtime.collector import collect_rarely
+from services.replay import replay
 from services.runtime.database import pooled
+from services.runtime.garbage_collection import collect_rarely
 from services.runtime.settings import Settings
 
 

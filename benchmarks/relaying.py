@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from events.log import sequencer
-from services.relay import Relay
+from services.relay.relay import Relay
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 

@@ -14,7 +14,7 @@ from benchmarks.child import measure
 from benchmarks.servers import Servers
 from benchmarks.workload import furnish, place
 from services.runtime.database import connect
-from services.runtime.migrate import migrate
+from services.runtime.migrations import migrate
 from services.runtime.settings import Settings
 
 HOST_FACTS_EACH = 2

@@ -15,10 +15,10 @@ from uuid import uuid4
 import asyncpg
 from pydantic import SecretStr
 
+from services.local_stack.broker import Broker
+from services.local_stack.kafka import Kafka
+from services.local_stack.postgres import Postgres
 from services.runtime.settings import Settings
-from services.stack.broker import Broker
-from services.stack.kafka import Kafka
-from services.stack.postgres import Postgres
 
 
 @dataclass

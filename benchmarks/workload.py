@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
-from events import chat, engagement, leads, tours
+from events import chat, engagements, leads, tours
 from events.event import Event
 from events.log.connection import Connection
 from events.record import Cause, NewEvent
@@ -36,12 +36,12 @@ ANSWERED = (
     "Saturday at 11:00 or 11:30 would work. Which one do you prefer?",
 )
 OPENED = (
-    engagement.EngagementType.EMAIL_OPENED,
-    engagement.EngagementType.EMAIL_CLICKED,
-    engagement.EngagementType.PRICE_CHECK,
-    engagement.EngagementType.DOCUMENT_VIEWED,
-    engagement.EngagementType.UNIT_FAVORITED,
-    engagement.EngagementType.REPEAT_VISIT,
+    engagements.EngagementType.EMAIL_OPENED,
+    engagements.EngagementType.EMAIL_CLICKED,
+    engagements.EngagementType.PRICE_CHECK,
+    engagements.EngagementType.DOCUMENT_VIEWED,
+    engagements.EngagementType.UNIT_FAVORITED,
+    engagements.EngagementType.REPEAT_VISIT,
 )
 AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_4 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
 
@@ -198,9 +198,9 @@ class _Journey:
             kind = rng.choice(OPENED)
             self.later(began, days=rng.expovariate(1 / 6))
             self.say(
-                engagement.EngagementRecorded(
+                engagements.EngagementRecorded(
                     engagement_id=self.new_id(), lead_id=lead, event_type=kind,
-                    score_weight=engagement.ENGAGEMENT_WEIGHTS[kind],
+                    score_weight=engagements.ENGAGEMENT_WEIGHTS[kind],
                     metadata={"campaign": "spring", "link": rng.randint(1, 9)},
                 )
             )  # fmt: skip
@@ -280,7 +280,7 @@ class _Journey:
         began = self.now
         for days in (1, 3, 7, 14, 31):
             self.later(began, days=days)
-            self.say(engagement.ScoreDue(lead_id=lead, due_at=self.now))
+            self.say(engagements.ScoreDue(lead_id=lead, due_at=self.now))
         self.now = began
 
     def later(self, since: datetime, days: float) -> None:

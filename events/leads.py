@@ -10,9 +10,9 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from events.contact_flags import HasFlag, set_flags
 from events.event import Event, Foreign, Intake, Personal
 from events.fields import Body, Day, Flag, Instant, Line, Text, Word
-from events.identity import HasFlag, set_flags
 
 
 class LeadStatus(StrEnum):

@@ -1,26 +1,26 @@
 """The one list of projections, parents before children: add a projection here and nowhere else."""
 
 from projections import (
+    activities,
+    consents,
     conversations,
-    follow_up_templates,
+    deliveries,
+    engagements,
     host,
-    lead_activities,
-    lead_consents,
-    lead_engagement_events,
-    lead_scores,
-    lead_workflows,
     leads,
-    lumaleasing_config,
     messages,
-    tour_slots,
+    runs,
+    scores,
+    sessions,
+    slots,
+    templates,
     tours,
     widget_keys,
-    widget_sessions,
-    workflow_actions,
-    workflow_definitions,
+    widgets,
+    workflows,
 )
 from projections.engine import projection
-from projections.engine.unit import Unit
+from projections.engine.projection_group import Unit
 
 METADATA = projection.METADATA
 
@@ -28,21 +28,21 @@ LIVE = Unit(
     "live",
     (
         widget_keys.projection,
-        lumaleasing_config.projection,
+        widgets.projection,
         leads.projection,
         tours.projection,
-        tour_slots.projection,
-        widget_sessions.projection,
+        slots.projection,
+        sessions.projection,
         conversations.projection,
         messages.projection,
-        lead_activities.projection,
-        lead_engagement_events.projection,
-        lead_scores.projection,
-        lead_consents.projection,
-        workflow_definitions.projection,
-        follow_up_templates.projection,
-        lead_workflows.projection,
-        workflow_actions.projection,
+        activities.projection,
+        engagements.projection,
+        scores.projection,
+        consents.projection,
+        workflows.projection,
+        templates.projection,
+        runs.projection,
+        deliveries.projection,
     ),
 )
 """The unit of all live tables: foreign keys tie them together, so they share a checkpoint."""

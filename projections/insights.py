@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, cast, column, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from projections.columns import INSTANT
-from projections.lead_scores import STATE, TABLE
+from projections.scores import STATE, TABLE
 
 FACTORS_AT = 7
 """Where a result has its factors: the last of `v1.Score`."""

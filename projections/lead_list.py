@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from events.leads import LeadStatus
-from projections.lead_scores import STATE
 from projections.leads import TABLE, unmerged_only
+from projections.scores import STATE
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
 

@@ -21,12 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from projections import (
+    activities,
     conversations,
-    lead_activities,
-    lead_engagement_events,
-    lead_scores,
+    engagements,
     leads,
     messages,
+    scores,
     tours,
 )
 
@@ -40,9 +40,9 @@ def page(org_id: UUID, lead_ids: Sequence[UUID], before: Place | None, limit: in
 
     Each table gives at most a page, so a long history costs no more than a short one.
     """
-    activity, score = lead_activities.TABLE.c, lead_scores.TABLE.c
+    activity, score = activities.TABLE.c, scores.TABLE.c
     engagement, message, tour = (
-        lead_engagement_events.TABLE.c, messages.TABLE.c, tours.TABLE.c,
+        engagements.TABLE.c, messages.TABLE.c, tours.TABLE.c,
     )  # fmt: skip
     held = conversations.TABLE.c
     parts = [

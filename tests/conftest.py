@@ -18,12 +18,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.local_stack.broker import Broker
+from services.local_stack.kafka import Kafka
+from services.local_stack.postgres import Postgres
 from services.runtime.database import open_engine, pooled
-from services.runtime.migrate import migrate
+from services.runtime.migrations import migrate
 from services.runtime.settings import Settings
-from services.stack.broker import Broker
-from services.stack.kafka import Kafka
-from services.stack.postgres import Postgres
 from tests.releases import release_of
 
 POLL_SECONDS = 0.02

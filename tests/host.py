@@ -17,8 +17,8 @@ from migrations.scripts import FOLDER, statements
 from projections.catalog import LIVE
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding_log
-from services import adopt
-from services.runtime.migrate import migrate
+from services.adoption import adoption
+from services.runtime.migrations import migrate
 from tests.conftest import with_database
 from tests.world import World, parked_reasons
 
@@ -176,8 +176,8 @@ def told(_table: str, _more: int) -> None: ...
 
 async def adopt_all(host: Host, pool: asyncpg.Pool) -> None:
     """Adopt what there is, and bring the tables level."""
-    await adopt.adopt(pool, told)
-    assert await adopt.complete(pool)
+    await adoption.adopt(pool, told)
+    assert await adoption.complete(pool)
     await host.world(pool).project()
 
 

@@ -9,7 +9,7 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-from services.stack.maven import cache_directory, fetch_jars, put_in_place
+from services.local_stack.maven import cache_directory, fetch_jars, put_in_place
 
 DEBIAN = Path("/usr/lib/postgresql")
 RELEASES = {"15": "15.14.0", "16": "16.10.0", "17": "17.6.0"}

@@ -16,7 +16,7 @@ def test_the_demo_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     tmp_path.chmod(0o755)  # PostgreSQL runs under an account of its own where root starts it
     done = subprocess.run(
-        [sys.executable, "-m", "services.crm", "demo"],
+        [sys.executable, "-m", "services.cli", "demo"],
         env=env, capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -15,11 +15,11 @@ from projections.catalog import LIVE, METADATA
 from projections.engine import checkpoints, rebuild
 from projections.engine.apply import Life
 from projections.engine.live import Engine
+from projections.engine.projection_group import Unit
 from projections.engine.refold import folding_log
-from projections.engine.unit import Unit
 from services.runtime.settings import Settings, as_environment
 from tests.conftest import until
-from tests.running import running
+from tests.process import running
 from tests.tours import cancelled, scheduled
 from tests.world import make_world
 
@@ -105,6 +105,6 @@ async def test_the_replay_commands_run(kafka_settings: Settings, pool: asyncpg.P
     await world.append(world.new(world.captured()))
     await world.project()
     env = {**os.environ, **as_environment(kafka_settings)}
-    crm = [sys.executable, "-m", "services.crm"]
+    crm = [sys.executable, "-m", "services.cli"]
     for line in block("replay").strip().splitlines():
         await asyncio.to_thread(run, [*crm, *line.split()[1:]], env)

@@ -12,7 +12,7 @@ from events.chat import (
     ConversationStarted,
     SessionStarted,
 )
-from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
+from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadCaptured
 from events.log import sequencer

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from events import codec
-from events.log import limits, times
-from events.log.claiming import claim
+from events.log import limits, reserved_times
+from events.log.claims import claim
 from events.log.connection import Connection
 from events.log.errors import Conflict, IdReused, WrongProperty
 from events.log.shard import shard_of
@@ -89,7 +89,7 @@ async def append(
         rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
     await _insert(conn, rows)
     await claim(conn, [event for event, _ in fresh])
-    await times.keep(conn, [event for event, _ in fresh])
+    await reserved_times.keep(conn, [event for event, _ in fresh])
     return Appended(tuple(event.id for event, _ in fresh), tuple(known))
 
 

@@ -12,8 +12,8 @@ from projections.engine import checkpoints, parked, store
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.parked import Parking
 from projections.engine.projection import DerivedTable, Written
-from projections.engine.unit import Unit
-from projections.engine.work import Poison, Work
+from projections.engine.projection_group import Unit
+from projections.engine.working_set import Poison, Work
 
 GUILTY = (
     asyncpg.IntegrityConstraintViolationError,

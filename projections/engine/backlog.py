@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from projections.engine.apply import Batch, Folded
-from projections.engine.work import Work
+from projections.engine.working_set import Work
 
 GATHER_EVENTS = 2_500
 """So many facts may wait behind the batch being written: then folding waits too."""

@@ -21,7 +21,7 @@ from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
 from projections.engine.backlog import Backlog
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.work import TURN_EVENTS, Poison
+from projections.engine.working_set import TURN_EVENTS, Poison
 
 HEAL_EVENTS = 2_000
 """How many facts are read from the log at a time."""

@@ -15,13 +15,13 @@ from events.log import sequencer
 from events.log.connection import Connection
 from projections.engine import adoption, checkpoints, compare, parked, shadow
 from projections.engine.compare import Comparison
-from projections.engine.lanes import each_table
 from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
+from projections.engine.parallel import each_table
 from projections.engine.projection import DerivedTable
+from projections.engine.projection_group import Unit
 from projections.engine.refold import Folder, Target
 from projections.engine.shadow import Differing
 from projections.engine.tail import Progress, Tail
-from projections.engine.unit import Unit
 
 REBUILD, VERIFY, OLD = "crm_rebuild", "crm_verify", "crm_old"
 PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"

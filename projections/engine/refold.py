@@ -27,8 +27,8 @@ from events.log.connection import Connection
 from events.record import Recorded, Unknown
 from projections.engine import shadow, store
 from projections.engine.projection import DerivedTable, Stored
-from projections.engine.unit import Unit
-from projections.engine.work import TURN_EVENTS, Work
+from projections.engine.projection_group import Unit
+from projections.engine.working_set import TURN_EVENTS, Work
 
 PAGE_EVENTS = 2_500
 HOLD_ROWS = 500_000

@@ -11,7 +11,7 @@ from events.record import Recorded
 from projections.engine import apply, checkpoints, parked, store
 from projections.engine.apply import Life
 from projections.engine.parked import Parking
-from projections.engine.work import Poison, Work
+from projections.engine.working_set import Poison, Work
 
 
 @dataclass(slots=True)

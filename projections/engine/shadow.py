@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from events.log.connection import Connection
 from projections.engine import row_security
-from projections.engine.kept import write_differences
+from projections.engine.in_place import write_differences
 from projections.engine.projection import DerivedTable
 
 LOCK_SECONDS = 2

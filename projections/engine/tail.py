@@ -16,9 +16,9 @@ from events.record import Recorded
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Folded, Life
 from projections.engine.checkpoints import Checkpoint
+from projections.engine.projection_group import Unit
 from projections.engine.refold import refuse_unknown
-from projections.engine.unit import Unit
-from projections.engine.work import Work
+from projections.engine.working_set import Work
 
 PAGE_EVENTS = 5_000
 ROUNDS = 50

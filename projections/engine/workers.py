@@ -14,9 +14,9 @@ from uuid import UUID
 import asyncpg
 
 from projections.engine import refold
+from projections.engine.projection_group import Unit
 from projections.engine.refold import Bounds, CannotFold, Pages, Target
-from projections.engine.unit import Unit
-from projections.engine.work import Poison
+from projections.engine.working_set import Poison
 
 LOOK_SECONDS = 0.1
 """How often workers' progress is told."""

@@ -10,7 +10,7 @@ from events.chat import (
     SessionIdentified,
     chat_begun,
 )
-from events.engagement import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
+from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
 from events.record import Recorded
 from events.tours import TourCompleted, TourNoShowRecorded, TourScheduled

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import orjson
 
-from projections.scoring.facts import DAY, WINDOW, Facts
+from projections.scoring.inputs import DAY, WINDOW, Facts
 
 VERSION = "v1.0"
 ENGAGEMENT_CAP = 40

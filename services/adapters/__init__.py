@@ -1,1 +1,1 @@
-"""The outside world, each behind a small interface."""
+"""Adapters: code that talks to external systems, behind small interfaces."""

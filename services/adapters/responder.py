@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.handling.house import House
+from services.host import House
 
 LONGEST_ANSWER = 4_000
 

@@ -1,1 +1,1 @@
-"""The `crm` command by noun: every module here with an `app` is a sub-command of its name."""
+"""The `crm` command: one module per sub-command in `commands/`."""

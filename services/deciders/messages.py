@@ -12,8 +12,8 @@ from events.chat import (
 )
 from events.event import Event
 from events.record import Stream
-from services.deciders import chat, sessions
-from services.deciders.chat import Chat, Session, not_yours
+from services.deciders import chats, sessions
+from services.deciders.chats import Chat, Session, not_yours
 from services.deciders.conversations import said_again
 from services.deciders.decider import Decider
 from services.deciders.fields import without_nulls
@@ -79,5 +79,5 @@ def _session(command: ReceiveMessage) -> StartSession:
 
 
 decider: Decider[ReceiveMessage, Chat] = Decider(
-    (ReceiveMessage,), streams, Chat(), chat.evolve, decide
+    (ReceiveMessage,), streams, Chat(), chats.evolve, decide
 )

@@ -8,8 +8,8 @@ from uuid import UUID
 from events.chat import SessionIdentified, SessionStarted
 from events.event import Event
 from events.record import Stream
-from services.deciders import chat
-from services.deciders.chat import Chat, Session, demand_visitor
+from services.deciders import chats
+from services.deciders.chats import Chat, Session, demand_visitor
 from services.deciders.decider import Decider, UnknownSubject
 from services.deciders.fields import without_nulls
 
@@ -110,5 +110,5 @@ def _is_held(
 
 
 decider: Decider[Command, Chat] = Decider(
-    (StartSession, IdentifySession), streams, Chat(), chat.evolve, decide
+    (StartSession, IdentifySession), streams, Chat(), chats.evolve, decide
 )

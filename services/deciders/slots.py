@@ -11,7 +11,7 @@ from events.record import Stream
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
 from services.deciders.decider import Decider, Refused
 from services.deciders.fields import without_nulls
-from services.deciders.slottimes import SlotTime
+from services.deciders.slot_times import SlotTime
 
 HOLD = timedelta(minutes=10)
 

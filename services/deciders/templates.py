@@ -10,9 +10,9 @@ from events.event import Event
 from events.record import Stream
 from events.workflows import MessageChannel, TemplateDefined, TemplateRetired
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.definitions import demand_version
 from services.deciders.fields import without_nulls
 from services.deciders.rendering import variables_of
+from services.deciders.workflows import demand_version
 
 SMS_CHARACTERS = 1_600
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from services.runtime.state import home_directory, read_state
+from services.runtime.stack_state import home_directory, read_state
 
 SHARDS = 64
 _NAMES = {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.runtime.plan import DERIVED, TABLES
+from services.runtime.schema_check import DERIVED, TABLES
 
 HOST = ("organizations", "properties", "profiles")
 ROLES = ("admin", "manager", "viewer")

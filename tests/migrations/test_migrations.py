@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 
 from migrations.scripts import FOLDER, statements
-from services.runtime.migrate import alembic_config, current_heads, migrate
+from services.runtime.migrations import alembic_config, current_heads, migrate
 from tests.conftest import with_database
 
 SCHEMA = """

@@ -11,9 +11,9 @@ import pytest
 from alembic import command
 
 from migrations.scripts import FOLDER, statements
-from services.runtime.migrate import alembic_config, migrate, offline_sql
-from services.runtime.plan import DERIVED, differences, unguarded
-from services.stack.postgres import binary
+from services.local_stack.postgres import binary
+from services.runtime.migrations import alembic_config, migrate, offline_sql
+from services.runtime.schema_check import DERIVED, differences, unguarded
 from tests.conftest import with_database
 
 HOST_AUTH = """

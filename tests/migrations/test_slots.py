@@ -10,10 +10,10 @@ from alembic import command
 from events.event import Event
 from events.slots import SlotOpened
 from events.tours import TourAmended, TourRescheduled
-from services.deciders.localtime import When
-from services.deciders.slottimes import slot_of
-from services.runtime.migrate import alembic_config, migrate
-from tests.services.test_handle import WHEN
+from services.deciders.local_time import When
+from services.deciders.slot_times import slot_of
+from services.runtime.migrations import alembic_config, migrate
+from tests.services.application.test_command_handler import WHEN
 from tests.tours import cancelled, scheduled
 from tests.world import make_world
 

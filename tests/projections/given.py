@@ -9,7 +9,7 @@ import orjson
 from events.event import Event
 from events.record import Recorded
 from projections.engine.projection import Projection
-from projections.engine.work import Work
+from projections.engine.working_set import Work
 
 ORG, HOUSE = UUID(int=1), UUID(int=2)
 LEAD, SESSION, TALK, TOUR, AGENT = (UUID(int=n) for n in range(3, 8))

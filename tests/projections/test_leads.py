@@ -16,7 +16,7 @@ from events.leads import (
     LeadUnmerged,
     LeadUpdated,
 )
-from projections.engine.work import Poison
+from projections.engine.working_set import Poison
 from projections.leads import projection
 from tests.projections.given import HOUSE, LEAD, ORG, TALK, at, only, rows_of
 

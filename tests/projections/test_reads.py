@@ -5,11 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.crowd import Crowd, gather
 from benchmarks.reading import questions
-from projections.lead_scores import TABLE
-from services.http.callers import Person
+from projections.scores import TABLE
+from services.api.auth.callers import Person
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
-from tests.plans import Scan, complaints, scans_of
+from tests.query_plans import Scan, complaints, scans_of
 
 LEADS, IN_ONE = 20_000, 1_000
 BIG = 5_000

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import asyncpg
 
-from services.projecting import consumer
+from services.local_stack.child_process import kill, spawn, stop
+from services.projector import consumer
 from services.runtime.settings import Settings, as_environment
-from services.stack.process import kill, spawn, stop
 from tests.conftest import until
-from tests.races.running import demand_the_law, level, talk
+from tests.races.processes import demand_the_law, level, talk
 from tests.world import World, make_world
 
 WORKERS = ("relay", "projector", "relay", "projector")
@@ -23,7 +23,7 @@ STOP_SECONDS = 20.0
 
 PATIENT = """
 import runpy
-from services.projecting import consumer
+from services.projector import consumer
 consumer.SESSION_MILLISECONDS = {session}
 runpy.run_module("services.projector", run_name="__main__")
 """

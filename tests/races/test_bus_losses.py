@@ -9,12 +9,12 @@ import pytest
 from events.bus.publish import Publisher
 from events.log import sequencer
 from events.log.shard import SHARDS
-from services import projector, relay
-from services.relaying.tour import Tour
+from services.projector import projector
+from services.relay import relay
+from services.relay.run import Tour
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.law.house import property_in
-from tests.races.running import (
+from tests.races.processes import (
     demand_the_law,
     level,
     make_topic_anew,
@@ -24,6 +24,7 @@ from tests.races.running import (
     talk,
     whole_on_the_bus,
 )
+from tests.replay_determinism.property import property_in
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack

@@ -5,10 +5,11 @@ import asyncio
 import asyncpg
 import pytest
 
-from services import projector, relay
+from services.projector import projector
+from services.relay import relay
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.races.running import demand_the_law, level, owners, running, talk
+from tests.races.processes import demand_the_law, level, owners, running, talk
 from tests.world import make_world
 
 pytestmark = pytest.mark.stack

@@ -24,8 +24,8 @@ from projections.engine.apply import Life
 from projections.engine.checkpoints import Checkpoint, Fenced
 from projections.engine.live import Engine
 from tests.conftest import until
-from tests.law.courier import courier, new_engine
-from tests.races.running import demand_the_law
+from tests.races.processes import demand_the_law
+from tests.replay_determinism.delivery import courier, new_engine
 from tests.world import World, make_world, parked_reasons
 
 NOTES = 6

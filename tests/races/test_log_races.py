@@ -16,13 +16,13 @@ from events.log.append import Appended, append
 from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Stream
-from services.deciders.bookings import ScheduleTour
+from services.application.command_handler import handle
+from services.application.unit_of_work import Scope, Unit
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
-from services.deciders.localtime import When
-from services.deciders.outcomes import CancelTour, CompleteTour
-from services.handle import handle
-from services.handling.unit import Scope, Unit
+from services.deciders.local_time import When
+from services.deciders.tour_bookings import ScheduleTour
+from services.deciders.tour_outcomes import CancelTour, CompleteTour
 from tests.world import World, make_world
 
 

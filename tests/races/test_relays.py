@@ -12,12 +12,13 @@ from events.bus import wire
 from events.bus.publish import Publisher, create_topic
 from events.log import read, sequencer
 from events.log.sequencer import Deposed, Tenure
-from services import projector, relay
-from services.relaying.tour import Tour
+from services.projector import projector
+from services.relay import relay
+from services.relay.run import Tour
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.races.running import (
+from tests.races.processes import (
     demand_the_law,
     events_topic,
     level,

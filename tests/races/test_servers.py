@@ -10,16 +10,16 @@ import asyncpg
 import pytest
 
 from events.log.errors import LogRefused
-from services import relay
-from services.relaying.tour import Tour
+from services.local_stack.broker import Broker
+from services.local_stack.kafka import Kafka
+from services.local_stack.postgres import Postgres
+from services.relay import relay
+from services.relay.run import Tour
 from services.runtime.database import pooled
-from services.runtime.migrate import migrate
+from services.runtime.migrations import migrate
 from services.runtime.settings import Settings
-from services.stack.broker import Broker
-from services.stack.kafka import Kafka
-from services.stack.postgres import Postgres
 from tests.conftest import make_broker, make_settings, until
-from tests.races.running import demand_the_law, level, running, whole_on_the_bus
+from tests.races.processes import demand_the_law, level, running, whole_on_the_bus
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack

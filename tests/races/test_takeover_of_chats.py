@@ -12,11 +12,11 @@ import pytest
 from events.chat import ConversationReplied
 from events.event import Event
 from services.adapters.responder import Response, Turn
+from services.application.chat_turns import take_turn
+from services.application.visitor_messages import Said, conversation_of
 from services.deciders import conversations
 from services.deciders.conversations import Release, TakeOver
-from services.handling.heard import Said, conversation_of
-from services.handling.turn import take_turn
-from tests.services.test_handle import Door
+from tests.services.application.test_command_handler import Door
 from tests.world import make_world
 
 AT_ONCE = 4

@@ -13,15 +13,15 @@ from events.bus.topics import Topics
 from events.log import sequencer
 from projections.catalog import LIVE
 from projections.engine.live import Engine
-from services.projecting.consumer import Consumer
-from services.projecting.figures import Figures
-from services.projecting.presence import Presence, deserted
-from services.projecting.watch import Watch
+from services.local_stack.child_process import kill
+from services.projector.consumer import Consumer
+from services.projector.liveness import Presence, deserted
+from services.projector.metrics import Figures
+from services.projector.watchdog import Watch
 from services.runtime.settings import Settings
-from services.stack.process import kill
 from tests.conftest import until
 from tests.races.killing import at_work
-from tests.races.running import demand_the_law, level, owners, talk
+from tests.races.processes import demand_the_law, level, owners, talk
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack

@@ -6,7 +6,7 @@ import asyncpg
 
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.running import running
+from tests.process import running
 from tests.world import make_world
 
 

@@ -8,8 +8,8 @@ import pytest
 from services.runtime.database import pooled
 from tests.conftest import make_settings
 from tests.host import Host, database, make_tables
-from tests.services.adopting import showing
-from tests.services.adopting.conftest import Hosted
+from tests.services.adoption import rows
+from tests.services.adoption.conftest import Hosted
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 ROWS = 10_000
@@ -23,5 +23,5 @@ async def test_ten_thousand_rows_of_each_table_are_adopted_while_they_are_writte
         await make_tables(conn)
         await host.begin(conn, ROWS)
         async with pooled(make_settings(url, "127.0.0.1:9", tmp_path), "test", role=None) as pool:
-            await showing.hold(Hosted(host, url, conn, pool), seed=7, turns=2_000)
+            await rows.hold(Hosted(host, url, conn, pool), seed=7, turns=2_000)
         await conn.close()

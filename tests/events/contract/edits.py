@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.events.contract.shapes import Edit, Event, parts
+from tests.events.contract.schemas import Edit, Event, parts
 
 
 def _each(event: Event, keyword: str, change: Any) -> bool:

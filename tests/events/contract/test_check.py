@@ -11,7 +11,7 @@ from events.contract.check import judged
 from events.contract.compare import Verdict
 from events.contract.describe import contract
 from tests.events.contract import edits
-from tests.events.contract.shapes import Edit, Event, events, events_for
+from tests.events.contract.schemas import Edit, Event, events, events_for
 
 NAME = "thing.done"
 names = st.sampled_from(["thing.made", "thing.moved", "thing.lost"])

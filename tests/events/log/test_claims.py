@@ -10,7 +10,7 @@ from events.claims import EMAIL, MERGED, claims_of, move_of, releases_of, value_
 from events.event import Event
 from events.leads import LeadErased, LeadMerged, LeadUnmerged, LeadUpdated
 from events.log import append as appending
-from events.log import claiming, read
+from events.log import claims, read
 from events.log.errors import ClaimTaken
 from events.record import Stream
 from tests.world import World, make_world
@@ -82,7 +82,7 @@ async def test_an_address_that_is_gone_is_free(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool, gone: LeadUpdated | LeadErased
 ) -> None:
     if not protected:
-        monkeypatch.setattr(claiming, "releases_of", _releases_nothing)
+        monkeypatch.setattr(claims, "releases_of", _releases_nothing)
     await world.append(world.new(world.captured(gone.lead_id)))
     await world.append(world.new(gone))
     if protected:

@@ -10,8 +10,8 @@ from events import codec
 from events.bus import wire
 from events.log import read, sequencer
 from tests.events.cipher import Backwards
-from tests.law.courier import Plan, courier
-from tests.law.story import tables_of
+from tests.replay_determinism.delivery import Plan, courier
+from tests.replay_determinism.history import tables_of
 from tests.world import World, make_world
 
 SECRETS = ("Ada", "ada@example.com", "hello 0", "v_1")

@@ -12,7 +12,7 @@ from events.bus.wire import NotOurs
 from events.log import read, sequencer
 from events.log.token import MalformedToken, Token
 from projections.engine.checkpoints import WrongVersion
-from tests.law.courier import courier, new_engine
+from tests.replay_determinism.delivery import courier, new_engine
 from tests.world import make_world
 
 

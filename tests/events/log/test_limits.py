@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from events.bus import publish
-from events.engagement import ActivityRecorded, ActivityType
+from events.engagements import ActivityRecorded, ActivityType
 from events.event import Event
 from events.leads import LeadCaptured
 from events.log import limits

@@ -16,8 +16,8 @@ from projections.engine.refold import Target
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.law.test_poison import retry_all
 from tests.projections.engine.test_rebuild import rebuild_of
+from tests.replay_determinism.test_poison import retry_all
 from tests.tours import scheduled
 from tests.world import World, make_world, parked_reasons
 

@@ -13,12 +13,12 @@ from events.tours import TourConfirmed
 from projections.catalog import LIVE
 from projections.engine.outcome import Differs, Incomplete, Outcome
 from projections.engine.projection import DerivedTable
+from projections.engine.projection_group import Unit
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import CannotFold, folding_log
-from projections.engine.unit import Unit
-from services.runtime.plan import differences, unguarded
-from tests.law.poison import UNKNOWN
-from tests.law.test_poison import retry_all
+from services.runtime.schema_check import differences, unguarded
+from tests.replay_determinism.poison import UNKNOWN
+from tests.replay_determinism.test_poison import retry_all
 from tests.tours import scheduled
 from tests.world import World, make_world, parked_reasons
 

@@ -8,7 +8,7 @@ import pytest
 
 from projections.engine import store
 from projections.engine.projection import Rows
-from projections.workflow_definitions import projection
+from projections.workflows import projection
 from tests.world import make_world
 
 ARRAYS: list[list[str] | None] = [

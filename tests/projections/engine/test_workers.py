@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from projections.engine.refold import CannotFold
-from services import replay
+from services.replay import replay
 from services.runtime.settings import Settings
 from tests.projections.engine.test_rebuild import make_history
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from projections.scoring.facts import Facts, micros
+from projections.scoring.inputs import Facts, micros
 
 EPOCH = datetime(2024, 2, 20, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)

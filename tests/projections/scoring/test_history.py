@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.engagement import EngagementRecorded, EngagementType, ScoreDue
+from events.engagements import EngagementRecorded, EngagementType, ScoreDue
 from events.event import Event
 from events.leads import LeadCaptured, LeadUpdated
 from events.record import Recorded
 from events.tours import TourNoShowRecorded
-from projections import lead_scores
-from projections.engine.work import Work
+from projections import scores
+from projections.engine.working_set import Work
 from tests.projections.scoring.plan import AGES, EPOCH, SAID, TICK, WEIGHTS, Lead, Wanted, plan
 
 LEAD, TOUR, HOUSE = uuid4(), uuid4(), uuid4()
@@ -88,12 +88,12 @@ class History:
 
 def rows_of(facts: list[Recorded], batch: int) -> list[dict[str, Any]]:
     """The rows of `lead_scores`, folded in batches that forget everything between them."""
-    table, state = lead_scores.projection.table, lead_scores.projection.state
+    table, state = scores.projection.table, scores.projection.state
     assert state is not None
     rows: list[dict[str, Any]] = []
     kept: dict[UUID, dict[str, Any]] = {}
     for start in range(0, len(facts), batch):
-        work = Work([lead_scores.projection])
+        work = Work([scores.projection])
         part = facts[start : start + batch]
         for wanted, keys in work.wanted(part).items():
             work.rows[wanted].load(keys, kept if wanted is state else {})

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from events.log.connection import Connection
 from projections.scoring import v1
-from projections.scoring.facts import micros
-from tests.law.courier import FROM_LOG, courier
-from tests.law.house import Step
-from tests.law.story import begin, histories
+from projections.scoring.inputs import micros
 from tests.projections.scoring.plan import TICK, Lead, leads_at
+from tests.replay_determinism.delivery import FROM_LOG, courier
+from tests.replay_determinism.history import begin, histories
+from tests.replay_determinism.property import Step
 
 SQL = (Path(__file__).parent / "score_lead.sql").read_text(encoding="utf-8")
 ERASED = 5

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hypothesis import example, given, settings
 
 from projections.scoring import v1
-from projections.scoring.facts import expire, instant, micros
+from projections.scoring.inputs import expire, instant, micros
 from tests.projections.scoring.plan import EPOCH, THIRTY_DAYS, TICK, Lead, leads_at, plan
 
 THOUSANDS = settings(max_examples=2_000, deadline=None)

@@ -15,7 +15,7 @@ from services.adapters.openai_compatible import MOST_BYTES, TRIES, responding
 from services.adapters.prompt import LONGEST_MESSAGE, MOST_CHARACTERS, MOST_MESSAGES, messages_of
 from services.adapters.responder import LONGEST_ANSWER, NoAnswer, Responder, Turn
 from services.adapters.scripted import Scripted
-from services.handling.house import House
+from services.host import House
 from services.runtime.settings import Settings
 from tests.services.adapters.endpoint import Endpoint, completion, listening, plain
 

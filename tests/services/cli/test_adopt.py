@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.crm import run
+from services.cli.main import run
 from services.runtime.settings import Settings
 from tests.world import World, make_world
 

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from services import crm
-from services.cli.contract import RELEASED
+from services.cli import main
+from services.cli.commands.contract import RELEASED
 
 
 def run(*words: str | Path) -> int:
-    return crm.run(["contract", *map(str, words)])
+    return main.run(["contract", *map(str, words)])
 
 
 def edit(directory: Path, name: str, **fields: Any) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from services.api import create_app
-from services.crm import run
-from services.http.bearer import Bearers, Unproven
+from services.api.app import create_app
+from services.api.auth.bearer import Bearers, Unproven
+from services.cli.main import run
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.world import World

@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from services.crm import run
-from services.door import redrive
-from services.door.accept import Door
-from services.door.settings import DoorSettings, ProducerKey
+from services.cli.main import run
+from services.intake import redrive
+from services.intake.admission import Door
+from services.intake.settings import DoorSettings, ProducerKey
 from services.runtime.settings import Settings
-from tests.services.door.letters import binary, received
+from tests.services.intake.dead_letters import binary, received
 from tests.world import World, make_world
 
 

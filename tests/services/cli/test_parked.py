@@ -6,7 +6,7 @@ import json
 import asyncpg
 import pytest
 
-from services.crm import run
+from services.cli.main import run
 from services.runtime.settings import Settings
 from tests.world import make_world
 

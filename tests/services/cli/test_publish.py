@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from events.bus.topics import Topics
-from services.crm import run
-from services.door.publish import structured
+from services.cli.main import run
+from services.intake.publish import structured
 from services.runtime.settings import Settings
-from tests.services.door.letters import opened
-from tests.services.door.running import read_all
+from tests.services.intake.dead_letters import opened
+from tests.services.intake.processes import read_all
 
 
 def line(**data: object) -> bytes:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from services.crm import run
+from services.cli.main import run
 from services.runtime.settings import Settings
 from tests.world import make_world
 

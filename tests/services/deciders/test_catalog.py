@@ -3,7 +3,7 @@
 from events.catalog import CATALOG, EVENTS, decode
 from events.event import Event, Intake
 from services.deciders.catalog import DECIDERS
-from services.deciders.proposals import COMMAND_OF
+from services.deciders.decided_events import COMMAND_OF
 from tests.events.frozen import SAMPLES
 
 

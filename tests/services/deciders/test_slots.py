@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 from events.event import Event
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
+from services.deciders.slot_times import SlotTime
 from services.deciders.slots import CloseSlot, LeavePlace, TakePlace, most_taken
-from services.deciders.slottimes import SlotTime
 from tests.services.deciders.given import given
 
 HOUSE, TOUR, OTHER, HELD = uuid4(), uuid4(), uuid4(), uuid4()

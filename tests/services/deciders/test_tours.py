@@ -19,9 +19,9 @@ from events.tours import (
     TourStatus,
     TourType,
 )
-from services.deciders.bookings import AmendTour, RescheduleTour, ScheduleTour
-from services.deciders.localtime import When
-from services.deciders.outcomes import (
+from services.deciders.local_time import When
+from services.deciders.tour_bookings import AmendTour, RescheduleTour, ScheduleTour
+from services.deciders.tour_outcomes import (
     CancelTour,
     CompleteTour,
     ConfirmTour,

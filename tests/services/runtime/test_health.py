@@ -5,10 +5,10 @@ import asyncio
 import httpx2
 import pytest
 
+from services.local_stack.ports import HOST, free_port
 from services.runtime import health
 from services.runtime.health import find_problems, serving_health
 from services.runtime.metrics import PUBLISHED
-from services.stack.ports import HOST, free_port
 from tests.conftest import until
 
 

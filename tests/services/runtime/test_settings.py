@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from services.runtime.settings import DatabaseSettings, Settings, as_environment, explain
-from services.runtime.state import StackState, forget_state, read_state, write_state
+from services.runtime.stack_state import StackState, forget_state, read_state, write_state
 
 DATABASE = "postgresql://user:hidden@db/crm"
 

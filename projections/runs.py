@@ -1,0 +1,152 @@
+"""`lead_workflows`: a lead going through a workflow, and where it stands there."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
+
+from events.record import Recorded
+from events.runs import (
+    RunCompleted,
+    RunConverted,
+    RunEnrolled,
+    RunMoved,
+    RunPaused,
+    RunResumed,
+    RunStepReached,
+    RunStopped,
+)
+from projections import leads, workflows
+from projections.columns import INSTANT, NOW, key, org, refers
+from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+
+TABLE = Table(
+    "lead_workflows",
+    METADATA,
+    key(),
+    refers("lead_id", "leads.id", "CASCADE"),
+    refers("workflow_id", "workflow_definitions.id", "CASCADE"),
+    Column("current_step", Integer, server_default=text("0")),
+    Column("status", Text, server_default="active"),
+    Column("last_action_at", INSTANT),
+    Column("next_action_at", INSTANT),
+    Column("created_at", INSTANT, server_default=NOW),
+    Column("updated_at", INSTANT, server_default=NOW),
+    org(),
+    Column("property_id", Uuid),
+    Column("definition_version", Integer),
+    Column("trigger", Text),
+    Column("reentry_key", Text),
+    Column("remaining_seconds", Integer),
+    Column("stop_reason", Text),
+    Index("idx_lead_workflows_lead", "lead_id"),
+    Index("idx_lead_workflows_status", "status"),
+    Index(
+        "idx_lead_workflows_next_action", "next_action_at",
+        postgresql_where=text("status = 'active'"),
+    ),
+)  # fmt: skip
+projection = Projection(
+    "lead_workflows", version=1, table=DerivedTable(TABLE, keyed_by=("run_id",))
+)
+
+
+@projection.on(RunEnrolled)
+def enrolled(tables: Tables, fact: Recorded, event: RunEnrolled) -> None:
+    tables.rows.insert(
+        event.run_id,
+        {
+            "id": event.run_id,
+            "org_id": fact.org_id,
+            "property_id": fact.property_id,
+            "lead_id": event.lead_id,
+            "workflow_id": event.definition_id,
+            "definition_version": event.definition_version,
+            "trigger": event.trigger,
+            "reentry_key": event.reentry_key,
+            "current_step": 0,
+            "status": "active",
+            "next_action_at": event.next_action_at,
+            "created_at": fact.occurred_at,
+            "updated_at": fact.occurred_at,
+        },
+    )
+
+
+@projection.on(RunStepReached)
+def step_reached(tables: Tables, fact: Recorded, event: RunStepReached) -> None:
+    """`current_step` is the step that comes next, from 0; after the last one, their number."""
+    after = event.next_step_number
+    _change(
+        tables, fact, event.run_id, last_action_at=fact.occurred_at,
+        current_step=event.step_number + 1 if after is None else after,
+        next_action_at=event.next_action_at,
+    )  # fmt: skip
+
+
+@projection.on(RunPaused)
+def paused(tables: Tables, fact: Recorded, event: RunPaused) -> None:
+    _change(
+        tables, fact, event.run_id, status="paused", next_action_at=None,
+        remaining_seconds=event.remaining_seconds,
+    )  # fmt: skip
+
+
+@projection.on(RunResumed)
+def resumed(tables: Tables, fact: Recorded, event: RunResumed) -> None:
+    _change(
+        tables, fact, event.run_id, status="active", next_action_at=event.next_action_at,
+        remaining_seconds=None,
+    )  # fmt: skip
+
+
+@projection.on(RunMoved)
+def moved(tables: Tables, fact: Recorded, event: RunMoved) -> None:
+    _change(
+        tables, fact, event.run_id, definition_version=event.definition_version,
+        current_step=event.step_number, next_action_at=event.next_action_at,
+        remaining_seconds=None,
+    )  # fmt: skip
+
+
+@projection.on(RunStopped)
+def stopped(tables: Tables, fact: Recorded, event: RunStopped) -> None:
+    _end(tables, fact, event.run_id, "stopped", event.reason)
+
+
+@projection.on(RunConverted)
+def converted(tables: Tables, fact: Recorded, event: RunConverted) -> None:
+    _end(tables, fact, event.run_id, "converted", f"the lead is {event.status.value}")
+
+
+@projection.on(RunCompleted)
+def completed(tables: Tables, fact: Recorded, event: RunCompleted) -> None:
+    _end(tables, fact, event.run_id, "completed", None)
+
+
+def _end(tables: Tables, fact: Recorded, run_id: UUID, status: str, reason: str | None) -> None:
+    _change(
+        tables, fact, run_id, status=status, stop_reason=reason, next_action_at=None,
+        remaining_seconds=None,
+    )  # fmt: skip
+
+
+def _change(tables: Tables, fact: Recorded, run_id: UUID, **changes: object) -> None:
+    tables.rows.update(run_id, **changes, updated_at=fact.occurred_at)
+
+
+def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
+    """A person's runs, newest first, with the definition as it is now: `definition_*`."""
+    held = workflows.TABLE.c
+    return (
+        select(
+            TABLE, held.name.label("definition_name"), held.steps.label("definition_steps"),
+            held.exit_conditions.label("definition_exits"),
+            held.version.label("definition_newest"),
+        )
+        .outerjoin(workflows.TABLE, held.id == TABLE.c.workflow_id)
+        .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
+        .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
+        .limit(limit)
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Adoption: append events for rows that the host already had."""

@@ -1,0 +1,1 @@
+"""Authentication: visitors by widget key, console users by JWT."""

@@ -1,1 +1,0 @@
-"""What calendars are told of tours."""

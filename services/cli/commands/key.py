@@ -1,0 +1,146 @@
+"""`crm key`: the keys of a property's widget. Only a key's hash is kept: it is printed once."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from cyclopts import App, Parameter
+from uuid_utils.compat import uuid7
+
+from events.record import Cause, Stream
+from events.widgets import WidgetKeyIssued
+from services.api.auth.origins import origin_of
+from services.application.command_handler import transact
+from services.application.unit_of_work import Scope, Unit
+from services.deciders.decider import Refused
+from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey, Widget
+from services.host import house_of
+from services.runtime.database import connect
+from services.runtime.settings import DatabaseSettings
+from services.runtime.terminal import Failure, examples, note, print_json, print_rows
+
+KEY_BYTES = 32
+
+app = App(
+    name="key",
+    help_epilogue=examples(
+        "crm key issue PROPERTY_ID --origin https://www.maple-house.example",
+        "crm key issue PROPERTY_ID --overlap-hours 24",
+        "crm key list PROPERTY_ID",
+        "crm key revoke PROPERTY_ID KEY_ID",
+    ),
+    help_format="plaintext",
+)
+
+
+@app.command
+def issue(
+    property_id: UUID,
+    *,
+    origin: Annotated[
+        Sequence[str], Parameter(help="where the widget may be shown; again for more")
+    ] = (),
+    overlap_hours: Annotated[
+        float, Parameter(help="how long the key before this one still works")
+    ] = 0,
+    tour_capacity: Annotated[
+        int | None, Parameter(help="how many tours may be at one time; 1 unless said")
+    ] = None,
+    json: bool = False,
+) -> None:
+    """Issue a key, switch the widget on, and print the key: it is shown this once."""
+    try:
+        origins = tuple(origin_of(one) for one in origin)
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    key = f"lk_{secrets.token_urlsafe(KEY_BYTES)}"
+    settings: dict[str, Any] = {"allowed_origins": origins} if origins else {}
+    if tour_capacity is not None:
+        settings["tour_capacity"] = tour_capacity
+    key_id = asyncio.run(_issue(property_id, key, settings, overlap_hours))
+    if json:
+        print_json({"key": key, "key_id": key_id, "property_id": property_id})
+    else:
+        note("the key is shown this once; only its hash is kept")
+        print_rows([{"key": key, "key_id": key_id}], ["key", "key_id"])
+
+
+@app.command
+def revoke(property_id: UUID, key_id: UUID, *, reason: str | None = None) -> None:
+    """Make a key useless at once."""
+    asyncio.run(_revoke(property_id, key_id, reason))
+    note(f"{key_id} opens nothing any more")
+
+
+@app.command(name="list")
+def list_(property_id: UUID, *, json: bool = False) -> None:
+    """The keys in use, the newest last."""
+    print_rows(
+        asyncio.run(_list(property_id)), ["key_id", "issued_at", "hash"], as_json=json,
+        empty="no key is in use: crm key issue",
+    )  # fmt: skip
+
+
+async def _issue(
+    property_id: UUID, key: str, settings: dict[str, Any], overlap_hours: float
+) -> UUID:
+    key_id = uuid7()
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=overlap_hours) if overlap_hours > 0 else None
+    hashed = hashlib.sha256(key.encode()).hexdigest()
+
+    async def work(unit: Unit) -> None:
+        await unit.do(IssueKey(property_id, key_id, hashed, until))
+        await unit.do(ConfigureWidget(property_id, {"is_active": True, **settings}))
+
+    await _write(property_id, now, work)
+    return key_id
+
+
+async def _revoke(property_id: UUID, key_id: UUID, reason: str | None) -> None:
+    async def work(unit: Unit) -> None:
+        await unit.do(RevokeKey(property_id, key_id, reason))
+
+    await _write(property_id, datetime.now(UTC), work)
+
+
+async def _write(property_id: UUID, now: datetime, work: Any) -> None:
+    conn = await connect(DatabaseSettings(), "crm key")
+    try:
+        scope = await _scope(conn, property_id, now)
+        await transact(conn, scope, work)
+    except Refused as refused:
+        raise Failure(refused.message) from None
+    finally:
+        await conn.close()
+
+
+async def _list(property_id: UUID) -> list[dict[str, Any]]:
+    conn = await connect(DatabaseSettings(), "crm key")
+    try:
+        unit = Unit(conn, await _scope(conn, property_id, datetime.now(UTC)), None)
+        widget: Widget = await unit.state(ConfigureWidget(property_id, {}))
+        facts = await unit.history(Stream("widget", property_id))
+    except Refused as refused:
+        raise Failure(refused.message) from None
+    finally:
+        await conn.close()
+    return [
+        {
+            "key_id": fact.event.key_id,
+            "issued_at": fact.occurred_at,
+            "hash": f"{fact.event.key_hash[:12]}…",
+        }
+        for fact in facts
+        if isinstance(fact.event, WidgetKeyIssued) and fact.event.key_id in widget.keys
+    ]
+
+
+async def _scope(conn: asyncpg.Connection, property_id: UUID, now: datetime) -> Scope:
+    house = await house_of(conn, property_id)
+    return Scope(house.org_id, property_id, now, Cause("operator"))

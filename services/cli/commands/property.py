@@ -1,0 +1,97 @@
+"""`crm property`: the host's organisations and properties, for development and for the demo."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from cyclopts import App, Parameter
+from uuid_utils.compat import uuid7
+
+from events.record import Cause
+from services.application.command_handler import transact
+from services.application.unit_of_work import Scope
+from services.application.workflows import seed
+from services.runtime.database import connect
+from services.runtime.settings import DatabaseSettings
+from services.runtime.terminal import Failure, examples, print_json, print_rows
+
+app = App(
+    name="property",
+    help_epilogue=examples(
+        'crm property create --name "Maple House" --timezone America/New_York',
+        'crm property create --name "Oak House" --timezone America/Chicago --org ORG_ID',
+        "crm property list --json",
+    ),
+    help_format="plaintext",
+)
+
+
+@app.command
+def create(
+    *,
+    name: Annotated[str, Parameter(help="of the property")],
+    timezone: Annotated[str, Parameter(help="its IANA zone, such as America/New_York")],
+    org: Annotated[UUID | None, Parameter(help="its organisation; without one, a new one")] = None,
+    org_name: Annotated[str, Parameter(help="of a new organisation")] = "Organisation",
+    json: bool = False,
+) -> None:
+    """Write a property, and its organisation where none is named; print their ids.
+
+    It gets the system's workflows and texts, inactive until reviewed.
+    """
+    if timezone not in available_timezones():
+        raise Failure(f"{timezone!r} is no IANA time zone: try America/New_York")
+    made = asyncio.run(_create(name, timezone, org, org_name))
+    if json:
+        print_json(made)
+    else:
+        print_rows([made], ["property_id", "org_id", "name", "timezone"])
+
+
+@app.command(name="list")
+def list_(*, org: UUID | None = None, json: bool = False) -> None:
+    """Every property, of one organisation or of all."""
+    print_rows(
+        asyncio.run(_list(org)), ["property_id", "org_id", "name", "timezone"], as_json=json,
+        empty="no property yet: crm property create",
+    )  # fmt: skip
+
+
+async def _create(name: str, timezone: str, org: UUID | None, org_name: str) -> dict[str, Any]:
+    conn = await connect(DatabaseSettings(), "crm property", role=None)
+    try:
+        async with conn.transaction():
+            if org is None:
+                org = uuid7()
+                await conn.execute(
+                    "INSERT INTO organizations (id, name) VALUES ($1, $2)", org, org_name
+                )
+            elif not await conn.fetchval("SELECT true FROM organizations WHERE id = $1", org):
+                raise Failure(f"there is no organisation {org}")
+            key = uuid7()
+            await conn.execute(
+                "INSERT INTO properties (id, org_id, name, settings) VALUES ($1, $2, $3, $4)",
+                key,
+                org,
+                name,
+                {"timezone": timezone},
+            )
+            await transact(conn, Scope(org, key, datetime.now(UTC), Cause("operator")), seed)
+    finally:
+        await conn.close()
+    return {"property_id": key, "org_id": org, "name": name, "timezone": timezone}
+
+
+async def _list(org: UUID | None) -> list[dict[str, Any]]:
+    conn = await connect(DatabaseSettings(), "crm property", role=None)
+    try:
+        rows = await conn.fetch(
+            "SELECT id AS property_id, org_id, name, settings ->> 'timezone' AS timezone "
+            "FROM properties WHERE $1::uuid IS NULL OR org_id = $1 ORDER BY created_at, id",
+            org,
+        )
+    finally:
+        await conn.close()
+    return [dict(row) for row in rows]

@@ -1,0 +1,46 @@
+"""`crm workflow`: the system's workflows and texts for a property."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+from cyclopts import App
+
+from events.record import Cause
+from services.application.command_handler import transact
+from services.application.unit_of_work import Scope
+from services.application.workflows import Seeded, seed
+from services.deciders.decider import Refused
+from services.host import house_of
+from services.runtime.database import connect
+from services.runtime.settings import DatabaseSettings
+from services.runtime.terminal import Failure, examples, print_json, print_rows
+
+app = App(
+    name="workflow",
+    help_epilogue=examples("crm workflow seed PROPERTY_ID", "crm workflow seed PROPERTY_ID --json"),
+    help_format="plaintext",
+)
+
+
+@app.command(name="seed")
+def seed_(property_id: UUID, *, json: bool = False) -> None:
+    """Write the system's workflows and texts where they are not there yet, inactive."""
+    made = asyncio.run(_seed(property_id))
+    said = {"property_id": property_id, **made._asdict()}
+    if json:
+        print_json(said)
+    else:
+        print_rows([said], ["property_id", "definitions", "templates"])
+
+
+async def _seed(property_id: UUID) -> Seeded:
+    conn = await connect(DatabaseSettings(), "crm workflow")
+    try:
+        house = await house_of(conn, property_id)
+        scope = Scope(house.org_id, property_id, datetime.now(UTC), Cause("operator"))
+        return (await transact(conn, scope, seed)).result
+    except Refused as refused:
+        raise Failure(refused.message) from None
+    finally:
+        await conn.close()

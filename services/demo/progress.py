@@ -1,0 +1,93 @@
+"""How the core is doing, asked of the database twice a second and shown as one live line each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+from rich.live import Live
+from rich.table import Table
+
+from services.runtime.terminal import NOTES
+
+LOOK_SECONDS = 0.5
+LINE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The log and the tables at one moment."""
+
+    at: float
+    appended: int
+    lag_events: int
+    lag_seconds: float
+    rows: int
+
+
+class Gauge:
+    """Reads the log's length, the tables' lag and their rows."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.last: Reading | None = None
+        self.note = ""
+
+    async def read(self) -> Reading:
+        async with self._pool.acquire() as conn:
+            row = await conn.fetchrow(
+                """
+                SELECT (SELECT count(*) FROM crm_events) AS appended,
+                  (SELECT count(*) FROM lead_activities)
+                    + (SELECT count(*) FROM lead_engagement_events)
+                    + (SELECT count(*) FROM lead_scores) AS rows,
+                  count(*) AS events,
+                  coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8
+                    AS seconds
+                FROM crm_events e LEFT JOIN crm.checkpoints c
+                  ON c.unit = 'live' AND c.shard = e.shard
+                WHERE e.position IS NULL OR e.position > coalesce(c.position, 0)
+                """
+            )
+        assert row is not None  # noqa: S101 — an aggregate always answers
+        now = asyncio.get_running_loop().time()
+        return Reading(now, row["appended"], row["events"], row["seconds"], row["rows"])
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[None]:
+        """Show readings until the block ends: in place, or a line now and then in a file."""
+        with Live(console=NOTES, refresh_per_second=4, transient=False) as screen:
+            watching = asyncio.create_task(self._watch(screen))
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self, screen: Live) -> None:
+        line_at = 0.0
+        while True:
+            now = await self.read()
+            screen.update(self._table(self.last or now, now))
+            if not NOTES.is_terminal and now.at >= line_at:
+                line_at = now.at + LINE_SECONDS
+                NOTES.print(self._table(self.last or now, now))
+            self.last = now
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _table(self, before: Reading, now: Reading) -> Table:
+        seconds = max(now.at - before.at, 1e-9)
+        rate = (now.appended - before.appended) / seconds
+        table = Table(box=None, pad_edge=False)
+        for name in ("events", "events/s", "lag (events)", "lag (s)", "derived rows", ""):
+            table.add_column(name, justify="right")
+        table.add_row(
+            f"{now.appended:,}",
+            f"{rate:,.0f}",
+            f"{now.lag_events:,}",
+            f"{now.lag_seconds:.1f}",
+            f"{now.rows:,}",
+            self.note,
+        )
+        return table

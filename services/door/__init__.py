@@ -1,1 +1,0 @@
-"""The door for producers: what comes by Kafka is checked, taken in, kept waiting or refused."""

@@ -1,1 +1,0 @@
-"""HTTP: routers by noun, and what all of them share."""

@@ -1,0 +1,1 @@
+"""Lead import: append the leads of a CSV file as events."""

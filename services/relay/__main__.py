@@ -1,0 +1,7 @@
+"""Run the relay process: `python -m services.relay`."""
+
+from services.relay.relay import work
+from services.runtime.process import run_process
+
+if __name__ == "__main__":
+    run_process("relay", work)

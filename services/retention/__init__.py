@@ -1,0 +1,1 @@
+"""Retention: remove what an organisation keeps for a limited time only."""

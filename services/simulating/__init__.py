@@ -1,1 +1,0 @@
-"""A believable day of leasing, told from a seed: pure stories, and two ways to act them out."""

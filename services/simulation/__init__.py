@@ -1,0 +1,1 @@
+"""Simulation: generate realistic traffic from a seed and send it by HTTP or Kafka."""

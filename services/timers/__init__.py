@@ -1,0 +1,1 @@
+"""The timers: the process that appends the events that time alone causes."""

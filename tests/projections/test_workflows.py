@@ -1,0 +1,55 @@
+"""`workflow_definitions` by example."""
+
+from events.event import Event
+from events.leads import LeadStatus
+from events.workflows import (
+    Step,
+    StepAction,
+    WorkflowActivated,
+    WorkflowDeactivated,
+    WorkflowDefined,
+)
+from projections.workflows import projection
+from tests.projections.given import HOUSE, ORG, at, only, rows_of
+from tests.projections.workflows import FLOW
+
+STEPS = (
+    Step(id="hi", delay_hours=0.5, action=StepAction.SMS, template_slug="hello"),
+    Step(id="rest", delay_hours=24, action=StepAction.WAIT),
+)
+
+
+def defined(version: int, **more: object) -> WorkflowDefined:
+    said = {"display_name": "Greeting", "trigger_on": "lead_created", "steps": STEPS,
+            "exit_conditions": (LeadStatus.LEASED,)}  # fmt: skip
+    return WorkflowDefined.model_validate(
+        {"definition_id": FLOW, "definition_version": version, **said, **more}
+    )
+
+
+ON, OFF = WorkflowActivated(definition_id=FLOW), WorkflowDeactivated(definition_id=FLOW)
+
+
+def test_a_definition_is_inactive_until_somebody_activates_it() -> None:
+    (row,) = rows_of(projection, defined(1, seeded=True))
+    assert row == {
+        "id": FLOW, "org_id": ORG, "property_id": HOUSE, "name": "Greeting", "description": None,
+        "trigger_on": "lead_created", "exit_conditions": ["leased"], "is_active": False,
+        "steps": [
+            {"id": "hi", "delay_hours": 0.5, "action": "sms", "template_slug": "hello"},
+            {"id": "rest", "delay_hours": 24.0, "action": "wait", "template_slug": None},
+        ],
+        "created_at": at(1), "updated_at": at(1), "version": 1, "seeded": True,
+    }  # fmt: skip
+    for facts, active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
+        history: list[Event] = [defined(1), *facts]
+        assert only(rows_of(projection, *history), "is_active") == [(active,)]
+
+
+def test_a_new_version_replaces_what_was_written() -> None:
+    changed = defined(2, display_name="Other", steps=(), exit_conditions=(), description="new")
+    rows = rows_of(projection, defined(1, seeded=True), changed)
+    assert only(rows, "name", "steps", "exit_conditions", "description", "version", "seeded") == [
+        ("Other", [], [], "new", 2, False)
+    ]
+    assert only(rows, "created_at", "updated_at") == [(at(1), at(2))]

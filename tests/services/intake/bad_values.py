@@ -1,0 +1,157 @@
+"""Records nobody should send, by the thousand, from one seed."""
+
+import random
+from collections.abc import Callable, Iterator
+from uuid import UUID, uuid4
+
+import orjson
+
+from services.intake.raw_record import Headers
+from tests.services.intake.dead_letters import binary_headers, opened
+
+Raw = tuple[bytes | None, list[tuple[str, bytes | None]]]
+NAMES = (
+    "engagement.recorded", "activity.recorded", "session.started", "conversation.started",
+    "conversation.message_received", "lead.captured", "lead.imported", "tour.scheduled",
+    "organization.recorded", "score.due", "lead.vanished", "", "x" * 400, "ünïcode", "a\x00b",
+)  # fmt: skip
+TEXTS = (
+    b"", b"\x00", b"\xff\xfe", b"null", b"[]", b"{}", b"true", b"1", b'"text"', b"{", b"}" * 40,
+    b"[" * 3_000, b'{"a":' * 500 + b"1" + b"}" * 500, b'{"a": 1e999}', b'{"a": NaN}',
+    b'{"a": "\\ud800"}', b'{"a": "\xed\xa0\x80"}', b'{"\\u0000": "\\u0000"}',
+    b'{"a": 123456789012345678901234567890123}',
+    b"\xef\xbb\xbf{}", '{"é": "\U0001f600"}'.encode(), b"x" * 300_000,
+)  # fmt: skip
+
+
+def raw_records(seed: int, home: UUID, lead: UUID) -> Iterator[Raw]:
+    """Endlessly: broken, odd, nearly right, and right ones."""
+    chance = random.Random(seed)
+    makers: list[Callable[[random.Random, UUID, UUID], Raw]] = [
+        _noise, _odd_headers, _wrong_data, _wrong_attributes, _structured, _nearly, _right, _right,
+    ]  # fmt: skip
+    while True:
+        yield chance.choice(makers)(chance, home, lead)
+
+
+def _noise(chance: random.Random, _home: UUID, _lead: UUID) -> Raw:
+    value = chance.choice([None, chance.randbytes(chance.randrange(200)), *TEXTS])
+    headers: list[tuple[str, bytes | None]] = [
+        (chance.choice(["ce_id", "ce_type", "content-type", "", "x", "CE_SOURCE", "n\x00l", "é"]),
+         chance.choice([None, b"", b"\xff\x00", b"text", chance.randbytes(20)]))
+        for _ in range(chance.randrange(5))
+    ]  # fmt: skip
+    return value, headers
+
+
+def _odd_headers(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+    headers: list[tuple[str, bytes | None]] = list(binary_headers("engagement.recorded", home))
+    where = chance.randrange(len(headers))
+    name = headers[where][0]
+    match chance.randrange(4):
+        case 0:
+            headers[where] = (name, None)
+        case 1:
+            headers[where] = (name, chance.choice([b"\xff\xfe", b"", b"\x00", b"z" * 5_000]))
+        case 2:
+            headers.append(headers[where])
+        case _:
+            del headers[where]
+    return orjson.dumps(opened(lead)), headers
+
+
+def _wrong_data(chance: random.Random, home: UUID, _lead: UUID) -> Raw:
+    return chance.choice([None, *TEXTS]), list(binary_headers(chance.choice(NAMES), home))
+
+
+def _wrong_attributes(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+    field = chance.choice(
+        ["specversion", "time", "schemaversion", "correlationid", "causationid", "actor", "id",
+         "source", "type", "propertyid"],
+    )  # fmt: skip
+    value = chance.choice(
+        ["", "\x00", "2999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00",
+         "9999-12-31T23:59:59-14:00",
+         "2026-01-01", "yesterday", "-1", "99999", "1.0", "٣", str(uuid4()), "x" * 1_000,
+         "{}", "2026-03-01T12:00:00Z", "1", "\U0001f600"],
+    )  # fmt: skip
+    said: Headers = binary_headers("engagement.recorded", home)
+    headers = [(n, v) for n, v in said if n != f"ce_{field}"]
+    return orjson.dumps(opened(lead)), [*headers, (f"ce_{field}", value.encode())]
+
+
+def _structured(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+    said: dict[str, object] = {
+        "specversion": "1.0", "id": str(uuid4()), "source": "/fuzz", "propertyid": str(home),
+        "type": "engagement.recorded", "data": opened(lead),
+    }  # fmt: skip
+    for _ in range(chance.randrange(3)):
+        key = chance.choice([*said, "data_base64", "time", "datacontenttype", "schemaversion"])
+        said[key] = chance.choice(
+            [None, 1, True, 1.5, [], {}, "", "text", "\x00", {"property_id": str(uuid4())}]
+        )
+    mode = chance.choice([b"+json", b"+json; charset=x", b"-batch+json", b"+avro"])
+    kind = b"application/cloudevents" + mode
+    return orjson.dumps(said), [("content-type", kind)] if chance.random() < 0.8 else []
+
+
+def _nearly(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+    data: dict[str, object] = dict(opened(lead))
+    field = chance.choice([*data, "metadata", "score_weight", "extra", "property_id"])
+    data[field] = chance.choice(
+        [None, "", "tour_completed", 10**6, -5, 2**70 / 3, [1], {"deep": {"nul": "\x00"}},
+         {"n" * 300: "v" * 300_000}, {str(n): n for n in range(300)}, str(uuid4()), "email_opened",
+         {"far": [2**70 / 3, -1e300]}, {"long": [1e-300] * 3_700}],
+    )  # fmt: skip
+    return orjson.dumps(data), list(binary_headers("engagement.recorded", home))
+
+
+def _right(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+    known = chance.randrange(200)
+    data = opened(lead, engagement_id=str(UUID(int=known + 1)))
+    headers = binary_headers("engagement.recorded", home, ce_id=f"right-{known}")
+    return orjson.dumps(data), list(headers)
+
+
+def one_of_each(home: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
+    """Each kind of bad input by name: the reason it is refused for, and a record of it."""
+    name = "engagement.recorded"
+
+    def said(data: bytes | None = None, /, **attributes: str) -> Raw:
+        headers = binary_headers(attributes.pop("type", name), home, **attributes)
+        return data or orjson.dumps(opened(lead)), list(headers)
+
+    def instead(header: str, value: bytes | None) -> Raw:
+        data, headers = said()
+        return data, [(n, value if n == header else v) for n, v in headers]
+
+    open_ended = orjson.dumps(opened(lead))[:-1]
+    large = opened(lead, metadata={"a": "v" * 400_000})
+    digits = b",".join([b"1e300"] * 3_700)
+    return {
+        "malformed JSON": ("invalid", said(b'{"lead_id":')),
+        "JSON that is no object": ("invalid", said(b"[1]")),
+        "no JSON at all": ("malformed", (b"hello", [])),
+        "an unknown type": ("unknown_type", said(type="lead.vanished")),
+        "a version of tomorrow": ("unknown_version", said(schemaversion="99")),
+        "another specversion": ("malformed", said(specversion="0.3")),
+        "an oversized event": ("limit_exceeded", said(orjson.dumps(large))),
+        "numbers of many digits": (
+            "limit_exceeded", said(open_ended + b',"metadata":{"a":[%s]}}' % digits)
+        ),
+        "an oversized body": ("invalid", said(b"x" * 600_000)),
+        "a binary body": ("invalid", said(bytes(range(256)))),
+        "U+0000": ("limit_exceeded", said(open_ended + b',"metadata":{"a":"\\u0000"}}')),
+        "a lone surrogate": ("invalid", said(open_ended + b',"metadata":{"a":"\\ud800"}}')),
+        "a surrogate in bytes": (
+            "invalid", said(open_ended + b',"metadata":{"a":"\xed\xa0\x80"}}')
+        ),
+        "a null header": ("malformed", instead("ce_type", None)),
+        "a binary header": ("malformed", instead("ce_type", b"\xff\xfe")),
+        "a binary property": ("malformed", instead("ce_propertyid", b"\x00\xff")),
+        "an unknown property": ("unknown_subject", instead("ce_propertyid", str(uuid4()).encode())),
+        "a tombstone": ("malformed", (None, said()[1])),
+        "what only the core says": ("not_for_producers", said(
+            orjson.dumps({"lead_id": str(lead), "due_at": "2026-01-01T00:00:00Z"}), type="score.due"
+        )),
+    }  # fmt: skip

@@ -1,0 +1,59 @@
+"""The house: packages are ours, versions are exact, compose runs what `crm up` runs."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import events
+import services
+from services.local_stack.stack import PROCESSES, STOP_ORDER
+
+ROOT = Path(__file__).parents[1]
+PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
+
+
+def constraints() -> list[str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_the_rooms_are_ours_and_not_a_package_of_the_same_name() -> None:
+    assert Path(events.__file__).parent == ROOT / "events"
+    assert Path(services.__file__).parent == ROOT / "services"
+
+
+def test_every_version_is_exact_and_none_has_an_address() -> None:
+    assert [line for line in constraints() if not PINNED.fullmatch(line)] == []
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    for group in project["optional-dependencies"].values():
+        wanted += group
+    pinned = {_name(line) for line in constraints()}
+    assert {_name(line) for line in wanted} <= pinned
+
+
+def test_compose_runs_every_process_after_one_migration() -> None:
+    composed: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    ours = {name for name in composed if name not in ("postgres", "kafka", "migrate")}
+    assert ours == set(PROCESSES) == set(STOP_ORDER)
+    for name in ours:
+        assert composed[name]["command"] == [f"services.{name}"]
+        waits = composed[name]["depends_on"]["migrate"]["condition"]
+        assert waits == "service_completed_successfully"
+        assert "test" in composed[name]["healthcheck"]
+
+
+def test_every_process_is_a_package_with_a_main_module() -> None:
+    missing = [name for name in PROCESSES if not (ROOT / "services" / name / "__main__.py").exists()]
+    assert missing == []
+
+
+def _name(requirement: str) -> str:
+    name = re.split(r"[\[=<>;!~ ]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
