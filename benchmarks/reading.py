@@ -35,33 +35,33 @@ TIMES = 15
 
 def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
     """Everything that is asked of the large property and of a lead of it, by name."""
-    house, org, person = crowd.property_id, crowd.org_id, [crowd.busy_lead]
+    host_property, org, person = crowd.property_id, crowd.org_id, [crowd.busy_lead]
     now = datetime.now(UTC)
     days = [now - timedelta(days=back) for back in reversed(range(1, 15))]
     since = now - timedelta(days=30)
     found = {
         f"list by {sort}, {'last' if down else 'first'} ones first": lead_list.page(
-            Wanted(house), sort, descending=down, offset=0, limit=PAGE
+            Wanted(host_property), sort, descending=down, offset=0, limit=PAGE
         )
         for sort in get_args(SortBy)
         for down in (True, False)
     }
-    some = Wanted(house, status=LeadStatus.TOURED, source="Zillow")
-    named = Wanted(house, search="lovelace")
+    some = Wanted(host_property, status=LeadStatus.TOURED, source="Zillow")
+    named = Wanted(host_property, search="lovelace")
     newest = {"descending": True, "offset": 0, "limit": PAGE}
     return {
         **found,
         "list, far back": lead_list.page(
-            Wanted(house), "created_at", descending=True, offset=DEEP, limit=PAGE
+            Wanted(host_property), "created_at", descending=True, offset=DEEP, limit=PAGE
         ),
         "list, narrowed": lead_list.page(some, "created_at", **newest),
         "list, narrowed, by score": lead_list.page(some, "score", **newest),
         "search": lead_list.page(named, "created_at", **newest),
         "search, by last name": lead_list.page(named, "last_name", **newest),
         "search, counted": lead_list.count(named),
-        "statuses and sources": lead_list.standing(house),
-        "scores of a page": scores.facts_below(house, person),
-        "leads, counted": leads.count_of(house),
+        "statuses and sources": lead_list.standing(host_property),
+        "scores of a page": scores.facts_below(host_property, person),
+        "leads, counted": leads.count_of(host_property),
         "a lead": leads.person(org, crowd.busy_lead),
         "timeline": timeline.page(org, person, None, 51),
         "activities": activities.newest(org, person, 100),
@@ -70,9 +70,9 @@ def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
         "engagement, counted": engagements.count_of(org, person),
         "last score": scores.newest(org, crowd.busy_lead),
         "tours": tours.of_leads(org, person),
-        "insights: scores": insights.totals(house, since),
-        "insights: factors": insights.factors(house, since, 5),
-        "insights: trend": insights.trend(house, days),
+        "insights: scores": insights.totals(host_property, since),
+        "insights: factors": insights.factors(host_property, since, 5),
+        "insights: trend": insights.trend(host_property, days),
     }
 
 

@@ -57,10 +57,10 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
         began = began or time.perf_counter()
         for record in records[: events - count]:
             came = wire.arrival(record.value(), log_id)
-            fact = wire.recorded(came)
-            for table, keys in work.wanted([fact]).items():
+            recorded = wire.decode(came)
+            for table, keys in work.wanted([recorded]).items():
                 work.rows[table].load(keys, {})
-            work.fold([fact])
+            work.fold([recorded])
             for table, written in work.take().items():
                 for row in (*written.inserted, *written.updated):
                     _add(into, table, row, record)

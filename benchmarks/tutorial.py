@@ -17,7 +17,7 @@ from sqlalchemy.orm import registry
 from events.bus import wire
 from events.bus.topics import Topics
 from events.log import sequencer
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.catalog import LIVE
 from projections.engine.projection import DerivedTable, Row, Tables
 from services.runtime.database import connect, open_engine
@@ -55,8 +55,8 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         began = began or time.perf_counter()
         record = message.raw_message
         async with sessions() as session:
-            fact = wire.recorded(wire.arrival(record.value, log_id))
-            await project_one(session, fact)
+            recorded = wire.decode(wire.arrival(record.value, log_id))
+            await project_one(session, recorded)
             await session.commit()
         count += 1
         if count == events:
@@ -70,16 +70,16 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
     return {"events": events, "seconds": seconds}
 
 
-async def project_one(session: AsyncSession, fact: Recorded) -> None:
+async def project_one(session: AsyncSession, recorded: RecordedEvent) -> None:
     """Run every projector of the fact over objects of the session."""
-    kind = type(fact.event)
+    kind = type(recorded.event)
     for projection in LIVE.projections:
         if handler := projection.handlers.get(kind):
             objects = {table: _Objects(table, session) for table in projection.tables}
             for table, rows in objects.items():
-                await rows.load(_keys(table, fact))
+                await rows.load(_keys(table, recorded))
             state = objects[projection.state or projection.table]
-            handler(Tables(objects[projection.table], state), fact, fact.event)
+            handler(Tables(objects[projection.table], state), recorded, recorded.event)
             for rows in objects.values():
                 await rows.save()
 
@@ -121,10 +121,10 @@ class _Objects:
         """A missed tour that was not missed: rare enough to be left where it is."""
 
 
-def _keys(table: DerivedTable, fact: Recorded) -> set[UUID]:
+def _keys(table: DerivedTable, recorded: RecordedEvent) -> set[UUID]:
     found: set[UUID] = set()
     for name in table.keyed_by:
-        value = getattr(fact.event, name, None)
+        value = getattr(recorded.event, name, None)
         if isinstance(value, UUID):
             found.add(value)
         elif value is not None:

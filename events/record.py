@@ -78,7 +78,7 @@ class Unknown:
         return cls(name, version, found if isinstance(found, dict) else {}, why)
 
 
-class Recorded(NamedTuple):
+class RecordedEvent(NamedTuple):
     """A fact with its place in its stream, in the whole log and in its shard.
 
     `position` and `previous` are 0 until the sequencer has numbered the row. `event` is the
@@ -104,5 +104,5 @@ class Recorded(NamedTuple):
     causation_id: UUID | None
 
 
-recorded_of: Callable[[Iterable[Any]], Recorded] = partial(tuple.__new__, Recorded)
+recorded_of: Callable[[Iterable[Any]], RecordedEvent] = partial(tuple.__new__, RecordedEvent)
 """A fact of its fields in their order: what the class itself does, after a call more."""

@@ -22,7 +22,7 @@ from events.leads import (
     LeadNoted,
     LeadStatusChanged,
 )
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import (
     TourCancelled,
     TourCompleted,
@@ -61,111 +61,132 @@ CONTACTS = {
 
 
 @projection.on(LeadCaptured, LeadImported)
-def arrived(tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported) -> None:
+def arrived(tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported) -> None:
     said = f"Lead from {event.source or 'an unknown source'}"
     author = event.captured_by if type(event) is LeadCaptured else None
-    _line(tables, fact, event.lead_id, ActivityType.LEAD_CREATED, said, by=author)
+    _line(tables, recorded, event.lead_id, ActivityType.LEAD_CREATED, said, by=author)
 
 
 @projection.on(LeadNoted)
-def noted(tables: Tables, fact: Recorded, event: LeadNoted) -> None:
-    _line(tables, fact, event.lead_id, ActivityType.NOTE, event.note, by=event.noted_by)
+def noted(tables: Tables, recorded: RecordedEvent, event: LeadNoted) -> None:
+    _line(tables, recorded, event.lead_id, ActivityType.NOTE, event.note, by=event.noted_by)
 
 
 @projection.on(LeadStatusChanged)
-def status_changed(tables: Tables, fact: Recorded, event: LeadStatusChanged) -> None:
+def status_changed(tables: Tables, recorded: RecordedEvent, event: LeadStatusChanged) -> None:
     before = event.previous_status.value if event.previous_status else None
     _line(
-        tables, fact, event.lead_id, ActivityType.STATUS_CHANGE,
+        tables, recorded, event.lead_id, ActivityType.STATUS_CHANGE,
         f"Status: {before or 'none'} → {event.status.value}", by=event.changed_by,
         metadata={"status": event.status.value, "previous_status": before, "reason": event.reason},
     )  # fmt: skip
 
 
 @projection.on(LeadContacted)
-def contacted(tables: Tables, fact: Recorded, event: LeadContacted) -> None:
+def contacted(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
     kind = CONTACTS.get(event.channel)
     if kind is not None:
         said = f"Contacted by {event.channel.value}"
-        _line(tables, fact, event.lead_id, kind, said, by=event.contacted_by)
+        _line(tables, recorded, event.lead_id, kind, said, by=event.contacted_by)
 
 
 @projection.on(TourScheduled)
-def tour_scheduled(tables: Tables, fact: Recorded, event: TourScheduled) -> None:
+def tour_scheduled(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> None:
     kind = ActivityType.TOUR_SCHEDULED if event.created_by else ActivityType.TOUR_BOOKED
-    _tour(tables, fact, event, kind, f"{event.tour_type.value} tour on {_when(event)}",
+    _tour(tables, recorded, event, kind, f"{event.tour_type.value} tour on {_when(event)}",
           by=event.created_by)  # fmt: skip
 
 
 @projection.on(TourRescheduled)
-def tour_rescheduled(tables: Tables, fact: Recorded, event: TourRescheduled) -> None:
-    _tour(tables, fact, event, ActivityType.TOUR_RESCHEDULED, f"Tour moved to {_when(event)}",
+def tour_rescheduled(tables: Tables, recorded: RecordedEvent, event: TourRescheduled) -> None:
+    _tour(tables, recorded, event, ActivityType.TOUR_RESCHEDULED, f"Tour moved to {_when(event)}",
           by=event.rescheduled_by)  # fmt: skip
 
 
 @projection.on(TourConfirmed)
-def tour_confirmed(tables: Tables, fact: Recorded, event: TourConfirmed) -> None:
-    _tour(tables, fact, event, ActivityType.TOUR_CONFIRMED, "Tour confirmed", by=event.confirmed_by)
+def tour_confirmed(tables: Tables, recorded: RecordedEvent, event: TourConfirmed) -> None:
+    _tour(
+        tables,
+        recorded,
+        event,
+        ActivityType.TOUR_CONFIRMED,
+        "Tour confirmed",
+        by=event.confirmed_by,
+    )
 
 
 @projection.on(TourCompleted)
-def tour_completed(tables: Tables, fact: Recorded, event: TourCompleted) -> None:
-    _tour(tables, fact, event, ActivityType.TOUR_COMPLETED, "Tour completed", by=event.completed_by)
+def tour_completed(tables: Tables, recorded: RecordedEvent, event: TourCompleted) -> None:
+    _tour(
+        tables,
+        recorded,
+        event,
+        ActivityType.TOUR_COMPLETED,
+        "Tour completed",
+        by=event.completed_by,
+    )
 
 
 @projection.on(TourCancelled)
-def tour_cancelled(tables: Tables, fact: Recorded, event: TourCancelled) -> None:
-    _tour(tables, fact, event, ActivityType.TOUR_CANCELLED, "Tour cancelled", by=event.cancelled_by)
+def tour_cancelled(tables: Tables, recorded: RecordedEvent, event: TourCancelled) -> None:
+    _tour(
+        tables,
+        recorded,
+        event,
+        ActivityType.TOUR_CANCELLED,
+        "Tour cancelled",
+        by=event.cancelled_by,
+    )
 
 
 @projection.on(TourNoShowRecorded)
-def tour_missed(tables: Tables, fact: Recorded, event: TourNoShowRecorded) -> None:
-    _tour(tables, fact, event, ActivityType.TOUR_NO_SHOW, "Nobody came", by=event.recorded_by)
+def tour_missed(tables: Tables, recorded: RecordedEvent, event: TourNoShowRecorded) -> None:
+    _tour(tables, recorded, event, ActivityType.TOUR_NO_SHOW, "Nobody came", by=event.recorded_by)
 
 
 @projection.on(TourNoShowCorrected)
-def tour_not_missed(tables: Tables, fact: Recorded, event: TourNoShowCorrected) -> None:
+def tour_not_missed(tables: Tables, recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
     said = f"The no-show was a mistake: the tour is {event.status.value}"
-    _tour(tables, fact, event, ActivityType.STATUS_CHANGE, said, by=event.corrected_by)
+    _tour(tables, recorded, event, ActivityType.STATUS_CHANGE, said, by=event.corrected_by)
 
 
 @projection.on(ConversationStarted)
-def chat_started(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
+def chat_started(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
     if event.lead_id is not None:
-        _chat(tables, fact, fact.id, event.lead_id, event.conversation_id)
+        _chat(tables, recorded, recorded.id, event.lead_id, event.conversation_id)
 
 
 @projection.on(SessionIdentified)
-def identified(tables: Tables, fact: Recorded, event: SessionIdentified) -> None:
+def identified(tables: Tables, recorded: RecordedEvent, event: SessionIdentified) -> None:
     """The conversations held before the visitor was known become the lead's."""
     for conversation in event.conversation_ids:
-        row_id = uuid5(fact.id, str(conversation))
-        _chat(tables, fact, row_id, event.lead_id, conversation)
+        row_id = uuid5(recorded.id, str(conversation))
+        _chat(tables, recorded, row_id, event.lead_id, conversation)
 
 
 @projection.on(ConversationMessageReceived)
-def spoke(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
+def spoke(tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived) -> None:
     if event.lead_id is not None:
         said = event.content[:PREVIEW_CHARACTERS]
         _line(
-            tables, fact, event.lead_id, ActivityType.MESSAGE_RECEIVED, said,
+            tables, recorded, event.lead_id, ActivityType.MESSAGE_RECEIVED, said,
             metadata={"conversation_id": str(event.conversation_id)},
         )  # fmt: skip
 
 
 @projection.on(ConversationTakenOver)
-def taken_over(tables: Tables, fact: Recorded, event: ConversationTakenOver) -> None:
+def taken_over(tables: Tables, recorded: RecordedEvent, event: ConversationTakenOver) -> None:
     if event.lead_id is not None:
         _line(
-            tables, fact, event.lead_id, ActivityType.HUMAN_TAKEOVER, "An agent took over the chat",
+            tables, recorded, event.lead_id, ActivityType.HUMAN_TAKEOVER, "An agent took over the chat",
             metadata={"conversation_id": str(event.conversation_id)}, by=event.agent_id,
         )  # fmt: skip
 
 
 @projection.on(ActivityRecorded)
-def reported(tables: Tables, fact: Recorded, event: ActivityRecorded) -> None:
+def reported(tables: Tables, recorded: RecordedEvent, event: ActivityRecorded) -> None:
     _line(
-        tables, fact, event.lead_id, event.type, event.description, metadata=event.metadata,
+        tables, recorded, event.lead_id, event.type, event.description, metadata=event.metadata,
         by=event.created_by,
     )  # fmt: skip
 
@@ -175,24 +196,29 @@ def _when(event: TourScheduled | TourRescheduled) -> str:
 
 
 def _tour(
-    tables: Tables, fact: Recorded, event: Any, kind: ActivityType, said: str, by: UUID | None
+    tables: Tables,
+    recorded: RecordedEvent,
+    event: Any,
+    kind: ActivityType,
+    said: str,
+    by: UUID | None,
 ) -> None:
     metadata = {"tour_id": str(event.tour_id)}
-    _line(tables, fact, event.lead_id, kind, said, metadata=metadata, by=by)
+    _line(tables, recorded, event.lead_id, kind, said, metadata=metadata, by=by)
 
 
 def _chat(
-    tables: Tables, fact: Recorded, row_id: UUID, lead_id: UUID, conversation_id: UUID
+    tables: Tables, recorded: RecordedEvent, row_id: UUID, lead_id: UUID, conversation_id: UUID
 ) -> None:
     _line(
-        tables, fact, lead_id, ActivityType.CHAT_STARTED, "Chat started", row_id=row_id,
+        tables, recorded, lead_id, ActivityType.CHAT_STARTED, "Chat started", row_id=row_id,
         metadata={"conversation_id": str(conversation_id)},
     )  # fmt: skip
 
 
 def _line(
     tables: Tables,
-    fact: Recorded,
+    recorded: RecordedEvent,
     lead_id: UUID,
     kind: ActivityType,
     description: str | None,
@@ -203,15 +229,15 @@ def _line(
 ) -> None:
     tables.rows.add(
         {
-            "id": row_id or fact.id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
+            "id": row_id or recorded.id,
+            "org_id": recorded.org_id,
+            "property_id": recorded.property_id,
             "lead_id": lead_id,
             "type": kind,
             "description": description,
             "metadata": metadata or {},
             "created_by": by,
-            "created_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
         }
     )
 

@@ -20,11 +20,11 @@ from projections import (
     workflows,
 )
 from projections.engine import projection
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 
 METADATA = projection.METADATA
 
-LIVE = Unit(
+LIVE = ProjectionGroup(
     "live",
     (
         widget_keys.projection,

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Index, Integer, Table, Text, Uuid
 
 from events.consents import ConsentGiven, ConsentWithdrawn
 from events.operations import RetentionApplied
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
 
@@ -34,23 +34,23 @@ projection = Projection("lead_consents", version=1, table=DerivedTable(TABLE))
 
 
 @projection.on(ConsentGiven)
-def given(tables: Tables, fact: Recorded, event: ConsentGiven) -> None:
-    _said(tables, fact, event, status="given", keyword=None)
+def given(tables: Tables, recorded: RecordedEvent, event: ConsentGiven) -> None:
+    _said(tables, recorded, event, status="given", keyword=None)
 
 
 @projection.on(ConsentWithdrawn)
-def withdrawn(tables: Tables, fact: Recorded, event: ConsentWithdrawn) -> None:
-    _said(tables, fact, event, status="withdrawn", keyword=event.keyword)
+def withdrawn(tables: Tables, recorded: RecordedEvent, event: ConsentWithdrawn) -> None:
+    _said(tables, recorded, event, status="withdrawn", keyword=event.keyword)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
     tables.rows.drop(event.consent_ids)
 
 
 def _said(
     tables: Tables,
-    fact: Recorded,
+    recorded: RecordedEvent,
     event: ConsentGiven | ConsentWithdrawn,
     *,
     status: str,
@@ -58,18 +58,18 @@ def _said(
 ) -> None:
     tables.rows.add(
         {
-            "id": fact.id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
+            "id": recorded.id,
+            "org_id": recorded.org_id,
+            "property_id": recorded.property_id,
             "lead_id": event.lead_id,
             "channel": event.channel.value,
             "status": status,
-            "version": fact.version,
+            "version": recorded.version,
             "text": event.text,
             "place": event.place,
             "keyword": keyword,
             "recorded_by": event.recorded_by,
             "said_at": event.at,
-            "created_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
         }
     )

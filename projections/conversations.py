@@ -32,7 +32,7 @@ from events.chat import (
     SessionIdentified,
 )
 from events.operations import RetentionApplied
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Rows, Tables
 
@@ -66,16 +66,16 @@ projection = Projection(
 
 
 @projection.on(ConversationStarted)
-def started(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
+def started(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
     """The first start counts: a conversation is observed, and may be reported twice."""
     if tables.rows.get(event.conversation_id) is not None:
         return
-    row = _row(fact, event, event.channel)
+    row = _row(recorded, event, event.channel)
     tables.rows.insert(event.conversation_id, {**row, "widget_session_id": event.session_id})
 
 
 @projection.on(ConversationAdopted)
-def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
+def adopted(tables: Tables, recorded: RecordedEvent, event: ConversationAdopted) -> None:
     """The host's row may be there already: it is taken over, and afterwards follows the host."""
     held = tables.rows.get(event.conversation_id)
     if held is not None and held["org_id"] is not None:
@@ -84,7 +84,7 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
         row.update({**event.changes, "channel": event.channel.value})
         return
     row = {
-        **_row(fact, event, event.channel),
+        **_row(recorded, event, event.channel),
         "is_human_mode": event.is_human_mode,
         "human_agent_id": event.human_agent_id,
         "human_started_at": event.human_started_at,
@@ -98,29 +98,33 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationAdopted) -> None:
 
 
 @projection.on(ConversationMessageAdopted)
-def message_adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
+def message_adopted(
+    tables: Tables, recorded: RecordedEvent, event: ConversationMessageAdopted
+) -> None:
     if not event.edited:
-        _count(tables.rows, fact, event)
+        _count(tables.rows, recorded, event)
 
 
 @projection.on(ConversationMessageReceived, ConversationReplied)
 def spoken(
-    tables: Tables, fact: Recorded, event: ConversationMessageReceived | ConversationReplied
+    tables: Tables,
+    recorded: RecordedEvent,
+    event: ConversationMessageReceived | ConversationReplied,
 ) -> None:
-    _count(tables.rows, fact, event)
+    _count(tables.rows, recorded, event)
 
 
 @projection.on(ConversationAnswered)
-def answered(tables: Tables, fact: Recorded, event: ConversationAnswered) -> None:
-    _count(tables.rows, fact, event)["waiting_for_human"] = False
+def answered(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
+    _count(tables.rows, recorded, event)["waiting_for_human"] = False
 
 
 @projection.on(ConversationTakenOver)
-def taken_over(tables: Tables, fact: Recorded, event: ConversationTakenOver) -> None:
-    _told(tables.rows, fact, event).update(
+def taken_over(tables: Tables, recorded: RecordedEvent, event: ConversationTakenOver) -> None:
+    _told(tables.rows, recorded, event).update(
         is_human_mode=True,
         human_agent_id=event.agent_id,
-        human_started_at=fact.occurred_at,
+        human_started_at=recorded.occurred_at,
         human_ended_at=None,
         takeover_epoch=event.epoch,
         waiting_for_human=False,
@@ -128,41 +132,41 @@ def taken_over(tables: Tables, fact: Recorded, event: ConversationTakenOver) -> 
 
 
 @projection.on(ConversationReleased)
-def released(tables: Tables, fact: Recorded, event: ConversationReleased) -> None:
-    _told(tables.rows, fact, event).update(
+def released(tables: Tables, recorded: RecordedEvent, event: ConversationReleased) -> None:
+    _told(tables.rows, recorded, event).update(
         is_human_mode=False,
-        human_ended_at=fact.occurred_at,
+        human_ended_at=recorded.occurred_at,
         takeover_epoch=event.epoch,
     )
 
 
 @projection.on(ConversationWaiting)
-def waiting(tables: Tables, fact: Recorded, event: ConversationWaiting) -> None:
-    _told(tables.rows, fact, event)["waiting_for_human"] = True
+def waiting(tables: Tables, recorded: RecordedEvent, event: ConversationWaiting) -> None:
+    _told(tables.rows, recorded, event)["waiting_for_human"] = True
 
 
 @projection.on(SessionIdentified)
-def identified(tables: Tables, _fact: Recorded, event: SessionIdentified) -> None:
+def identified(tables: Tables, _recorded: RecordedEvent, event: SessionIdentified) -> None:
     for conversation_id in event.conversation_ids:
         if tables.rows.get(conversation_id) is not None:
             tables.rows.update(conversation_id, lead_id=event.lead_id)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
     for conversation_id in event.conversation_ids:
         tables.rows.delete(conversation_id)
 
 
-def _row(fact: Recorded, event: Any, channel: ConversationChannel) -> Row:
+def _row(recorded: RecordedEvent, event: Any, channel: ConversationChannel) -> Row:
     return {
         "id": event.conversation_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "lead_id": event.lead_id,
         "widget_session_id": None,
         "channel": channel.value,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
         "is_human_mode": False,
         "human_agent_id": None,
         "human_started_at": None,
@@ -173,28 +177,28 @@ def _row(fact: Recorded, event: Any, channel: ConversationChannel) -> Row:
     }
 
 
-def _held(rows: Rows, fact: Recorded, event: Any) -> Row:
+def _held(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
     """The row, to be changed; one that retention has removed begins anew.
 
     The session is there again with its visitor's next message only.
     """
     if rows.get(event.conversation_id) is None:
-        row = _row(fact, event, ConversationChannel.WIDGET)
+        row = _row(recorded, event, ConversationChannel.WIDGET)
         if type(event) is ConversationMessageReceived:
             row["widget_session_id"] = event.session_id
         rows.insert(event.conversation_id, row)
     return rows.change(event.conversation_id)
 
 
-def _count(rows: Rows, fact: Recorded, event: Any) -> Row:
-    row = _held(rows, fact, event)
+def _count(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
+    row = _held(rows, recorded, event)
     row["message_count"] += 1
     return row
 
 
-def _told(rows: Rows, fact: Recorded, event: Any) -> Row:
+def _told(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
     """As `_count`, where the visitor is told of it."""
-    return _count(rows, fact, event) if event.message_id else _held(rows, fact, event)
+    return _count(rows, recorded, event) if event.message_id else _held(rows, recorded, event)
 
 
 def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":

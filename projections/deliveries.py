@@ -17,7 +17,7 @@ from events.deliveries import (
     ReconciledOutcome,
 )
 from events.event import Event
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.runs import RunStepReached, StepOutcome
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
@@ -60,7 +60,7 @@ RECONCILED = {
 
 
 @projection.on(RunStepReached)
-def step_reached(tables: Tables, fact: Recorded, event: RunStepReached) -> None:
+def step_reached(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
     """Its delivery may have been planned a moment before it, or comes a moment after."""
     said = {
         "step_number": event.step_number,
@@ -71,16 +71,18 @@ def step_reached(tables: Tables, fact: Recorded, event: RunStepReached) -> None:
     outcome = {"status": STATUS_OF[event.outcome], "error_message": event.error_message}
     key = event.delivery_id
     if key is None:
-        tables.rows.add({**_born(fact, fact.id, event.run_id, event.lead_id), **said, **outcome})
+        tables.rows.add(
+            {**_born(recorded, recorded.id, event.run_id, event.lead_id), **said, **outcome}
+        )
     elif tables.rows.get(key) is None:
-        born = {**_born(fact, key, event.run_id, event.lead_id), "delivery_id": key}
+        born = {**_born(recorded, key, event.run_id, event.lead_id), "delivery_id": key}
         tables.rows.insert(key, {**born, **said, **outcome})
     else:
         tables.rows.update(key, **said, **({} if event.outcome is StepOutcome.PLANNED else outcome))
 
 
 @projection.on(DeliveryPlanned)
-def planned(tables: Tables, fact: Recorded, event: DeliveryPlanned) -> None:
+def planned(tables: Tables, recorded: RecordedEvent, event: DeliveryPlanned) -> None:
     if not _is_of_run(event) or tables.rows.get(event.delivery_id) is not None:
         return
     key = event.delivery_id
@@ -91,46 +93,46 @@ def planned(tables: Tables, fact: Recorded, event: DeliveryPlanned) -> None:
         "delivery_id": key,
         "status": "pending",
     }
-    tables.rows.insert(key, {**_born(fact, key, event.run_id, event.lead_id), **said})
+    tables.rows.insert(key, {**_born(recorded, key, event.run_id, event.lead_id), **said})
 
 
 @projection.on(DeliveryHeld)
-def held(tables: Tables, _fact: Recorded, event: DeliveryHeld) -> None:
+def held(tables: Tables, _recorded: RecordedEvent, event: DeliveryHeld) -> None:
     _change(tables, event, status="held", error_message=event.reason)
 
 
 @projection.on(DeliveryHandedOver)
-def handed_over(tables: Tables, fact: Recorded, event: DeliveryHandedOver) -> None:
+def handed_over(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver) -> None:
     """Without a provider nothing was sent, and the row says so."""
     _change(
         tables, event, status="simulated" if event.simulated else "sent", error_message=None,
-        external_id=event.external_id, executed_at=fact.occurred_at,
+        external_id=event.external_id, executed_at=recorded.occurred_at,
     )  # fmt: skip
 
 
 @projection.on(DeliveryDelivered)
-def delivered(tables: Tables, _fact: Recorded, event: DeliveryDelivered) -> None:
+def delivered(tables: Tables, _recorded: RecordedEvent, event: DeliveryDelivered) -> None:
     _change(tables, event, status="delivered", error_message=None, **_external(event))
 
 
 @projection.on(DeliveryFailed)
-def failed(tables: Tables, _fact: Recorded, event: DeliveryFailed) -> None:
+def failed(tables: Tables, _recorded: RecordedEvent, event: DeliveryFailed) -> None:
     _change(tables, event, status="failed", error_message=event.reason, **_external(event))
 
 
 @projection.on(DeliverySkipped)
-def skipped(tables: Tables, _fact: Recorded, event: DeliverySkipped) -> None:
+def skipped(tables: Tables, _recorded: RecordedEvent, event: DeliverySkipped) -> None:
     said = event.reason if event.detail is None else f"{event.reason}: {event.detail}"
     _change(tables, event, status="skipped", error_message=said)
 
 
 @projection.on(DeliveryUnknown)
-def unknown(tables: Tables, _fact: Recorded, event: DeliveryUnknown) -> None:
+def unknown(tables: Tables, _recorded: RecordedEvent, event: DeliveryUnknown) -> None:
     _change(tables, event, status="unknown", error_message=event.detail)
 
 
 @projection.on(DeliveryReconciled)
-def reconciled(tables: Tables, _fact: Recorded, event: DeliveryReconciled) -> None:
+def reconciled(tables: Tables, _recorded: RecordedEvent, event: DeliveryReconciled) -> None:
     status, error = RECONCILED[event.outcome]
     said = error if error is None or event.detail is None else event.detail
     _change(tables, event, status=status, error_message=said, **_external(event))
@@ -152,14 +154,14 @@ def _external(event: Any) -> dict[str, Any]:
     return {} if event.external_id is None else {"external_id": event.external_id}
 
 
-def _born(fact: Recorded, row_id: UUID, run_id: UUID | None, lead_id: UUID) -> Row:
+def _born(recorded: RecordedEvent, row_id: UUID, run_id: UUID | None, lead_id: UUID) -> Row:
     return {
         "id": row_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "lead_workflow_id": run_id,
         "lead_id": lead_id,
-        "executed_at": fact.occurred_at,
+        "executed_at": recorded.occurred_at,
     }
 
 

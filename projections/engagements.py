@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
 from events.operations import RetentionApplied
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import TourNoShowCorrected, TourNoShowRecorded
 from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
@@ -40,38 +40,38 @@ projection = Projection(
 
 
 @projection.on(*(kind for kind in ENGAGING if kind is not TourNoShowRecorded))
-def engaged(tables: Tables, fact: Recorded, _event: Event) -> None:
-    for engagement in engagements_of(fact):
-        tables.rows.add(_row(fact, engagement))
+def engaged(tables: Tables, recorded: RecordedEvent, _event: Event) -> None:
+    for engagement in engagements_of(recorded):
+        tables.rows.add(_row(recorded, engagement))
 
 
 @projection.on(TourNoShowRecorded)
-def missed(tables: Tables, fact: Recorded, event: TourNoShowRecorded) -> None:
-    for engagement in engagements_of(fact):
-        tables.rows.insert(event.no_show_id, _row(fact, engagement))
+def missed(tables: Tables, recorded: RecordedEvent, event: TourNoShowRecorded) -> None:
+    for engagement in engagements_of(recorded):
+        tables.rows.insert(event.no_show_id, _row(recorded, engagement))
 
 
 @projection.on(TourNoShowCorrected)
-def not_missed(tables: Tables, _fact: Recorded, event: TourNoShowCorrected) -> None:
+def not_missed(tables: Tables, _recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
     tables.rows.delete(event.no_show_id)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
     """A score keeps what it knew: nothing this old counts in it."""
     tables.rows.drop(event.engagement_ids)
 
 
-def _row(fact: Recorded, engagement: Engagement) -> Row:
+def _row(recorded: RecordedEvent, engagement: Engagement) -> Row:
     return {
         "id": engagement.id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "lead_id": engagement.lead_id,
         "event_type": engagement.event_type,
         "metadata": engagement.metadata,
         "score_weight": engagement.score_weight,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
     }
 
 

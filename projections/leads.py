@@ -18,7 +18,7 @@ from events.leads import (
     LeadUnmerged,
     LeadUpdated,
 )
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
@@ -65,15 +65,15 @@ projection = Projection(
 
 
 @projection.on(LeadCaptured, LeadImported)
-def arrived(tables: Tables, fact: Recorded, event: LeadCaptured | LeadImported) -> None:
-    row = {**_row(fact, event), "external_id": getattr(event, "external_id", None)}
+def arrived(tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported) -> None:
+    row = {**_row(recorded, event), "external_id": getattr(event, "external_id", None)}
     tables.rows.insert(event.lead_id, row)
 
 
 @projection.on(LeadAdopted)
-def adopted(tables: Tables, fact: Recorded, event: LeadAdopted) -> None:
+def adopted(tables: Tables, recorded: RecordedEvent, event: LeadAdopted) -> None:
     """The host's row is there already, and no organisation's yet: it is taken over."""
-    row = {**_row(fact, event), "last_contacted_at": event.last_contacted_at}
+    row = {**_row(recorded, event), "last_contacted_at": event.last_contacted_at}
     if "updated_at" in event.model_fields_set:
         row["updated_at"] = event.updated_at
     held = tables.rows.get(event.lead_id)
@@ -83,20 +83,20 @@ def adopted(tables: Tables, fact: Recorded, event: LeadAdopted) -> None:
         tables.rows.insert(event.lead_id, row)
 
 
-def _row(fact: Recorded, event: LeadArrived) -> Row:
+def _row(recorded: RecordedEvent, event: LeadArrived) -> Row:
     return {
         "id": event.lead_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "source": event.source,
         "first_name": event.first_name,
         "last_name": event.last_name,
         "email": event.email,
         "phone": event.phone,
         "status": event.status.value,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
         "last_contacted_at": None,
-        "updated_at": fact.occurred_at,
+        "updated_at": recorded.occurred_at,
         "move_in_date": event.move_in_date,
         "bedrooms": event.bedrooms,
         "notes": event.notes,
@@ -106,33 +106,33 @@ def _row(fact: Recorded, event: LeadArrived) -> Row:
 
 
 @projection.on(LeadUpdated)
-def updated(tables: Tables, fact: Recorded, event: LeadUpdated) -> None:
+def updated(tables: Tables, recorded: RecordedEvent, event: LeadUpdated) -> None:
     known = {name: value for name, value in event.changes.items() if not name.startswith("has_")}
-    _change(tables, fact, event.lead_id, **known)
+    _change(tables, recorded, event.lead_id, **known)
 
 
 @projection.on(LeadStatusChanged)
-def status_changed(tables: Tables, fact: Recorded, event: LeadStatusChanged) -> None:
-    _change(tables, fact, event.lead_id, status=event.status.value)
+def status_changed(tables: Tables, recorded: RecordedEvent, event: LeadStatusChanged) -> None:
+    _change(tables, recorded, event.lead_id, status=event.status.value)
 
 
 @projection.on(LeadContacted)
-def contacted(tables: Tables, fact: Recorded, event: LeadContacted) -> None:
-    _change(tables, fact, event.lead_id, last_contacted_at=fact.occurred_at)
+def contacted(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
+    _change(tables, recorded, event.lead_id, last_contacted_at=recorded.occurred_at)
 
 
 @projection.on(LeadMerged)
-def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
-    _change(tables, fact, event.loser_id, merged_into=event.winner_id)
+def merged(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
+    _change(tables, recorded, event.loser_id, merged_into=event.winner_id)
 
 
 @projection.on(LeadUnmerged)
-def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
-    _change(tables, fact, event.loser_id, merged_into=None)
+def unmerged(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
+    _change(tables, recorded, event.loser_id, merged_into=None)
 
 
-def _change(tables: Tables, fact: Recorded, lead_id: UUID, **changes: object) -> None:
-    tables.rows.update(lead_id, **{"updated_at": fact.occurred_at, **changes})
+def _change(tables: Tables, recorded: RecordedEvent, lead_id: UUID, **changes: object) -> None:
+    tables.rows.update(lead_id, **{"updated_at": recorded.occurred_at, **changes})
 
 
 def one(org_id: UUID, lead_id: UUID) -> "Select[Any]":

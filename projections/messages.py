@@ -16,7 +16,7 @@ from events.chat import (
     ConversationWaiting,
 )
 from events.operations import RetentionApplied
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
@@ -46,12 +46,14 @@ projection = Projection(
 
 
 @projection.on(ConversationMessageReceived)
-def received(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
-    _say(tables, fact, event.message_id, event.conversation_id, "user", event.content, "visitor")
+def received(tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived) -> None:
+    _say(
+        tables, recorded, event.message_id, event.conversation_id, "user", event.content, "visitor"
+    )
 
 
 @projection.on(ConversationMessageAdopted)
-def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -> None:
+def adopted(tables: Tables, recorded: RecordedEvent, event: ConversationMessageAdopted) -> None:
     """The host's row may be there already, and keeps its place when the host changes it. It has no
     author: whether bot or agent answered, the host has not kept."""
     said = {"role": event.role.value, "content": event.content}
@@ -59,7 +61,7 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -
     if held is not None and held["org_id"] is not None:
         tables.rows.update(event.message_id, **said)
         return
-    row = _row(fact, event.message_id, event.conversation_id, event.role.value, event.content)
+    row = _row(recorded, event.message_id, event.conversation_id, event.role.value, event.content)
     if held is None:
         tables.rows.insert(event.message_id, row | said)
     else:
@@ -67,14 +69,16 @@ def adopted(tables: Tables, fact: Recorded, event: ConversationMessageAdopted) -
 
 
 @projection.on(ConversationReplied)
-def replied(tables: Tables, fact: Recorded, event: ConversationReplied) -> None:
-    _say(tables, fact, event.message_id, event.conversation_id, "assistant", event.content, "bot")
+def replied(tables: Tables, recorded: RecordedEvent, event: ConversationReplied) -> None:
+    _say(
+        tables, recorded, event.message_id, event.conversation_id, "assistant", event.content, "bot"
+    )
 
 
 @projection.on(ConversationAnswered)
-def answered(tables: Tables, fact: Recorded, event: ConversationAnswered) -> None:
+def answered(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
     _say(
-        tables, fact, event.message_id, event.conversation_id, "assistant", event.content,
+        tables, recorded, event.message_id, event.conversation_id, "assistant", event.content,
         "agent", event.agent_id,
     )  # fmt: skip
 
@@ -82,23 +86,29 @@ def answered(tables: Tables, fact: Recorded, event: ConversationAnswered) -> Non
 @projection.on(ConversationTakenOver, ConversationReleased, ConversationWaiting)
 def told(
     tables: Tables,
-    fact: Recorded,
+    recorded: RecordedEvent,
     event: ConversationTakenOver | ConversationReleased | ConversationWaiting,
 ) -> None:
     if event.message_id is not None:
         _say(
-            tables, fact, event.message_id, event.conversation_id, "system", event.content, "system"
+            tables,
+            recorded,
+            event.message_id,
+            event.conversation_id,
+            "system",
+            event.content,
+            "system",
         )
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
     tables.rows.drop(event.message_ids)
 
 
 def _say(
     tables: Tables,
-    fact: Recorded,
+    recorded: RecordedEvent,
     message_id: UUID,
     conversation_id: UUID,
     role: str,
@@ -106,24 +116,24 @@ def _say(
     author: str | None,
     agent_id: UUID | None = None,
 ) -> None:
-    row = _row(fact, message_id, conversation_id, role, content)
+    row = _row(recorded, message_id, conversation_id, role, content)
     tables.rows.add({**row, "author": author, "human_agent_id": agent_id})
 
 
 def _row(
-    fact: Recorded, message_id: UUID, conversation_id: UUID, role: str, content: str | None
+    recorded: RecordedEvent, message_id: UUID, conversation_id: UUID, role: str, content: str | None
 ) -> Row:
     return {
         "id": message_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "conversation_id": conversation_id,
         "role": role,
         "content": content,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
         "author": None,
         "human_agent_id": None,
-        "position": fact.position,
+        "position": recorded.position,
     }
 
 

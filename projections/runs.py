@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.runs import (
     RunCompleted,
     RunConverted,
@@ -53,13 +53,13 @@ projection = Projection(
 
 
 @projection.on(RunEnrolled)
-def enrolled(tables: Tables, fact: Recorded, event: RunEnrolled) -> None:
+def enrolled(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> None:
     tables.rows.insert(
         event.run_id,
         {
             "id": event.run_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
+            "org_id": recorded.org_id,
+            "property_id": recorded.property_id,
             "lead_id": event.lead_id,
             "workflow_id": event.definition_id,
             "definition_version": event.definition_version,
@@ -68,72 +68,74 @@ def enrolled(tables: Tables, fact: Recorded, event: RunEnrolled) -> None:
             "current_step": 0,
             "status": "active",
             "next_action_at": event.next_action_at,
-            "created_at": fact.occurred_at,
-            "updated_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
+            "updated_at": recorded.occurred_at,
         },
     )
 
 
 @projection.on(RunStepReached)
-def step_reached(tables: Tables, fact: Recorded, event: RunStepReached) -> None:
+def step_reached(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
     """`current_step` is the step that comes next, from 0; after the last one, their number."""
     after = event.next_step_number
     _change(
-        tables, fact, event.run_id, last_action_at=fact.occurred_at,
+        tables, recorded, event.run_id, last_action_at=recorded.occurred_at,
         current_step=event.step_number + 1 if after is None else after,
         next_action_at=event.next_action_at,
     )  # fmt: skip
 
 
 @projection.on(RunPaused)
-def paused(tables: Tables, fact: Recorded, event: RunPaused) -> None:
+def paused(tables: Tables, recorded: RecordedEvent, event: RunPaused) -> None:
     _change(
-        tables, fact, event.run_id, status="paused", next_action_at=None,
+        tables, recorded, event.run_id, status="paused", next_action_at=None,
         remaining_seconds=event.remaining_seconds,
     )  # fmt: skip
 
 
 @projection.on(RunResumed)
-def resumed(tables: Tables, fact: Recorded, event: RunResumed) -> None:
+def resumed(tables: Tables, recorded: RecordedEvent, event: RunResumed) -> None:
     _change(
-        tables, fact, event.run_id, status="active", next_action_at=event.next_action_at,
+        tables, recorded, event.run_id, status="active", next_action_at=event.next_action_at,
         remaining_seconds=None,
     )  # fmt: skip
 
 
 @projection.on(RunMoved)
-def moved(tables: Tables, fact: Recorded, event: RunMoved) -> None:
+def moved(tables: Tables, recorded: RecordedEvent, event: RunMoved) -> None:
     _change(
-        tables, fact, event.run_id, definition_version=event.definition_version,
+        tables, recorded, event.run_id, definition_version=event.definition_version,
         current_step=event.step_number, next_action_at=event.next_action_at,
         remaining_seconds=None,
     )  # fmt: skip
 
 
 @projection.on(RunStopped)
-def stopped(tables: Tables, fact: Recorded, event: RunStopped) -> None:
-    _end(tables, fact, event.run_id, "stopped", event.reason)
+def stopped(tables: Tables, recorded: RecordedEvent, event: RunStopped) -> None:
+    _end(tables, recorded, event.run_id, "stopped", event.reason)
 
 
 @projection.on(RunConverted)
-def converted(tables: Tables, fact: Recorded, event: RunConverted) -> None:
-    _end(tables, fact, event.run_id, "converted", f"the lead is {event.status.value}")
+def converted(tables: Tables, recorded: RecordedEvent, event: RunConverted) -> None:
+    _end(tables, recorded, event.run_id, "converted", f"the lead is {event.status.value}")
 
 
 @projection.on(RunCompleted)
-def completed(tables: Tables, fact: Recorded, event: RunCompleted) -> None:
-    _end(tables, fact, event.run_id, "completed", None)
+def completed(tables: Tables, recorded: RecordedEvent, event: RunCompleted) -> None:
+    _end(tables, recorded, event.run_id, "completed", None)
 
 
-def _end(tables: Tables, fact: Recorded, run_id: UUID, status: str, reason: str | None) -> None:
+def _end(
+    tables: Tables, recorded: RecordedEvent, run_id: UUID, status: str, reason: str | None
+) -> None:
     _change(
-        tables, fact, run_id, status=status, stop_reason=reason, next_action_at=None,
+        tables, recorded, run_id, status=status, stop_reason=reason, next_action_at=None,
         remaining_seconds=None,
     )  # fmt: skip
 
 
-def _change(tables: Tables, fact: Recorded, run_id: UUID, **changes: object) -> None:
-    tables.rows.update(run_id, **changes, updated_at=fact.occurred_at)
+def _change(tables: Tables, recorded: RecordedEvent, run_id: UUID, **changes: object) -> None:
+    tables.rows.update(run_id, **changes, updated_at=recorded.occurred_at)
 
 
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":

@@ -25,7 +25,7 @@ from events.leads import (
     LeadUnmerged,
     LeadUpdated,
 )
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import TourNoShowCorrected
 from events.uuids import QuickUUID
 from projections.columns import INSTANT, NOW, key, org, refers
@@ -40,7 +40,7 @@ from projections.engine.projection import (
 from projections.scoring import merged_leads, v1
 from projections.scoring.engagement import ENGAGING, engagements_of
 from projections.scoring.evolution import LEARN, TOUR_STATUS, first_known
-from projections.scoring.inputs import Facts, engaged, expire, instant, micros, together
+from projections.scoring.inputs import ScoringInputs, engaged, expire, instant, micros, together
 
 TABLE = Table(
     "lead_scores",
@@ -118,39 +118,39 @@ SCORED: set[type[Event]] = {
 
 
 @projection.on(*SCORED)
-def happened(tables: Tables, fact: Recorded, event: Any) -> None:
+def happened(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
     lead_id: UUID | None = event.lead_id
     if lead_id is None:
         return
-    moment = fact.occurred_at
+    moment = recorded.occurred_at
     at = now = micros(moment)
     kind = type(event)
     if kind in ARRIVED:
-        state = _begin(tables, fact, event, at)
+        state = _begin(tables, recorded, event, at)
     else:
         state = tables.state.change(lead_id)
         if state["merged"] is not None:
-            _happened_to_one_of_several(tables, fact, event, state)
+            _happened_to_one_of_several(tables, recorded, event, state)
             return
         if moment < state["fold_time"]:
             moment = state["fold_time"]
             now = micros(moment)
         _pass_time(tables, state, state["facts"], moment, now)
-    facts: Facts = state["facts"]
+    inputs: ScoringInputs = state["facts"]
     if (learn := LEARN.get(kind)) is not None:
-        learn(facts, event, at)
-    for engagement in engagements_of(fact):
-        engaged(facts, at, engagement.score_weight, now)
-    _settle(tables, state, facts, moment, now)
+        learn(inputs, event, at)
+    for engagement in engagements_of(recorded):
+        engaged(inputs, at, engagement.score_weight, now)
+    _settle(tables, state, inputs, moment, now)
 
 
-def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
+def _begin(tables: Tables, recorded: RecordedEvent, event: LeadArrived, at: int) -> Row:
     state: Row = {
         "lead_id": event.lead_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "facts": first_known(event, at),
-        "fold_time": fact.occurred_at,
+        "fold_time": recorded.occurred_at,
         "revision": 0,
         **NO_SCORE,
         "merged_into": None,
@@ -160,28 +160,30 @@ def _begin(tables: Tables, fact: Recorded, event: LeadArrived, at: int) -> Row:
     return state
 
 
-def _happened_to_one_of_several(tables: Tables, fact: Recorded, event: Any, own: Row) -> None:
+def _happened_to_one_of_several(
+    tables: Tables, recorded: RecordedEvent, event: Any, own: Row
+) -> None:
     """What happened to a merged lead is its own; the score is that of the lead at the top."""
     top = merged_leads.top_of(tables.state, own)
-    moment = max(fact.occurred_at, top["fold_time"])
-    at, now = micros(fact.occurred_at), micros(moment)
+    moment = max(recorded.occurred_at, top["fold_time"])
+    at, now = micros(recorded.occurred_at), micros(moment)
     _pass_time(tables, top, merged_leads.whole(tables.state, top), moment, now)
-    facts: Facts = own["facts"]
-    expire(facts, now)
+    inputs: ScoringInputs = own["facts"]
+    expire(inputs, now)
     if (learn := LEARN.get(type(event))) is not None:
-        learn(facts, event, at)
-    for engagement in engagements_of(fact):
-        engaged(facts, at, engagement.score_weight, now)
+        learn(inputs, event, at)
+    for engagement in engagements_of(recorded):
+        engaged(inputs, at, engagement.score_weight, now)
     _settle(tables, top, merged_leads.whole(tables.state, top), moment, now)
 
 
 @projection.on(LeadMerged)
-def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
+def merged(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
     """Time has passed for both until then; from then on it passes for the winner."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merged_leads.top_of(state, winner)
-    moment = max(fact.occurred_at, loser["fold_time"], top["fold_time"])
+    moment = max(recorded.occurred_at, loser["fold_time"], top["fold_time"])
     now = micros(moment)
     for each in (loser, top):
         _pass_time(tables, each, merged_leads.whole(state, each), moment, now)
@@ -191,44 +193,46 @@ def merged(tables: Tables, fact: Recorded, event: LeadMerged) -> None:
 
 
 @projection.on(LeadUnmerged)
-def unmerged(tables: Tables, fact: Recorded, event: LeadUnmerged) -> None:
+def unmerged(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
     """Both are scored anew, at that moment: the loser's history goes on with a row."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merged_leads.top_of(state, winner)
-    moment = max(fact.occurred_at, top["fold_time"])
+    moment = max(recorded.occurred_at, top["fold_time"])
     now = micros(moment)
     _pass_time(tables, top, merged_leads.whole(state, top), moment, now)
     merged_leads.untie(loser, winner)
     for each in (top, loser):
-        facts = merged_leads.whole(state, each)
-        expire(facts, now)
-        _settle(tables, each, facts, moment, now)
+        inputs = merged_leads.whole(state, each)
+        expire(inputs, now)
+        _settle(tables, each, inputs, moment, now)
 
 
-def _pass_time(tables: Tables, state: Row, facts: Facts, moment: datetime, until: int) -> None:
+def _pass_time(
+    tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, until: int
+) -> None:
     """Write what time alone changed, each at its own instant, up to `moment`, which is `until`."""
     change = state["next_change_at"]
     if change is not None and change <= moment:
         due: int | None = micros(change)
         while due is not None and due <= until:
-            expire(facts, due)
-            _record(tables, state, facts, due)
-            due = v1.next_change(facts, due)
-    expire(facts, until)
+            expire(inputs, due)
+            _record(tables, state, inputs, due)
+            due = v1.next_change(inputs, due)
+    expire(inputs, until)
 
 
-def _settle(tables: Tables, state: Row, facts: Facts, moment: datetime, now: int) -> None:
+def _settle(tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, now: int) -> None:
     """The state after what happened at `moment`, which is `now`."""
-    _record(tables, state, facts, now)
-    change = v1.next_change(facts, now)
+    _record(tables, state, inputs, now)
+    change = v1.next_change(inputs, now)
     state["fold_time"] = moment
     state["next_change_at"] = None if change is None else instant(change)
 
 
-def _record(tables: Tables, state: Row, facts: Facts, at: int) -> None:
+def _record(tables: Tables, state: Row, inputs: ScoringInputs, at: int) -> None:
     """Add a row to the history where the result is another than the last."""
-    result, said, factors = v1.told(facts, at)
+    result, said, factors = v1.told(inputs, at)
     if state["result"] == said:
         return
     state["revision"] = revision = state["revision"] + 1
@@ -274,22 +278,22 @@ def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
     )
 
 
-def facts_below(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+def inputs_below(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     """Of leads that stand for themselves, their own facts and those of all merged into them, as
     (`top`, `lead_id`, `facts`): see `whole_facts`."""
     mine = STATE.c.property_id == property_id
-    own = select(STATE.c.lead_id.label("top"), STATE.c.lead_id, STATE.c.facts)
+    own = select(STATE.c.lead_id.label("top"), STATE.c.lead_id, STATE.c.inputs)
     below = own.where(mine, STATE.c.lead_id.in_(lead_ids)).cte("below", recursive=True)
-    losers = select(below.c.top, STATE.c.lead_id, STATE.c.facts)
+    losers = select(below.c.top, STATE.c.lead_id, STATE.c.inputs)
     below = below.union_all(losers.join(below, STATE.c.merged_into == below.c.lead_id).where(mine))
     return select(below)
 
 
-def whole_facts(rows: Sequence[Any]) -> dict[UUID, Facts]:
+def whole_inputs(rows: Sequence[Any]) -> dict[UUID, ScoringInputs]:
     """Lead → the facts its score is made of, from the rows of `facts_below`."""
-    own = {row.top: row.facts for row in rows if row.top == row.lead_id}
-    others: dict[UUID, list[Facts]] = {}
+    own = {row.top: row.inputs for row in rows if row.top == row.lead_id}
+    others: dict[UUID, list[ScoringInputs]] = {}
     for row in rows:
         if row.top != row.lead_id:
-            others.setdefault(row.top, []).append(row.facts)
+            others.setdefault(row.top, []).append(row.inputs)
     return own | {top: together(own[top], found) for top, found in others.items()}

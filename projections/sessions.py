@@ -12,7 +12,7 @@ from events.chat import (
     SessionStarted,
 )
 from events.operations import RetentionApplied
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
 
@@ -41,69 +41,69 @@ projection = Projection(
 
 
 @projection.on(SessionStarted)
-def started(tables: Tables, fact: Recorded, event: SessionStarted) -> None:
+def started(tables: Tables, recorded: RecordedEvent, event: SessionStarted) -> None:
     """The first start counts: a session is observed, and may be reported twice."""
     if tables.rows.get(event.session_id) is not None:
         return
-    row = _row(fact, event.session_id, event.lead_id)
+    row = _row(recorded, event.session_id, event.lead_id)
     said = ("visitor_id", "user_agent", "referrer_url")
     tables.rows.insert(event.session_id, {**row, **{name: getattr(event, name) for name in said}})
 
 
 @projection.on(SessionIdentified)
-def identified(tables: Tables, fact: Recorded, event: SessionIdentified) -> None:
+def identified(tables: Tables, recorded: RecordedEvent, event: SessionIdentified) -> None:
     session = tables.rows.get(event.session_id)
     if session is None:
-        tables.rows.insert(event.session_id, _row(fact, event.session_id, event.lead_id))
+        tables.rows.insert(event.session_id, _row(recorded, event.session_id, event.lead_id))
         return
     converted = session["converted_at"]
     tables.rows.update(
         event.session_id,
         lead_id=event.lead_id,
-        converted_at=converted or fact.occurred_at,
+        converted_at=converted or recorded.occurred_at,
     )
 
 
 @projection.on(ConversationStarted)
-def conversed(tables: Tables, fact: Recorded, event: ConversationStarted) -> None:
+def conversed(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
     """A conversation may begin in a session that retention has removed."""
     if event.session_id is not None and tables.rows.get(event.session_id) is None:
-        tables.rows.insert(event.session_id, _row(fact, event.session_id, event.lead_id))
+        tables.rows.insert(event.session_id, _row(recorded, event.session_id, event.lead_id))
 
 
 @projection.on(ConversationMessageReceived)
-def spoke(tables: Tables, fact: Recorded, event: ConversationMessageReceived) -> None:
+def spoke(tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived) -> None:
     if event.session_id is None:
         return
     if tables.rows.get(event.session_id) is None:
-        row = _row(fact, event.session_id, event.lead_id)
+        row = _row(recorded, event.session_id, event.lead_id)
         tables.rows.insert(event.session_id, {**row, "message_count": 1})
         return
     session = tables.rows.change(event.session_id)
     session["message_count"] += 1
-    session["last_activity_at"] = max(session["last_activity_at"], fact.occurred_at)
+    session["last_activity_at"] = max(session["last_activity_at"], recorded.occurred_at)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _fact: Recorded, event: RetentionApplied) -> None:
+def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
     """A visitor who comes back afterwards begins anew, in the session they remember."""
     for session_id in event.session_ids:
         tables.rows.delete(session_id)
 
 
-def _row(fact: Recorded, session_id: UUID, lead_id: UUID | None) -> Row:
+def _row(recorded: RecordedEvent, session_id: UUID, lead_id: UUID | None) -> Row:
     return {
         "id": session_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "lead_id": lead_id,
         "visitor_id": None,
         "user_agent": None,
         "referrer_url": None,
         "message_count": 0,
-        "converted_at": fact.occurred_at if lead_id else None,
-        "last_activity_at": fact.occurred_at,
-        "created_at": fact.occurred_at,
+        "converted_at": recorded.occurred_at if lead_id else None,
+        "last_activity_at": recorded.occurred_at,
+        "created_at": recorded.occurred_at,
     }
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
@@ -48,17 +48,17 @@ projection = Projection("tour_slots", version=1, table=DerivedTable(TABLE, keyed
 
 
 @projection.on(SlotOpened)
-def opened(tables: Tables, fact: Recorded, event: SlotOpened) -> None:
+def opened(tables: Tables, recorded: RecordedEvent, event: SlotOpened) -> None:
     """Opened again, a slot has another capacity: its holds stay."""
     if tables.rows.get(event.slot_id) is not None:
-        tables.rows.update(event.slot_id, capacity=event.capacity, updated_at=fact.occurred_at)
+        tables.rows.update(event.slot_id, capacity=event.capacity, updated_at=recorded.occurred_at)
         return
     tables.rows.insert(
         event.slot_id,
         {
             "id": event.slot_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
+            "org_id": recorded.org_id,
+            "property_id": recorded.property_id,
             "slot_date": event.slot_date,
             "start_time": event.start_time,
             "end_time": event.end_time,
@@ -69,14 +69,14 @@ def opened(tables: Tables, fact: Recorded, event: SlotOpened) -> None:
             "capacity": event.capacity,
             "status": "open",
             "holds": {},
-            "created_at": fact.occurred_at,
-            "updated_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
+            "updated_at": recorded.occurred_at,
         },
     )
 
 
 @projection.on(SlotHeld)
-def held(tables: Tables, fact: Recorded, event: SlotHeld) -> None:
+def held(tables: Tables, recorded: RecordedEvent, event: SlotHeld) -> None:
     row = tables.rows.change(event.slot_id)
     hold = {
         "tour_id": _text(event.tour_id),
@@ -84,19 +84,19 @@ def held(tables: Tables, fact: Recorded, event: SlotHeld) -> None:
         "expires_at": event.expires_at.isoformat() if event.expires_at else None,
     }
     row["holds"] = {**row["holds"], str(event.hold_id): hold}
-    row["updated_at"] = fact.occurred_at
+    row["updated_at"] = recorded.occurred_at
 
 
 @projection.on(SlotReleased)
-def released(tables: Tables, fact: Recorded, event: SlotReleased) -> None:
+def released(tables: Tables, recorded: RecordedEvent, event: SlotReleased) -> None:
     row = tables.rows.change(event.slot_id)
     row["holds"] = {key: hold for key, hold in row["holds"].items() if key != str(event.hold_id)}
-    row["updated_at"] = fact.occurred_at
+    row["updated_at"] = recorded.occurred_at
 
 
 @projection.on(SlotClosed)
-def closed(tables: Tables, fact: Recorded, event: SlotClosed) -> None:
-    tables.rows.update(event.slot_id, status="closed", updated_at=fact.occurred_at)
+def closed(tables: Tables, recorded: RecordedEvent, event: SlotClosed) -> None:
+    tables.rows.update(event.slot_id, status="closed", updated_at=recorded.occurred_at)
 
 
 def _text(key: UUID | None) -> str | None:

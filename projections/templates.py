@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.workflows import TemplateDefined, TemplateRetired
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
@@ -46,7 +46,7 @@ projection = Projection(
 
 
 @projection.on(TemplateDefined)
-def defined(tables: Tables, fact: Recorded, event: TemplateDefined) -> None:
+def defined(tables: Tables, recorded: RecordedEvent, event: TemplateDefined) -> None:
     said = {
         "slug": event.slug,
         "name": event.display_name,
@@ -56,24 +56,24 @@ def defined(tables: Tables, fact: Recorded, event: TemplateDefined) -> None:
         "is_active": event.is_active,
         "version": event.template_version,
         "seeded": event.seeded,
-        "updated_at": fact.occurred_at,
+        "updated_at": recorded.occurred_at,
     }
     if tables.rows.get(event.template_id) is not None:
         tables.rows.update(event.template_id, **said)
         return
     born = {
         "id": event.template_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
-        "created_at": fact.occurred_at,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
+        "created_at": recorded.occurred_at,
     }
     tables.rows.insert(event.template_id, {**born, **said})
 
 
 @projection.on(TemplateRetired)
-def retired(tables: Tables, fact: Recorded, event: TemplateRetired) -> None:
+def retired(tables: Tables, recorded: RecordedEvent, event: TemplateRetired) -> None:
     """The row stays, and keeps its slug: runs and deliveries refer to it."""
-    tables.rows.update(event.template_id, is_active=False, updated_at=fact.occurred_at)
+    tables.rows.update(event.template_id, is_active=False, updated_at=recorded.occurred_at)
 
 
 def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from events.event import Event
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import (
     TourAmended,
     TourCancelled,
@@ -76,13 +76,13 @@ STATUS_OF: dict[type[Event], TourStatus] = {
 
 
 @projection.on(TourScheduled)
-def scheduled(tables: Tables, fact: Recorded, event: TourScheduled) -> None:
+def scheduled(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> None:
     tables.rows.insert(
         event.tour_id,
         {
             "id": event.tour_id,
-            "org_id": fact.org_id,
-            "property_id": fact.property_id,
+            "org_id": recorded.org_id,
+            "property_id": recorded.property_id,
             "lead_id": event.lead_id,
             "tour_date": event.tour_date,
             "tour_time": event.tour_time,
@@ -91,8 +91,8 @@ def scheduled(tables: Tables, fact: Recorded, event: TourScheduled) -> None:
             "notes": event.notes,
             "assigned_agent_id": event.assigned_agent_id,
             "created_by": event.created_by,
-            "created_at": fact.occurred_at,
-            "updated_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
+            "updated_at": recorded.occurred_at,
             "duration_minutes": event.duration_minutes,
             "time_zone": event.time_zone,
             "fold": event.fold,
@@ -103,7 +103,7 @@ def scheduled(tables: Tables, fact: Recorded, event: TourScheduled) -> None:
 
 
 @projection.on(TourRescheduled)
-def rescheduled(tables: Tables, fact: Recorded, event: TourRescheduled) -> None:
+def rescheduled(tables: Tables, recorded: RecordedEvent, event: TourRescheduled) -> None:
     tables.rows.update(
         event.tour_id,
         tour_date=event.tour_date,
@@ -114,31 +114,31 @@ def rescheduled(tables: Tables, fact: Recorded, event: TourRescheduled) -> None:
         duration_minutes=event.duration_minutes,
         revision=event.revision,
         status=TourStatus.SCHEDULED.value,
-        updated_at=fact.occurred_at,
+        updated_at=recorded.occurred_at,
     )
 
 
 @projection.on(TourAmended)
-def amended(tables: Tables, fact: Recorded, event: TourAmended) -> None:
+def amended(tables: Tables, recorded: RecordedEvent, event: TourAmended) -> None:
     changes = event.changes
     if changes.get("tour_type"):
         changes["tour_type"] = changes["tour_type"].value
-    tables.rows.update(event.tour_id, **changes, updated_at=fact.occurred_at)
+    tables.rows.update(event.tour_id, **changes, updated_at=recorded.occurred_at)
 
 
 @projection.on(TourConfirmed, TourCompleted, TourCancelled, TourNoShowRecorded)
 def moved_on(
     tables: Tables,
-    fact: Recorded,
+    recorded: RecordedEvent,
     event: TourConfirmed | TourCompleted | TourCancelled | TourNoShowRecorded,
 ) -> None:
     status = STATUS_OF[type(event)]
-    tables.rows.update(event.tour_id, status=status.value, updated_at=fact.occurred_at)
+    tables.rows.update(event.tour_id, status=status.value, updated_at=recorded.occurred_at)
 
 
 @projection.on(TourNoShowCorrected)
-def corrected(tables: Tables, fact: Recorded, event: TourNoShowCorrected) -> None:
-    tables.rows.update(event.tour_id, status=event.status.value, updated_at=fact.occurred_at)
+def corrected(tables: Tables, recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
+    tables.rows.update(event.tour_id, status=event.status.value, updated_at=recorded.occurred_at)
 
 
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":

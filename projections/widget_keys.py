@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from projections.columns import INSTANT
 from projections.engine.projection import (
@@ -54,8 +54,8 @@ projection = Projection(
 
 
 @projection.on(WidgetConfigured)
-def configured(tables: Tables, fact: Recorded, event: WidgetConfigured) -> None:
-    row = _row(tables, fact, event.property_id)
+def configured(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
+    row = _row(tables, recorded, event.property_id)
     changes = event.changes
     tables.rows.update(
         event.property_id,
@@ -65,9 +65,9 @@ def configured(tables: Tables, fact: Recorded, event: WidgetConfigured) -> None:
 
 
 @projection.on(WidgetKeyIssued)
-def issued(tables: Tables, fact: Recorded, event: WidgetKeyIssued) -> None:
+def issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
     """The key before it overlaps: the newest, or where that was revoked the one before still."""
-    row = _row(tables, fact, event.property_id)
+    row = _row(tables, recorded, event.property_id)
     overlap = event.previous_valid_until is not None
     before = "previous_" if row["key_id"] is None else ""
     tables.rows.update(
@@ -81,20 +81,20 @@ def issued(tables: Tables, fact: Recorded, event: WidgetKeyIssued) -> None:
 
 
 @projection.on(WidgetKeyRevoked)
-def revoked(tables: Tables, fact: Recorded, event: WidgetKeyRevoked) -> None:
-    row = _row(tables, fact, event.property_id)
+def revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
+    row = _row(tables, recorded, event.property_id)
     if row["key_id"] == event.key_id:
         tables.rows.update(event.property_id, key_id=None, key_hash=None)
     elif row["previous_key_id"] == event.key_id:
         tables.rows.update(event.property_id, previous_key_id=None, previous_key_hash=None)
 
 
-def _row(tables: Tables, fact: Recorded, property_id: UUID) -> Row:
+def _row(tables: Tables, recorded: RecordedEvent, property_id: UUID) -> Row:
     row = tables.rows.get(property_id)
     if row is None:
         row = {
             "property_id": property_id,
-            "org_id": fact.org_id,
+            "org_id": recorded.org_id,
             "key_id": None,
             "key_hash": None,
             "previous_key_id": None,

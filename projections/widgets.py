@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.properties import PropertyRecorded
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
@@ -106,64 +106,64 @@ USUAL: Row = {
 
 
 @projection.on(PropertyRecorded)
-def recorded(tables: Tables, fact: Recorded, event: PropertyRecorded) -> None:
+def record_property(tables: Tables, recorded: RecordedEvent, event: PropertyRecorded) -> None:
     """A property brings its widget, switched off, and its zone; a deleted one takes it along."""
     if event.deleted:
         tables.rows.delete(event.property_id)
         return
-    row = _row(tables, fact, event.property_id)
+    row = _row(tables, recorded, event.property_id)
     zone = (event.settings or {}).get("timezone")
     zone = zone if isinstance(zone, str) and zone else None
     if row["time_zone"] != zone:
-        _change(tables, fact, event.property_id, time_zone=zone)
+        _change(tables, recorded, event.property_id, time_zone=zone)
 
 
 @projection.on(WidgetConfigured)
-def configured(tables: Tables, fact: Recorded, event: WidgetConfigured) -> None:
-    _row(tables, fact, event.property_id)
+def configured(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
+    _row(tables, recorded, event.property_id)
     changes = {
         name: USUAL[name] if value is None else _plain(value)
         for name, value in event.changes.items()
     }
-    _change(tables, fact, event.property_id, version=fact.version, **changes)
+    _change(tables, recorded, event.property_id, version=recorded.version, **changes)
 
 
 @projection.on(WidgetKeyIssued)
-def issued(tables: Tables, fact: Recorded, event: WidgetKeyIssued) -> None:
-    _row(tables, fact, event.property_id)
-    _change(tables, fact, event.property_id, api_key=event.key_hash, key_id=event.key_id)
+def issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
+    _row(tables, recorded, event.property_id)
+    _change(tables, recorded, event.property_id, api_key=event.key_hash, key_id=event.key_id)
 
 
 @projection.on(WidgetKeyRevoked)
-def revoked(tables: Tables, fact: Recorded, event: WidgetKeyRevoked) -> None:
-    row = _row(tables, fact, event.property_id)
+def revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
+    row = _row(tables, recorded, event.property_id)
     if row["key_id"] == event.key_id:
         keyless = _keyless(event.property_id)
-        _change(tables, fact, event.property_id, api_key=keyless, key_id=None)
+        _change(tables, recorded, event.property_id, api_key=keyless, key_id=None)
 
 
-def _row(tables: Tables, fact: Recorded, property_id: UUID) -> Row:
+def _row(tables: Tables, recorded: RecordedEvent, property_id: UUID) -> Row:
     row = tables.rows.get(property_id)
     if row is None:
         row = {
             **USUAL,
             "id": property_id,
             "property_id": property_id,
-            "org_id": fact.org_id,
+            "org_id": recorded.org_id,
             "api_key": _keyless(property_id),
             "key_id": None,
             "version": 0,
             "time_zone": None,
-            "created_at": fact.occurred_at,
-            "updated_at": fact.occurred_at,
+            "created_at": recorded.occurred_at,
+            "updated_at": recorded.occurred_at,
         }
         tables.rows.insert(property_id, row)
     return row
 
 
-def _change(tables: Tables, fact: Recorded, property_id: UUID, **changes: Any) -> None:
+def _change(tables: Tables, recorded: RecordedEvent, property_id: UUID, **changes: Any) -> None:
     row = tables.rows.change(property_id)
-    row.update(changes, updated_at=max(row["updated_at"], fact.occurred_at))
+    row.update(changes, updated_at=max(row["updated_at"], recorded.occurred_at))
 
 
 def _keyless(property_id: UUID) -> str:

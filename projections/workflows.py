@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Boolean, Column, Index, Integer, Select, Table, Text, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.workflows import WorkflowActivated, WorkflowDeactivated, WorkflowDefined
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
@@ -36,7 +36,7 @@ projection = Projection(
 
 
 @projection.on(WorkflowDefined)
-def defined(tables: Tables, fact: Recorded, event: WorkflowDefined) -> None:
+def defined(tables: Tables, recorded: RecordedEvent, event: WorkflowDefined) -> None:
     """The first version makes the row, inactive; a later one leaves it as active as it was."""
     said = {
         "name": event.display_name,
@@ -46,27 +46,27 @@ def defined(tables: Tables, fact: Recorded, event: WorkflowDefined) -> None:
         "exit_conditions": [status.value for status in event.exit_conditions],
         "version": event.definition_version,
         "seeded": event.seeded,
-        "updated_at": fact.occurred_at,
+        "updated_at": recorded.occurred_at,
     }
     if tables.rows.get(event.definition_id) is not None:
         tables.rows.update(event.definition_id, **said)
         return
     born = {
         "id": event.definition_id,
-        "org_id": fact.org_id,
-        "property_id": fact.property_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
         "is_active": False,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
     }
     tables.rows.insert(event.definition_id, {**born, **said})
 
 
 @projection.on(WorkflowActivated, WorkflowDeactivated)
 def switched(
-    tables: Tables, fact: Recorded, event: WorkflowActivated | WorkflowDeactivated
+    tables: Tables, recorded: RecordedEvent, event: WorkflowActivated | WorkflowDeactivated
 ) -> None:
     active = isinstance(event, WorkflowActivated)
-    tables.rows.update(event.definition_id, is_active=active, updated_at=fact.occurred_at)
+    tables.rows.update(event.definition_id, is_active=active, updated_at=recorded.occurred_at)
 
 
 def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":

@@ -12,7 +12,7 @@ from services.deciders.decider import Refused
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class HostProperty:
     """One property, at the moment it was read."""
 
     property_id: UUID
@@ -37,7 +37,7 @@ class House:
         return text if len(text) == 2 and text.isalpha() else None
 
 
-async def house_of(conn: asyncpg.Connection, property_id: UUID) -> House:
+async def load_property(conn: asyncpg.Connection, property_id: UUID) -> HostProperty:
     """Raises `Refused` where the host has no such property."""
     row = await conn.fetchrow(
         "SELECT id, org_id, name, address, settings FROM public.properties "
@@ -46,11 +46,13 @@ async def house_of(conn: asyncpg.Connection, property_id: UUID) -> House:
     )
     if row is None:
         raise Refused("not_found", f"no property {property_id}", 404)
-    return House(row["id"], row["org_id"], row["name"], _object(row["address"]),
+    return HostProperty(row["id"], row["org_id"], row["name"], _object(row["address"]),
                  _object(row["settings"]))  # fmt: skip
 
 
-async def home_of(conn: asyncpg.Connection, stream: Stream) -> tuple[UUID, UUID | None] | None:
+async def find_stream_owner(
+    conn: asyncpg.Connection, stream: Stream
+) -> tuple[UUID, UUID | None] | None:
     """The organisation and property a stream lives in, by the log; None where it has not begun."""
     row = await conn.fetchrow(
         "SELECT org_id, property_id FROM public.crm_events "

@@ -50,7 +50,9 @@ def test_compose_runs_every_process_after_one_migration() -> None:
 
 
 def test_every_process_is_a_package_with_a_main_module() -> None:
-    missing = [name for name in PROCESSES if not (ROOT / "services" / name / "__main__.py").exists()]
+    missing = [
+        name for name in PROCESSES if not (ROOT / "services" / name / "__main__.py").exists()
+    ]
     assert missing == []
 
 

@@ -15,7 +15,7 @@ from projections.catalog import LIVE, METADATA
 from projections.engine import checkpoints, rebuild
 from projections.engine.apply import Life
 from projections.engine.live import Engine
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.refold import folding_log
 from services.runtime.settings import Settings, as_environment
 from tests.conftest import until
@@ -85,13 +85,13 @@ async def _project_and_verify(pool: asyncpg.Pool, names: dict[str, Any]) -> None
     ):
         await world.append(world.new(event))
     await world.number()
-    unit = Unit("live", (*LIVE.projections, names["projection"]))
+    unit = ProjectionGroup("live", (*LIVE.projections, names["projection"]))
     async with pool.acquire() as conn:
         await checkpoints.create(conn, unit.name, unit.version, 1)
     engine = Engine(pool, Life(unit, 1), "test")
     await engine.claim(range(64))
     for shard, head in (await engine.behind()).items():
-        await engine.heal(shard, head)
+        await engine.fill_gap(shard, head)
     await engine.settle()
     async with pool.acquire() as conn:
         (row,) = await conn.fetch("SELECT id, booked, cancelled FROM lead_tour_counts")

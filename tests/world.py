@@ -63,10 +63,10 @@ class World:
     async def number(self) -> int:
         """Number everything that waits; how many there were."""
         async with self.pool.acquire() as conn:
-            tenure = await sequencer.acquire(conn, "test", 0)
-            assert tenure is not None
+            lease = await sequencer.acquire(conn, "test", 0)
+            assert lease is not None
             count = 0
-            while rows := await sequencer.number(conn, tenure, 1000):
+            while rows := await sequencer.number(conn, lease, 1000):
                 count += len(rows)
             return count
 
@@ -111,7 +111,7 @@ class World:
         engine = await self.engine()
         await engine.claim(range(64))
         for shard, head in (await engine.behind()).items():
-            await engine.heal(shard, head)
+            await engine.fill_gap(shard, head)
         await engine.settle()
         return engine
 

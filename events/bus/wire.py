@@ -16,7 +16,7 @@ import orjson
 
 from events.codec import read_event
 from events.log.shard import SHARDS
-from events.record import Recorded, recorded_of
+from events.record import RecordedEvent, recorded_of
 from events.uuids import QuickUUID
 
 Headers = list[tuple[str, bytes]]
@@ -133,7 +133,7 @@ def position_of(value: bytes | None) -> int:
         return 0
 
 
-def recorded(came: Arrival) -> Recorded:
+def decode(came: Arrival) -> RecordedEvent:
     """The fact a record carries; an event this build cannot read comes as `Unknown`."""
     property_id, lead_id = came.property_id, came.lead_id
     correlation_id, causation_id = came.correlation_id, came.causation_id

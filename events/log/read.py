@@ -7,7 +7,7 @@ import asyncpg
 
 from events.codec import read_event
 from events.log.connection import Connection
-from events.record import Recorded, Stream, recorded_of
+from events.record import RecordedEvent, Stream, recorded_of
 
 COLUMNS = (
     "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
@@ -16,7 +16,7 @@ COLUMNS = (
 )
 
 
-def recorded(row: asyncpg.Record) -> Recorded:
+def decode(row: asyncpg.Record) -> RecordedEvent:
     """The fact in a row selected as `COLUMNS`; one this build cannot read comes as `Unknown`."""
     (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
      previous, *rest) = row.values()  # fmt: skip
@@ -26,7 +26,7 @@ def recorded(row: asyncpg.Record) -> Recorded:
     )
 
 
-async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[Recorded]:
+async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[RecordedEvent]:
     """The histories of these streams, merged in the order they were written."""
     rows = await conn.fetch(
         f"""
@@ -38,7 +38,7 @@ async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[Recorded]:
         [stream.entity_type for stream in wanted],
         [stream.entity_id for stream in wanted],
     )
-    return [recorded(row) for row in rows]
+    return [decode(row) for row in rows]
 
 
 async def shard_rows(

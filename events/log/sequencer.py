@@ -15,12 +15,12 @@ from events.log import read
 from events.log.connection import Connection
 
 
-class Deposed(Exception):
+class LeaseLost(Exception):
     """Another relay has taken over: stop numbering and publishing, and stand by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tenure:
+class RelayLease:
     """The right to number and publish, good while the log's row still shows this epoch."""
 
     epoch: int
@@ -42,7 +42,7 @@ async def state(conn: Connection) -> LogState:
     return LogState(*row.values())
 
 
-async def acquire(conn: Connection, name: str, lease_seconds: float) -> Tenure | None:
+async def acquire(conn: Connection, name: str, lease_seconds: float) -> RelayLease | None:
     """Take over where the lease of the last relay has run out. None while another holds it."""
     row = await conn.fetchrow(
         """
@@ -53,25 +53,25 @@ async def acquire(conn: Connection, name: str, lease_seconds: float) -> Tenure |
         name,
         lease_seconds,
     )
-    return None if row is None else Tenure(row["relay_epoch"])
+    return None if row is None else RelayLease(row["relay_epoch"])
 
 
-async def renew(conn: Connection, tenure: Tenure, lease_seconds: float) -> None:
+async def renew(conn: Connection, lease: RelayLease, lease_seconds: float) -> None:
     """Raises `Deposed`."""
     done = await conn.execute(
         "UPDATE crm.log SET relay_lease_until = clock_timestamp() + make_interval(secs => $2) "
         "WHERE relay_epoch = $1",
-        tenure.epoch,
+        lease.epoch,
         lease_seconds,
     )
     if done == "UPDATE 0":
-        raise Deposed
+        raise LeaseLost
 
 
-async def release(conn: Connection, tenure: Tenure) -> None:
+async def release(conn: Connection, lease: RelayLease) -> None:
     """Let another take over at once."""
     await conn.execute(
-        "UPDATE crm.log SET relay_lease_until = '-infinity' WHERE relay_epoch = $1", tenure.epoch
+        "UPDATE crm.log SET relay_lease_until = '-infinity' WHERE relay_epoch = $1", lease.epoch
     )
 
 
@@ -83,15 +83,15 @@ async def any_waiting(conn: Connection) -> bool:
     return found
 
 
-async def number(conn: Connection, tenure: Tenure, limit: int) -> list[asyncpg.Record]:
+async def number(conn: Connection, lease: RelayLease, limit: int) -> list[asyncpg.Record]:
     """Number the next rows, at most `limit`, and return them in order once that is durable.
 
     One statement and one commit: whoever has another epoch waits for the counter's row, and then
     finds that it is not theirs. Raises `Deposed`.
     """
-    rows = await conn.fetch(_NUMBER, tenure.epoch, limit)
-    if not rows and not await conn.fetchval(_STILL_OURS, tenure.epoch):
-        raise Deposed
+    rows = await conn.fetch(_NUMBER, lease.epoch, limit)
+    if not rows and not await conn.fetchval(_STILL_OURS, lease.epoch):
+        raise LeaseLost
     rows.sort(key=_position)
     return rows
 
@@ -135,10 +135,10 @@ async def heads(conn: Connection) -> dict[int, int]:
     return {r["shard"]: r["position"] for r in await conn.fetch("SELECT * FROM crm.shards")}
 
 
-async def published(conn: Connection, tenure: Tenure, position: int) -> None:
+async def published(conn: Connection, lease: RelayLease, position: int) -> None:
     """Note that everything up to `position` is on the bus. Raises `Deposed`."""
     done = await conn.execute(
-        "UPDATE crm.log SET published = $2 WHERE relay_epoch = $1", tenure.epoch, position
+        "UPDATE crm.log SET published = $2 WHERE relay_epoch = $1", lease.epoch, position
     )
     if done == "UPDATE 0":
-        raise Deposed
+        raise LeaseLost

@@ -46,7 +46,7 @@ async def demand(conn: Connection) -> None:
         raise NotAdopted
 
 
-async def host_rows(conn: Connection, unit: str) -> HostRows:
+async def host_rows(conn: Connection, group: str) -> HostRows:
     """As the snapshot of the caller's transaction shows it, like the checkpoints of `unit`."""
     if await state(conn) == NONE:
         return HostRows(False, ())
@@ -62,6 +62,6 @@ async def host_rows(conn: Connection, unit: str) -> HostRows:
           WHERE c.unit = $1 AND e.actor = 'host' AND e.entity_type IN ('lead', 'conversation')
         ) AS said
         """,
-        unit,
+        group,
     )
     return HostRows(True, [row["key"] for row in rows])

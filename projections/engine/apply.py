@@ -7,15 +7,15 @@ from uuid import UUID
 import asyncpg
 
 from events.log.connection import Connection
-from events.record import Recorded, Unknown
+from events.record import RecordedEvent, Unknown
 from projections.engine import checkpoints, parked, store
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.parked import Parking
 from projections.engine.projection import DerivedTable, Written
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.working_set import Poison, Work
 
-GUILTY = (
+BAD_ROW_ERRORS = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.DataError,
     asyncpg.ProgramLimitExceededError,
@@ -31,7 +31,7 @@ GUILTY = (
 class Life:
     """Which tables of which life of the log a writer believes in; `schema` is a shadow's."""
 
-    unit: Unit
+    group: ProjectionGroup
     generation: int
     schema: str | None = None
 
@@ -40,7 +40,7 @@ class Life:
 class Folded:
     """Facts that are in a working set; `moves`: shard → (where the tables are, where they come)."""
 
-    facts: Sequence[Recorded]
+    recorded_events: Sequence[RecordedEvent]
     parkings: Sequence[Parking]
     moves: Mapping[int, tuple[Checkpoint, int]]
 
@@ -49,7 +49,11 @@ class Folded:
         moves = dict(self.moves)
         for shard, (believed, target) in later.moves.items():
             moves[shard] = (moves[shard][0] if shard in moves else believed, target)
-        return Folded([*self.facts, *later.facts], [*self.parkings, *later.parkings], moves)
+        return Folded(
+            [*self.recorded_events, *later.recorded_events],
+            [*self.parkings, *later.parkings],
+            moves,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,19 @@ async def prepare(
     conn: Connection,
     life: Life,
     work: Work,
-    facts: Sequence[Recorded],
+    recorded_events: Sequence[RecordedEvent],
     held: Mapping[int, Checkpoint],
     waiting: Mapping[int, set[UUID]],
 ) -> Batch:
     """`fold`, and take what changed out of `work`. Raises `Poison`."""
-    return Batch(await fold(conn, life, work, facts, held, waiting), work.take())
+    return Batch(await fold(conn, life, work, recorded_events, held, waiting), work.take())
 
 
 async def fold(
     conn: Connection,
     life: Life,
     work: Work,
-    facts: Sequence[Recorded],
+    recorded_events: Sequence[RecordedEvent],
     held: Mapping[int, Checkpoint],
     waiting: Mapping[int, set[UUID]],
 ) -> Folded:
@@ -84,33 +88,37 @@ async def fold(
 
     `waiting` is shard → parked ids. Raises `Poison`.
     """
-    flowing: list[Recorded] = []
+    flowing: list[RecordedEvent] = []
     parkings: list[Parking] = []
     grown: dict[int, set[UUID]] = {}
-    for fact in facts:
-        ids = grown.get(fact.shard) or waiting.get(fact.shard)
-        if (why := _must_park(fact, ids)) is None:
-            flowing.append(fact)
+    for recorded in recorded_events:
+        ids = grown.get(recorded.shard) or waiting.get(recorded.shard)
+        if (why := _must_park(recorded, ids)) is None:
+            flowing.append(recorded)
             continue
         await _flow(conn, life, work, flowing)  # what is before it says which rows are tied
         flowing = []
-        parking = Parking(fact, *why, await touched(conn, life, work, fact))
+        parking = Parking(recorded, *why, await touched(conn, life, work, recorded))
         parkings.append(parking)
-        grown[fact.shard] = (ids or set()) | parking.touches
+        grown[recorded.shard] = (ids or set()) | parking.touches
     await _flow(conn, life, work, flowing)
-    return Folded(facts, parkings, _moves(facts, held))
+    return Folded(recorded_events, parkings, _moves(recorded_events, held))
 
 
-async def _flow(conn: Connection, life: Life, work: Work, facts: Sequence[Recorded]) -> None:
-    for table, keys in work.wanted(facts).items():
+async def _flow(
+    conn: Connection, life: Life, work: Work, recorded_events: Sequence[RecordedEvent]
+) -> None:
+    for table, keys in work.wanted(recorded_events).items():
         await store.fetch(conn, table, work.rows[table], keys, life.schema)
-    await work.fold_in_turns(facts)
+    await work.fold_in_turns(recorded_events)
 
 
-async def touched(conn: Connection, life: Life, work: Work, fact: Recorded) -> frozenset[UUID]:
+async def touched(
+    conn: Connection, life: Life, work: Work, recorded: RecordedEvent
+) -> frozenset[UUID]:
     """The ids that must wait while `fact` is parked: those it touches, and whose rows are tied to
     theirs. All facts before it must be in `work`."""
-    own = parked.touched_by(fact)
+    own = parked.touched_by(recorded)
     found = set(own)
     for table, rows in work.rows.items():
         if table.follows:
@@ -124,17 +132,17 @@ async def write(conn: Connection, life: Life, batch: Batch) -> None:
     """Write a batch and its checkpoints in one transaction. Raises `Fenced` and `GUILTY`."""
     async with conn.transaction():
         await checkpoints.advance(
-            conn, life.unit.name, life.unit.version, life.generation, batch.folded.moves
+            conn, life.group.name, life.group.version, life.generation, batch.folded.moves
         )
         await store.write(conn, batch.changes, life.schema)
-        await parked.park(conn, life.unit.name, batch.folded.parkings)
+        await parked.park(conn, life.group.name, batch.folded.parkings)
 
 
 async def isolate(
     conn: Connection,
     life: Life,
     work: Work,
-    facts: Sequence[Recorded],
+    recorded_events: Sequence[RecordedEvent],
     held: dict[int, Checkpoint],
     waiting: dict[int, set[UUID]],
 ) -> int:
@@ -142,30 +150,34 @@ async def isolate(
 
     Commits as it goes and moves `held` along. Returns how many it parked. Raises `Fenced`.
     """
-    if not facts:
+    if not recorded_events:
         return 0
-    guilty: Recorded | None = None
+    bad: RecordedEvent | None = None
     work.forget()
     try:
-        batch = await prepare(conn, life, work, facts, held, waiting)
+        batch = await prepare(conn, life, work, recorded_events, held, waiting)
         await write(conn, life, batch)
     except Poison as poison:
-        guilty, problem = poison.fact, (poison.projection, repr(poison.error))
-    except GUILTY as error:
+        bad, problem = poison.recorded, (poison.projection, repr(poison.error))
+    except BAD_ROW_ERRORS as error:
         problem = ("database", f"{type(error).__name__}: {error}")
     else:
         settle(held, waiting, batch.folded)
         return len(batch.folded.parkings)
     work.forget()
-    if len(facts) == 1:
-        parking = Parking(facts[0], *problem, await touched(conn, life, work, facts[0]))
-        alone = Folded(facts, (parking,), _moves(facts, held))
+    if len(recorded_events) == 1:
+        parking = Parking(
+            recorded_events[0], *problem, await touched(conn, life, work, recorded_events[0])
+        )
+        alone = Folded(recorded_events, (parking,), _moves(recorded_events, held))
         await write(conn, life, Batch(alone, {}))
         settle(held, waiting, alone)
         return 1
-    at = facts.index(guilty) if guilty else len(facts) // 2
+    at = recorded_events.index(bad) if bad else len(recorded_events) // 2
     parts = (
-        (facts[:at], facts[at : at + 1], facts[at + 1 :]) if guilty else (facts[:at], facts[at:])
+        (recorded_events[:at], recorded_events[at : at + 1], recorded_events[at + 1 :])
+        if bad
+        else (recorded_events[:at], recorded_events[at:])
     )
     return sum([await isolate(conn, life, work, part, held, waiting) for part in parts])
 
@@ -175,20 +187,20 @@ def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], folded: F
     for shard, (checkpoint, position) in folded.moves.items():
         held[shard] = Checkpoint(position, checkpoint.epoch)
     for parking in folded.parkings:
-        waiting.setdefault(parking.fact.shard, set()).update(parking.touches)
+        waiting.setdefault(parking.recorded.shard, set()).update(parking.touches)
 
 
-def _must_park(fact: Recorded, waiting: set[UUID] | None) -> tuple[str, str] | None:
+def _must_park(recorded: RecordedEvent, waiting: set[UUID] | None) -> tuple[str, str] | None:
     """Reason and detail."""
-    if waiting and parked.waits_for(fact, waiting):
+    if waiting and parked.waits_for(recorded, waiting):
         return parked.BEHIND_IT
-    if isinstance(fact.event, Unknown):
-        return "unknown", fact.event.why
+    if isinstance(recorded.event, Unknown):
+        return "unknown", recorded.event.why
     return None
 
 
 def _moves(
-    facts: Sequence[Recorded], held: Mapping[int, Checkpoint]
+    recorded_events: Sequence[RecordedEvent], held: Mapping[int, Checkpoint]
 ) -> dict[int, tuple[Checkpoint, int]]:
-    last = {fact.shard: fact.position for fact in facts}
+    last = {recorded.shard: recorded.position for recorded in recorded_events}
     return {shard: (held[shard], position) for shard, position in last.items()}

@@ -36,7 +36,7 @@ class Backlog:
 
     def __len__(self) -> int:
         """How many events wait behind the batch being written."""
-        return 0 if self._gathered is None else len(self._gathered.facts)
+        return 0 if self._gathered is None else len(self._gathered.recorded_events)
 
     @property
     def writing(self) -> "asyncio.Task[None] | None":
@@ -50,7 +50,7 @@ class Backlog:
     def gather(self, folded: Folded) -> None:
         """These facts are in the rows now: written as soon as nothing else is."""
         self._gathered = folded if self._gathered is None else self._gathered.joined(folded)
-        self.folded += len(folded.facts)
+        self.folded += len(folded.recorded_events)
         self.open()
 
     def open(self) -> None:
@@ -92,7 +92,7 @@ class Backlog:
 
     async def _written(self, batch: Batch) -> None:
         await self._write(batch)
-        self.durable += len(batch.folded.facts)
+        self.durable += len(batch.folded.recorded_events)
         self._writing = None
         if self._open:
             self._begin()

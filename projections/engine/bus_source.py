@@ -10,7 +10,7 @@ from events.bus.read import Reader
 from events.bus.wire import Arrival
 from events.log import read
 from events.log.shard import shards_in
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.engine.refold import PAGE_EVENTS, Pages
 
 
@@ -39,9 +39,9 @@ class BusSource:
 
     async def _joined(
         self, arrivals: list[Arrival], reached: dict[int, int], bounds: Mapping[int, int]
-    ) -> list[Recorded]:
+    ) -> list[RecordedEvent]:
         """What is new of these records, with every hole before one filled."""
-        facts: list[Recorded] = []
+        recorded_events: list[RecordedEvent] = []
         for came in arrivals:
             shard = came.shard
             if came.generation != self.generation or shard not in reached:
@@ -49,16 +49,18 @@ class BusSource:
             if not reached[shard] < came.position <= bounds[shard]:
                 continue
             while reached[shard] < came.previous:
-                facts += await self._from_log(shard, reached, came.previous)
-            facts.append(wire.recorded(came))
+                recorded_events += await self._from_log(shard, reached, came.previous)
+            recorded_events.append(wire.decode(came))
             reached[shard] = came.position
-        return facts
+        return recorded_events
 
-    async def _from_log(self, shard: int, reached: dict[int, int], upto: int) -> list[Recorded]:
+    async def _from_log(
+        self, shard: int, reached: dict[int, int], upto: int
+    ) -> list[RecordedEvent]:
         async with self.pool.acquire() as conn:
             rows = await read.shard_rows(
                 conn, shard, after=reached[shard], upto=upto, limit=PAGE_EVENTS
             )
         self.missing += len(rows)
         reached[shard] = rows[-1]["position"] if rows else upto
-        return [read.recorded(row) for row in rows]
+        return [read.decode(row) for row in rows]

@@ -32,12 +32,12 @@ class Checkpoint:
     epoch: int
 
 
-async def create(conn: Connection, unit: str, version: str, generation: int) -> None:
+async def create(conn: Connection, group: str, version: str, generation: int) -> None:
     """Make the checkpoint rows of a unit where they are not there yet."""
     await conn.execute(
         "INSERT INTO crm.checkpoints (unit, shard, version, generation) "
         "SELECT $1, shard, $2, $3 FROM generate_series(0, $4 - 1) AS shard ON CONFLICT DO NOTHING",
-        unit,
+        group,
         version,
         generation,
         SHARDS,
@@ -46,7 +46,7 @@ async def create(conn: Connection, unit: str, version: str, generation: int) -> 
 
 async def claim(
     conn: Connection,
-    unit: str,
+    group: str,
     version: str,
     generation: int,
     shards: Sequence[int],
@@ -65,29 +65,29 @@ async def claim(
         FROM wanted WHERE held.unit = wanted.unit AND held.shard = wanted.shard
         RETURNING held.shard, position, owner_epoch, version, generation
         """,
-        unit,
+        group,
         list(shards),
         owner,
     )
     for row in rows:
         if row["version"] != version:
             raise WrongVersion(
-                f"the tables of {unit} hold projections {row['version']}, this build has "
+                f"the tables of {group} hold projections {row['version']}, this build has "
                 f"{version}: run `crm replay rebuild --all` with this build, then start it again"
             )
         if row["generation"] != generation:
             raise WrongVersion(
-                f"the tables of {unit} were made from generation {row['generation']} of the log, "
+                f"the tables of {group} were made from generation {row['generation']} of the log, "
                 f"which is at {generation}: run `crm replay rebuild --all`"
             )
     if len(rows) != len(set(shards)):
-        raise WrongVersion(f"unit {unit} has no checkpoints: run `crm db migrate`")
+        raise WrongVersion(f"unit {group} has no checkpoints: run `crm db migrate`")
     return {row["shard"]: Checkpoint(row["position"], row["owner_epoch"]) for row in rows}
 
 
 async def advance(
     conn: Connection,
-    unit: str,
+    group: str,
     version: str,
     generation: int,
     moves: Mapping[int, tuple[Checkpoint, int]],
@@ -111,7 +111,7 @@ async def advance(
         RETURNING held.shard, set_config('crm.engine', 'on', true),
           set_config('synchronous_commit', 'off', true)
         """,
-        unit,
+        group,
         version,
         generation,
         shards,
@@ -123,39 +123,39 @@ async def advance(
         raise Fenced(set(shards) - {row["shard"] for row in moved})
 
 
-async def positions(conn: Connection, unit: str) -> dict[int, int]:
+async def positions(conn: Connection, group: str) -> dict[int, int]:
     """Shard → position."""
-    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", unit)
+    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", group)
     return {row["shard"]: row["position"] for row in rows}
 
 
-async def hold(conn: Connection, unit: str) -> dict[int, int]:
+async def hold(conn: Connection, group: str) -> dict[int, int]:
     """Shard → position, held still until the caller's transaction ends."""
     rows = await conn.fetch(
         "SELECT shard, position FROM crm.checkpoints WHERE unit = $1 ORDER BY shard FOR UPDATE",
-        unit,
+        group,
     )
     return {row["shard"]: row["position"] for row in rows}
 
 
 async def begin(
-    conn: Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
+    conn: Connection, group: str, version: str, generation: int, bounds: Mapping[int, int]
 ) -> None:
     """Make a unit's checkpoints afresh at certain positions."""
-    await forget(conn, unit)
-    await create(conn, unit, version, generation)
-    await take_over(conn, unit, version, generation, bounds)
+    await forget(conn, group)
+    await create(conn, group, version, generation)
+    await take_over(conn, group, version, generation, bounds)
 
 
 async def take_over(
-    conn: Connection, unit: str, version: str, generation: int, bounds: Mapping[int, int]
+    conn: Connection, group: str, version: str, generation: int, bounds: Mapping[int, int]
 ) -> None:
     """The checkpoints speak of other tables from now on: whoever wrote the old ones is fenced."""
     await conn.execute(
         "UPDATE crm.checkpoints SET owner_epoch = owner_epoch + 1, version = $2, generation = $3, "
         "position = upto FROM unnest($4::smallint[], $5::bigint[]) AS bound (shard, upto) "
         "WHERE unit = $1 AND checkpoints.shard = bound.shard",
-        unit,
+        group,
         version,
         generation,
         list(bounds),
@@ -163,5 +163,5 @@ async def take_over(
     )
 
 
-async def forget(conn: Connection, unit: str) -> None:
-    await conn.execute("DELETE FROM crm.checkpoints WHERE unit = $1", unit)
+async def forget(conn: Connection, group: str) -> None:
+    await conn.execute("DELETE FROM crm.checkpoints WHERE unit = $1", group)

@@ -16,14 +16,14 @@ from events.bus import wire
 from events.bus.wire import Arrival
 from events.log import read, sequencer
 from events.log.connection import Connection
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Life
 from projections.engine.backlog import Backlog
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.working_set import TURN_EVENTS, Poison
 
-HEAL_EVENTS = 2_000
+FILL_EVENTS = 2_000
 """How many facts are read from the log at a time."""
 HOLD_ROWS = 5_000
 """How many rows may stay in memory between batches."""
@@ -46,7 +46,7 @@ class Engine:
     def __init__(self, pool: asyncpg.Pool, life: Life, owner: str) -> None:
         self.pool, self.life, self.owner = pool, life, owner
         self.counts = Counts()
-        self._work = life.unit.work()
+        self._work = life.group.work()
         self._held: dict[int, Checkpoint] = {}
         self._waiting: dict[int, set[UUID]] = {}
         self._far: set[int] = set()
@@ -68,12 +68,12 @@ class Engine:
             with self._all_or_nothing():
                 await self._level()
             self._work.forget()
-            unit = self.life.unit
+            group = self.life.group
             async with self.pool.acquire() as conn, conn.transaction():
                 held = await checkpoints.claim(
-                    conn, unit.name, unit.version, self.life.generation, shards, self.owner
+                    conn, group.name, group.version, self.life.generation, shards, self.owner
                 )
-                waiting = await parked.touched(conn, unit.name, shards)
+                waiting = await parked.touched(conn, group.name, shards)
             for shard in shards:
                 self._waiting.pop(shard, None)
                 self._far.discard(shard)
@@ -97,23 +97,23 @@ class Engine:
         """
         async with self._lock:
             with self._all_or_nothing():
-                facts: list[Recorded] = []
+                recorded_events: list[RecordedEvent] = []
                 reached = {shard: held.position for shard, held in self._held.items()}
                 for came in arrivals:
                     if not self._is_new(came, reached):
                         continue
                     if came.previous != reached[came.shard]:
-                        await self._project(facts)
-                        facts = []
-                        if await self._heal_page(came.shard, came.position):
+                        await self._project(recorded_events)
+                        recorded_events = []
+                        if await self._fill_page(came.shard, came.position):
                             self._far.add(came.shard)
                         reached[came.shard] = self._held[came.shard].position
                         continue
-                    facts.append(wire.recorded(came))
+                    recorded_events.append(wire.decode(came))
                     reached[came.shard] = came.position
-                    if not len(facts) % TURN_EVENTS:
+                    if not len(recorded_events) % TURN_EVENTS:
                         await asyncio.sleep(0)
-                await self._project(facts)
+                await self._project(recorded_events)
 
     async def settle(self) -> None:
         """Wait until everything folded so far is durable. Raises as `apply` does."""
@@ -133,7 +133,7 @@ class Engine:
             heads = await sequencer.heads(conn)
         return {s: heads[s] for s, held in self._held.items() if heads.get(s, 0) > held.position}
 
-    async def heal(self, shard: int, upto: int) -> None:
+    async def fill_gap(self, shard: int, upto: int) -> None:
         """Apply from the log what the bus has not brought, up to a position.
 
         Page by page, so that other shards' records get their turn. Raises as `apply` does.
@@ -142,7 +142,7 @@ class Engine:
         while more and shard in self._held:
             async with self._lock:
                 with self._all_or_nothing():
-                    more = shard in self._held and await self._heal_page(shard, upto)
+                    more = shard in self._held and await self._fill_page(shard, upto)
         self._far.discard(shard)
 
     def _is_new(self, came: Arrival, reached: dict[int, int]) -> bool:
@@ -156,39 +156,39 @@ class Engine:
             return False
         return True
 
-    async def _heal_page(self, shard: int, upto: int) -> bool:
+    async def _fill_page(self, shard: int, upto: int) -> bool:
         """Apply the next facts of a shard from the log; whether there may be more."""
         at = self._held[shard].position
         if at >= upto:
             return False
         async with self.pool.acquire() as conn:
-            rows = await read.shard_rows(conn, shard, after=at, upto=upto, limit=HEAL_EVENTS)
+            rows = await read.shard_rows(conn, shard, after=at, upto=upto, limit=FILL_EVENTS)
         if not rows:
             self.counts.refused += 1
             return False
         self.counts.healed += len(rows)
-        await self._project([read.recorded(row) for row in rows])
-        return len(rows) == HEAL_EVENTS
+        await self._project([read.decode(row) for row in rows])
+        return len(rows) == FILL_EVENTS
 
-    async def _project(self, facts: Sequence[Recorded]) -> None:
+    async def _project(self, recorded_events: Sequence[RecordedEvent]) -> None:
         """Fold facts while the last batch is written, then begin to write them."""
-        if not facts:
+        if not recorded_events:
             return
         if len(self._work) > HOLD_ROWS:
             await self._level()
             self._work.forget()
         try:
             await self._backlog.room()
-        except apply.GUILTY:
+        except apply.BAD_ROW_ERRORS:
             await self._begin_again()
         self._backlog.shut()
         try:
             async with self.pool.acquire() as conn:
                 folded = await apply.fold(
-                    conn, self.life, self._work, facts, self._held, self._waiting
+                    conn, self.life, self._work, recorded_events, self._held, self._waiting
                 )
         except Poison:
-            await self._begin_again(facts)
+            await self._begin_again(recorded_events)
             return
         apply.settle(self._held, self._waiting, folded)
         self._backlog.gather(folded)
@@ -198,10 +198,10 @@ class Engine:
         self._backlog.open()
         try:
             await self._backlog.drain()
-        except apply.GUILTY:
+        except apply.BAD_ROW_ERRORS:
             await self._begin_again()
 
-    async def _begin_again(self, facts: Sequence[Recorded] = ()) -> None:
+    async def _begin_again(self, recorded_events: Sequence[RecordedEvent] = ()) -> None:
         """A fact of those that are not durable, or of these, is guilty: park it, write the rest."""
         writing = self._backlog.writing
         if writing is not None:
@@ -211,22 +211,22 @@ class Engine:
             if lost is not None:
                 for shard, (believed, _) in lost.moves.items():
                     self._held[shard] = believed
-                self._waiting = await parked.touched(conn, self.life.unit.name, self._held)
-                await self._isolate(conn, lost.facts)
-            await self._isolate(conn, facts)
+                self._waiting = await parked.touched(conn, self.life.group.name, self._held)
+                await self._isolate(conn, lost.recorded_events)
+            await self._isolate(conn, recorded_events)
         self._backlog.settled()
 
-    async def _isolate(self, conn: Connection, facts: Sequence[Recorded]) -> None:
+    async def _isolate(self, conn: Connection, recorded_events: Sequence[RecordedEvent]) -> None:
         """Write facts of which some are guilty, those parked: nothing in memory is believed."""
         self.counts.parked += await apply.isolate(
-            conn, self.life, self._work, facts, self._held, self._waiting
+            conn, self.life, self._work, recorded_events, self._held, self._waiting
         )
-        self.counts.projected += len(facts)
+        self.counts.projected += len(recorded_events)
 
     async def _write(self, batch: Batch) -> None:
         async with self.pool.acquire() as conn:
             await apply.write(conn, self.life, batch)
-        self.counts.projected += len(batch.folded.facts)
+        self.counts.projected += len(batch.folded.recorded_events)
         self.counts.parked += len(batch.folded.parkings)
 
     def _drop(self, shards: Iterable[int]) -> None:

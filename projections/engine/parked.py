@@ -7,7 +7,7 @@ from uuid import UUID
 
 from events.event import touches
 from events.log.connection import Connection
-from events.record import Recorded, Unknown
+from events.record import RecordedEvent, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Parking:
     `touches`: the ids that must wait meanwhile, those it touches and those tied to them.
     """
 
-    fact: Recorded
+    recorded: RecordedEvent
     reason: str
     detail: str
     touches: frozenset[UUID]
@@ -32,24 +32,26 @@ BEHIND_IT = (BEHIND, "an event before it, which touches the same ids, is parked"
 """Reason and detail of what waits."""
 
 
-def touched_by(fact: Recorded) -> frozenset[UUID]:
+def touched_by(recorded: RecordedEvent) -> frozenset[UUID]:
     """The ids `fact` says something about, and those of its rows, which may be named to go."""
-    own = {fact.id, fact.entity_id} | ({fact.lead_id} if fact.lead_id else set())
-    if isinstance(fact.event, Unknown):
-        return frozenset(own | _ids_in(fact.event.payload) - {fact.property_id, fact.org_id})
-    return touches(fact.event) | fact.event.named_by(fact.id) | own
+    own = {recorded.id, recorded.entity_id} | ({recorded.lead_id} if recorded.lead_id else set())
+    if isinstance(recorded.event, Unknown):
+        return frozenset(
+            own | _ids_in(recorded.event.payload) - {recorded.property_id, recorded.org_id}
+        )
+    return touches(recorded.event) | recorded.event.named_by(recorded.id) | own
 
 
-def waits_for(fact: Recorded, parked: set[UUID]) -> bool:
+def waits_for(recorded: RecordedEvent, parked: set[UUID]) -> bool:
     """Whether something `fact` touches, or the property it lives in, is parked."""
     return bool(parked) and (
-        fact.property_id in parked
-        or fact.org_id in parked
-        or not parked.isdisjoint(touched_by(fact))
+        recorded.property_id in parked
+        or recorded.org_id in parked
+        or not parked.isdisjoint(touched_by(recorded))
     )
 
 
-async def park(conn: Connection, unit: str, parkings: Sequence[Parking]) -> None:
+async def park(conn: Connection, group: str, parkings: Sequence[Parking]) -> None:
     """Write down parked facts; one that is parked already counts another attempt."""
     if not parkings:
         return
@@ -63,18 +65,18 @@ async def park(conn: Connection, unit: str, parkings: Sequence[Parking]) -> None
           touches = excluded.touches
         """,
         [
-            (unit, p.fact.id, p.fact.shard, p.fact.position, sorted(p.touches),
+            (group, p.recorded.id, p.recorded.shard, p.recorded.position, sorted(p.touches),
              p.reason, p.detail[:2000], p.behind)
             for p in parkings
         ],
     )  # fmt: skip
 
 
-async def touched(conn: Connection, unit: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
+async def touched(conn: Connection, group: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
     """Shard → the ids that wait there."""
     rows = await conn.fetch(
         "SELECT shard, touches FROM crm.parked WHERE unit = $1 AND shard = ANY($2::smallint[])",
-        unit,
+        group,
         list(shards),
     )
     found: dict[int, set[UUID]] = {}
@@ -83,28 +85,28 @@ async def touched(conn: Connection, unit: str, shards: Iterable[int]) -> dict[in
     return found
 
 
-async def skipped(conn: Connection, unit: str) -> frozenset[UUID]:
+async def skipped(conn: Connection, group: str) -> frozenset[UUID]:
     """Facts the tables do not show: those parked now, and those dropped for ever."""
-    rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE unit = $1", unit)
-    return frozenset(row["event_id"] for row in rows) | await dropped(conn, unit)
+    rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE unit = $1", group)
+    return frozenset(row["event_id"] for row in rows) | await dropped(conn, group)
 
 
-async def forget_beyond(conn: Connection, unit: str) -> None:
+async def forget_beyond(conn: Connection, group: str) -> None:
     """Nothing is parked that the tables have not come to: another life of the log may lack it."""
     await conn.execute(
         "DELETE FROM crm.parked p USING crm.checkpoints c "
         "WHERE p.unit = $1 AND c.unit = p.unit AND c.shard = p.shard AND NOT EXISTS "
         "(SELECT FROM public.crm_events e WHERE e.id = p.event_id AND e.position <= c.position)",
-        unit,
+        group,
     )
 
 
-async def dropped(conn: Connection, unit: str) -> frozenset[UUID]:
+async def dropped(conn: Connection, group: str) -> frozenset[UUID]:
     """Facts an operator has given up: no table ever shows them."""
     rows = await conn.fetch(
         "SELECT (payload ->> 'dropped_event_id')::uuid AS id FROM public.crm_events "
         "WHERE event_type = 'parked.dropped' AND payload ->> 'unit' = $1",
-        unit,
+        group,
     )
     return frozenset(row["id"] for row in rows)
 

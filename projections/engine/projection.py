@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from events.event import Event
-from events.record import Recorded
+from events.record import RecordedEvent
 
 METADATA = sa.MetaData()
 STATE_SCHEMA = "crm_state"
@@ -262,7 +262,7 @@ class Tables(NamedTuple):
     state: Rows
 
 
-Handler: TypeAlias = Callable[[Tables, Recorded, Any], None]
+Handler: TypeAlias = Callable[[Tables, RecordedEvent, Any], None]
 H = TypeVar("H", bound=Handler)
 
 

@@ -8,7 +8,7 @@ from projections.engine.working_set import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class ProjectionGroup:
     """Projections in the order their tables depend on each other, parents first."""
 
     name: str
@@ -27,7 +27,7 @@ class Unit:
         """An empty working set."""
         return Work(self.projections)
 
-    def only(self, names: Sequence[str], unit: str) -> "Unit":
+    def only(self, names: Sequence[str], group: str) -> "ProjectionGroup":
         """A unit of some of the projections. Raises `LookupError` for a name it does not have."""
         known = {projection.name for projection in self.projections}
         if unknown := set(names) - known:
@@ -35,7 +35,7 @@ class Unit:
                 f"there is no projection {', '.join(sorted(unknown))}; "
                 f"there are {', '.join(sorted(known))}"
             )
-        return Unit(unit, tuple(p for p in self.projections if p.name in names))
+        return ProjectionGroup(group, tuple(p for p in self.projections if p.name in names))
 
 
 def _name(projection: Projection) -> str:

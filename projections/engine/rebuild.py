@@ -18,7 +18,7 @@ from projections.engine.compare import Comparison
 from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
 from projections.engine.parallel import each_table
 from projections.engine.projection import DerivedTable
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.refold import Folder, Target
 from projections.engine.shadow import Differing
 from projections.engine.tail import Progress, Tail
@@ -34,8 +34,8 @@ class Rebuild:
     """One rebuild of some projections of the live unit."""
 
     pool: asyncpg.Pool
-    live: Unit
-    part: Unit
+    live: ProjectionGroup
+    part: ProjectionGroup
     fold: Folder
     progress: Progress
     _omitted: dict[str, set[UUID]] = field(
@@ -217,7 +217,7 @@ class Rebuild:
             await shadow.validate(conn, referring)
 
 
-async def _note_versions(conn: Connection, part: Unit) -> None:
+async def _note_versions(conn: Connection, part: ProjectionGroup) -> None:
     await conn.executemany(
         "INSERT INTO crm.projections (name, version, rebuilt_at) "
         "VALUES ($1, $2, clock_timestamp()) ON CONFLICT (name) DO UPDATE "

@@ -24,17 +24,17 @@ import asyncpg
 
 from events.log import read
 from events.log.connection import Connection
-from events.record import Recorded, Unknown
+from events.record import RecordedEvent, Unknown
 from projections.engine import shadow, store
 from projections.engine.projection import DerivedTable, Stored
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.working_set import TURN_EVENTS, Work
 
 PAGE_EVENTS = 2_500
 HOLD_ROWS = 500_000
 """Beyond so many rows in memory they are written out and read back by key."""
 
-Pages: TypeAlias = AsyncGenerator[Sequence[Recorded], None]
+Pages: TypeAlias = AsyncGenerator[Sequence[RecordedEvent], None]
 Bounds: TypeAlias = Mapping[int, int]
 """Shard → the position up to which it is folded."""
 Source: TypeAlias = Callable[[Bounds], AsyncIterator[Pages]]
@@ -49,7 +49,7 @@ class CannotFold(Exception):
 class Target:
     """Where the rows go: a unit's twins in a schema, made by facts that are not to be skipped."""
 
-    unit: Unit
+    group: ProjectionGroup
     schema: str
     skipped: Collection[UUID]
 
@@ -90,19 +90,19 @@ async def from_log(pool: asyncpg.Pool, shard: int, upto: int) -> Pages:
                 more = len(rows) == PAGE_EVENTS
                 if more:
                     coming = asyncio.create_task(_page(conn, shard, after, upto))
-                yield await _facts(rows)
+                yield await _recorded_events(rows)
                 if not more:
                     return
         finally:
             coming.cancel()
 
 
-async def _facts(rows: Sequence[asyncpg.Record]) -> list[Recorded]:
-    facts: list[Recorded] = []
+async def _recorded_events(rows: Sequence[asyncpg.Record]) -> list[RecordedEvent]:
+    recorded_events: list[RecordedEvent] = []
     for start in range(0, len(rows), TURN_EVENTS):
-        facts += map(read.recorded, rows[start : start + TURN_EVENTS])
+        recorded_events += map(read.decode, rows[start : start + TURN_EVENTS])
         await asyncio.sleep(0)
-    return facts
+    return recorded_events
 
 
 async def _page(conn: Connection, shard: int, after: int, upto: int) -> list[asyncpg.Record]:
@@ -113,19 +113,21 @@ async def refold(
     pool: asyncpg.Pool, target: Target, pages: Pages, folded: Callable[[int], None]
 ) -> None:
     """Fold whole shards into the twins, telling how many facts. Raises `CannotFold`, `Poison`."""
-    work = target.unit.work()
+    work = target.group.work()
     spilled = False
     copying: asyncio.Task[None] | None = None
     async with aclosing(pages), pool.acquire() as conn:
         await conn.execute("SET synchronous_commit = off")
         try:
             async for page in pages:
-                facts = page
+                recorded_events = page
                 if target.skipped:
-                    facts = [fact for fact in page if fact.id not in target.skipped]
-                refuse_unknown(facts)
-                await _load(conn, work, facts, target, spilled, copying)
-                await work.fold_in_turns(facts)
+                    recorded_events = [
+                        recorded for recorded in page if recorded.id not in target.skipped
+                    ]
+                refuse_unknown(recorded_events)
+                await _load(conn, work, recorded_events, target, spilled, copying)
+                await work.fold_in_turns(recorded_events)
                 folded(len(page))
                 added = {table: rows.take_added() for table, rows in work.rows.items()}
                 if copying is not None:
@@ -148,12 +150,12 @@ async def refold(
 async def _load(
     conn: Connection,
     work: Work,
-    facts: Sequence[Recorded],
+    recorded_events: Sequence[RecordedEvent],
     target: Target,
     spilled: bool,
     copying: "asyncio.Task[None] | None",
 ) -> None:
-    wanted = work.wanted(facts)
+    wanted = work.wanted(recorded_events)
     if spilled and wanted and copying is not None:
         await copying
     for table, keys in wanted.items():
@@ -167,7 +169,7 @@ async def _spill(conn: Connection, work: Work, target: Target) -> None:
     """Too much for memory: write the rows and find them by key from now on."""
     await store.write(conn, work.take(), target.schema)
     work.forget()
-    for table in target.unit.tables:
+    for table in target.group.tables:
         if table.keyed_by:
             await shadow.find_by_key(conn, table, target.schema)
 
@@ -178,10 +180,12 @@ async def _copy(conn: Connection, added: Mapping[DerivedTable, list[Stored]], sc
             await store.insert(conn, table, rows, schema)
 
 
-def refuse_unknown(facts: Sequence[Recorded]) -> None:
+def refuse_unknown(recorded_events: Sequence[RecordedEvent]) -> None:
     """Raises `CannotFold` where a fact is of a kind or version this build does not know."""
-    if Unknown not in {type(fact.event) for fact in facts}:
+    if Unknown not in {type(recorded.event) for recorded in recorded_events}:
         return
-    for fact in facts:
-        if isinstance(fact.event, Unknown):
-            raise CannotFold(f"event {fact.id} at position {fact.position}: {fact.event.why}")
+    for recorded in recorded_events:
+        if isinstance(recorded.event, Unknown):
+            raise CannotFold(
+                f"event {recorded.id} at position {recorded.position}: {recorded.event.why}"
+            )

@@ -12,11 +12,11 @@ import asyncpg
 
 from events.log import read, sequencer
 from events.log.connection import Connection
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked
 from projections.engine.apply import Batch, Folded, Life
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.refold import refuse_unknown
 from projections.engine.working_set import Work
 
@@ -35,8 +35,8 @@ class Tail:
     """
 
     pool: asyncpg.Pool
-    live: Unit
-    part: Unit
+    live: ProjectionGroup
+    part: ProjectionGroup
     schema: str
     omitted: set[UUID]
 
@@ -57,22 +57,22 @@ class Tail:
         """
         async with self.pool.acquire() as conn:
             state = await sequencer.state(conn)
-            unit = Unit(self.schema, self.part.projections)
-            life = Life(unit, state.generation, self.schema)
+            group = ProjectionGroup(self.schema, self.part.projections)
+            life = Life(group, state.generation, self.schema)
             rows = await conn.fetch("SELECT * FROM crm.checkpoints WHERE unit = $1", self.schema)
             held = {r["shard"]: Checkpoint(r["position"], r["owner_epoch"]) for r in rows}
             skipped = await parked.skipped(conn, self.live.name)
-            work = unit.work()
+            work = group.work()
             count = await self._take_back(conn, life, work, skipped, held)
             for shard, upto in bounds.items():
                 async for page in read.shard_pages(
                     conn, shard, after=held[shard].position, upto=upto, limit=PAGE_EVENTS
                 ):
-                    facts = [read.recorded(row) for row in page]
-                    shown = [fact for fact in facts if fact.id not in skipped]
-                    await _apply(conn, life, work, shown, facts[-1], held)
-                    self.omitted.update({fact.id for fact in facts} & skipped)
-                    count += len(facts)
+                    recorded_events = [read.decode(row) for row in page]
+                    shown = [recorded for recorded in recorded_events if recorded.id not in skipped]
+                    await _apply(conn, life, work, shown, recorded_events[-1], held)
+                    self.omitted.update({recorded.id for recorded in recorded_events} & skipped)
+                    count += len(recorded_events)
         return count
 
     async def _take_back(
@@ -96,12 +96,16 @@ class Tail:
                 PAGE_EVENTS,
             )
         ):
-            facts = [read.recorded(row) for row in rows]
-            late = [fact for fact in facts if fact.position <= held[fact.shard].position]
+            recorded_events = [read.decode(row) for row in rows]
+            late = [
+                recorded
+                for recorded in recorded_events
+                if recorded.position <= held[recorded.shard].position
+            ]
             refuse_unknown(late)
             batch = await apply.prepare(conn, life, work, late, held, {})
             await apply.write(conn, life, Batch(Folded(late, (), {}), batch.changes))
-            found = {fact.id for fact in facts}
+            found = {recorded.id for recorded in recorded_events}
             self.omitted.difference_update(found)
             back -= found
             count += len(late)
@@ -112,14 +116,14 @@ async def _apply(
     conn: Connection,
     life: Life,
     work: Work,
-    facts: Sequence[Recorded],
-    last: Recorded,
+    recorded_events: Sequence[RecordedEvent],
+    last: RecordedEvent,
     held: dict[int, Checkpoint],
 ) -> None:
     """Write the facts of one shard's page, and move its checkpoint to the page's last."""
-    refuse_unknown(facts)
-    batch = await apply.prepare(conn, life, work, facts, held, {})
+    refuse_unknown(recorded_events)
+    batch = await apply.prepare(conn, life, work, recorded_events, held, {})
     before = held[last.shard]
     moves = {last.shard: (before, last.position)}
-    await apply.write(conn, life, Batch(Folded(facts, (), moves), batch.changes))
+    await apply.write(conn, life, Batch(Folded(recorded_events, (), moves), batch.changes))
     held[last.shard] = Checkpoint(last.position, before.epoch)

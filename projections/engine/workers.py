@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from projections.engine import refold
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.refold import Bounds, CannotFold, Pages, Target
 from projections.engine.working_set import Poison
 
@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.1
 class Start:
     """How a worker makes what it needs; all of it can be pickled."""
 
-    unit: Callable[[], Unit]
+    group: Callable[[], ProjectionGroup]
     open_pool: Callable[[], Awaitable[asyncpg.Pool]]
     new_loop: Callable[[], asyncio.AbstractEventLoop]
 
@@ -86,7 +86,7 @@ class _Worker:
     """What one process holds between shards."""
 
     def __init__(self, start: Start, told: "Synchronized[int]", stop: Any) -> None:
-        self.unit, self.told, self.stop = start.unit(), told, stop
+        self.group, self.told, self.stop = start.group(), told, stop
         self.runner = asyncio.Runner(loop_factory=start.new_loop)
         self.pool = self.runner.run(_opened(start))
 
@@ -124,6 +124,6 @@ def _ready() -> None:
 
 def _fold(schema: str, skipped: Collection[UUID], shard: int, upto: int) -> None:
     try:
-        _worker.runner.run(_worker.fold(Target(_worker.unit, schema, skipped), shard, upto))
+        _worker.runner.run(_worker.fold(Target(_worker.group, schema, skipped), shard, upto))
     except Poison as error:
         raise CannotFold(str(error)) from None

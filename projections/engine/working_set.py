@@ -6,7 +6,7 @@ from functools import cache
 from uuid import UUID
 
 from events.event import Event
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.engine.projection import DerivedTable, Handler, Projection, Rows, Tables, Written
 
 TURN_EVENTS = 200
@@ -16,9 +16,11 @@ TURN_EVENTS = 200
 class Poison(Exception):
     """A projector could not fold a fact; the fact, and what the projector said."""
 
-    def __init__(self, fact: Recorded, projection: str, error: Exception) -> None:
-        super().__init__(f"{projection} could not fold {fact.event.name} {fact.id}: {error!r}")
-        self.fact, self.projection, self.error = fact, projection, error
+    def __init__(self, recorded: RecordedEvent, projection: str, error: Exception) -> None:
+        super().__init__(
+            f"{projection} could not fold {recorded.event.name} {recorded.id}: {error!r}"
+        )
+        self.recorded, self.projection, self.error = recorded, projection, error
 
 
 class Work:
@@ -38,12 +40,12 @@ class Work:
                 self._handlers.setdefault(kind, []).append((handler, tables, projection.name))
                 self._keys.setdefault(kind, []).extend(_keys(projection.tables, kind))
 
-    def wanted(self, facts: Iterable[Recorded]) -> dict[DerivedTable, list[UUID]]:
+    def wanted(self, recorded_events: Iterable[RecordedEvent]) -> dict[DerivedTable, list[UUID]]:
         """The keys that folding `facts` may read and that are not held yet."""
         wanted: dict[DerivedTable, dict[int, UUID]] = {table: {} for table in self.rows}
         fields = self._keys
-        for fact in facts:
-            event = fact.event
+        for recorded in recorded_events:
+            event = recorded.event
             for table, name in fields.get(type(event), ()):
                 value = getattr(event, name)
                 if isinstance(value, UUID):
@@ -53,22 +55,22 @@ class Work:
         missing = {table: self.rows[table].missing(keys) for table, keys in wanted.items()}
         return {table: keys for table, keys in missing.items() if keys}
 
-    async def fold_in_turns(self, facts: Sequence[Recorded]) -> None:
+    async def fold_in_turns(self, recorded_events: Sequence[RecordedEvent]) -> None:
         """`fold`, letting other tasks go on meanwhile: what was folded before is being written."""
-        for start in range(0, len(facts), TURN_EVENTS):
-            self.fold(facts[start : start + TURN_EVENTS])
+        for start in range(0, len(recorded_events), TURN_EVENTS):
+            self.fold(recorded_events[start : start + TURN_EVENTS])
             await asyncio.sleep(0)
 
-    def fold(self, facts: Iterable[Recorded]) -> None:
+    def fold(self, recorded_events: Iterable[RecordedEvent]) -> None:
         """Fold facts in order. Raises `Poison`; the working set must then be forgotten."""
         handlers = self._handlers
-        for fact in facts:
-            event = fact.event
+        for recorded in recorded_events:
+            event = recorded.event
             for handler, tables, name in handlers.get(type(event), ()):
                 try:
-                    handler(tables, fact, event)
+                    handler(tables, recorded, event)
                 except Exception as error:
-                    raise Poison(fact, name, error) from error
+                    raise Poison(recorded, name, error) from error
 
     def take(self) -> dict[DerivedTable, Written]:
         """What has to be written, by table, parents before children."""

@@ -12,7 +12,7 @@ from events.chat import (
 )
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import TourCompleted, TourNoShowRecorded, TourScheduled
 
 
@@ -26,39 +26,39 @@ class Engagement(NamedTuple):
     metadata: dict[str, Any]
 
 
-def engagements_of(fact: Recorded) -> list[Engagement]:
+def engagements_of(recorded: RecordedEvent) -> list[Engagement]:
     """The engagement a fact is, of a known lead; a captured lead counts when nobody typed it in."""
     global _last
-    if _last[0] is not fact:  # two projections ask one after the other
-        found = _FOUND_IN.get(type(fact.event))
-        _last = (fact, [] if found is None else found(fact.id, fact.event))
+    if _last[0] is not recorded:  # two projections ask one after the other
+        found = _FOUND_IN.get(type(recorded.event))
+        _last = (recorded, [] if found is None else found(recorded.id, recorded.event))
     return _last[1]
 
 
-_last: tuple[Recorded | None, list[Engagement]] = (None, [])
+_last: tuple[RecordedEvent | None, list[Engagement]] = (None, [])
 
 
-def _recorded(fact_id: UUID, event: EngagementRecorded) -> list[Engagement]:
+def _recorded(event_id: UUID, event: EngagementRecorded) -> list[Engagement]:
     return [
-        Engagement(fact_id, event.lead_id, event.event_type, event.score_weight, event.metadata)
+        Engagement(event_id, event.lead_id, event.event_type, event.score_weight, event.metadata)
     ]
 
 
 def _in_chat(
-    fact_id: UUID, event: ConversationMessageReceived | ConversationStarted
+    event_id: UUID, event: ConversationMessageReceived | ConversationStarted
 ) -> list[Engagement]:
     if event.lead_id is None:
         return []
     spoke = type(event) is ConversationMessageReceived
     kind = EngagementType.CHAT_MESSAGE_SENT if spoke else EngagementType.CHAT_STARTED
     said = {"conversation_id": str(event.conversation_id)}
-    return [_weighed(fact_id, event.lead_id, kind, said)]
+    return [_weighed(event_id, event.lead_id, kind, said)]
 
 
-def _identified(fact_id: UUID, event: SessionIdentified) -> list[Engagement]:
+def _identified(event_id: UUID, event: SessionIdentified) -> list[Engagement]:
     return [
         _weighed(
-            chat_begun(fact_id, conversation),
+            chat_begun(event_id, conversation),
             event.lead_id,
             EngagementType.CHAT_STARTED,
             {"conversation_id": str(conversation)},
@@ -67,19 +67,19 @@ def _identified(fact_id: UUID, event: SessionIdentified) -> list[Engagement]:
     ]
 
 
-def _captured(fact_id: UUID, event: LeadCaptured) -> list[Engagement]:
+def _captured(event_id: UUID, event: LeadCaptured) -> list[Engagement]:
     if event.captured_by is not None:
         return []
-    return [_weighed(fact_id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})]
+    return [_weighed(event_id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})]
 
 
-def _toured(fact_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
+def _toured(event_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
     booked = type(event) is TourScheduled
     kind = EngagementType.TOUR_SCHEDULED if booked else EngagementType.TOUR_COMPLETED
-    return [_weighed(fact_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
+    return [_weighed(event_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
 
 
-def _missed(_fact_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
+def _missed(_event_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
     said = {"tour_id": str(event.tour_id)}
     return [_weighed(event.no_show_id, event.lead_id, EngagementType.TOUR_NO_SHOW, said)]
 

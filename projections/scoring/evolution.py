@@ -16,7 +16,7 @@ from events.tours import (
     TourScheduled,
     TourStatus,
 )
-from projections.scoring.inputs import Facts, disengaged
+from projections.scoring.inputs import ScoringInputs, disengaged
 
 TOUR_STATUS: dict[type[Event], TourStatus] = {
     TourScheduled: TourStatus.SCHEDULED,
@@ -34,7 +34,7 @@ FLAGS = {
 }
 
 
-def first_known(event: LeadArrived, at: int) -> Facts:
+def first_known(event: LeadArrived, at: int) -> ScoringInputs:
     """The facts of a lead that has just arrived."""
     return {
         "created": at,
@@ -49,28 +49,28 @@ def first_known(event: LeadArrived, at: int) -> Facts:
     }
 
 
-def _toured(facts: Facts, event: Any, at: int) -> None:
+def _toured(inputs: ScoringInputs, event: Any, at: int) -> None:
     status = TOUR_STATUS[type(event)]
     missed_at = at if status is TourStatus.NO_SHOW else None
-    facts["tours"][str(event.tour_id)] = [status.value, missed_at]
+    inputs["tours"][str(event.tour_id)] = [status.value, missed_at]
 
 
-def _not_missed(facts: Facts, event: TourNoShowCorrected, _at: int) -> None:
-    _, missed_at = facts["tours"].get(str(event.tour_id), (None, None))
+def _not_missed(inputs: ScoringInputs, event: TourNoShowCorrected, _at: int) -> None:
+    _, missed_at = inputs["tours"].get(str(event.tour_id), (None, None))
     if isinstance(missed_at, int):
-        disengaged(facts, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
-    facts["tours"][str(event.tour_id)] = [event.status.value, None]
+        disengaged(inputs, missed_at, ENGAGEMENT_WEIGHTS[EngagementType.TOUR_NO_SHOW])
+    inputs["tours"][str(event.tour_id)] = [event.status.value, None]
 
 
-def _updated(facts: Facts, event: LeadUpdated, _at: int) -> None:
+def _updated(inputs: ScoringInputs, event: LeadUpdated, _at: int) -> None:
     changes = event.changes
-    facts["source"] = changes.get("source", facts["source"])
-    for fact, flag in FLAGS.items():
+    inputs["source"] = changes.get("source", inputs["source"])
+    for recorded, flag in FLAGS.items():
         if changes.get(flag) is not None:
-            facts[fact] = changes[flag]  # type: ignore[literal-required]
+            inputs[recorded] = changes[flag]  # type: ignore[literal-required]
 
 
-LEARN: dict[type[Event], Callable[[Facts, Any, int], None]] = {
+LEARN: dict[type[Event], Callable[[ScoringInputs, Any, int], None]] = {
     **dict.fromkeys(TOUR_STATUS, _toured),
     TourNoShowCorrected: _not_missed,
     LeadUpdated: _updated,

@@ -16,7 +16,7 @@ WINDOW = 30 * DAY
 """How long an engagement counts; days are 24 hours."""
 
 
-class Facts(TypedDict):
+class ScoringInputs(TypedDict):
     """`window`: [instant, weight] of the last 30 days in order; `engagements`: all there were.
 
     `tours`: tour id → [status, instant of its no-show or null].
@@ -42,23 +42,23 @@ def instant(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
-def engaged(facts: Facts, at: int, weight: int, now: int) -> None:
+def engaged(inputs: ScoringInputs, at: int, weight: int, now: int) -> None:
     """An engagement happened at `at`; one that has left the window by `now` only counts as one."""
-    facts["engagements"] += 1
+    inputs["engagements"] += 1
     if at > now - WINDOW:
-        insort(facts["window"], [at, weight])
+        insort(inputs["window"], [at, weight])
 
 
-def disengaged(facts: Facts, at: int, weight: int) -> None:
+def disengaged(inputs: ScoringInputs, at: int, weight: int) -> None:
     """An engagement turned out not to have happened."""
-    facts["engagements"] -= 1
-    if [at, weight] in facts["window"]:
-        facts["window"].remove([at, weight])
+    inputs["engagements"] -= 1
+    if [at, weight] in inputs["window"]:
+        inputs["window"].remove([at, weight])
 
 
-def expire(facts: Facts, now: int) -> None:
+def expire(inputs: ScoringInputs, now: int) -> None:
     """Forget engagements that no longer count: an instant never comes back."""
-    window, low = facts["window"], now - WINDOW
+    window, low = inputs["window"], now - WINDOW
     if not window or window[0][0] > low:
         return
     gone = 0
@@ -67,7 +67,7 @@ def expire(facts: Facts, now: int) -> None:
     del window[:gone]
 
 
-def together(own: Facts, others: Iterable[Facts]) -> Facts:
+def together(own: ScoringInputs, others: Iterable[ScoringInputs]) -> ScoringInputs:
     """The facts of one person who was taken for several leads: a copy.
 
     Who it is comes from the lead it is known by, `own`; what it did from all of them.

@@ -7,7 +7,7 @@ have been merged itself; the one at the top is scored, with the facts of all bel
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
-from projections.scoring.inputs import Facts, together
+from projections.scoring.inputs import ScoringInputs, together
 
 Row: TypeAlias = dict[str, Any]
 
@@ -31,10 +31,10 @@ def top_of(rows: Rows, row: Row) -> Row:
     return rows.change(lead_id)
 
 
-def whole(rows: Rows, row: Row) -> Facts:
+def whole(rows: Rows, row: Row) -> ScoringInputs:
     """The facts of a lead and of all merged into it: its own, where there are none."""
     if not row["merged"]:
-        own: Facts = row["facts"]
+        own: ScoringInputs = row["facts"]
         return own
     return together(row["facts"], [each["facts"] for each in _below(rows, row)])
 

@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from projections.scoring.inputs import Facts, micros
+from projections.scoring.inputs import ScoringInputs, micros
 
 
-def facts_of(
+def inputs_of(
     lead: Mapping[str, Any],
     tours: Iterable[tuple[UUID, str]],
     window: Iterable[tuple[datetime, int]],
     engagements: int,
-) -> Facts:
+) -> ScoringInputs:
     """`window`: instant and weight of what may count; `engagements`: how much there ever was."""
     return {
         "created": micros(lead["created_at"]),

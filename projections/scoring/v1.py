@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import orjson
 
-from projections.scoring.inputs import DAY, WINDOW, Facts
+from projections.scoring.inputs import DAY, WINDOW, ScoringInputs
 
 VERSION = "v1.0"
 ENGAGEMENT_CAP = 40
@@ -52,18 +52,18 @@ class Told(NamedTuple):
     factors_json: bytes
 
 
-def score(facts: Facts, as_of: int) -> Score:
+def score(inputs: ScoringInputs, as_of: int) -> Score:
     """The score of a lead at an instant (microseconds since 1970). Nobody changes its factors."""
-    return told(facts, as_of).score
+    return told(inputs, as_of).score
 
 
-def told(facts: Facts, as_of: int) -> Told:
+def told(inputs: ScoringInputs, as_of: int) -> Told:
     """The same, to be kept."""
-    engagement = engagement_score(facts, as_of)
+    engagement = engagement_score(inputs, as_of)
     return _result(
-        facts["email"], facts["phone"], facts["first_name"], facts["last_name"], facts["source"],
-        engagement, facts["engagements"] if engagement > HIGH_ENGAGEMENT else None,
-        timing_score(as_of - facts["created"]), behavior_score(facts),
+        inputs["email"], inputs["phone"], inputs["first_name"], inputs["last_name"], inputs["source"],
+        engagement, inputs["engagements"] if engagement > HIGH_ENGAGEMENT else None,
+        timing_score(as_of - inputs["created"]), behavior_score(inputs),
     )  # fmt: skip
 
 
@@ -101,15 +101,15 @@ def _result(
     return Told(result, list(result), orjson.dumps(factors))
 
 
-def next_change(facts: Facts, now: int) -> int | None:
+def next_change(inputs: ScoringInputs, now: int) -> int | None:
     """The first instant after `now` at which time alone changes the score."""
-    created = facts["created"]
+    created = inputs["created"]
     change = None
     for limit, _ in AGES:
         if created + limit > now:
             change = created + limit
             break
-    window = facts["window"]
+    window = inputs["window"]
     if window and window[0][0] <= now - WINDOW:
         window = [entry for entry in window if entry[0] > now - WINDOW]
     if not window or (change is not None and window[0][0] + WINDOW >= change):
@@ -150,16 +150,18 @@ def timing_score(age: int) -> int:
     return OLDEST
 
 
-def engagement_score(facts: Facts, as_of: int) -> int:
+def engagement_score(inputs: ScoringInputs, as_of: int) -> int:
     """The weights of the last 30 days, at most 40; there is no lower bound."""
     low = as_of - WINDOW
-    return min(sum([weight for at, weight in facts["window"] if low < at <= as_of]), ENGAGEMENT_CAP)
+    return min(
+        sum([weight for at, weight in inputs["window"] if low < at <= as_of]), ENGAGEMENT_CAP
+    )
 
 
-def behavior_score(facts: Facts) -> int:
-    if not facts["tours"]:
+def behavior_score(inputs: ScoringInputs) -> int:
+    if not inputs["tours"]:
         return 0
-    statuses = {status for status, _ in facts["tours"].values()}
+    statuses = {status for status, _ in inputs["tours"].values()}
     if "completed" in statuses:
         return 10
     if statuses & {"scheduled", "confirmed"}:

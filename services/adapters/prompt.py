@@ -10,7 +10,7 @@ MOST_MESSAGES = 20
 MOST_CHARACTERS = 12_000
 """Of what was said before; the oldest goes first."""
 LONGEST_MESSAGE = 8_000
-LONGEST_FACT = 500
+LONGEST_INPUT = 500
 SPEAKERS = frozenset({"user", "assistant"})
 RULES = """\
 Answer the visitor's last message in a few short sentences, in the visitor's language.
@@ -44,20 +44,20 @@ def messages_of(turn: Turn) -> list[dict[str, str]]:
 def instructions(turn: Turn) -> str:
     """Who the model speaks for, and what it knows of them."""
     tours = "offered" if turn.settings.get("tours_enabled", True) else "not offered in this chat"
-    facts = (
+    recorded_events = (
         ("Address", address_of(turn)),
         ("Open", hours_of(turn)),
         ("Tours", tours),
         ("How the chat greets", turn.settings.get("greeting_message")),
         ("The visitor's first name", turn.first_name),
     )
-    known = [f"{name}: {_line(fact)}" for name, fact in facts if fact]
+    known = [f"{name}: {_line(recorded)}" for name, recorded in recorded_events if recorded]
     return "\n".join(
-        [f"You answer visitors of {_line(turn.house.name)} in the chat of its web site.",
+        [f"You answer visitors of {_line(turn.host_property.name)} in the chat of its web site.",
          *known, RULES]
     )  # fmt: skip
 
 
-def _line(fact: object) -> str:
+def _line(recorded: object) -> str:
     """On one line: what a name or a setting says is no instruction of its own."""
-    return " ".join(str(fact).split())[:LONGEST_FACT]
+    return " ".join(str(recorded).split())[:LONGEST_INPUT]

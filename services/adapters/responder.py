@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.host import House
+from services.host import HostProperty
 
 LONGEST_ANSWER = 4_000
 
@@ -17,7 +17,7 @@ class Turn:
     """
 
     message: str
-    house: House
+    host_property: HostProperty
     settings: Mapping[str, Any]
     history: tuple[tuple[str, str], ...] = ()
     wants_tour: bool = False

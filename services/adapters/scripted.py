@@ -23,7 +23,7 @@ class Scripted:
 
 def answer(turn: Turn) -> str:
     """What the script says to a message."""
-    name = turn.house.name
+    name = turn.host_property.name
     if turn.wants_tour and turn.settings.get("tours_enabled", True):
         return (
             f"We would love to show you {name}. Tell us a day and a time that suit you, and your "
@@ -53,13 +53,13 @@ def answer(turn: Turn) -> str:
 def _hours(turn: Turn) -> str:
     hours = hours_of(turn)
     if not hours:
-        return f"Our team at {turn.house.name} will tell you our hours. Shall they contact you?"
-    return f"{turn.house.name} is open {hours}."
+        return f"Our team at {turn.host_property.name} will tell you our hours. Shall they contact you?"
+    return f"{turn.host_property.name} is open {hours}."
 
 
 def hours_of(turn: Turn) -> str:
     """When the property is open, in words; empty where nobody has said."""
-    hours = turn.settings.get("business_hours") or turn.house.settings.get("businessHours")
+    hours = turn.settings.get("business_hours") or turn.host_property.settings.get("businessHours")
     spoken = [
         f"{day.capitalize()} {span['start']}–{span['end']}"
         for day in DAYS
@@ -73,5 +73,7 @@ def hours_of(turn: Turn) -> str:
 
 def address_of(turn: Turn) -> str:
     """The property's address on one line; empty where the host has none."""
-    parts = (turn.house.address.get(part) for part in ("street", "line1", "city", "state", "zip"))
+    parts = (
+        turn.host_property.address.get(part) for part in ("street", "line1", "city", "state", "zip")
+    )
     return ", ".join(str(part) for part in parts if part)

@@ -21,7 +21,7 @@ from services.api.auth.callers import Person, Visitor
 from services.api.context import Core, core_of
 from services.api.problems import Problem
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 
 TOKEN = "X-CRM-Token"  # noqa: S105 — a header's name
 KEPT = timedelta(hours=24)
@@ -53,13 +53,13 @@ async def written(
     caller: Visitor | Person,
     scope: Scope,
     body: bytes,
-    work: Callable[[Unit], Awaitable[Answer]],
+    work: Callable[[UnitOfWork], Awaitable[Answer]],
     status: int = 200,
 ) -> Response:
     """Decide `work` and answer what it returns; with an Idempotency-Key once and for all."""
 
-    async def plainly(unit: Unit) -> Any:
-        return orjson.loads(json_of(await work(unit)))
+    async def plainly(uow: UnitOfWork) -> Any:
+        return orjson.loads(json_of(await work(uow)))
 
     command = command_of(request, caller, body)
     handled = await transact(core_of(request).pool, scope, plainly, once=command)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from services.adapters.responder import Responder, Turn
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_messages import Heard, Said
 from services.deciders.conversations import Conversation, Reply, WaitForPerson
 from services.deciders.decider import Refused
@@ -34,7 +34,7 @@ async def think(responder: Responder, known: Heard, said: Said) -> str | None:
     if conversation.is_human_mode or not known.bot_answers:
         return None
     turn = Turn(
-        said.content, known.house, known.settings,
+        said.content, known.host_property, known.settings,
         history=tuple(conversation.said.values())[:-1],
         wants_tour=wants_tour(said.content), first_name=known.first_name,
         is_lead=known.lead_id is not None,
@@ -47,10 +47,10 @@ async def think(responder: Responder, known: Heard, said: Said) -> str | None:
         return None
 
 
-async def answer(unit: Unit, known: Heard, said: Said, reply: str | None) -> dict[str, Any]:
+async def answer(uow: UnitOfWork, known: Heard, said: Said, reply: str | None) -> dict[str, Any]:
     """What the visitor is told, after deciding whether the bot may still say it."""
-    content = await _say(unit, known, said, reply)
-    now: Conversation = await unit.state(WaitForPerson(known.conversation_id, "asked"))
+    content = await _say(uow, known, said, reply)
+    now: Conversation = await uow.state(WaitForPerson(known.conversation_id, "asked"))
     settings = known.settings
     prompt = (
         known.lead_id is None
@@ -71,19 +71,19 @@ async def answer(unit: Unit, known: Heard, said: Said, reply: str | None) -> dic
     }
 
 
-async def _say(unit: Unit, known: Heard, said: Said, reply: str | None) -> str | None:
+async def _say(uow: UnitOfWork, known: Heard, said: Said, reply: str | None) -> str | None:
     """Decide what is said now, if anything is: the reply, or that a person will answer.
 
     Sent again while the first is thought about, a message may have been replied to meanwhile.
     """
     waiting = WaitForPerson(known.conversation_id, "asked")
-    conversation: Conversation = await unit.state(waiting)
+    conversation: Conversation = await uow.state(waiting)
     role, before = conversation.said.get(_reply_id(said), ("user", ""))
     if role != "user":
         return before
     if reply is not None:
         try:
-            await unit.do(Reply(known.conversation_id, _reply_id(said), reply,
+            await uow.do(Reply(known.conversation_id, _reply_id(said), reply,
                                 known.conversation.epoch, said.message_id))  # fmt: skip
         except Refused as refused:
             if refused.code != "stale_epoch":
@@ -93,10 +93,10 @@ async def _say(unit: Unit, known: Heard, said: Said, reply: str | None) -> str |
     if conversation.is_human_mode:
         return None
     if not known.bot_answers:
-        await unit.do(WaitForPerson(known.conversation_id, "auto_reply_off"))
+        await uow.do(WaitForPerson(known.conversation_id, "auto_reply_off"))
         return None
     why = "agent_left" if known.conversation.is_human_mode else "bot_failed"
-    await unit.do(WaitForPerson(known.conversation_id, why, _reply_id(said), SORRY))
+    await uow.do(WaitForPerson(known.conversation_id, why, _reply_id(said), SORRY))
     return SORRY
 
 

@@ -14,7 +14,7 @@ from events.record import Cause
 from services.adapters.responder import Responder
 from services.application.chat_replies import answer, think
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.application.visitor_messages import Heard, Said, hear
 
 
@@ -42,8 +42,8 @@ async def take_turn(
 
     heard: list[Heard] = []
 
-    async def hearing(unit: Unit) -> dict[str, Any]:
-        heard.append(await hear(unit, said))
+    async def hearing(uow: UnitOfWork) -> dict[str, Any]:
+        heard.append(await hear(uow, said))
         return {}
 
     first = await transact(pool, Scope(*where, _now(), cause), hearing, once=once, ends=False)
@@ -52,8 +52,8 @@ async def take_turn(
     known = heard[-1]
     reply = await think(responder, known, said)
 
-    async def answering(unit: Unit) -> dict[str, Any]:
-        return await answer(unit, known, said, reply)
+    async def answering(uow: UnitOfWork) -> dict[str, Any]:
+        return await answer(uow, known, said, reply)
 
     scope = Scope(*where, _now(), Cause("bot", causation_id=message_event_id(said.message_id)))
     seed = once.seed("reply") if once else None

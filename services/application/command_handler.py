@@ -14,13 +14,13 @@ from events.log.shard import shard_of
 from events.log.token import Token
 from services.application.command_result import Handled, as_before, kept
 from services.application.refusals import as_refusals
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
 
 T = TypeVar("T")
 Database: TypeAlias = "asyncpg.Pool | asyncpg.Connection"
-Work: TypeAlias = Callable[[Unit], Awaitable[T]]
+Work: TypeAlias = Callable[[UnitOfWork], Awaitable[T]]
 
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.05
@@ -31,7 +31,7 @@ _RACED = (
 )  # fmt: skip
 
 
-class Outrun(Conflict):
+class TooManyConflicts(Conflict):
     """Others kept changing the same things while this was decided: try again."""
 
     def __init__(self) -> None:
@@ -43,8 +43,8 @@ async def handle(
 ) -> Handled[None]:
     """Decide one command and append what it decides. Raises `Refused`, `Conflict`."""
 
-    async def work(unit: Unit) -> None:
-        await unit.do(command)
+    async def work(uow: UnitOfWork) -> None:
+        await uow.do(command)
 
     return await transact(database, scope, work, once=once)
 
@@ -81,8 +81,8 @@ async def transact(
     except Conflict:
         raise
     except _RACED as raced:
-        raise Outrun from raced
-    raise Outrun
+        raise TooManyConflicts from raced
+    raise TooManyConflicts
 
 
 async def _attempt(
@@ -101,11 +101,11 @@ async def _attempt(
     async with database.transaction():
         if once is not None and (known := await _claim(database, once)) is not None:
             return as_before(known)
-        unit = Unit(database, scope, seed)
+        uow = UnitOfWork(database, scope, seed)
         outcome: Handled[T] | Refused
         try:
             async with database.transaction():
-                outcome = await _carry_out(unit, work)
+                outcome = await _carry_out(uow, work)
         except Refused as refused:
             if once is None:
                 raise
@@ -121,20 +121,20 @@ async def _attempt(
     return outcome
 
 
-async def _carry_out(unit: Unit, work: Work[T]) -> Handled[T]:
+async def _carry_out(uow: UnitOfWork, work: Work[T]) -> Handled[T]:
     """Raises `Refused` for everything that would be refused again."""
     with as_refusals():
-        result = await work(unit)
-        appended = await unit.append()
-    events = tuple(unit.events)
-    last = events[-1][0] if events else unit.last_read
-    token = None if last is None else await _token(unit, last)
+        result = await work(uow)
+        appended = await uow.append()
+    events = tuple(uow.events)
+    last = events[-1][0] if events else uow.last_read
+    token = None if last is None else await _token(uow, last)
     return Handled(result, token, appended, events)
 
 
-async def _token(unit: Unit, event_id: UUID) -> Token:
-    state = await sequencer.state(unit.conn)
-    return Token(state.generation, shard_of(unit.scope.property_id), event_id)
+async def _token(uow: UnitOfWork, event_id: UUID) -> Token:
+    state = await sequencer.state(uow.conn)
+    return Token(state.generation, shard_of(uow.scope.property_id), event_id)
 
 
 async def _claim(conn: asyncpg.Connection, once: Command) -> Any | None:

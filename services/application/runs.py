@@ -2,25 +2,25 @@
 
 from uuid import UUID
 
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.runs import LIVE, Run, StopRun
 
 RUNS_AT_MOST = 200
 
 
-async def live_runs(unit: Unit, lead_id: UUID) -> list[UUID]:
+async def live_runs(uow: UnitOfWork, lead_id: UUID) -> list[UUID]:
     """Newest first."""
-    rows = await unit.conn.fetch(
+    rows = await uow.conn.fetch(
         "SELECT entity_id FROM public.crm_events WHERE lead_id = $1 "
         "AND event_type = 'run.enrolled' AND property_id = $2 "
         "ORDER BY occurred_at DESC, seq DESC LIMIT $3",
         lead_id,
-        unit.scope.property_id,
+        uow.scope.property_id,
         RUNS_AT_MOST,
     )
     found: list[UUID] = []
     for row in rows:
-        run: Run = await unit.state(StopRun(row["entity_id"], lead_id, ""))
+        run: Run = await uow.state(StopRun(row["entity_id"], lead_id, ""))
         if run.status in LIVE:
             found.append(row["entity_id"])
     return found

@@ -9,7 +9,7 @@ from events.event import Event
 from events.log import sequencer
 from events.log.reserved_times import overlapping_slots, tour_of_agent
 from events.record import Stream
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.slot_schedule import TourHours, tour_hours
 from services.deciders.slot_times import SlotTime, slot_of
 from services.deciders.slots import LeavePlace, TakePlace
@@ -22,7 +22,7 @@ REBOOKINGS = 100
 """How often a lead may call off and book the same slot again."""
 
 
-async def carry_out(unit: Unit, command: TourCommand) -> list[Event]:
+async def carry_out(uow: UnitOfWork, command: TourCommand) -> list[Event]:
     """Decide a command about a tour, and what it means for slots and agents.
 
     Who contends for a place or an agent queues, so nobody is refused while a place is free. Call it
@@ -30,25 +30,25 @@ async def carry_out(unit: Unit, command: TourCommand) -> list[Event]:
     """
     match command:
         case ScheduleTour():
-            return await _schedule(unit, command)
+            return await _schedule(uow, command)
         case RescheduleTour():
-            return await change(unit, command, None)
+            return await change(uow, command, None)
         case AmendTour():
-            return await change(unit, None, command)
+            return await change(uow, None, command)
         case CancelTour():
-            return await _cancel(unit, command)
+            return await _cancel(uow, command)
         case _:
-            return await unit.do(command)
+            return await uow.do(command)
 
 
-async def hours_of(unit: Unit) -> TourHours:
+async def hours_of(uow: UnitOfWork) -> TourHours:
     """The property's tour hours, by its widget's settings as they are now."""
-    widget: Widget = await unit.state(ConfigureWidget(unit.scope.property_id, {}))
+    widget: Widget = await uow.state(ConfigureWidget(uow.scope.property_id, {}))
     return tour_hours(widget.settings)
 
 
 async def queue_for(
-    unit: Unit, slots: Iterable[SlotTime | None], agent: UUID | None = None
+    uow: UnitOfWork, slots: Iterable[SlotTime | None], agent: UUID | None = None
 ) -> None:
     """Queue with all that book a time these slots share, or this agent."""
     days = {
@@ -57,31 +57,31 @@ async def queue_for(
     wanted = [Stream("tour_day", day) for day in days]
     if agent is not None:
         wanted.append(Stream("agent", agent))
-    await unit.lock(*wanted)
+    await uow.lock(*wanted)
 
 
-async def tour_in(unit: Unit, slot: SlotTime, lead_id: UUID) -> tuple[UUID, bool]:
+async def tour_in(uow: UnitOfWork, slot: SlotTime, lead_id: UUID) -> tuple[UUID, bool]:
     """The id of a lead's tour in a slot, and whether it is booked already: asked again, a booking
     is the same one; called off or moved away, the next has another id.
 
     A widget tells the ids of leads and slots, and a tour's calendar file to whoever has its id: so
     the id hangs on the log's own too, which is random and told to no client.
     """
-    lead_id = await unit.known_as(lead_id)
-    secret = (await sequencer.state(unit.conn)).id
+    lead_id = await uow.known_as(lead_id)
+    secret = (await sequencer.state(uow.conn)).id
     for number in range(REBOOKINGS):
         tour_id = uuid5(slot.id, f"{secret}/{lead_id}/{number}")
-        history = await unit.history(Stream("tour", tour_id))
+        history = await uow.history(Stream("tour", tour_id))
         if not history:
             return tour_id, False
-        tour: Tour = await unit.state(AmendTour(tour_id, lead_id, {}))
+        tour: Tour = await uow.state(AmendTour(tour_id, lead_id, {}))
         if tour.status in LIVE and tour.starts_at == slot.starts_at:
             return tour_id, True
-    return uuid5(slot.id, f"{secret}/{lead_id}/{unit.scope.at.isoformat()}"), False
+    return uuid5(slot.id, f"{secret}/{lead_id}/{uow.scope.at.isoformat()}"), False
 
 
 async def take_place(
-    unit: Unit,
+    uow: UnitOfWork,
     slot: SlotTime,
     hold_id: UUID,
     *,
@@ -92,82 +92,82 @@ async def take_place(
     instead_of: UUID | None = None,
 ) -> None:
     """Take a place in a slot that was queued for. Raises `Refused`."""
-    others = await overlapping_slots(unit.conn, slot.property_id, (slot.starts_at, slot.ends_at))
-    await unit.do(TakePlace(
-        slot, hold_id, unit.scope.at, capacity, tour_id, session_id, expires_at,
+    others = await overlapping_slots(uow.conn, slot.property_id, (slot.starts_at, slot.ends_at))
+    await uow.do(TakePlace(
+        slot, hold_id, uow.scope.at, capacity, tour_id, session_id, expires_at,
         tuple(each for each in others if each != slot.id), instead_of,
     ))  # fmt: skip
 
 
-async def _schedule(unit: Unit, command: ScheduleTour) -> list[Event]:
-    slot = slot_of(unit.scope.property_id, command.when)
-    await queue_for(unit, [slot], command.assigned_agent_id)
-    busy = await _busy(unit, command.assigned_agent_id, slot, command.tour_id)
-    events = await unit.do(replace(command, slot_id=slot.id, agent_busy_with=busy))
+async def _schedule(uow: UnitOfWork, command: ScheduleTour) -> list[Event]:
+    slot = slot_of(uow.scope.property_id, command.when)
+    await queue_for(uow, [slot], command.assigned_agent_id)
+    busy = await _busy(uow, command.assigned_agent_id, slot, command.tour_id)
+    events = await uow.do(replace(command, slot_id=slot.id, agent_busy_with=busy))
     if events:
-        hours = await hours_of(unit)
+        hours = await hours_of(uow)
         await take_place(
-            unit, slot, command.tour_id, capacity=hours.capacity, tour_id=command.tour_id,
+            uow, slot, command.tour_id, capacity=hours.capacity, tour_id=command.tour_id,
             instead_of=command.hold_id,
         )  # fmt: skip
     return events
 
 
-async def change(unit: Unit, move: RescheduleTour | None, amend: AmendTour | None) -> list[Event]:
+async def change(
+    uow: UnitOfWork, move: RescheduleTour | None, amend: AmendTour | None
+) -> list[Event]:
     """Move a tour, change its details, or both at once: its agent is free for what it becomes."""
     first = move or amend
     if first is None:
         return []
-    tour: Tour = await unit.state(first)
+    tour: Tour = await uow.state(first)
     agent = tour.details.get("assigned_agent_id")
     if amend is not None:
         agent = amend.changes.get("assigned_agent_id", agent)
-    slot = slot_of(unit.scope.property_id, move.when) if move else _time_of(unit, tour)
+    slot = slot_of(uow.scope.property_id, move.when) if move else _time_of(uow, tour)
     if move is not None:
-        await queue_for(unit, [slot, _time_of(unit, tour)], agent)
+        await queue_for(uow, [slot, _time_of(uow, tour)], agent)
     elif agent is not None:
-        await queue_for(unit, [], agent)
-    busy = await _busy(unit, agent, slot, first.tour_id)
+        await queue_for(uow, [], agent)
+    busy = await _busy(uow, agent, slot, first.tour_id)
     events: list[Event] = []
     if move is not None and slot is not None:
-        moved = await unit.do(replace(move, slot_id=slot.id, agent_busy_with=busy))
+        moved = await uow.do(replace(move, slot_id=slot.id, agent_busy_with=busy))
         if moved:
-            await _leave(unit, tour, move.tour_id, "rescheduled")
-            hours = await hours_of(unit)
-            await take_place(
-                unit, slot, move.tour_id, capacity=hours.capacity, tour_id=move.tour_id
-            )
+            await _leave(uow, tour, move.tour_id, "rescheduled")
+            hours = await hours_of(uow)
+            await take_place(uow, slot, move.tour_id, capacity=hours.capacity, tour_id=move.tour_id)
         events += moved
     if amend is not None:
-        events += await unit.do(replace(amend, agent_busy_with=busy))
+        events += await uow.do(replace(amend, agent_busy_with=busy))
     return events
 
 
-async def _cancel(unit: Unit, command: CancelTour) -> list[Event]:
-    tour: Tour = await unit.state(command)
-    await queue_for(unit, [_time_of(unit, tour)])
-    events = await unit.do(command)
+async def _cancel(uow: UnitOfWork, command: CancelTour) -> list[Event]:
+    tour: Tour = await uow.state(command)
+    await queue_for(uow, [_time_of(uow, tour)])
+    events = await uow.do(command)
     if events:
-        await _leave(unit, tour, command.tour_id, "cancelled")
+        await _leave(uow, tour, command.tour_id, "cancelled")
     return events
 
 
-async def _leave(unit: Unit, tour: Tour, tour_id: UUID, reason: str) -> None:
+async def _leave(uow: UnitOfWork, tour: Tour, tour_id: UUID, reason: str) -> None:
     if tour.slot_id is not None:
-        await unit.do(LeavePlace(tour.slot_id, tour_id, reason))
+        await uow.do(LeavePlace(tour.slot_id, tour_id, reason))
 
 
 async def _busy(
-    unit: Unit, agent: UUID | None, slot: SlotTime | None, tour_id: UUID
+    uow: UnitOfWork, agent: UUID | None, slot: SlotTime | None, tour_id: UUID
 ) -> UUID | None:
     if agent is None or slot is None:
         return None
     span = (slot.starts_at, slot.ends_at)
-    return await tour_of_agent(unit.conn, unit.scope.org_id, agent, span, but=tour_id)
+    return await tour_of_agent(uow.conn, uow.scope.org_id, agent, span, but=tour_id)
 
 
-def _time_of(unit: Unit, tour: Tour) -> SlotTime | None:
+def _time_of(uow: UnitOfWork, tour: Tour) -> SlotTime | None:
     """The time a tour takes now; None where there is no such tour."""
     if tour.starts_at is None:
         return None
-    return SlotTime(unit.scope.property_id, tour.starts_at, tour.duration_minutes, "UTC")
+    return SlotTime(uow.scope.property_id, tour.starts_at, tour.duration_minutes, "UTC")

@@ -16,9 +16,9 @@ from events.leads import LeadMerged, LeadUnmerged
 from events.log import read
 from events.log.append import Appended, append, lock_streams
 from events.log.errors import IdReused
-from events.record import Cause, NewEvent, Recorded, Stream
+from events.record import Cause, NewEvent, RecordedEvent, Stream
 from services.application.merge_redirect import addressed
-from services.application.rows import as_recorded
+from services.application.rows import as_recorded_event
 from services.deciders.catalog import decider_of
 from services.deciders.decider import Refused
 from services.host_tenants import hosts_own, people_in, strangers
@@ -34,7 +34,7 @@ class Scope:
     cause: Cause
 
 
-class Unit:
+class UnitOfWork:
     """Commands decided one after the other in one transaction, each on what those before decided.
 
     Streams that were read must still be at their versions when all of it is appended: those
@@ -44,14 +44,18 @@ class Unit:
     def __init__(self, conn: asyncpg.Connection, scope: Scope, seed: UUID | None) -> None:
         self.conn, self.scope = conn, scope
         self._seed = seed
-        self._histories: dict[Stream, list[Recorded]] = {}
+        self._histories: dict[Stream, list[RecordedEvent]] = {}
         self._decided: list[tuple[UUID, Event]] = []
 
-    async def history(self, stream: Stream) -> list[Recorded]:
+    async def history(self, stream: Stream) -> list[RecordedEvent]:
         """What happened in a stream, and what has been decided for it so far."""
         await self._read([stream])
-        decided = [as_recorded(self._new(key, event), event) for key, event in self._decided]
-        mine = [fact for fact in decided if Stream(fact.entity_type, fact.entity_id) == stream]
+        decided = [as_recorded_event(self._new(key, event), event) for key, event in self._decided]
+        mine = [
+            recorded
+            for recorded in decided
+            if Stream(recorded.entity_type, recorded.entity_id) == stream
+        ]
         return [*self._histories[stream], *mine]
 
     async def lock(self, *streams: Stream) -> None:
@@ -64,10 +68,10 @@ class Unit:
         into: UUID | None = lead_id
         while into is not None:
             stream, into = Stream("lead", into), None
-            for fact in await self.history(stream):
-                if isinstance(fact.event, LeadMerged):
-                    into = fact.event.winner_id
-                elif isinstance(fact.event, LeadUnmerged):
+            for recorded in await self.history(stream):
+                if isinstance(recorded.event, LeadMerged):
+                    into = recorded.event.winner_id
+                elif isinstance(recorded.event, LeadUnmerged):
                     into = None
             above += [into] if into else []
         return tuple(above)
@@ -90,9 +94,9 @@ class Unit:
         await self._read(streams)
         state = decider.initial
         for stream in dict.fromkeys(streams):
-            for fact in self._histories[stream]:
-                if isinstance(fact.event, Event):
-                    state = decider.evolve(state, fact.event)
+            for recorded in self._histories[stream]:
+                if isinstance(recorded.event, Event):
+                    state = decider.evolve(state, recorded.event)
         wanted = frozenset(streams)
         for _, event in self._decided:
             if Stream(event.stream, event.stream_id) in wanted:
@@ -141,7 +145,9 @@ class Unit:
         await self._demand_own_messages()
         new = [self._new(key, event) for key, event in self._decided]
         written = {each.stream for each in new}
-        versions = {stream: _version(facts) for stream, facts in self._histories.items()}
+        versions = {
+            stream: _version(recorded_events) for stream, recorded_events in self._histories.items()
+        }
         return await append(
             self.conn,
             new,
@@ -157,8 +163,12 @@ class Unit:
     @property
     def last_read(self) -> UUID | None:
         """The newest fact that was read: what a command that had nothing to do relied on."""
-        facts = [fact for history in self._histories.values() for fact in history]
-        return max(facts, key=lambda fact: fact.recorded_at).id if facts else None
+        recorded_events = [recorded for history in self._histories.values() for recorded in history]
+        return (
+            max(recorded_events, key=lambda recorded: recorded.recorded_at).id
+            if recorded_events
+            else None
+        )
 
     async def _read(self, streams: Sequence[Stream]) -> None:
         missing = [stream for stream in dict.fromkeys(streams) if stream not in self._histories]
@@ -166,14 +176,14 @@ class Unit:
             return
         for stream in missing:
             self._histories[stream] = []
-        for fact in await read.streams(self.conn, missing):
-            if fact.property_id != self.scope.property_id:
+        for recorded in await read.streams(self.conn, missing):
+            if recorded.property_id != self.scope.property_id:
                 raise Refused(
                     "wrong_property",
-                    f"no {fact.entity_type} {fact.entity_id} in this property",
+                    f"no {recorded.entity_type} {recorded.entity_id} in this property",
                     404,
                 )
-            self._histories[Stream(fact.entity_type, fact.entity_id)].append(fact)
+            self._histories[Stream(recorded.entity_type, recorded.entity_id)].append(recorded)
 
     async def _demand_people(self) -> None:
         """Rows refer to profiles: an id that is none would stop them."""
@@ -209,5 +219,5 @@ class Owners:
     phone: UUID | None = None
 
 
-def _version(facts: Sequence[Recorded]) -> int:
-    return facts[-1].version if facts else 0
+def _version(recorded_events: Sequence[RecordedEvent]) -> int:
+    return recorded_events[-1].version if recorded_events else 0

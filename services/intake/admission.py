@@ -25,7 +25,7 @@ from services.intake.pending_records import PROPERTY
 from services.intake.producer_record import Sent, read_sent
 from services.intake.raw_record import Received
 from services.intake.rejection import Refused
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.intake.subjects import begins, needs, owners
 
 SUBJECTS_AT_A_TIME = 1_000
@@ -38,7 +38,7 @@ Line = deque[Item]
 class Door:
     """Takes records in, one batch at a time: order within a property is the order of arrival."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: DoorSettings) -> None:
+    def __init__(self, pool: asyncpg.Pool, settings: IntakeSettings) -> None:
         self.pool, self.settings = pool, settings
         self._tenants = Tenants()
         self._lock = asyncio.Lock()
@@ -136,7 +136,7 @@ class Door:
         """Append what stands at the heads of the lines and needs no decision, all together."""
         going: list[Item] = []
         for key, line in lines.items():
-            while line and line[0].fact.event.intake is Intake.OBSERVED:
+            while line and line[0].recorded.event.intake is Intake.OBSERVED:
                 item = line.popleft()
                 if not _wait_behind(item, key, blocked):
                     going.append(item)
@@ -150,7 +150,7 @@ class Door:
 
         async def decide(key: UUID, line: Line) -> None:
             async with free:
-                while line and line[0].fact.event.intake is not Intake.OBSERVED:
+                while line and line[0].recorded.event.intake is not Intake.OBSERVED:
                     item = line.popleft()
                     if not _wait_behind(item, key, blocked):
                         await decided.take_in(self.pool, item)
@@ -210,7 +210,7 @@ def _block(items: Iterable[Item], blocked: dict[UUID, Stream]) -> None:
 def _begun(item: Item) -> Stream | None:
     if item.outcome is None or item.outcome.fate is not Fate.ACCEPTED:
         return None
-    event = item.fact.event
+    event = item.recorded.event
     if isinstance(event, LeadCaptured | TourScheduled):
         return Stream(event.stream, event.stream_id)
     return begins(event)

@@ -12,7 +12,7 @@ from events.bus.topics import Topics
 from services.intake import dead_letter_topic, metrics
 from services.intake.admission import CONNECTIONS, Door
 from services.intake.consumer import Consumer
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.runtime.database import AWAY, pooled
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, sleep_unless
@@ -33,7 +33,7 @@ class Stalled(Exception):
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
     """The process. Ends with an error where only a restart helps; its supervisor does the rest."""
-    limits = DoorSettings()
+    limits = IntakeSettings()
     topics = Topics.of(settings.topic_prefix)
     servers = settings.kafka_bootstrap_servers
     connections = max(settings.pool_size, CONNECTIONS)

@@ -25,7 +25,7 @@ def count(items: Sequence[Item]) -> None:
     for (fate, reason), number in Tally((o.fate.value, o.reason) for o in outcomes).items():
         RECORDS.labels(fate, reason).inc(number)
     taken = [i for i in items if i.outcome and i.outcome.fate is Fate.ACCEPTED and i.new]
-    for name, number in Tally(item.fact.event.name for item in taken).items():
+    for name, number in Tally(item.recorded.event.name for item in taken).items():
         APPENDED.labels(name).inc(number)
 
 

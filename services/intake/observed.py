@@ -25,7 +25,7 @@ RACED = (
     asyncpg.DeadlockDetectedError,
 )
 """Another door took in the same at the same time: once more, and it is known."""
-GUILTY = (
+BAD_ROW_ERRORS = (
     LogRefused,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.DataError,
@@ -50,7 +50,7 @@ async def take_in(conn: Connection, items: Sequence[Item]) -> None:
     try:
         await _append(conn, items)
         return
-    except GUILTY as error:
+    except BAD_ROW_ERRORS as error:
         if len(items) == 1:
             items[0].refuse(refusal_of(error))
             return
@@ -68,7 +68,7 @@ async def _append(conn: Connection, items: Sequence[Item]) -> None:
         try:
             async with conn.transaction():
                 going = await _admitted(conn, items)
-                done = await append(conn, [item.fact for item in going], expected={})
+                done = await append(conn, [item.recorded for item in going], expected={})
         except RACED:
             if attempt == RACES_AT_MOST:
                 raise
@@ -76,8 +76,8 @@ async def _append(conn: Connection, items: Sequence[Item]) -> None:
             continue
         fresh = set(done.new)
         for item in going:
-            item.accept(known=item.fact.id not in fresh)
-            fresh.discard(item.fact.id)
+            item.accept(known=item.recorded.id not in fresh)
+            fresh.discard(item.recorded.id)
         return
 
 
@@ -85,53 +85,53 @@ async def _admitted(conn: Connection, items: Sequence[Item]) -> list[Item]:
     """Those whose subjects are there and whose people are known; the others end here."""
     there = await owners(conn, (stream for item in items for stream in item.needs))
     unknown = await _unknown_people(conn, items)
-    said = [message_in(item.fact.event) for item in items]
+    said = [message_in(item.recorded.event) for item in items]
     taken = await hosts_own(conn, (key for key in said if key is not None))
     going: list[Item] = []
     for item in items:
-        fact = item.fact
+        recorded = item.recorded
         missing = [stream for stream in item.needs if stream not in there]
         if missing:
             item.wait(missing[0])
-        elif elsewhere := [s for s in item.needs if there[s] != fact.property_id]:
+        elif elsewhere := [s for s in item.needs if there[s] != recorded.property_id]:
             item.refuse(_wrong_property(elsewhere[0]))
-        elif people_in(fact.event) & unknown.get(fact.org_id, set()):
+        elif people_in(recorded.event) & unknown.get(recorded.org_id, set()):
             item.give_up(
                 Reason.UNKNOWN_PROFILE, "a person it names is no profile of the organisation"
             )
-        elif message_in(fact.event) in taken:
-            item.refuse(refusal_of(IdReused(fact.id)))
+        elif message_in(recorded.event) in taken:
+            item.refuse(refusal_of(IdReused(recorded.id)))
         else:
             going.append(item)
-            if begun := begins(fact.event):
-                there.setdefault(begun, fact.property_id)
+            if begun := begins(recorded.event):
+                there.setdefault(begun, recorded.property_id)
     return going
 
 
 async def _unknown_people(conn: Connection, items: Sequence[Item]) -> dict[UUID, set[UUID]]:
     named: dict[UUID, set[UUID]] = {}
     for item in items:
-        if people := people_in(item.fact.event):
-            named.setdefault(item.fact.org_id, set()).update(people)
+        if people := people_in(item.recorded.event):
+            named.setdefault(item.recorded.org_id, set()).update(people)
     return {org: await strangers(conn, org, people) for org, people in named.items()}
 
 
 async def _sift(conn: Connection, items: Sequence[Item]) -> list[Item]:
     """Find the usual culprits at once, before halving: too large, from the future, id reused."""
     now = datetime.now(UTC)
-    ids = [item.fact.id for item in items]
+    ids = [item.recorded.id for item in items]
     rows = await conn.fetch(
         "SELECT id, digest FROM public.crm_events WHERE id = ANY($1::uuid[])", ids
     )
     said: dict[UUID, bytes] = {row["id"]: row["digest"] for row in rows}
     rest: list[Item] = []
     for item in items:
-        fact = item.fact
+        recorded = item.recorded
         try:
-            limits.check_instant(fact.occurred_at, now)
-            limits.sealed(fact.event)
-            if said.setdefault(fact.id, found := codec.digest(fact.event)) != found:
-                raise IdReused(fact.id)
+            limits.check_instant(recorded.occurred_at, now)
+            limits.sealed(recorded.event)
+            if said.setdefault(recorded.id, found := codec.digest(recorded.event)) != found:
+                raise IdReused(recorded.id)
         except (LogRefused, ValueError) as error:
             item.refuse(refusal_of(error))
         else:

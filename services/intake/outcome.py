@@ -42,7 +42,7 @@ class Item:
     needs: Sequence[Stream] = ()
 
     @property
-    def fact(self) -> NewEvent:
+    def recorded(self) -> NewEvent:
         if self.new is None:
             raise RuntimeError(f"record {self.record.id} has not been read")
         return self.new

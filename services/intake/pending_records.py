@@ -10,7 +10,7 @@ from events.record import Stream
 from services.intake.outcome import Item
 from services.intake.raw_record import COLUMNS
 from services.intake.rejection import Reason
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 
 _KEPT = ", ".join(COLUMNS)
 PROPERTY = "property"
@@ -31,7 +31,7 @@ async def any_waiting(conn: Connection) -> bool:
     return found
 
 
-async def keep(conn: Connection, items: Sequence[Item], settings: DoorSettings) -> None:
+async def keep(conn: Connection, items: Sequence[Item], settings: IntakeSettings) -> None:
     """Let records wait, or wait on; those for which there is no room or no time end as dead."""
     held = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
     known = {
@@ -71,7 +71,7 @@ async def keep(conn: Connection, items: Sequence[Item], settings: DoorSettings) 
     )
 
 
-def _row(item: Item, settings: DoorSettings) -> tuple[object, ...]:
+def _row(item: Item, settings: IntakeSettings) -> tuple[object, ...]:
     outcome = item.outcome
     if outcome is None or outcome.subject is None:
         raise RuntimeError(f"record {item.record.id} does not wait")
@@ -119,7 +119,7 @@ async def of_subjects(
     )
 
 
-async def postpone(conn: Connection, subjects: Iterable[UUID], settings: DoorSettings) -> None:
+async def postpone(conn: Connection, subjects: Iterable[UUID], settings: IntakeSettings) -> None:
     """These are not there yet: twice the time until they are asked for again."""
     await conn.execute(
         """

@@ -11,14 +11,14 @@ from services.intake.admission import Door
 from services.intake.dead_letters import Wanted
 from services.intake.outcome import Fate
 from services.intake.raw_record import Received
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 
 LETTERS_AT_A_TIME = 500
 
 
 async def redrive(
     pool: asyncpg.Pool,
-    settings: DoorSettings,
+    settings: IntakeSettings,
     wanted: Wanted,
     advance: Callable[[int], None],
 ) -> Counter[str]:

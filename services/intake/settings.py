@@ -16,7 +16,7 @@ class ProducerKey(BaseModel):
     secret: Annotated[SecretStr, Field(min_length=16)]
 
 
-class DoorSettings(BaseSettings):
+class IntakeSettings(BaseSettings):
     """One field, one environment variable: `CRM_INTAKE_` and the field's name."""
 
     model_config = SettingsConfigDict(env_prefix="CRM_INTAKE_", extra="forbid", frozen=True)

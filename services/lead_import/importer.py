@@ -12,7 +12,7 @@ from events.log.append import append
 from events.log.errors import LogRefused
 from events.record import NewEvent, Stream
 from services.deciders.decider import Refused
-from services.intake.observed import GUILTY
+from services.intake.observed import BAD_ROW_ERRORS
 from services.lead_import.known_leads import (
     Collision,
     Key,
@@ -25,7 +25,7 @@ from services.lead_import.known_leads import (
 )
 from services.lead_import.lines import Line
 
-FACTS_AT_A_TIME = 5_000
+EVENTS_AT_A_TIME = 5_000
 
 
 class Result(StrEnum):
@@ -75,8 +75,8 @@ class Importer:
                 self._count(line, tell, ())
                 continue
             chunk.append(line)
-            size += len(line.facts)
-            if size >= FACTS_AT_A_TIME:
+            size += len(line.recorded_events)
+            if size >= EVENTS_AT_A_TIME:
                 await self._chunk(chunk, tell)
                 chunk, size = [], 0
         await self._chunk(chunk, tell)
@@ -99,42 +99,51 @@ class Importer:
         if self.dry_run:
             self._made |= {key: line.lead.lead_id for line in fresh for key in claims(line)}
             for line in fresh:
-                self._count(_new(line), tell, line.facts)
+                self._count(_new(line), tell, line.recorded_events)
         else:
             await self._append(fresh, tell)
-        self._withdrawn |= {fact.id for line in fresh for fact in withdrawals(line)}
+        self._withdrawn |= {recorded.id for line in fresh for recorded in withdrawals(line)}
         left = await still_to_withdraw(self.pool, known, self._withdrawn)
-        for (line, owner), facts in zip(known, left, strict=True):
-            await self._known(line, owner, facts, tell)
+        for (line, owner), recorded_events in zip(known, left, strict=True):
+            await self._known(line, owner, recorded_events, tell)
 
     async def _known(
-        self, line: Line, owner: UUID, facts: Sequence[NewEvent], tell: Callable[[Told], None]
+        self,
+        line: Line,
+        owner: UUID,
+        recorded_events: Sequence[NewEvent],
+        tell: Callable[[Told], None],
     ) -> None:
         """A lead that is known stays as it is, but for the consent that its line withdraws."""
         what = [] if owner == line.lead.lead_id else ["by e-mail, or merged"]
-        if facts:
+        if recorded_events:
             what.append("consent withdrawn")
-        if facts and not self.dry_run:
+        if recorded_events and not self.dry_run:
             try:
-                await take_back(self.pool, facts, owner)
-            except (Refused, *GUILTY) as error:
+                await take_back(self.pool, recorded_events, owner)
+            except (Refused, *BAD_ROW_ERRORS) as error:
                 self._count(_refused(line, f"consent not withdrawn: {_why(error)}"), tell, ())
                 return
         told = Told(
-            line.number, line.lead.external_id, Result.KNOWN, owner, len(facts), ", ".join(what)
+            line.number,
+            line.lead.external_id,
+            Result.KNOWN,
+            owner,
+            len(recorded_events),
+            ", ".join(what),
         )
-        self._count(told, tell, facts)
+        self._count(told, tell, recorded_events)
 
     async def _append(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
         """Append a chunk; on an error halve it until the guilty line is found."""
         if not lines:
             return
-        facts = [fact for line in lines for fact in line.facts]
+        recorded_events = [recorded for line in lines for recorded in line.recorded_events]
         expected = {Stream("lead", line.lead.lead_id): 0 for line in lines}
         try:
             async with self.pool.acquire() as conn, conn.transaction():
-                await append(conn, facts, expected=expected)
-        except GUILTY as error:
+                await append(conn, recorded_events, expected=expected)
+        except BAD_ROW_ERRORS as error:
             if len(lines) == 1:
                 self._count(_refused(lines[0], _why(error)), tell, ())
                 return
@@ -143,7 +152,7 @@ class Importer:
             await self._append(lines[half:], tell)
             return
         for line in lines:
-            self._count(_new(line), tell, line.facts)
+            self._count(_new(line), tell, line.recorded_events)
 
     async def _owners(self, lines: Sequence[Line]) -> dict[Key, UUID]:
         """Who has what these lines' leads are known by."""
@@ -153,22 +162,24 @@ class Importer:
         rows = await self.pool.fetch(
             "SELECT kind, value, owner FROM crm.claims JOIN unnest($2::text[], $3::text[]) "
             "AS wanted (kind, value) USING (kind, value) WHERE scope = $1",
-            lines[0].facts[0].property_id,
+            lines[0].recorded_events[0].property_id,
             [kind for kind, _ in wanted],
             [value for _, value in wanted],
         )
         found = {key: owner for key in wanted if (owner := self._made.get(key))}
         return found | {(row["kind"], row["value"]): row["owner"] for row in rows}
 
-    def _count(self, told: Told, tell: Callable[[Told], None], facts: Sequence[NewEvent]) -> None:
+    def _count(
+        self, told: Told, tell: Callable[[Told], None], recorded_events: Sequence[NewEvent]
+    ) -> None:
         self.totals.results[told.result.value] += 1
-        self.totals.events.update(fact.event.name for fact in facts)
+        self.totals.events.update(recorded.event.name for recorded in recorded_events)
         tell(told)
 
 
 def _new(line: Line) -> Told:
     lead = line.lead
-    return Told(line.number, lead.external_id, Result.NEW, lead.lead_id, len(line.facts))
+    return Told(line.number, lead.external_id, Result.NEW, lead.lead_id, len(line.recorded_events))
 
 
 def _refused(line: Line, detail: str) -> Told:

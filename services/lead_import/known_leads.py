@@ -9,7 +9,7 @@ from events.claims import EMAIL, EXTERNAL_ID, MERGED, claims_of
 from events.consents import ConsentWithdrawn
 from events.record import NewEvent
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.consents import SayConsent
 from services.lead_import.lines import Line
 
@@ -50,7 +50,11 @@ def owner_of(line: Line, owners: Mapping[Key, UUID]) -> UUID | None:
 
 def withdrawals(line: Line) -> list[NewEvent]:
     """The consents it withdraws."""
-    return [fact for fact in line.facts if isinstance(fact.event, ConsentWithdrawn)]
+    return [
+        recorded
+        for recorded in line.recorded_events
+        if isinstance(recorded.event, ConsentWithdrawn)
+    ]
 
 
 async def still_to_withdraw(
@@ -60,8 +64,8 @@ async def still_to_withdraw(
 
     Consent is never given so: what a person last said themselves may be newer than the file.
     """
-    said = [(fact, owner) for line, owner in known for fact in withdrawals(line)]
-    ids = [key for fact, owner in said for key in (fact.id, _id(fact, owner))]
+    said = [(recorded, owner) for line, owner in known for recorded in withdrawals(line)]
+    ids = [key for recorded, owner in said for key in (recorded.id, _id(recorded, owner))]
     rows = await pool.fetch(
         "SELECT id FROM public.crm_events "
         "WHERE id = ANY($1::uuid[]) AND event_type = 'consent.withdrawn'",
@@ -71,26 +75,26 @@ async def still_to_withdraw(
     left: list[list[NewEvent]] = []
     for line, owner in known:
         left.append([f for f in withdrawals(line) if done.isdisjoint((f.id, _id(f, owner)))])
-        done |= {_id(fact, owner) for fact in left[-1]}
+        done |= {_id(recorded, owner) for recorded in left[-1]}
     return left
 
 
-async def take_back(pool: asyncpg.Pool, facts: Sequence[NewEvent], owner: UUID) -> None:
+async def take_back(pool: asyncpg.Pool, recorded_events: Sequence[NewEvent], owner: UUID) -> None:
     """Withdraw for the lead its owner is known as what a line of another lead withdraws."""
 
-    async def work(unit: Unit) -> None:
-        for fact in facts:
-            if isinstance(said := fact.event, ConsentWithdrawn):
+    async def work(uow: UnitOfWork) -> None:
+        for recorded in recorded_events:
+            if isinstance(said := recorded.event, ConsentWithdrawn):
                 command = SayConsent(owner, said.channel, False, said.place, said.at, said.text)
-                for event in await unit.do(command):
-                    unit.give_id(event, _id(fact, owner))
+                for event in await uow.do(command):
+                    uow.give_id(event, _id(recorded, owner))
 
-    first = facts[0]
+    first = recorded_events[0]
     if first.property_id is None:
         raise RuntimeError("leads are imported into a property")
     scope = Scope(first.org_id, first.property_id, first.occurred_at, first.cause)
     await transact(pool, scope, work)
 
 
-def _id(fact: NewEvent, owner: UUID) -> UUID:
-    return uuid5(fact.id, f"withdrawn/{owner}")
+def _id(recorded: NewEvent, owner: UUID) -> UUID:
+    return uuid5(recorded.id, f"withdrawn/{owner}")

@@ -53,7 +53,7 @@ class Line:
 
     number: int
     lead: LeadImported
-    facts: tuple[NewEvent, ...]
+    recorded_events: tuple[NewEvent, ...]
 
 
 def read_line(number: int, row: Map[str, str], mapping: Mapping, place: Place) -> Line:
@@ -79,11 +79,11 @@ def read_line(number: int, row: Map[str, str], mapping: Mapping, place: Place) -
     except (TypeError, ValueError) as error:
         raise BadLine(str(error)) from None
     cause = Cause(actor=f"import:{mapping.name}", origin=Origin.IMPORT)
-    facts = tuple(
+    recorded_events = tuple(
         NewEvent(uuid5(lead_id, what), event, place.org_id, place.property_id, at, cause)
         for what, event, at in told
     )
-    return Line(number, lead, facts)
+    return Line(number, lead, recorded_events)
 
 
 def _lead(lead_id: UUID, external_id: str, row: Map[str, str], mapping: Mapping) -> LeadImported:

@@ -42,7 +42,7 @@ class Presence:
             self._conn = None
 
 
-async def deserted(conn: Connection, unit: str, shards: list[int], mine: str) -> dict[int, str]:
+async def deserted(conn: Connection, group: str, shards: list[int], mine: str) -> dict[int, str]:
     """Of these shards, those whose owner is not there any more, or is `mine`: shard → owner."""
     rows = await conn.fetch(
         """
@@ -54,7 +54,7 @@ async def deserted(conn: Connection, unit: str, shards: list[int], mine: str) ->
         WHERE unit = $1 AND shard = ANY($2::smallint[]) AND owner IS NOT NULL AND (owner = $3
           OR hashtextextended($4 || owner, 0) NOT IN (SELECT key FROM there))
         """,
-        unit,
+        group,
         shards,
         mine,
         _name(""),

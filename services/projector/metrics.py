@@ -6,7 +6,7 @@ import asyncpg
 
 from events.log.connection import Connection
 from projections.engine.live import Counts
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from services.runtime import metrics
 
 COUNTED_AT_MOST = 100_000
@@ -20,18 +20,18 @@ REST_SHARE = 20
 class Figures:
     """Turns counts and checkpoints into gauges, a group of shards (a partition) at a time."""
 
-    def __init__(self, unit: Unit, partitions: int) -> None:
-        self._unit, self._partitions = unit, partitions
+    def __init__(self, group: ProjectionGroup, partitions: int) -> None:
+        self._group, self._partitions = group, partitions
         self._told = 0
         self._count_at = 0.0
 
     async def tell(self, conn: Connection, counts: Counts) -> None:
-        metrics.PROJECTED.labels(self._unit.name).inc(counts.projected - self._told)
+        metrics.PROJECTED.labels(self._group.name).inc(counts.projected - self._told)
         self._told = counts.projected
         began = time.monotonic()
         if began < self._count_at:
             return
-        rows = await _lags(conn, self._unit.name)
+        rows = await _lags(conn, self._group.name)
         self._count_at = began + REST_SHARE * (time.monotonic() - began)
         events = dict.fromkeys(range(self._partitions), 0)
         seconds = dict.fromkeys(range(self._partitions), 0.0)
@@ -46,12 +46,12 @@ class Figures:
         for row in await conn.fetch(
             "SELECT e.org_id, e.property_id, count(*) FROM crm.parked p "
             "JOIN public.crm_events e ON e.id = p.event_id WHERE p.unit = $1 GROUP BY 1, 2",
-            self._unit.name,
+            self._group.name,
         ):
             metrics.PARKED.labels(str(row["org_id"]), str(row["property_id"])).set(row["count"])
 
 
-async def _lags(conn: Connection, unit: str) -> list[asyncpg.Record]:
+async def _lags(conn: Connection, group: str) -> list[asyncpg.Record]:
     """Per shard what is in the log and not in the tables: numbered or not."""
     return await conn.fetch(
         """
@@ -67,6 +67,6 @@ async def _lags(conn: Connection, unit: str) -> list[asyncpg.Record]:
         SELECT shard, count(*), extract(epoch FROM clock_timestamp() - min(recorded_at))::float8
         FROM public.crm_events WHERE position IS NULL GROUP BY shard
         """,
-        unit,
+        group,
         COUNTED_AT_MOST,
     )

@@ -75,7 +75,7 @@ class Watch:
         async with self.pool.acquire() as conn:
             state = await sequencer.state(conn)
             heads = await sequencer.heads(conn)
-            reached = await checkpoints.positions(conn, self.engine.life.unit.name)
+            reached = await checkpoints.positions(conn, self.engine.life.group.name)
             await self.figures.tell(conn, self.engine.counts)
         if state.generation != self.engine.life.generation:
             raise WrongVersion(
@@ -86,7 +86,7 @@ class Watch:
             await self.engine.claim(sorted(lost))
         await self._adopt(heads, reached)
         for shard in {*self.engine.far, *self._quiet(heads, reached)}:
-            await self.engine.heal(shard, heads[shard])
+            await self.engine.fill_gap(shard, heads[shard])
         await self.consumer.commit()
         await self._restart_if_stalled(heads, reached)
 
@@ -99,13 +99,15 @@ class Watch:
         behind = [s for s, head in heads.items() if reached.get(s, 0) < head and s not in ours]
         if behind:
             async with self.pool.acquire() as conn:
-                owners = await deserted(conn, self.engine.life.unit.name, behind, self.engine.owner)
+                owners = await deserted(
+                    conn, self.engine.life.group.name, behind, self.engine.owner
+                )
             if found := sorted(s for s, owner in owners.items() if self._is_gone(s, owner)):
                 log.info("projector.adopted", shards=found)
                 await self.engine.claim(found)
                 self._adopted_from |= {shard: owners[shard] for shard in found}
         for shard in self.engine.owned - self.consumer.assigned:
-            await self.engine.heal(shard, heads.get(shard, 0))
+            await self.engine.fill_gap(shard, heads.get(shard, 0))
 
     def _is_gone(self, shard: int, owner: str) -> bool:
         """Who has a shard again that was adopted from it is there: two never take turns."""

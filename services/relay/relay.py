@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from events.bus.publish import Lost, Publisher, Repartitioned, create_topic
 from events.bus.topics import Topics
 from events.log import sequencer
-from events.log.sequencer import Deposed, Tenure
+from events.log.sequencer import LeaseLost, RelayLease
 from services.relay.run import Tour
 from services.runtime.database import AWAY, connect
 from services.runtime.logging import get_logger
@@ -47,7 +47,7 @@ class Relay:
                 continue
             try:
                 await self._stand_by(conn, stop)
-            except Deposed:
+            except LeaseLost:
                 log.warning("relay.deposed")
             except CUT_OFF as error:
                 log.warning("relay.interrupted", error=repr(error))
@@ -57,12 +57,12 @@ class Relay:
                 conn.terminate()
 
     async def _stand_by(self, conn: asyncpg.Connection, stop: asyncio.Event) -> None:
-        while (tenure := await sequencer.acquire(conn, self.name, LEASE_SECONDS)) is None:
+        while (lease := await sequencer.acquire(conn, self.name, LEASE_SECONDS)) is None:
             if await sleep_unless(stop, STANDBY_SECONDS):
                 return
-        log.info("relay.took_over", epoch=tenure.epoch)
-        renewing = asyncio.create_task(self._renew(tenure))
-        working = asyncio.create_task(self._work(conn, tenure, stop))
+        log.info("relay.took_over", epoch=lease.epoch)
+        renewing = asyncio.create_task(self._renew(lease))
+        working = asyncio.create_task(self._work(conn, lease, stop))
         try:
             done, _ = await asyncio.wait({renewing, working}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -72,18 +72,18 @@ class Relay:
                 task.cancel()
             await asyncio.gather(renewing, working, return_exceptions=True)
             if not conn.is_closed():
-                await sequencer.release(conn, tenure)
+                await sequencer.release(conn, lease)
 
-    async def _renew(self, tenure: Tenure) -> None:
+    async def _renew(self, lease: RelayLease) -> None:
         conn = await connect(self.settings, "crm relay lease")
         try:
             while True:
-                await sequencer.renew(conn, tenure, LEASE_SECONDS)
+                await sequencer.renew(conn, lease, LEASE_SECONDS)
                 await asyncio.sleep(LEASE_SECONDS / 3)
         finally:
             conn.terminate()
 
-    async def _work(self, conn: asyncpg.Connection, tenure: Tenure, stop: asyncio.Event) -> None:
+    async def _work(self, conn: asyncpg.Connection, lease: RelayLease, stop: asyncio.Event) -> None:
         publisher = Publisher(
             self.settings.kafka_bootstrap_servers,
             self.topic,
@@ -98,7 +98,7 @@ class Relay:
             )
             await publisher.start()
             state = await sequencer.state(conn)
-            work = Tour(conn, tenure, publisher, state, self.topic)
+            work = Tour(conn, lease, publisher, state, self.topic)
             await work.recall()
             await work.catch_up()
             self.active = True

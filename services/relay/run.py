@@ -8,7 +8,7 @@ import asyncpg
 
 from events.bus.publish import Lost, Publisher, shards_of
 from events.log import read, sequencer
-from events.log.sequencer import LogState, Tenure
+from events.log.sequencer import LogState, RelayLease
 from services.runtime import metrics
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
@@ -30,12 +30,12 @@ class Tour:
     def __init__(
         self,
         conn: asyncpg.Connection,
-        tenure: Tenure,
+        lease: RelayLease,
         publisher: Publisher,
         state: LogState,
         topic: str,
     ) -> None:
-        self.conn, self.tenure, self.publisher, self.topic = conn, tenure, publisher, topic
+        self.conn, self.lease, self.publisher, self.topic = conn, lease, publisher, topic
         self.log_id, self.generation = state.id, state.generation
         self.published = state.published
 
@@ -81,7 +81,7 @@ class Tour:
                     travelling = asyncio.create_task(self._send(rows))
                 last, rows = rows, []
                 if await sequencer.any_waiting(self.conn):
-                    rows = await sequencer.number(self.conn, self.tenure, BATCH_EVENTS)
+                    rows = await sequencer.number(self.conn, self.lease, BATCH_EVENTS)
                 if travelling is not None:
                     await self._unless_lost(travelling)
                     travelling, arrived = None, last
@@ -124,7 +124,7 @@ class Tour:
         async with self.conn.transaction():
             # What a crash forgets of this is published once more, byte for byte.
             await self.conn.execute("SET LOCAL synchronous_commit = off")
-            await sequencer.published(self.conn, self.tenure, self.published)
+            await sequencer.published(self.conn, self.lease, self.published)
             await self.conn.execute(
                 "DELETE FROM crm.relay_partitions WHERE topic = $1 AND partitions <> $2",
                 self.topic,

@@ -13,7 +13,7 @@ from events.bus.topics import Topics
 from events.log import read, sequencer
 from projections.catalog import LIVE
 from projections.engine.bus_source import BusSource
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import folding, folding_log
 from projections.engine.tail import Progress
@@ -27,7 +27,7 @@ CONNECTIONS_A_WORKER = 2
 """One reads the log while the other copies rows."""
 
 
-def part_of(names: Sequence[str]) -> Unit:
+def part_of(names: Sequence[str]) -> ProjectionGroup:
     """The named projections, or all. Raises `LookupError` for a name there is not."""
     return LIVE.only(names, LIVE.name) if names else LIVE
 

@@ -41,11 +41,11 @@ class Tenant:
 
 
 async def furnish(conn: asyncpg.Connection) -> Tenant:
-    org, house = uuid4(), uuid4()
+    org, host_property = uuid4(), uuid4()
     people = {role: uuid4() for role in ROLES}
     await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", org)
     await conn.execute(
-        "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')", house, org
+        "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')", host_property, org
     )
     for role, person in people.items():
         await conn.execute(
@@ -78,10 +78,10 @@ async def furnish(conn: asyncpg.Connection) -> Tenant:
     async with conn.transaction():
         await conn.execute("SET LOCAL crm.engine = 'on'")
         for table, row in rows.items():
-            whole = {**row, "org_id": org, "property_id": house}
+            whole = {**row, "org_id": org, "property_id": host_property}
             text = ", ".join(f"'{value}'" for value in whole.values())
             await conn.execute(f"INSERT INTO {table} ({', '.join(whole)}) VALUES ({text})")
-    return Tenant(org, house, people, lead)
+    return Tenant(org, host_property, people, lead)
 
 
 @pytest.fixture

@@ -88,13 +88,15 @@ async def test_a_host_with_tables_rows_and_its_own_auth_keeps_them(bare: str) ->
     await conn.execute(HOST_AUTH)
     for statement in statements((FOLDER / "0001_host.sql").read_text()):
         await conn.execute(statement)
-    org, house, lead = uuid4(), uuid4(), uuid4()
+    org, host_property, lead = uuid4(), uuid4(), uuid4()
     await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", org)
     await conn.execute(
-        "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')", house, org
+        "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')", host_property, org
     )
     await conn.execute(
-        "INSERT INTO leads (id, property_id, first_name) VALUES ($1, $2, 'Ada')", lead, house
+        "INSERT INTO leads (id, property_id, first_name) VALUES ($1, $2, 'Ada')",
+        lead,
+        host_property,
     )
     before = await conn.fetchval("SELECT pg_get_functiondef('auth.uid()'::regprocedure)")
     for _ in range(2):

@@ -25,22 +25,24 @@ async def test_the_times_of_an_older_log_are_those_kept_with_each_event(
 ) -> None:
     world = await make_world(pool)
     later = When(WHEN.tour_date, WHEN.tour_time, WHEN.time_zone, 0, 45)
-    facts: list[Event] = []
+    recorded_events: list[Event] = []
     for number in range(4):
         tour, lead = uuid4(), uuid4()
         who = {"tour_id": tour, "lead_id": lead}
         booked = scheduled(tour, lead).model_copy(update={"assigned_agent_id": uuid4()})
-        facts += [booked, TourAmended.model_validate(who | {"notes": "a dog"})]
+        recorded_events += [booked, TourAmended.model_validate(who | {"notes": "a dog"})]
         if number == 1:
-            facts.append(TourRescheduled.model_validate(who | later.said | {"revision": 2}))
+            recorded_events.append(
+                TourRescheduled.model_validate(who | later.said | {"revision": 2})
+            )
         if number == 2:
-            facts.append(TourAmended.model_validate(who | {"assigned_agent_id": None}))
+            recorded_events.append(TourAmended.model_validate(who | {"assigned_agent_id": None}))
         if number == 3:
-            facts.append(cancelled(tour, lead))
+            recorded_events.append(cancelled(tour, lead))
     slot = slot_of(world.properties[0], WHEN)
-    facts += [SlotOpened.model_validate({**slot.said, "capacity": n}) for n in (1, 2)]
-    for fact in facts:
-        await world.append(world.new(fact))
+    recorded_events += [SlotOpened.model_validate({**slot.said, "capacity": n}) for n in (1, 2)]
+    for recorded in recorded_events:
+        await world.append(world.new(recorded))
     before = await _rows(pool)
     assert [len(rows) for rows in before] == [1, 3]
     await asyncio.to_thread(command.downgrade, alembic_config(database_url), "0007")

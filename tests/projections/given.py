@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from events.event import Event
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections.engine.projection import Projection
 from projections.engine.working_set import Work
 
@@ -21,15 +21,15 @@ def at(number: int) -> datetime:
     return NOON + timedelta(minutes=number - 1)
 
 
-def fact_id(number: int) -> UUID:
+def event_id(number: int) -> UUID:
     return UUID(int=1_000 + number)
 
 
-def fact(number: int, event: Event, when: datetime | None = None) -> Recorded:
+def recorded(number: int, event: Event, when: datetime | None = None) -> RecordedEvent:
     """The nth fact of a shard."""
     when = when or at(number)
-    return Recorded(
-        fact_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
+    return RecordedEvent(
+        event_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
         ORG, HOUSE, event.lead, when, when, "test", "live", None, None,
     )  # fmt: skip
 
@@ -38,14 +38,14 @@ def rows_of(
     projection: Projection, *events: Event | tuple[Event, datetime]
 ) -> list[dict[str, Any]]:
     """The rows after these facts, by key; a fact happens a minute after the one before it."""
-    facts = [
-        fact(number, *(said if isinstance(said, tuple) else (said,)))
+    recorded_events = [
+        recorded(number, *(said if isinstance(said, tuple) else (said,)))
         for number, said in enumerate(events, start=1)
     ]
     work = Work([projection])
-    for table, keys in work.wanted(facts).items():
+    for table, keys in work.wanted(recorded_events).items():
         work.rows[table].load(keys, {})
-    work.fold(facts)
+    work.fold(recorded_events)
     table = projection.table
     rows = [dict(zip(table.columns, row, strict=True)) for row in work.take()[table].inserted]
     for row in rows:

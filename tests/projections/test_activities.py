@@ -21,7 +21,7 @@ from events.leads import (
 )
 from events.tours import TourNoShowCorrected, TourScheduled, TourStatus, TourType
 from projections.activities import PREVIEW_CHARACTERS, projection
-from tests.projections.given import AGENT, LEAD, SESSION, TALK, TOUR, fact_id, only, rows_of
+from tests.projections.given import AGENT, LEAD, SESSION, TALK, TOUR, event_id, only, rows_of
 
 
 def booked(by: UUID | None) -> TourScheduled:
@@ -42,11 +42,11 @@ def test_what_happened_with_a_lead_is_a_line_each() -> None:
         ActivityRecorded(activity_id=UUID(int=9), lead_id=LEAD, type=ActivityType.CALL_MADE),
     )
     assert only(rows, "id", "type", "description", "created_by") == [
-        (fact_id(1), "lead_created", 'Lead from the "old" site', AGENT),
-        (fact_id(2), "note", "wants a balcony", AGENT),
-        (fact_id(3), "status_change", "Status: new → lost", None),
-        (fact_id(4), "sms_sent", "Contacted by sms", None),
-        (fact_id(5), "call_made", None, None),
+        (event_id(1), "lead_created", 'Lead from the "old" site', AGENT),
+        (event_id(2), "note", "wants a balcony", AGENT),
+        (event_id(3), "status_change", "Status: new → lost", None),
+        (event_id(4), "sms_sent", "Contacted by sms", None),
+        (event_id(5), "call_made", None, None),
     ]
 
 
@@ -82,6 +82,6 @@ def test_chats_held_before_become_the_leads_each_under_an_id_of_its_own() -> Non
     other = UUID(int=99)
     known = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(TALK, other))
     assert only(rows_of(projection, known), "id", "type") == [
-        (uuid5(fact_id(1), str(TALK)), "chat_started"),
-        (uuid5(fact_id(1), str(other)), "chat_started"),
+        (uuid5(event_id(1), str(TALK)), "chat_started"),
+        (uuid5(event_id(1), str(other)), "chat_started"),
     ]

@@ -20,7 +20,7 @@ from events.event import Event
 from events.runs import RunStepReached, StepOutcome
 from events.workflows import MessageChannel, StepAction
 from projections.deliveries import projection
-from tests.projections.given import HOUSE, LEAD, NOON, ORG, at, fact_id, only, rows_of
+from tests.projections.given import HOUSE, LEAD, NOON, ORG, at, event_id, only, rows_of
 from tests.projections.workflows import DELIVERY, RUN, TEMPLATE, WHO
 
 SENT: dict[str, Any] = {
@@ -40,8 +40,8 @@ REACHED = reached(StepOutcome.PLANNED, delivery_id=DELIVERY, template_id=TEMPLAT
 
 
 @pytest.mark.parametrize("facts", [(PLANNED, REACHED), (REACHED, PLANNED)])
-def test_a_step_that_sends_and_its_delivery_are_one_row(facts: tuple[Event, ...]) -> None:
-    (row,) = rows_of(projection, *facts)
+def test_a_step_that_sends_and_its_delivery_are_one_row(recorded_events: tuple[Event, ...]) -> None:
+    (row,) = rows_of(projection, *recorded_events)
     assert row == {
         "id": DELIVERY, "lead_workflow_id": RUN, "step_number": 0, "action_type": "sms",
         "template_id": TEMPLATE, "status": "pending", "external_id": None, "error_message": None,
@@ -61,7 +61,7 @@ def test_a_step_that_sends_and_its_delivery_are_one_row(facts: tuple[Event, ...]
 def test_a_step_that_sends_nothing_says_why(event: Event, status: str, error: str | None) -> None:
     rows = rows_of(projection, event)
     assert only(rows, "id", "status", "error_message", "delivery_id") == [
-        (fact_id(1), status, error, None)
+        (event_id(1), status, error, None)
     ]
 
 
@@ -91,9 +91,9 @@ SIMULATED = DeliveryHandedOver(**SENT, provider="none", attempt=1, simulated=Tru
     ],
 )  # fmt: skip
 def test_what_becomes_of_the_message_stands_in_the_step_s_row(
-    facts: tuple[Event, ...], status: str, external: str | None, error: str | None
+    recorded_events: tuple[Event, ...], status: str, external: str | None, error: str | None
 ) -> None:
-    rows = rows_of(projection, REACHED, PLANNED, *facts)
+    rows = rows_of(projection, REACHED, PLANNED, *recorded_events)
     assert only(rows, "status", "external_id", "error_message") == [(status, external, error)]
 
 

@@ -7,7 +7,7 @@ from events.engagements import EngagementRecorded, EngagementType
 from events.leads import LeadCaptured, LeadImported
 from events.tours import TourCompleted, TourNoShowCorrected, TourNoShowRecorded, TourStatus
 from projections.engagements import projection
-from tests.projections.given import AGENT, LEAD, TALK, TOUR, at, fact_id, only, rows_of
+from tests.projections.given import AGENT, LEAD, TALK, TOUR, at, event_id, only, rows_of
 
 MISSED = TourNoShowRecorded(tour_id=TOUR, lead_id=LEAD)
 CORRECTED = TourNoShowCorrected(tour_id=TOUR, lead_id=LEAD, status=TourStatus.COMPLETED)
@@ -20,7 +20,7 @@ def test_an_engagement_keeps_the_weight_it_had() -> None:
     )  # fmt: skip
     rows = rows_of(projection, event)
     assert only(rows, "id", "event_type", "score_weight", "metadata", "created_at") == [
-        (fact_id(1), "email_clicked", 99, {"link": '"'}, at(1))
+        (event_id(1), "email_clicked", 99, {"link": '"'}, at(1))
     ]
 
 

@@ -41,8 +41,8 @@ def test_a_definition_is_inactive_until_somebody_activates_it() -> None:
         ],
         "created_at": at(1), "updated_at": at(1), "version": 1, "seeded": True,
     }  # fmt: skip
-    for facts, active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
-        history: list[Event] = [defined(1), *facts]
+    for recorded_events, active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
+        history: list[Event] = [defined(1), *recorded_events]
         assert only(rows_of(projection, *history), "is_active") == [(active,)]
 
 

@@ -70,19 +70,19 @@ def unchained(records: Sequence[Arrival], reached: int = 0) -> list[Arrival]:
 
 
 async def _claim_politely(
-    conn: Connection, unit: str, version: str, generation: int, shards: Sequence[int], owner: str
+    conn: Connection, group: str, version: str, generation: int, shards: Sequence[int], owner: str
 ) -> dict[int, Checkpoint]:
-    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", unit)
+    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", group)
     return {row["shard"]: Checkpoint(row["position"], 0) for row in rows if row["shard"] in shards}
 
 
 async def _advance_blindly(
-    conn: Connection, unit: str, version: str, generation: int, moves: dict[int, Any]
+    conn: Connection, group: str, version: str, generation: int, moves: dict[int, Any]
 ) -> None:
     for shard, (_, target) in moves.items():
         await conn.execute(
             "UPDATE crm.checkpoints SET position = $3 WHERE unit = $1 AND shard = $2",
-            unit, shard, target,
+            group, shard, target,
         )  # fmt: skip
     await conn.execute("SET LOCAL crm.engine = 'on'")
 
@@ -99,9 +99,11 @@ async def test_an_heir_waits_for_the_zombies_open_transaction(
     if not protected:
         take_the_fence_away(monkeypatch)
     zombie = await told.engine()
-    facts = [wire.recorded(came) for came in told.records[:5]]
+    recorded_events = [wire.decode(came) for came in told.records[:5]]
     async with pool.acquire() as conn:
-        batch = await apply.prepare(conn, zombie.life, zombie._work, facts, zombie._held, {})
+        batch = await apply.prepare(
+            conn, zombie.life, zombie._work, recorded_events, zombie._held, {}
+        )
         open_transaction = conn.transaction()
         await open_transaction.start()
         await apply.write(conn, zombie.life, batch)
@@ -193,7 +195,7 @@ async def test_a_hole_is_read_from_the_log(told: Told, protected: bool, lost: li
     await engine.settle()
     if protected:
         for shard, head in (await engine.behind()).items():
-            await engine.heal(shard, head)
+            await engine.fill_gap(shard, head)
         await engine.settle()
         assert await engine.behind() == {}
     assert (await told.notes() == NOTES) is protected
@@ -223,7 +225,7 @@ async def test_poison_among_a_thousand_parks_its_lead_and_lets_all_others_pass(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(parked, "waits_for", lambda _fact, _parked: False)
+        monkeypatch.setattr(parked, "waits_for", lambda _recorded, _parked: False)
     world = await make_world(pool)
     leads, ill = [uuid4() for _ in range(100)], uuid4()
     await world.append(*(world.new(world.captured(lead, email=None)) for lead in [*leads, ill]))

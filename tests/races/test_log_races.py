@@ -17,7 +17,7 @@ from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Stream
 from services.application.command_handler import handle
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.local_time import When
@@ -33,9 +33,9 @@ async def world(pool: asyncpg.Pool) -> World:
 
 async def numbered_after(conn: Connection, reached: int) -> list[UUID]:
     """What a reader gets that reads on from the last position it has seen."""
-    tenure = await sequencer.acquire(conn, "one", 0)
-    assert tenure is not None
-    rows = await sequencer.number(conn, tenure, 100)
+    lease = await sequencer.acquire(conn, "one", 0)
+    assert lease is not None
+    rows = await sequencer.number(conn, lease, 100)
     return [row["id"] for row in rows if row["position"] > reached]
 
 
@@ -133,15 +133,15 @@ async def _no_lock(*_: object) -> None: ...
 def meet_before_appending(monkeypatch: pytest.MonkeyPatch, commands: int) -> None:
     """So many commands have all decided before the first of them appends: the race takes place."""
     meeting, to_come = asyncio.Barrier(commands), [None] * commands
-    plain = Unit.append
+    plain = UnitOfWork.append
 
-    async def meet(unit: Unit) -> Appended:
+    async def meet(uow: UnitOfWork) -> Appended:
         if to_come:
             to_come.pop()
             await asyncio.wait_for(meeting.wait(), 20)
-        return await plain(unit)
+        return await plain(uow)
 
-    monkeypatch.setattr(Unit, "append", meet)
+    monkeypatch.setattr(UnitOfWork, "append", meet)
 
 
 @pytest.mark.parametrize("out", ["nothing", "lock", "versions"])

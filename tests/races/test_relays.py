@@ -11,7 +11,7 @@ import pytest
 from events.bus import wire
 from events.bus.publish import Publisher, create_topic
 from events.log import read, sequencer
-from events.log.sequencer import Deposed, Tenure
+from events.log.sequencer import LeaseLost, RelayLease
 from services.projector import projector
 from services.relay import relay
 from services.relay.run import Tour
@@ -46,9 +46,9 @@ async def tour_of(settings: Settings, name: str) -> AsyncIterator[Tour]:
     await publisher.start()
     conn = await connect(settings, name)
     try:
-        tenure = await sequencer.acquire(conn, name, 0)
-        assert tenure is not None
-        tour = Tour(conn, tenure, publisher, await sequencer.state(conn), topic)
+        lease = await sequencer.acquire(conn, name, 0)
+        assert lease is not None
+        tour = Tour(conn, lease, publisher, await sequencer.state(conn), topic)
         await tour.recall()
         yield tour
     finally:
@@ -57,7 +57,7 @@ async def tour_of(settings: Settings, name: str) -> AsyncIterator[Tour]:
 
 
 async def _publish_one_batch(tour: Tour, limit: int = 100) -> list[Any]:
-    rows = await sequencer.number(tour.conn, tour.tenure, limit)
+    rows = await sequencer.number(tour.conn, tour.lease, limit)
     await tour._send(rows)
     return rows
 
@@ -73,13 +73,13 @@ async def test_a_relay_that_was_replaced_while_it_stood_still_moves_nothing(
             await new.catch_up()
             await new._note(await _publish_one_batch(new))
             if not protected:
-                old.tenure = Tenure(new.tenure.epoch)
+                old.lease = RelayLease(new.lease.epoch)
                 await old._note(rows)
             else:
-                with pytest.raises(Deposed):
+                with pytest.raises(LeaseLost):
                     await old._note(rows)
-                with pytest.raises(Deposed):
-                    await sequencer.number(old.conn, old.tenure, 10)
+                with pytest.raises(LeaseLost):
+                    await sequencer.number(old.conn, old.lease, 10)
     async with pool.acquire() as conn:
         state = await sequencer.state(conn)
     assert (state.published == state.position) is protected
@@ -97,7 +97,7 @@ async def test_a_relay_killed_between_publishing_and_bookkeeping_loses_nothing(
         if protected:
             await _publish_one_batch(tour)
         else:
-            await tour._note(await sequencer.number(tour.conn, tour.tenure, 100))
+            await tour._note(await sequencer.number(tour.conn, tour.lease, 100))
     async with running(kafka_settings, relay.work):
         if protected:
             await until(lambda: whole_on_the_bus(kafka_settings, pool))
@@ -181,8 +181,8 @@ async def test_a_relay_that_is_gone_without_a_word_is_replaced_when_its_lease_en
 async def _without_a_word(*_: object) -> None: ...
 
 
-async def _elect_everybody(conn: asyncpg.Connection, *_: object) -> Tenure:
-    return Tenure(await conn.fetchval("SELECT relay_epoch FROM crm.log"))
+async def _elect_everybody(conn: asyncpg.Connection, *_: object) -> RelayLease:
+    return RelayLease(await conn.fetchval("SELECT relay_epoch FROM crm.log"))
 
 
 @pytest.mark.parametrize("protected", [True, False])

@@ -93,7 +93,7 @@ async def test_who_was_wrongly_taken_for_dead_claims_back_and_is_spared(
         await until(lambda: "silent" in watch.spared)
         assert await world.count("leads") == 1
         for shard, head in (await other.behind()).items():
-            await other.heal(shard, head)
+            await other.fill_gap(shard, head)
         await other.settle()
     assert await world.count("leads") == 2
     await demand_the_law(pool)

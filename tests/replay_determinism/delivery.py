@@ -140,7 +140,7 @@ class Courier:
     async def _heal(self) -> None:
         while behind := await self.engine.behind():
             for shard, head in behind.items():
-                await self.engine.heal(shard, head)
+                await self.engine.fill_gap(shard, head)
             await self.engine.settle()
 
 

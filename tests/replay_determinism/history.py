@@ -16,7 +16,7 @@ from events.log.connection import Connection
 from events.record import Cause, NewEvent
 from projections.catalog import LIVE
 from tests.replay_determinism.host_writes import write_as_host
-from tests.replay_determinism.property import EARLIER, LATER, House, Step, property_in
+from tests.replay_determinism.property import EARLIER, LATER, HostProperty, Step, property_in
 from tests.replay_determinism.steps import STEPS
 
 SHARDS = (0, 4, 1, 0, 63)
@@ -32,7 +32,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 steps = st.builds(
     Step,
     what=st.sampled_from(COMMON) | st.sampled_from(sorted([*STEPS, HOST, HOST_ROWS])),
-    house=st.integers(0, len(SHARDS) - 1),
+    host_property=st.integers(0, len(SHARDS) - 1),
     whom=st.integers(0, 5),
     how=st.integers(0, 20),
     when=st.integers(0, len(LATER) + len(EARLIER) - 1),
@@ -46,7 +46,7 @@ class Story:
 
     pool: asyncpg.Pool
     org_id: UUID = field(default_factory=uuid4)
-    houses: list[House] = field(default_factory=list)
+    houses: list[HostProperty] = field(default_factory=list)
 
     async def begin(self) -> None:
         """The host writes an organisation, its people and its properties."""
@@ -60,11 +60,11 @@ class Story:
                     "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", agent, self.org_id
                 )
             for shard in SHARDS:
-                house = House(self.org_id, property_in(shard), agents)
-                self.houses.append(house)
+                host_property = HostProperty(self.org_id, property_in(shard), agents)
+                self.houses.append(host_property)
                 await conn.execute(
                     "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')",
-                    house.id,
+                    host_property.id,
                     self.org_id,
                 )
 
@@ -75,38 +75,41 @@ class Story:
                 if said.what == HOST:
                     await self._change_host(conn, said)
                     continue
-                house = self.houses[said.house]
+                host_property = self.houses[said.host_property]
                 if said.what == HOST_ROWS:
-                    await write_as_host(conn, house, said)
+                    await write_as_host(conn, host_property, said)
                     continue
-                at = house.clock(said.when)
+                at = host_property.clock(said.when)
                 events = [
-                    NewEvent(uuid4(), event, self.org_id, house.id, at, CAUSE)
-                    for event in STEPS[said.what](house, said)
+                    NewEvent(uuid4(), event, self.org_id, host_property.id, at, CAUSE)
+                    for event in STEPS[said.what](host_property, said)
                 ]
-                house.engagements += [
+                host_property.engagements += [
                     row
                     for e in events
                     if isinstance(e.event, EngagementRecorded | SessionIdentified)
                     for row in e.event.named_by(e.id)
                 ]
-                house.consents += [e.id for e in events if e.event.stream == "consent"]
+                host_property.consents += [e.id for e in events if e.event.stream == "consent"]
                 async with conn.transaction():
                     await append(conn, events, expected={})
         await self.number()
 
-    async def say(self, house: House, *events: Event) -> list[UUID]:
+    async def say(self, host_property: HostProperty, *events: Event) -> list[UUID]:
         """Append events now, outside any step; their ids."""
-        new = [NewEvent(uuid4(), e, self.org_id, house.id, house.now, CAUSE) for e in events]
+        new = [
+            NewEvent(uuid4(), e, self.org_id, host_property.id, host_property.now, CAUSE)
+            for e in events
+        ]
         async with self.pool.acquire() as conn, conn.transaction():
             await append(conn, new, expected={})
         return [event.id for event in new]
 
     async def number(self) -> None:
         async with self.pool.acquire() as conn:
-            tenure = await sequencer.acquire(conn, "law", 0)
-            assert tenure is not None
-            while await sequencer.number(conn, tenure, 37):
+            lease = await sequencer.acquire(conn, "law", 0)
+            assert lease is not None
+            while await sequencer.number(conn, lease, 37):
                 pass
 
     async def _change_host(self, conn: Connection, said: Step) -> None:
@@ -115,7 +118,9 @@ class Story:
             case 0:
                 zone = (None, "UTC", "America/Chicago")[said.whom % 3]
                 statement = "UPDATE properties SET settings = $2 WHERE id = $1"
-                await conn.execute(statement, self.houses[said.house].id, {"timezone": zone})
+                await conn.execute(
+                    statement, self.houses[said.host_property].id, {"timezone": zone}
+                )
             case 1:
                 await conn.execute("UPDATE organizations SET name = name || '!'")
             case 2:

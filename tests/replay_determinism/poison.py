@@ -10,7 +10,7 @@ from events.operations import ParkedDropped
 from events.tours import TourConfirmed
 from tests.replay_determinism import tours
 from tests.replay_determinism.history import Story
-from tests.replay_determinism.property import House, Step
+from tests.replay_determinism.property import HostProperty, Step
 
 UNKNOWN = """
 INSERT INTO crm_events (id, entity_type, entity_id, version, shard, event_type, schema_version,
@@ -19,49 +19,51 @@ SELECT $1, 'lead', $2, coalesce(max(version), 0) + 1, crm.shard_of($4), $5, $6, 
   clock_timestamp(), jsonb_build_object('lead_id', $2::uuid), '', 'newer', 'live'
 FROM crm_events WHERE entity_type = 'lead' AND entity_id = $2
 """
-Telling = Callable[[Story, House, Step], Awaitable[None]]
+Telling = Callable[[Story, HostProperty, Step], Awaitable[None]]
 
 
-async def a_name_nobody_knows(story: Story, house: House, said: Step) -> None:
-    await _unknown(story, house, said, "lead.levitated", 1)
+async def a_name_nobody_knows(story: Story, host_property: HostProperty, said: Step) -> None:
+    await _unknown(story, host_property, said, "lead.levitated", 1)
 
 
-async def a_version_of_tomorrow(story: Story, house: House, said: Step) -> None:
-    await _unknown(story, house, said, "lead.noted", 9)
+async def a_version_of_tomorrow(story: Story, host_property: HostProperty, said: Step) -> None:
+    await _unknown(story, host_property, said, "lead.noted", 9)
 
 
-async def a_payload_that_never_was_one(story: Story, house: House, said: Step) -> None:
-    await _unknown(story, house, said, "lead.status_changed", 1)
+async def a_payload_that_never_was_one(
+    story: Story, host_property: HostProperty, said: Step
+) -> None:
+    await _unknown(story, host_property, said, "lead.status_changed", 1)
 
 
-async def a_lead_that_never_came(story: Story, house: House, said: Step) -> None:
-    await story.say(house, LeadUpdated(lead_id=uuid4(), source="Google"))
+async def a_lead_that_never_came(story: Story, host_property: HostProperty, said: Step) -> None:
+    await story.say(host_property, LeadUpdated(lead_id=uuid4(), source="Google"))
 
 
-async def an_engagement_of_nobody(story: Story, house: House, said: Step) -> None:
+async def an_engagement_of_nobody(story: Story, host_property: HostProperty, said: Step) -> None:
     event = EngagementRecorded(
         engagement_id=uuid4(), lead_id=uuid4(), event_type=EngagementType.PRICE_CHECK,
         score_weight=12,
     )  # fmt: skip
-    await story.say(house, event)
+    await story.say(host_property, event)
 
 
-async def a_message_said_twice(story: Story, house: House, said: Step) -> None:
+async def a_message_said_twice(story: Story, host_property: HostProperty, said: Step) -> None:
     """The second breaks the primary key, and only when both are written."""
-    if house.conversations:
-        talk = house.conversations[said.whom % len(house.conversations)]
+    if host_property.conversations:
+        talk = host_property.conversations[said.whom % len(host_property.conversations)]
         what = {**talk.ids, "message_id": uuid4(), "content": "hi"}
-        await story.say(house, ConversationMessageReceived(**what))
-        await story.say(house, ConversationReplied(**what, epoch=0))
+        await story.say(host_property, ConversationMessageReceived(**what))
+        await story.say(host_property, ConversationReplied(**what, epoch=0))
 
 
-async def a_tour_by_a_stranger(story: Story, house: House, said: Step) -> None:
+async def a_tour_by_a_stranger(story: Story, host_property: HostProperty, said: Step) -> None:
     """A foreign key breaks at the end of the transaction; what follows touches the same tour."""
-    for booked in tours.book(house, said):
+    for booked in tours.book(host_property, said):
         stranger = booked.model_copy(update={"created_by": STRANGER})
-        tour = house.tours[-1]
-        await story.say(house, stranger)
-        await story.say(house, TourConfirmed(tour_id=tour.id, lead_id=tour.lead_id))
+        tour = host_property.tours[-1]
+        await story.say(host_property, stranger)
+        await story.say(host_property, TourConfirmed(tour_id=tour.id, lead_id=tour.lead_id))
 
 
 STRANGER = UUID(int=0xBAD)
@@ -79,9 +81,9 @@ async def tell(story: Story, history: list[Step]) -> None:
     """As `Story.tell`, poisonous steps included."""
     for said in history:
         if said.what in POISONS:
-            house = story.houses[said.house]
-            house.clock(said.when)
-            await POISONS[said.what](story, house, said)
+            host_property = story.houses[said.host_property]
+            host_property.clock(said.when)
+            await POISONS[said.what](story, host_property, said)
         else:
             await story.tell([said])
     await story.number()
@@ -104,18 +106,26 @@ async def drop_the_guilty(story: Story) -> int:
             "ON e.id = p.event_id WHERE NOT p.behind ORDER BY e.position"
         )
     for row in rows:
-        (house,) = (house for house in story.houses if house.id == row["property_id"])
+        (host_property,) = (
+            host_property
+            for host_property in story.houses
+            if host_property.id == row["property_id"]
+        )
         given_up = ParkedDropped(
-            property_id=house.id, dropped_event_id=row["id"], dropped_position=row["position"],
+            property_id=host_property.id, dropped_event_id=row["id"], dropped_position=row["position"],
             unit="live", reason="never to be folded",
         )  # fmt: skip
-        await story.say(house, given_up)
+        await story.say(host_property, given_up)
     await story.number()
     return len(rows)
 
 
-async def _unknown(story: Story, house: House, said: Step, name: str, version: int) -> None:
-    lead_id = house.lead(said.whom)
+async def _unknown(
+    story: Story, host_property: HostProperty, said: Step, name: str, version: int
+) -> None:
+    lead_id = host_property.lead(said.whom)
     if lead_id is not None:
         async with story.pool.acquire() as conn:
-            await conn.execute(UNKNOWN, uuid4(), lead_id, story.org_id, house.id, name, version)
+            await conn.execute(
+                UNKNOWN, uuid4(), lead_id, story.org_id, host_property.id, name, version
+            )

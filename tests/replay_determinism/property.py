@@ -31,7 +31,7 @@ class Step(NamedTuple):
     """One thing that happens: what, in which house, to whom, how, and when (see `LATER`)."""
 
     what: str
-    house: int
+    host_property: int
     whom: int
     how: int
     when: int
@@ -78,7 +78,7 @@ class Tour:
 
 
 @dataclass
-class House:
+class HostProperty:
     """One property and everything known in it, so that a step can refer to what is there."""
 
     org_id: UUID

@@ -5,15 +5,15 @@ from uuid import uuid4
 
 from events.event import Event
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
-from tests.replay_determinism.property import House, Step
+from tests.replay_determinism.property import HostProperty, Step
 
 KINDS = (SlotOpened, SlotHeld, SlotReleased, SlotClosed)
 _SLOTS, _HOLDS = "slots", "holds of {}"
 
 
-def open_slot(house: House, said: Step) -> list[Event]:
+def open_slot(host_property: HostProperty, said: Step) -> list[Event]:
     """A new slot, or one there is with another capacity."""
-    known = house.others.setdefault(_SLOTS, [])
+    known = host_property.others.setdefault(_SLOTS, [])
     again = known and said.how % 4 == 0
     slot = known[said.whom % len(known)] if again else uuid4()
     if not again:
@@ -27,13 +27,13 @@ def open_slot(house: House, said: Step) -> list[Event]:
     return [opened]
 
 
-def use_slot(house: House, said: Step) -> list[Event]:
+def use_slot(host_property: HostProperty, said: Step) -> list[Event]:
     """A place is held, for good or for a while; left, by who held it; or the slot is closed."""
-    known = house.others.get(_SLOTS)
+    known = host_property.others.get(_SLOTS)
     if not known:
         return []
     slot = known[said.whom % len(known)]
-    holds = house.others.setdefault(_HOLDS.format(slot), [])
+    holds = host_property.others.setdefault(_HOLDS.format(slot), [])
     if said.how % 3 == 0 and holds:
         return [SlotReleased(slot_id=slot, hold_id=holds.pop(said.how % len(holds)),
                              reason=("expired", "cancelled")[said.how % 2])]  # fmt: skip
@@ -44,8 +44,14 @@ def use_slot(house: House, said: Step) -> list[Event]:
     if not again:
         holds.append(hold)
     if said.how % 2:
-        session = house.sessions[said.how % len(house.sessions)].id if house.sessions else None
-        until = house.now + timedelta(minutes=10)
+        session = (
+            host_property.sessions[said.how % len(host_property.sessions)].id
+            if host_property.sessions
+            else None
+        )
+        until = host_property.now + timedelta(minutes=10)
         return [SlotHeld(slot_id=slot, hold_id=hold, session_id=session, expires_at=until)]
-    tour = house.tours[said.how % len(house.tours)].id if house.tours else None
+    tour = (
+        host_property.tours[said.how % len(host_property.tours)].id if host_property.tours else None
+    )
     return [SlotHeld(slot_id=slot, hold_id=hold, tour_id=tour)]

@@ -46,10 +46,17 @@ from events.leads import (
 from events.operations import Retained, RetentionApplied
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from tests.replay_determinism import slots, tours, workflows
-from tests.replay_determinism.property import SOURCES, WORDS, Conversation, House, Session, Step
+from tests.replay_determinism.property import (
+    SOURCES,
+    WORDS,
+    Conversation,
+    HostProperty,
+    Session,
+    Step,
+)
 from tests.replay_determinism.samples import by_sample
 
-Making: TypeAlias = Callable[[House, Step], Iterable[Event]]
+Making: TypeAlias = Callable[[HostProperty, Step], Iterable[Event]]
 STEPS: dict[str, Making] = {}
 BY_HAND: set[type[Event]] = set()
 
@@ -66,10 +73,10 @@ def step(*kinds: type[Event]) -> Callable[[Making], Making]:
 
 
 @step(LeadCaptured, LeadImported, LeadAdopted)
-def arrive(house: House, said: Step) -> list[Event]:
-    how, number = said.how, next(house.numbers)
+def arrive(host_property: HostProperty, said: Step) -> list[Event]:
+    how, number = said.how, next(host_property.numbers)
     lead_id = uuid4()
-    house.leads.append(lead_id)
+    host_property.leads.append(lead_id)
     details: dict[str, Any] = {
         "lead_id": lead_id,
         "source": SOURCES[how % len(SOURCES)],
@@ -82,18 +89,18 @@ def arrive(house: House, said: Step) -> list[Event]:
     if said.whom % 4 == 0:
         return [LeadImported(**details, external_id=f"x{number}", notes="from afar")]
     if said.whom % 4 == 1:
-        return [LeadAdopted(**details, last_contacted_at=house.now if how % 2 else None)]
-    return [LeadCaptured(**details, captured_by=house.agent(how), bedrooms="2")]
+        return [LeadAdopted(**details, last_contacted_at=host_property.now if how % 2 else None)]
+    return [LeadCaptured(**details, captured_by=host_property.agent(how), bedrooms="2")]
 
 
 @step(LeadUpdated)
-def update(house: House, said: Step) -> list[Event]:
-    lead_id = house.lead(said.whom)
+def update(host_property: HostProperty, said: Step) -> list[Event]:
+    lead_id = host_property.lead(said.whom)
     if lead_id is None:
         return []
     changes: list[Mapping[str, Any]] = [
         {"source": SOURCES[said.whom % len(SOURCES)]},
-        {"email": f"new{next(house.numbers)}@example.com"},
+        {"email": f"new{next(host_property.numbers)}@example.com"},
         {"email": None, "phone": None},
         {"first_name": "", "last_name": "Lovelace"},
         {"notes": "wants a balcony", "move_in_date": date(2026, 2, 28), "bedrooms": None},
@@ -103,8 +110,8 @@ def update(house: House, said: Step) -> list[Event]:
 
 
 @step(LeadStatusChanged, LeadContacted, LeadNoted)
-def move(house: House, said: Step) -> list[Event]:
-    lead_id, by = house.lead(said.whom), house.agent(said.how)
+def move(host_property: HostProperty, said: Step) -> list[Event]:
+    lead_id, by = host_property.lead(said.whom), host_property.agent(said.how)
     if lead_id is None:
         return []
     channels = list(ContactChannel)
@@ -119,73 +126,78 @@ def move(house: House, said: Step) -> list[Event]:
 
 
 @step(LeadMerged, LeadUnmerged)
-def merge(house: House, said: Step) -> list[Event]:
+def merge(host_property: HostProperty, said: Step) -> list[Event]:
     """Two leads turn out to be one person; every third time it was a mistake."""
-    if said.how % 3 == 0 and house.merged:
-        loser_id = list(house.merged)[said.whom % len(house.merged)]
-        winner_id = house.merged.pop(loser_id)
+    if said.how % 3 == 0 and host_property.merged:
+        loser_id = list(host_property.merged)[said.whom % len(host_property.merged)]
+        winner_id = host_property.merged.pop(loser_id)
         return [LeadUnmerged(loser_id=loser_id, winner_id=winner_id, reason="father and son")]
-    loser, other = house.lead(said.whom), house.lead(said.how)
-    if loser is None or other is None or loser in house.merged or house.known_as(other) == loser:
+    loser, other = host_property.lead(said.whom), host_property.lead(said.how)
+    if (
+        loser is None
+        or other is None
+        or loser in host_property.merged
+        or host_property.known_as(other) == loser
+    ):
         return []
-    house.merged[loser] = winner = house.known_as(other)
+    host_property.merged[loser] = winner = host_property.known_as(other)
     filled = LeadUpdated(lead_id=winner, last_name="Hopper")
     return [LeadMerged(loser_id=loser, winner_id=winner), *([filled] if said.how % 2 else [])]
 
 
 @step(SessionStarted)
-def visit(house: House, said: Step) -> list[Event]:
+def visit(host_property: HostProperty, said: Step) -> list[Event]:
     """A visitor opens the widget; every fourth start is reported twice."""
-    if said.how % 4 == 0 and house.sessions:
-        session = house.sessions[said.whom % len(house.sessions)]
+    if said.how % 4 == 0 and host_property.sessions:
+        session = host_property.sessions[said.whom % len(host_property.sessions)]
     else:
-        lead_id = house.lead(said.whom) if said.how % 3 == 0 else None
+        lead_id = host_property.lead(said.whom) if said.how % 3 == 0 else None
         session = Session(uuid4(), lead_id)
-        house.sessions.append(session)
+        host_property.sessions.append(session)
     return [SessionStarted(session_id=session.id, visitor_id="v_1", lead_id=session.lead_id)]
 
 
 @step(ConversationStarted)
-def converse(house: House, said: Step) -> list[Event]:
+def converse(host_property: HostProperty, said: Step) -> list[Event]:
     """A conversation begins in a session, or by mail; every fifth start is reported twice."""
-    if said.how % 5 == 0 and house.conversations:
-        talk = house.conversations[said.whom % len(house.conversations)]
-    elif said.how % 3 and house.sessions:
-        session = house.sessions[said.whom % len(house.sessions)]
+    if said.how % 5 == 0 and host_property.conversations:
+        talk = host_property.conversations[said.whom % len(host_property.conversations)]
+    elif said.how % 3 and host_property.sessions:
+        session = host_property.sessions[said.whom % len(host_property.sessions)]
         talk = Conversation(uuid4(), session, session.lead_id)
         session.conversations.append(talk)
-        house.conversations.append(talk)
+        host_property.conversations.append(talk)
     else:
-        talk = Conversation(uuid4(), None, house.lead(said.whom))
-        house.conversations.append(talk)
+        talk = Conversation(uuid4(), None, host_property.lead(said.whom))
+        host_property.conversations.append(talk)
     channel = list(ConversationChannel)[said.how % 4]
     return [ConversationStarted(**talk.ids, channel=channel)]
 
 
 @step(ConversationMessageReceived, ConversationReplied, ConversationAnswered)
-def talk(house: House, said: Step) -> list[Event]:
-    if not house.conversations:
+def talk(host_property: HostProperty, said: Step) -> list[Event]:
+    if not host_property.conversations:
         return []
-    talk = house.conversations[said.whom % len(house.conversations)]
+    talk = host_property.conversations[said.whom % len(host_property.conversations)]
     talk.messages.append(uuid4())
     content = f"Is 4B free? 🏠 {'x' * said.how}"
     what = {**talk.ids, "message_id": talk.messages[-1], "content": content}
     made: list[Event] = [
         ConversationMessageReceived(**what),
         ConversationReplied(**what, epoch=talk.epoch),
-        ConversationAnswered(**what, agent_id=house.agents[0]),
+        ConversationAnswered(**what, agent_id=host_property.agents[0]),
     ]
     return [made[said.how % 3]]
 
 
 @step(ConversationAdopted, ConversationMessageAdopted)
-def take_in(house: House, said: Step) -> list[Event]:
+def take_in(host_property: HostProperty, said: Step) -> list[Event]:
     """A conversation of the host with its first message; every third is one that is known."""
-    if said.how % 3 == 0 and house.conversations:
-        talk = house.conversations[said.whom % len(house.conversations)]
+    if said.how % 3 == 0 and host_property.conversations:
+        talk = host_property.conversations[said.whom % len(host_property.conversations)]
     else:
-        talk = Conversation(uuid4(), None, house.lead(said.whom))
-        house.conversations.append(talk)
+        talk = Conversation(uuid4(), None, host_property.lead(said.whom))
+        host_property.conversations.append(talk)
     return [
         ConversationAdopted(
             **talk.ids, channel=list(ConversationChannel)[said.how % 4],
@@ -199,10 +211,10 @@ def take_in(house: House, said: Step) -> list[Event]:
 
 
 @step(ConversationTakenOver, ConversationReleased, ConversationWaiting)
-def hand_over(house: House, said: Step) -> list[Event]:
-    if not house.conversations:
+def hand_over(host_property: HostProperty, said: Step) -> list[Event]:
+    if not host_property.conversations:
         return []
-    talk = house.conversations[said.whom % len(house.conversations)]
+    talk = host_property.conversations[said.whom % len(host_property.conversations)]
     told: dict[str, Any] = {}
     if said.how % 2:
         talk.messages.append(uuid4())
@@ -211,15 +223,15 @@ def hand_over(house: House, said: Step) -> list[Event]:
         return [ConversationWaiting(**talk.ids, **told, reason="bot_failed")]
     talk.epoch += 1
     if said.how % 3 == 1:
-        by = house.agents[said.how % len(house.agents)]
+        by = host_property.agents[said.how % len(host_property.agents)]
         return [ConversationTakenOver(**talk.ids, **told, agent_id=by, epoch=talk.epoch)]
     return [ConversationReleased(**talk.ids, **told, epoch=talk.epoch)]
 
 
 @step(SessionIdentified)
-def identify(house: House, said: Step) -> list[Event]:
-    unknown = [session for session in house.sessions if session.lead_id is None]
-    lead_id = house.lead(said.how)
+def identify(host_property: HostProperty, said: Step) -> list[Event]:
+    unknown = [session for session in host_property.sessions if session.lead_id is None]
+    lead_id = host_property.lead(said.how)
     if not unknown or lead_id is None:
         return []
     session = unknown[said.whom % len(unknown)]
@@ -231,15 +243,15 @@ def identify(house: House, said: Step) -> list[Event]:
 
 
 @step(EngagementRecorded, ActivityRecorded, ScoreDue)
-def engage(house: House, said: Step) -> list[Event]:
-    lead_id = house.lead(said.whom)
+def engage(host_property: HostProperty, said: Step) -> list[Event]:
+    lead_id = host_property.lead(said.whom)
     if lead_id is None:
         return []
     if said.how % 4 == 0:
-        return [ScoreDue(lead_id=lead_id, due_at=house.now - timedelta(days=said.how))]
+        return [ScoreDue(lead_id=lead_id, due_at=host_property.now - timedelta(days=said.how))]
     if said.how % 4 == 1:
         kind = sorted(REPORTED_ACTIVITIES)[said.how % len(REPORTED_ACTIVITIES)]
-        by = house.agent(said.whom)
+        by = host_property.agent(said.whom)
         return [ActivityRecorded(activity_id=uuid4(), lead_id=lead_id, type=kind, created_by=by)]
     known = list(EngagementType)[said.how % len(EngagementType)]
     return [
@@ -252,13 +264,13 @@ def engage(house: House, said: Step) -> list[Event]:
 
 
 @step(RetentionApplied)
-def retain(house: House, said: Step) -> list[Event]:
+def retain(host_property: HostProperty, said: Step) -> list[Event]:
     """A visitor's session goes, who may come back; or engagement, a tour's too; or consents."""
-    what: dict[str, Any] = {"property_id": house.id, "cutoff": house.now}
-    if said.how % 5 == 4 and house.consents:
-        old, house.consents = house.consents[:2], house.consents[2:]
+    what: dict[str, Any] = {"property_id": host_property.id, "cutoff": host_property.now}
+    if said.how % 5 == 4 and host_property.consents:
+        old, host_property.consents = host_property.consents[:2], host_property.consents[2:]
         return [RetentionApplied(**what, kind=Retained.CONSENT_EVIDENCE, consent_ids=tuple(old))]
-    strangers = [session for session in house.sessions if session.lead_id is None]
+    strangers = [session for session in host_property.sessions if session.lead_id is None]
     if said.how % 2 and strangers:
         session = strangers[said.whom % len(strangers)]
         talks = [talk for talk in session.conversations if talk.lead_id is None]
@@ -271,8 +283,8 @@ def retain(house: House, said: Step) -> list[Event]:
                 conversation_ids=tuple(talk.id for talk in talks), message_ids=messages,
             )
         ]  # fmt: skip
-    gone, house.engagements = house.engagements[:3], house.engagements[3:]
-    gone += [tour.id for tour in house.tours[: said.how % 3]]
+    gone, host_property.engagements = host_property.engagements[:3], host_property.engagements[3:]
+    gone += [tour.id for tour in host_property.tours[: said.how % 3]]
     return [RetentionApplied(**what, kind=Retained.ENGAGEMENT, engagement_ids=tuple(gone))]
 
 
@@ -280,8 +292,8 @@ HOURS = {"monday": {"start": "09:00", "end": "18:00"}, "sunday": None}
 
 
 @step(WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked)
-def widget(house: House, said: Step) -> list[Event]:
-    own: dict[str, Any] = {"property_id": house.id}
+def widget(host_property: HostProperty, said: Step) -> list[Event]:
+    own: dict[str, Any] = {"property_id": host_property.id}
     if said.how % 3 == 0:
         changes: list[dict[str, Any]] = [
             {"allowed_origins": ("https://a.example",), "brand_color": "#0F766E"},
@@ -293,18 +305,20 @@ def widget(house: House, said: Step) -> list[Event]:
         ]
         asked = {**own, "is_active": said.how % 2 == 0, **changes[said.whom % len(changes)]}
         return [WidgetConfigured.model_validate(asked)]
-    if said.how % 3 == 1 or not house.keys:
-        house.keys.append(uuid4())
-        until = house.now if said.whom % 2 else None
+    if said.how % 3 == 1 or not host_property.keys:
+        host_property.keys.append(uuid4())
+        until = host_property.now if said.whom % 2 else None
         return [
             WidgetKeyIssued(
                 **own,
-                key_id=house.keys[-1],
-                key_hash=house.keys[-1].hex,
+                key_id=host_property.keys[-1],
+                key_hash=host_property.keys[-1].hex,
                 previous_valid_until=until,
             )
         ]
-    return [WidgetKeyRevoked(**own, key_id=house.keys[-1 - said.whom % len(house.keys)])]
+    return [
+        WidgetKeyRevoked(**own, key_id=host_property.keys[-1 - said.whom % len(host_property.keys)])
+    ]
 
 
 step(*tours.KINDS)(tours.book)
@@ -319,8 +333,8 @@ step(*slots.KINDS)(slots.use_slot)
 
 
 def _every_other(kind: type[Event]) -> Making:
-    def sampled(house: House, said: Step) -> list[Event]:
-        return by_sample(kind, house, said)
+    def sampled(host_property: HostProperty, said: Step) -> list[Event]:
+        return by_sample(kind, host_property, said)
 
     return sampled
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from events.leads import LeadNoted, LeadUpdated
-from events.record import Recorded
+from events.record import RecordedEvent
 from projections import activities, leads
 from projections.engine import parked
 from projections.engine.live import Engine
@@ -35,8 +35,8 @@ def _instead(
     handlers: dict[Any, Any] = projection.handlers
     plain = handlers[kind]
 
-    def handler(tables: Tables, fact: Recorded, event: Any) -> None:
-        plain(tables, fact, event)
+    def handler(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+        plain(tables, recorded, event)
         tables.rows.update(event.lead_id, notes=str(change()))
 
     monkeypatch.setitem(handlers, kind, handler)
@@ -55,8 +55,8 @@ def a_projector_that_makes_up_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     handlers: dict[Any, Any] = activities.projection.handlers
     plain = handlers[LeadNoted]
 
-    def handler(tables: Tables, fact: Recorded, event: Any) -> None:
-        plain(tables, fact._replace(id=uuid4()), event)
+    def handler(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+        plain(tables, recorded._replace(id=uuid4()), event)
 
     monkeypatch.setitem(handlers, LeadNoted, handler)
 
@@ -101,6 +101,6 @@ async def test_what_does_not_wait_behind_the_poison_before_it_is_caught(
     if protected:
         await stay_the_same(pool, monkeypatch, POISONED, ways)
         return
-    monkeypatch.setattr(parked, "waits_for", lambda _fact, _parked: False)
+    monkeypatch.setattr(parked, "waits_for", lambda _recorded, _parked: False)
     with pytest.raises(AssertionError):
         await stay_the_same(pool, monkeypatch, POISONED, ways)

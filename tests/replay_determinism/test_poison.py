@@ -26,7 +26,7 @@ from tests.replay_determinism.test_replay_determinism import UNHURRIED, rebuild
 poisonous = st.builds(
     Step,
     what=st.sampled_from(sorted(poison.POISONS)),
-    house=st.integers(0, len(SHARDS) - 1),
+    host_property=st.integers(0, len(SHARDS) - 1),
     whom=st.integers(0, 5),
     how=st.integers(0, 20),
     when=st.integers(0, len(LATER) - 1),
@@ -125,12 +125,12 @@ async def test_poison_leaves_no_trace_in_thousands_of_histories(
 @pytest.mark.parametrize("name", sorted(poison.POISONS))
 async def test_each_poison_parks_its_lead_and_nothing_else(pool: asyncpg.Pool, name: str) -> None:
     story = await begin(pool)
-    house = [Step(what, 0, 0, 2, 2) for what in ("arrive", "arrive", "converse")]
-    await poison.tell(story, [*house, Step(name, 0, 0, 2, 2)])
+    host_property = [Step(what, 0, 0, 2, 2) for what in ("arrive", "arrive", "converse")]
+    await poison.tell(story, [*host_property, Step(name, 0, 0, 2, 2)])
     await (await courier(pool)).deliver(FROM_LOG)
-    guilty = await parked_of(pool)
-    assert [behind for _, _, behind, _ in guilty].count(False) == 1
+    bad = await parked_of(pool)
+    assert [behind for _, _, behind, _ in bad].count(False) == 1
     await story.tell([Step("arrive", 1, 1, 1, 2), Step("engage", 1, 0, 2, 2)])
     await (await courier(pool)).deliver(FROM_LOG)
-    assert await parked_of(pool) == guilty
+    assert await parked_of(pool) == bad
     assert len((await tables_of(pool))["leads"]) == 3

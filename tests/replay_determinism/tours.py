@@ -17,7 +17,7 @@ from events.tours import (
     TourStatus,
     TourType,
 )
-from tests.replay_determinism.property import House, Step, Tour
+from tests.replay_determinism.property import HostProperty, Step, Tour
 
 KINDS = (
     TourScheduled, TourConfirmed, TourRescheduled, TourAmended, TourCompleted, TourCancelled,
@@ -26,27 +26,27 @@ KINDS = (
 FIRST_DAY = date(2026, 3, 28)
 
 
-def book(house: House, said: Step) -> list[Event]:
-    lead_id = house.lead(said.whom)
+def book(host_property: HostProperty, said: Step) -> list[Event]:
+    lead_id = host_property.lead(said.whom)
     if lead_id is None:
         return []
     tour = Tour(uuid4(), lead_id)
-    house.tours.append(tour)
+    host_property.tours.append(tour)
     return [
         TourScheduled(
             **tour.ids, **_when(said.how), tour_type=list(TourType)[said.how % 3], source="widget",
-            notes=None if said.how % 2 else 'ring "twice"', created_by=house.agent(said.how),
-            assigned_agent_id=house.agent(said.whom),
+            notes=None if said.how % 2 else 'ring "twice"', created_by=host_property.agent(said.how),
+            assigned_agent_id=host_property.agent(said.whom),
         )
     ]  # fmt: skip
 
 
-def go_on(house: House, said: Step) -> list[Event]:
+def go_on(host_property: HostProperty, said: Step) -> list[Event]:
     """The next thing that may happen to a tour as it stands."""
-    if not house.tours:
+    if not host_property.tours:
         return []
-    tour = house.tours[said.whom % len(house.tours)]
-    by = house.agent(said.how)
+    tour = host_property.tours[said.whom % len(host_property.tours)]
+    by = host_property.agent(said.how)
     amended = TourAmended.model_validate(
         {**tour.ids, **({"tour_type": "virtual"} if said.how % 2 else {"notes": None})}
     )

@@ -41,7 +41,7 @@ from events.workflows import (
     WorkflowDefined,
 )
 from tests.replay_determinism import property as houses
-from tests.replay_determinism.property import House
+from tests.replay_determinism.property import HostProperty
 
 WRITTEN = (
     WorkflowDefined, WorkflowActivated, WorkflowDeactivated, TemplateDefined, TemplateRetired,
@@ -92,9 +92,9 @@ class Delivery:
                 "purpose": purpose, "run_id": run_id, "step_number": self.step}  # fmt: skip
 
 
-def write_workflow(house: House, said: houses.Step) -> list[Event]:
+def write_workflow(host_property: HostProperty, said: houses.Step) -> list[Event]:
     """A new definition, a new version of one, or it is switched."""
-    by, known = house.agent(said.how), house.definitions
+    by, known = host_property.agent(said.how), host_property.definitions
     if said.how % 3 == 0 or not known:
         definition, version = uuid4(), 1
     else:
@@ -120,16 +120,16 @@ def write_workflow(house: House, said: houses.Step) -> list[Event]:
     ]  # fmt: skip
 
 
-def write_template(house: House, said: houses.Step) -> list[Event]:
+def write_template(host_property: HostProperty, said: houses.Step) -> list[Event]:
     """A new template, a new version of one, or it is retired."""
-    known = house.templates
+    known = host_property.templates
     if said.how % 3 == 0 or not known:
         template, version = uuid4(), 1
     else:
         template = list(known)[said.whom % len(known)]
         version = known[template] + 1
         if said.how % 3 == 1:
-            return [TemplateRetired(template_id=template, retired_by=house.agent(said.how))]
+            return [TemplateRetired(template_id=template, retired_by=host_property.agent(said.how))]
     known[template] = version
     return [
         TemplateDefined(
@@ -141,27 +141,27 @@ def write_template(house: House, said: houses.Step) -> list[Event]:
     ]  # fmt: skip
 
 
-def enrol(house: House, said: houses.Step) -> list[Event]:
-    lead_id, known = house.lead(said.whom), list(house.definitions)
+def enrol(host_property: HostProperty, said: houses.Step) -> list[Event]:
+    lead_id, known = host_property.lead(said.whom), list(host_property.definitions)
     if lead_id is None or not known:
         return []
     run, definition = Run(uuid4(), lead_id), known[said.how % len(known)]
-    house.runs.append(run)
+    host_property.runs.append(run)
     return [
         RunEnrolled(
-            **run.ids, definition_id=definition, definition_version=house.definitions[definition],
+            **run.ids, definition_id=definition, definition_version=host_property.definitions[definition],
             trigger="lead_created", reentry_key=f"{said.how}",
-            next_action_at=house.now + SOON if said.how % 2 else None,
+            next_action_at=host_property.now + SOON if said.how % 2 else None,
         )
     ]  # fmt: skip
 
 
-def run_on(house: House, said: houses.Step) -> list[Event]:
+def run_on(host_property: HostProperty, said: houses.Step) -> list[Event]:
     """The next thing that may happen to a run: a step with its message, or a person steps in."""
-    if not house.runs:
+    if not host_property.runs:
         return []
-    run, by = house.runs[said.whom % len(house.runs)], house.agent(said.how)
-    soon = house.now + SOON
+    run, by = host_property.runs[said.whom % len(host_property.runs)], host_property.agent(said.how)
+    soon = host_property.now + SOON
     made: list[Event] = [
         RunPaused(**run.ids, remaining_seconds=said.how if said.how % 2 else None, paused_by=by),
         RunResumed(**run.ids, next_action_at=soon, resumed_by=by),
@@ -171,17 +171,17 @@ def run_on(house: House, said: houses.Step) -> list[Event]:
         RunCompleted(**run.ids),
     ]
     kind = said.how % (len(made) + 6)
-    return [made[kind]] if kind < len(made) else _step(house, run, kind - len(made), said)
+    return [made[kind]] if kind < len(made) else _step(host_property, run, kind - len(made), said)
 
 
-def _step(house: House, run: Run, how: int, said: houses.Step) -> list[Event]:
+def _step(host_property: HostProperty, run: Run, how: int, said: houses.Step) -> list[Event]:
     """A step is waited, skipped or failed; or its message is planned: before it, or after it."""
     number, last = run.step, said.whom % 3 == 0
     run.step += 1
     what: dict[str, Any] = {
         **run.ids, "step_number": number, "step_id": f"step {number}",
         "next_step_number": None if last else run.step,
-        "next_action_at": None if last else house.now + SOON,
+        "next_action_at": None if last else host_property.now + SOON,
     }  # fmt: skip
     others = (StepOutcome.WAITED, StepOutcome.SKIPPED, StepOutcome.FAILED)
     if how < len(others):
@@ -189,29 +189,29 @@ def _step(house: House, run: Run, how: int, said: houses.Step) -> list[Event]:
         error = "no template" if how == 2 else None
         return [RunStepReached(**what, action=action, outcome=others[how], error_message=error)]
     delivery = Delivery(uuid4(), run.lead_id, list(MessageChannel)[said.whom % 2], run, number)
-    house.deliveries.append(delivery)
-    template = next(iter(house.templates), None)
+    host_property.deliveries.append(delivery)
+    template = next(iter(host_property.templates), None)
     reached = RunStepReached(
         **what, action=StepAction(delivery.channel), outcome=StepOutcome.PLANNED,
         delivery_id=delivery.id, template_id=template,
     )  # fmt: skip
-    planned = _planned(house, delivery)
+    planned = _planned(host_property, delivery)
     return [planned, reached] if how == len(others) else [reached, planned]
 
 
-def send(house: House, said: houses.Step) -> list[Event]:
+def send(host_property: HostProperty, said: houses.Step) -> list[Event]:
     """A message by hand, or what becomes of any."""
-    if said.how % 4 == 0 or not house.deliveries:
-        lead_id = house.lead(said.whom)
+    if said.how % 4 == 0 or not host_property.deliveries:
+        lead_id = host_property.lead(said.whom)
         if lead_id is None:
             return []
         delivery = Delivery(uuid4(), lead_id, list(MessageChannel)[said.how % 2])
-        house.deliveries.append(delivery)
-        return [_planned(house, delivery)]
-    delivery = house.deliveries[said.whom % len(house.deliveries)]
+        host_property.deliveries.append(delivery)
+        return [_planned(host_property, delivery)]
+    delivery = host_property.deliveries[said.whom % len(host_property.deliveries)]
     ids, external = delivery.ids, f"SM{said.how}" if said.how % 2 else None
     made: list[Event] = [
-        DeliveryHeld(**ids, reason="quiet_hours", held_until=house.now + SOON),
+        DeliveryHeld(**ids, reason="quiet_hours", held_until=host_property.now + SOON),
         DeliveryHandedOver(**ids, provider="p", attempt=1, simulated=said.how % 2 == 0,
                            external_id=external),
         DeliveryDelivered(**ids, external_id=external),
@@ -224,8 +224,8 @@ def send(house: House, said: houses.Step) -> list[Event]:
     return [made[said.how % len(made)]]
 
 
-def _planned(house: House, delivery: Delivery) -> DeliveryPlanned:
+def _planned(host_property: HostProperty, delivery: Delivery) -> DeliveryPlanned:
     return DeliveryPlanned(
-        **delivery.ids, due_at=house.now, recipient="+15125550123", body="Hi {{x}} 🏠",
-        template_id=next(iter(house.templates), None),
+        **delivery.ids, due_at=host_property.now, recipient="+15125550123", body="Hi {{x}} 🏠",
+        template_id=next(iter(host_property.templates), None),
     )  # fmt: skip

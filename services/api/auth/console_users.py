@@ -14,7 +14,7 @@ from services.api.auth.row_security import become
 from services.api.context import Core
 from services.api.problems import Problem
 from services.application.unit_of_work import Scope
-from services.host import home_of
+from services.host import find_stream_owner
 
 MAY_WRITE = frozenset({"manager", "admin"})
 ADMIN = "admin"
@@ -50,7 +50,7 @@ class Person:
     async def property_of_lead(self, core: Core, lead_id: UUID) -> UUID:
         """The property of a lead of this organisation, by the log. Raises 404."""
         async with core.pool.acquire() as conn:
-            home = await home_of(conn, Stream("lead", lead_id))  # type: ignore[arg-type]
+            home = await find_stream_owner(conn, Stream("lead", lead_id))  # type: ignore[arg-type]
         if home is None or home[0] != self.org_id or home[1] is None:
             raise no_such("lead")
         return home[1]

@@ -24,7 +24,7 @@ class Invitation:
 
     tour_id: UUID
     property_id: UUID
-    house: str
+    host_property: str
     address: str
     starts_at: datetime
     duration_minutes: int
@@ -37,12 +37,12 @@ class Invitation:
 
     @property
     def title(self) -> str:
-        return f"Tour of {self.house}"
+        return f"Tour of {self.host_property}"
 
     @property
     def text(self) -> str:
         kind = self.tour_type.replace("_", "-").capitalize()
-        return f"{kind} tour of {self.house} on {self.local}."
+        return f"{kind} tour of {self.host_property} on {self.local}."
 
     @property
     def ends_at(self) -> datetime:
@@ -55,12 +55,15 @@ class Invitation:
 
 
 def invitation(
-    tour: Mapping[str, Any], house: str, address: Mapping[str, Any], guest: str | None = None
+    tour: Mapping[str, Any],
+    host_property: str,
+    address: Mapping[str, Any],
+    guest: str | None = None,
 ) -> Invitation:
     """Of a tour's row; `guest` is the e-mail address of who is invited."""
     local = f"{tour['tour_date'].isoformat()} at {tour['tour_time'].strftime('%H:%M')}"
     return Invitation(
-        tour["id"], tour["property_id"], house, address_line(address), tour["starts_at"],
+        tour["id"], tour["property_id"], host_property, address_line(address), tour["starts_at"],
         tour["duration_minutes"], tour["tour_type"], f"{local} ({tour['time_zone']})",
         tour["revision"], tour["status"] == "cancelled", tour["updated_at"], guest,
     )  # fmt: skip
@@ -85,7 +88,7 @@ def ics(said: Invitation) -> bytes:
         event.add("location", said.address)
     event.add("status", "CANCELLED" if said.cancelled else "CONFIRMED")
     organizer = vCalAddress(f"urn:uuid:{said.property_id}")
-    organizer.params["CN"] = vText(_quotable(said.house))
+    organizer.params["CN"] = vText(_quotable(said.host_property))
     event["organizer"] = organizer
     if said.guest:
         event.add("attendee", vCalAddress(f"mailto:{said.guest}"))

@@ -41,10 +41,10 @@ async def limit_address(request: Request) -> None:
 async def limit_visit(request: Request, caller: Visitor) -> None:
     """Count a request of a widget's visitor. Raises `Problem` 429."""
     core = core_of(request)
-    house = str(caller.property_id)
-    counted = [_by_address(core, request), Counted(core.settings.limit_key, "key", house)]
+    host_property = str(caller.property_id)
+    counted = [_by_address(core, request), Counted(core.settings.limit_key, "key", host_property)]
     if caller.visitor_id:
-        whose = f"{house}/{caller.visitor_id}"
+        whose = f"{host_property}/{caller.visitor_id}"
         counted.append(Counted(core.settings.limit_visitor, "visitor", whose))
     await _count(core, counted)
 

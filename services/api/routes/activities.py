@@ -16,7 +16,7 @@ from services.api.responses import Answer, Once, Reached, answered, written
 from services.api.schemas.activities import ActivityNoted, ActivitySent
 from services.api.schemas.leads import Activities
 from services.api.schemas.schema import LeadId
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.engagements import RecordActivity, activity_type
 
 MOST_ACTIVITIES = 100
@@ -54,15 +54,15 @@ async def note(
     property_id = await caller.property_of_lead(core_of(request), lead_id)
     activity_id = uuid7()
 
-    async def work(unit: Unit) -> Answer:
-        await unit.do(RecordActivity(
+    async def work(uow: UnitOfWork) -> Answer:
+        await uow.do(RecordActivity(
             activity_id, lead_id, body.type, body.description, body.metadata, caller.id
         ))  # fmt: skip
-        event_id, _ = unit.events[-1]
+        event_id, _ = uow.events[-1]
         return {
             "activity": {
                 "id": event_id, "type": kind, "description": body.description,
-                "metadata": body.metadata, "created_by": caller.id, "created_at": unit.scope.at,
+                "metadata": body.metadata, "created_by": caller.id, "created_at": uow.scope.at,
             }
         }  # fmt: skip
 

@@ -27,7 +27,7 @@ from services.application.chat_turns import take_turn
 from services.application.visitor_messages import CHAT_SOURCE, Said
 from services.deciders.contacts import email_of, phone_of
 from services.deciders.leads import Details
-from services.host import house_of
+from services.host import load_property
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
@@ -102,10 +102,10 @@ async def _details(core: Core, caller: WidgetCaller, info: LeadInfo | None) -> D
     if info is None:
         return None
     async with core.pool.acquire() as conn:
-        house = await house_of(conn, caller.property_id)  # type: ignore[arg-type]
+        host_property = await load_property(conn, caller.property_id)  # type: ignore[arg-type]
     return Details(
         CHAT_SOURCE, info.first_name, info.last_name, email_of(info.email),
-        phone_of(info.phone, house.country),
+        phone_of(info.phone, host_property.country),
     )  # fmt: skip
 
 

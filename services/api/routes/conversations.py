@@ -9,7 +9,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.chat import ConversationAnswered, SessionIdentified
-from events.record import Recorded, Stream
+from events.record import RecordedEvent, Stream
 from projections import conversation_list, conversations, leads, messages
 from services.api.auth.callers import Person, Reader, Writer, no_such
 from services.api.context import Core, core_of
@@ -31,7 +31,7 @@ from services.api.schemas.conversations import (
     OneConversation,
 )
 from services.application.rows import row_of
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.conversations import Answer, Release, TakeOver
 from services.deciders.decider import Refused
 
@@ -114,11 +114,11 @@ async def answer(
     property_id = await _home(core_of(request), caller, conversation_id)
     message_id = body.message_id or uuid7()
 
-    async def work(unit: Unit) -> Result:
-        await unit.do(Answer(conversation_id, message_id, body.content, caller.id))
-        for fact in await unit.history(Stream("conversation", conversation_id)):
-            if _says(fact, message_id):
-                return {"success": True, "message": _message(fact)}
+    async def work(uow: UnitOfWork) -> Result:
+        await uow.do(Answer(conversation_id, message_id, body.content, caller.id))
+        for recorded in await uow.history(Stream("conversation", conversation_id)):
+            if _says(recorded, message_id):
+                return {"success": True, "message": _message(recorded)}
         raise Refused("id_reused", f"message {message_id} was said by another before", 422)
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work, 201)
@@ -130,9 +130,9 @@ async def _hand_over(
     core, conversation_id = core_of(request), command.conversation_id
     property_id = await _home(core, caller, conversation_id)
 
-    async def work(unit: Unit) -> Result:
-        await unit.do(command)
-        row = await _row(unit, conversation_id)
+    async def work(uow: UnitOfWork) -> Result:
+        await uow.do(command)
+        row = await _row(uow, conversation_id)
         return {"success": True, "conversation": row, "message": told}
 
     return await written(request, caller, caller.scope(property_id), b"", work)
@@ -142,13 +142,13 @@ async def _home(core: Core, caller: Person, conversation_id: UUID) -> UUID:
     return await property_of(core, caller, Stream("conversation", conversation_id), "conversation")
 
 
-async def _row(unit: Unit, conversation_id: UUID) -> dict[str, Any]:
+async def _row(uow: UnitOfWork, conversation_id: UUID) -> dict[str, Any]:
     """The conversation as it is after what the unit has decided; its session knows its lead."""
-    facts = await unit.history(Stream("conversation", conversation_id))
-    row = row_of(conversations.projection, conversation_id, facts) or {}
+    recorded_events = await uow.history(Stream("conversation", conversation_id))
+    row = row_of(conversations.projection, conversation_id, recorded_events) or {}
     if (session_id := row.get("widget_session_id")) is not None:
-        for fact in await unit.history(Stream("session", session_id)):
-            known = fact.event
+        for recorded in await uow.history(Stream("session", session_id)):
+            known = recorded.event
             if isinstance(known, SessionIdentified) and conversation_id in known.conversation_ids:
                 row["lead_id"] = known.lead_id
     return {name: row.get(name) for name in ROW}
@@ -196,15 +196,17 @@ def lead_of(row: Any) -> dict[str, Any] | None:
     return {name: row[f"lead_{name}"] for name in conversation_list.LEAD_FIELDS}
 
 
-def _says(fact: Recorded, message_id: UUID) -> bool:
-    return isinstance(fact.event, ConversationAnswered) and fact.event.message_id == message_id
+def _says(recorded: RecordedEvent, message_id: UUID) -> bool:
+    return (
+        isinstance(recorded.event, ConversationAnswered) and recorded.event.message_id == message_id
+    )
 
 
-def _message(fact: Recorded) -> dict[str, Any]:
+def _message(recorded: RecordedEvent) -> dict[str, Any]:
     """The row an agent's answer becomes."""
-    said: Any = fact.event
+    said: Any = recorded.event
     return {
         "id": said.message_id, "conversation_id": said.conversation_id, "role": "assistant",
         "content": said.content, "author": "agent", "human_agent_id": said.agent_id,
-        "created_at": fact.occurred_at,
+        "created_at": recorded.occurred_at,
     }  # fmt: skip

@@ -22,7 +22,7 @@ from services.api.schemas.deliveries import MessagePlanned, MessageSent
 from services.api.schemas.schema import LeadId
 from services.application.command_handler import transact
 from services.application.deliveries import Draft, letter
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.deliveries import PlanDelivery
 
 RETRY_SECONDS = 600
@@ -53,18 +53,22 @@ async def send(
     once, scope = command_of(request, caller, sent.raw), caller.scope(property_id)
     ids = [uuid7()] if once else retry_ids(caller.id, lead_id, sent.raw, scope.at)
 
-    async def work(unit: Unit) -> Any:
-        known = [each for each in ids if await unit.history(Stream("delivery", each))]
+    async def work(uow: UnitOfWork) -> Any:
+        known = [each for each in ids if await uow.history(Stream("delivery", each))]
         delivery_id = known[0] if known else ids[0]
         if not known:
             draft = Draft(body.channel, body.message, body.template_slug, body.subject)
-            said = await letter(unit, lead_id, draft)
-            await unit.do(PlanDelivery(
+            said = await letter(uow, lead_id, draft)
+            await uow.do(PlanDelivery(
                 delivery_id, lead_id, body.channel, DeliveryPurpose.MANUAL, scope.at, said.body,
                 said.subject, said.template_id, said.template_version, caller.id,
             ))  # fmt: skip
-        facts = await unit.history(Stream("delivery", delivery_id))
-        skipped = [fact.event for fact in facts if isinstance(fact.event, DeliverySkipped)]
+        recorded_events = await uow.history(Stream("delivery", delivery_id))
+        skipped = [
+            recorded.event
+            for recorded in recorded_events
+            if isinstance(recorded.event, DeliverySkipped)
+        ]
         return {
             "messageId": str(delivery_id),
             "channel": body.channel.value,

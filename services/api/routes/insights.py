@@ -41,10 +41,10 @@ async def insights_of(
     days of the property's zone (UTC where it has none), each lead once. Scores are those that are
     stored, which timers keep current. A day of the trend has the leads scored on it."""
     async with caller.transaction(core_of(request).engine) as conn:
-        house = (await conn.execute(host.settings_of_property(property_id))).first()
-        if house is None or house.org_id != caller.org_id:
+        host_property = (await conn.execute(host.settings_of_property(property_id))).first()
+        if host_property is None or host_property.org_id != caller.org_id:
             raise no_such("property")
-        zone = _zone(house.settings)
+        zone = _zone(host_property.settings)
         dates = last_days(datetime.now(UTC).astimezone(zone).date(), days)
         starts = [_midnight(day, zone) for day in dates]
         recent = starts[-MOST_DAYS:]

@@ -27,9 +27,9 @@ from services.api.schemas import example
 from services.api.schemas.lead_list import LeadChangeSent, LeadList
 from services.api.schemas.leads import LeadEntered
 from services.api.schemas.schema import empty_is_none
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.leads import ChangeStatus, UpdateLead
-from services.host import house_of
+from services.host import load_property
 
 PAGE, MOST, LAST_PAGE = 25, 200, 1_000_000
 
@@ -99,14 +99,14 @@ async def change(
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), body.lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        house = await house_of(unit.conn, property_id)
-        changes = body.changes(house.country)
-        owner = (await unit.owner_of_contact(changes.get("email"), None)).email
-        await unit.do(UpdateLead(body.lead_id, changes, caller.id, owner))
+    async def work(uow: UnitOfWork) -> Answer:
+        host_property = await load_property(uow.conn, property_id)
+        changes = body.changes(host_property.country)
+        owner = (await uow.owner_of_contact(changes.get("email"), None)).email
+        await uow.do(UpdateLead(body.lead_id, changes, caller.id, owner))
         if body.status is not None:
-            await unit.do(ChangeStatus(body.lead_id, body.status, changed_by=caller.id))
-        return {"lead": await lead_row(unit, body.lead_id)}
+            await uow.do(ChangeStatus(body.lead_id, body.status, changed_by=caller.id))
+        return {"lead": await lead_row(uow, body.lead_id)}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -125,11 +125,11 @@ async def _scored(
     if not rows:
         return []
     now = micros(datetime.now(UTC))
-    query = scores.facts_below(property_id, [row["id"] for row in rows])
-    facts = scores.whole_facts((await conn.execute(query)).all())
+    query = scores.inputs_below(property_id, [row["id"] for row in rows])
+    inputs = scores.whole_inputs((await conn.execute(query)).all())
     found = []
     for row in rows:
-        held = facts.get(row["id"])
+        held = inputs.get(row["id"])
         score = None if held is None else v1.score(held, now)
         found.append({
             **row, "score": score.total if score else None,

@@ -32,13 +32,13 @@ from services.api.schemas.schema import LeadId
 from services.application.leads import capture
 from services.application.rows import row_of
 from services.application.sessions import begin_anew
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_messages import CHAT_SOURCE, conversation_of
 from services.deciders.chats import demand_proof
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.sessions import IdentifySession, StartSession
-from services.host import house_of
+from services.host import load_property
 
 PAGE = 50
 THANKS = "Thank you! We will be in touch."
@@ -61,23 +61,23 @@ async def leave_contact(
     await limit(request, caller, body.email, body.phone)
     new_lead = uuid7()
 
-    async def work(unit: Unit) -> Answer:
-        house = await house_of(unit.conn, caller.property_id)
-        details = body.details(CHAT_SOURCE, body.bedroom_preference, house.country)
+    async def work(uow: UnitOfWork) -> Answer:
+        host_property = await load_property(uow.conn, caller.property_id)
+        details = body.details(CHAT_SOURCE, body.bedroom_preference, host_property.country)
         session_lead = None
         start = StartSession(body.session_id, caller.visitor_id) if body.session_id else None
         if start is not None:
-            held = (await unit.state(start)).sessions.get(start.session_id)
+            held = (await uow.state(start)).sessions.get(start.session_id)
             demand_proof(held, start.session_id, caller.proven)
             session_lead = held.lead_id if held else None
         lead_id = await capture(
-            unit, details, lead_id=new_lead, session_id=body.session_id,
+            uow, details, lead_id=new_lead, session_id=body.session_id,
             session_lead=session_lead, note=_note(details),
         )  # fmt: skip
         if start is not None:
-            await unit.do(start)
-            await begin_anew(unit, start)
-            await unit.do(IdentifySession(
+            await uow.do(start)
+            await begin_anew(uow, start)
+            await uow.do(IdentifySession(
                 start.session_id, lead_id,
                 await _conversations(request, caller, start.session_id, body.conversation_id),
                 caller.visitor_id,
@@ -106,17 +106,17 @@ async def enter(
     await caller.demand_property(core_of(request), body.property_id)
     lead_id = uuid7()
 
-    async def work(unit: Unit) -> Answer:
-        house = await house_of(unit.conn, body.property_id)
-        details = body.details(body.source, body.bedrooms, house.country)
-        owner = (await unit.owner_of_contact(details.email, None)).email
+    async def work(uow: UnitOfWork) -> Answer:
+        host_property = await load_property(uow.conn, body.property_id)
+        details = body.details(body.source, body.bedrooms, host_property.country)
+        owner = (await uow.owner_of_contact(details.email, None)).email
         if owner is not None:
             raise Refused(
                 "known_lead", "a lead with this e-mail address is there already", 409,
-                {"lead": _plain(await lead_row(unit, owner))},
+                {"lead": _plain(await lead_row(uow, owner))},
             )  # fmt: skip
-        await unit.do(CaptureLead(lead_id, details, captured_by=caller.id))
-        return {"lead": await lead_row(unit, lead_id)}
+        await uow.do(CaptureLead(lead_id, details, captured_by=caller.id))
+        return {"lead": await lead_row(uow, lead_id)}
 
     return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
 
@@ -175,14 +175,14 @@ def _word(kind: object) -> str:
     return kind
 
 
-async def lead_row(unit: Unit, lead_id: UUID) -> dict[str, Any] | None:
+async def lead_row(uow: UnitOfWork, lead_id: UUID) -> dict[str, Any] | None:
     """The row of the lead that an id stands for, as it is after what the unit has decided."""
-    return await own_row(unit, await unit.known_as(lead_id))
+    return await own_row(uow, await uow.known_as(lead_id))
 
 
-async def own_row(unit: Unit, lead_id: UUID) -> dict[str, Any] | None:
+async def own_row(uow: UnitOfWork, lead_id: UUID) -> dict[str, Any] | None:
     """The lead's own row, merged or not."""
-    return row_of(leads.projection, lead_id, await unit.history(Stream("lead", lead_id)))
+    return row_of(leads.projection, lead_id, await uow.history(Stream("lead", lead_id)))
 
 
 def _plain(row: dict[str, Any] | None) -> Any:

@@ -14,7 +14,7 @@ from services.api.responses import Answer, Once, written
 from services.api.routes.leads import own_row
 from services.api.schemas.merges import LoserId, Merged, MergeSent, Unmerged, UnmergeSent
 from services.application.merges import merge, unmerge
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/leads/{lead_id}", tags=["leads"])
 
@@ -34,9 +34,9 @@ async def merge_into(
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        top = await merge(unit, lead_id, body.into_lead_id, reason=body.reason, by=caller.id)
-        return {"lead": await own_row(unit, top), "merged": await own_row(unit, lead_id)}
+    async def work(uow: UnitOfWork) -> Answer:
+        top = await merge(uow, lead_id, body.into_lead_id, reason=body.reason, by=caller.id)
+        return {"lead": await own_row(uow, top), "merged": await own_row(uow, lead_id)}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -55,8 +55,8 @@ async def take_back(
     and runs that were stopped stay so."""
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        top = await unmerge(unit, lead_id, reason=sent.said.reason, by=caller.id)
-        return {"lead": await own_row(unit, top), "unmerged": await own_row(unit, lead_id)}
+    async def work(uow: UnitOfWork) -> Answer:
+        top = await unmerge(uow, lead_id, reason=sent.said.reason, by=caller.id)
+        return {"lead": await own_row(uow, top), "unmerged": await own_row(uow, lead_id)}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)

@@ -22,7 +22,7 @@ from services.api.schemas.runs import LeadRuns, RunChanged, RunChangeSent, RunMo
 from services.api.schemas.schema import LeadId
 from services.application.rows import row_of
 from services.application.runs import live_runs
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.runs import PauseRun, ResumeRun, StopRun
 
@@ -72,25 +72,25 @@ async def change(
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        run_id = body.run_id or await _newest_live(unit, await unit.known_as(lead_id))
-        at, reason = unit.scope.at, body.reason or None
+    async def work(uow: UnitOfWork) -> Answer:
+        run_id = body.run_id or await _newest_live(uow, await uow.known_as(lead_id))
+        at, reason = uow.scope.at, body.reason or None
         match body.action:
             case RunMove.PAUSE:
-                await unit.do(PauseRun(run_id, lead_id, at, reason, paused_by=caller.id))
+                await uow.do(PauseRun(run_id, lead_id, at, reason, paused_by=caller.id))
             case RunMove.RESUME:
-                await unit.do(ResumeRun(run_id, lead_id, at, resumed_by=caller.id))
+                await uow.do(ResumeRun(run_id, lead_id, at, resumed_by=caller.id))
             case RunMove.STOP:
-                await unit.do(StopRun(run_id, lead_id, reason or BY_A_PERSON, stopped_by=caller.id))
-        facts = await unit.history(Stream("run", run_id))
-        return {"success": True, "workflow": row_of(run_rows.projection, run_id, facts)}
+                await uow.do(StopRun(run_id, lead_id, reason or BY_A_PERSON, stopped_by=caller.id))
+        recorded_events = await uow.history(Stream("run", run_id))
+        return {"success": True, "workflow": row_of(run_rows.projection, run_id, recorded_events)}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
 
-async def _newest_live(unit: Unit, lead_id: UUID) -> UUID:
+async def _newest_live(uow: UnitOfWork, lead_id: UUID) -> UUID:
     """Raises `Refused` where every run has ended, or there was none."""
-    for run_id in await live_runs(unit, lead_id):
+    for run_id in await live_runs(uow, lead_id):
         return run_id
     raise Refused("no_live_run", "the lead goes through no workflow now", 404)
 
@@ -98,9 +98,9 @@ async def _newest_live(unit: Unit, lead_id: UUID) -> UUID:
 async def _pinned(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
     """The definition's version that a run began with, which the table shows no more."""
     async with pool.acquire() as conn:
-        facts = await read.streams(conn, [Stream("definition", run["workflow_id"])])
-    for fact in facts:
-        event = fact.event
+        recorded_events = await read.streams(conn, [Stream("definition", run["workflow_id"])])
+    for recorded in recorded_events:
+        event = recorded.event
         if isinstance(event, WorkflowDefined) and (
             event.definition_version == run["definition_version"]
         ):

@@ -15,7 +15,7 @@ from events.engagements import EngagementRecorded
 from projections import engagements, leads, scores, tours
 from projections.scoring import v1
 from projections.scoring.inputs import WINDOW, micros
-from projections.scoring.stored_inputs import facts_of
+from projections.scoring.stored_inputs import inputs_of
 from services.api.auth.callers import Person, Reader, Writer, no_such
 from services.api.context import core_of
 from services.api.error_codes import ENGAGEMENT, NOT_FOUND, OF_LEAD, refuses
@@ -32,7 +32,7 @@ from services.api.schemas.scores import (
     ScoreRead,
     ScoringSent,
 )
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.engagements import RecordEngagement, engagement_type
 
 router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
@@ -54,15 +54,15 @@ async def record(
     property_id = await caller.property_of_lead(core_of(request), body.lead_id)
     engagement_id = uuid7()
 
-    async def work(unit: Unit) -> Answer:
-        await unit.do(RecordEngagement(engagement_id, body.lead_id, body.event_type, body.metadata))
-        event_id, event = unit.events[-1]
+    async def work(uow: UnitOfWork) -> Answer:
+        await uow.do(RecordEngagement(engagement_id, body.lead_id, body.event_type, body.metadata))
+        event_id, event = uow.events[-1]
         weight = event.score_weight if isinstance(event, EngagementRecorded) else 0
         return {
             "success": True,
             "event": {
                 "id": str(event_id), "leadId": str(event.lead), "eventType": body.event_type,
-                "scoreWeight": weight, "createdAt": unit.scope.at,
+                "scoreWeight": weight, "createdAt": uow.scope.at,
             },
             "rescored": True,
         }  # fmt: skip
@@ -150,13 +150,13 @@ async def score_of(
     visits = (await conn.execute(tours.of_leads(org, members))).all()
     since = now - timedelta(microseconds=WINDOW)
     window = (await conn.execute(engagements.counting(org, members, since))).all()
-    facts = facts_of(
+    inputs = inputs_of(
         lead,
         ((row.id, row.status) for row in visits),
         ((row.created_at, row.score_weight) for row in window),
         await conn.scalar(engagements.count_of(org, members)) or 0,
     )
-    result = v1.score(facts, micros(now))
+    result = v1.score(inputs, micros(now))
     last = (await conn.execute(scores.newest(org, lead_id))).mappings().first()
     is_new = last is None or any(last[column] != value for column, value in _row(result).items())
     return {

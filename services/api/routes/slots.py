@@ -49,14 +49,14 @@ from services.application.slots import (
     tours_off,
 )
 from services.application.tours import hours_of
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_messages import conversation_of
 from services.deciders.decider import Refused
 from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, zone_of
 from services.deciders.slot_schedule import TourHours, slots_between
 from services.deciders.slot_times import SlotTime
 from services.deciders.slots import Taken, most_taken
-from services.host import House, house_of
+from services.host import HostProperty, load_property
 
 USUAL_DAYS, MOST_DAYS = 14, 92
 
@@ -76,15 +76,15 @@ async def offered(
     """Days are the property's. Without dates: from today on, for two weeks."""
     core, now = core_of(request), datetime.now(UTC)
     async with core.pool.acquire() as conn:
-        unit = Unit(conn, caller.scope, None)  # type: ignore[arg-type]
-        house = await house_of(unit.conn, caller.property_id)
-        hours = await hours_of(unit)
+        uow = UnitOfWork(conn, caller.scope, None)  # type: ignore[arg-type]
+        host_property = await load_property(uow.conn, caller.property_id)
+        hours = await hours_of(uow)
     if not hours.enabled:
         raise tours_off()
-    first, last = _days(start, end, now.astimezone(zone_of(house.time_zone)).date())
-    slots = slots_between(house.property_id, house.time_zone, hours, first, last)
+    first, last = _days(start, end, now.astimezone(zone_of(host_property.time_zone)).date())
+    slots = slots_between(host_property.property_id, host_property.time_zone, hours, first, last)
     async with caller.transaction(core.engine) as conn:
-        rows = (await conn.execute(slot_rows.between(house.property_id, first, last))).all()
+        rows = (await conn.execute(slot_rows.between(host_property.property_id, first, last))).all()
     return answered(
         {"slots": _by_day(slots, hours, rows, now), "tourDuration": hours.duration_minutes}
     )
@@ -107,15 +107,15 @@ async def book(
     await limit(request, caller, body.email, body.phone)
     held = await _conversations(request, caller, body.session_id, body.conversation_id)
 
-    async def work(unit: Unit) -> Answer:
-        house = await house_of(unit.conn, caller.property_id)
-        details = body.details(TOUR_SOURCE, body.bedroom_preference, house.country)
-        row, house = await book_visit(
-            unit, Asked(body.slot_id, body.tour_date, body.tour_time, body.fold),
+    async def work(uow: UnitOfWork) -> Answer:
+        host_property = await load_property(uow.conn, caller.property_id)
+        details = body.details(TOUR_SOURCE, body.bedroom_preference, host_property.country)
+        row, host_property = await book_visit(
+            uow, Asked(body.slot_id, body.tour_date, body.tour_time, body.fold),
             Guest(caller.visitor_id, body.session_id, held, caller.proven), details,
             Wish(body.tour_type, body.special_requests),
         )  # fmt: skip
-        said = invitation(row, house.name, house.address, details.email)
+        said = invitation(row, host_property.name, host_property.address, details.email)
         return {
             "success": True,
             "booking": {
@@ -142,9 +142,9 @@ async def hold(
 ) -> Response:
     body = sent.said
 
-    async def work(unit: Unit) -> Answer:
+    async def work(uow: UnitOfWork) -> Answer:
         guest = Guest(caller.visitor_id, body.session_id, proven=caller.proven)
-        hold_id, expires_at = await keep_place(unit, Asked(body.slot_id), guest)
+        hold_id, expires_at = await keep_place(uow, Asked(body.slot_id), guest)
         kept = {"id": hold_id, "slotId": body.slot_id, "expiresAt": expires_at}
         return {"success": True, "hold": kept}
 
@@ -162,16 +162,16 @@ async def calendar(
 ) -> Response:
     """By the tour's id, which only who booked it was told: an invitation, or its withdrawal."""
     async with core_of(request).pool.acquire() as conn:
-        unit = Unit(conn, caller.scope, None)  # type: ignore[arg-type]
+        uow = UnitOfWork(conn, caller.scope, None)  # type: ignore[arg-type]
         try:
-            history = await unit.history(Stream("tour", tour_id))
+            history = await uow.history(Stream("tour", tour_id))
         except Refused:  # another property's is as if it were not there
             raise no_such("tour") from None
         row = row_of(tours.projection, tour_id, history)
         if row is None:
             raise no_such("tour")
-        house: House = await house_of(unit.conn, caller.property_id)
-    return Calendar(ics(invitation(row, house.name, house.address)))
+        host_property: HostProperty = await load_property(uow.conn, caller.property_id)
+    return Calendar(ics(invitation(row, host_property.name, host_property.address)))
 
 
 def _days(start: date | None, end: date | None, today: date) -> tuple[date, date]:

@@ -28,7 +28,7 @@ from services.api.schemas.templates import (
 from services.api.schemas.tours import Done
 from services.application.rows import row_of
 from services.application.templates import owners_of_slugs
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import UnknownSubject
 from services.deciders.templates import DefineTemplate, RetireTemplate, Template, Wording
 
@@ -66,13 +66,13 @@ async def define(
     await caller.demand_property(core_of(request), body.property_id)
     template_id = uuid7()
 
-    async def work(unit: Unit) -> Answer:
-        owner = (await owners_of_slugs(unit, [body.slug])).get(body.slug)
+    async def work(uow: UnitOfWork) -> Answer:
+        owner = (await owners_of_slugs(uow, [body.slug])).get(body.slug)
         said = Wording(
             body.slug, body.name, body.channel, body.body, body.subject or None, body.is_active
         )
-        await unit.do(DefineTemplate(template_id, said, owner, changed_by=caller.id))
-        return await _answer(unit, template_id)
+        await uow.do(DefineTemplate(template_id, said, owner, changed_by=caller.id))
+        return await _answer(uow, template_id)
 
     return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
 
@@ -92,15 +92,15 @@ async def change(
     body = sent.said
     property_id = await _home(request, caller, template_id)
 
-    async def work(unit: Unit) -> Answer:
-        state: Template = await unit.state(RetireTemplate(template_id))
+    async def work(uow: UnitOfWork) -> Answer:
+        state: Template = await uow.state(RetireTemplate(template_id))
         if state.wording is None:
             raise UnknownSubject(Stream(KIND, template_id))
-        await unit.do(DefineTemplate(
+        await uow.do(DefineTemplate(
             template_id, _changed(state.wording, body), seen=body.version, changed_by=caller.id,
             change_reason=body.change_reason or None,
         ))  # fmt: skip
-        return await _answer(unit, template_id)
+        return await _answer(uow, template_id)
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -113,8 +113,8 @@ async def retire(request: Request, caller: Writer, template_id: TemplateId) -> R
     """It keeps its slug, and its row: what was sent refers to it."""
     property_id = await _home(request, caller, template_id)
 
-    async def work(unit: Unit) -> Answer:
-        await unit.do(RetireTemplate(template_id, retired_by=caller.id))
+    async def work(uow: UnitOfWork) -> Answer:
+        await uow.do(RetireTemplate(template_id, retired_by=caller.id))
         return {"success": True}
 
     return await written(request, caller, caller.scope(property_id), template_id.bytes, work)
@@ -137,6 +137,6 @@ def _changed(known: Wording, body: TemplateChangeSent) -> Wording:
     return replace(known, **news)
 
 
-async def _answer(unit: Unit, template_id: UUID) -> Answer:
-    facts = await unit.history(Stream(KIND, template_id))
-    return {"template": row_of(templates.projection, template_id, facts)}
+async def _answer(uow: UnitOfWork, template_id: UUID) -> Answer:
+    recorded_events = await uow.history(Stream(KIND, template_id))
+    return {"template": row_of(templates.projection, template_id, recorded_events)}

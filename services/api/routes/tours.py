@@ -31,7 +31,7 @@ from services.api.schemas.tours import (
 from services.application.rows import row_of
 from services.application.tours import carry_out, hours_of, queue_for, tour_in
 from services.application.tours import change as change_tour
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.local_time import When
 from services.deciders.slot_times import slot_of
@@ -44,7 +44,7 @@ from services.deciders.tour_outcomes import (
     RecordNoShow,
 )
 from services.deciders.tours import Tour
-from services.host import house_of
+from services.host import load_property
 
 LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "property_id")
 
@@ -80,23 +80,23 @@ async def book(
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        house = await house_of(unit.conn, property_id)
-        minutes = (await hours_of(unit)).duration_minutes
-        when = When(body.tour_date, body.tour_time, house.time_zone, body.fold, minutes)
+    async def work(uow: UnitOfWork) -> Answer:
+        host_property = await load_property(uow.conn, property_id)
+        minutes = (await hours_of(uow)).duration_minutes
+        when = When(body.tour_date, body.tour_time, host_property.time_zone, body.fold, minutes)
         slot = slot_of(property_id, when)
-        await queue_for(unit, [slot], body.assigned_agent_id)
-        tour_id, known = await tour_in(unit, slot, lead_id)
+        await queue_for(uow, [slot], body.assigned_agent_id)
+        tour_id, known = await tour_in(uow, slot, lead_id)
         if not known:
-            await carry_out(unit, ScheduleTour(
-                tour_id, lead_id, at=unit.scope.at, source="console", when=when,
+            await carry_out(uow, ScheduleTour(
+                tour_id, lead_id, at=uow.scope.at, source="console", when=when,
                 tour_type=body.tour_type, notes=body.notes or None,
                 assigned_agent_id=body.assigned_agent_id, created_by=caller.id,
                 send_confirmation=body.send_confirmation,
             ))  # fmt: skip
-        lead = await lead_row(unit, lead_id) or {}
+        lead = await lead_row(uow, lead_id) or {}
         return {
-            "tour": await _tour_row(unit, tour_id),
+            "tour": await _tour_row(uow, tour_id),
             "lead": {name: lead.get(name) for name in LEAD_FIELDS},
         }
 
@@ -116,12 +116,12 @@ async def change(
     body = sent.said
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        moved = await _moved(unit, body, lead_id, caller.id)
-        await change_tour(unit, moved, _amended(body, lead_id, caller.id))
+    async def work(uow: UnitOfWork) -> Answer:
+        moved = await _moved(uow, body, lead_id, caller.id)
+        await change_tour(uow, moved, _amended(body, lead_id, caller.id))
         if body.status is not None:
-            await _to_status(unit, body, lead_id, caller.id)
-        return {"tour": await _tour_row(unit, body.tour_id)}
+            await _to_status(uow, body, lead_id, caller.id)
+        return {"tour": await _tour_row(uow, body.tour_id)}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -138,8 +138,8 @@ async def cancel(
 ) -> Response:
     property_id = await caller.property_of_lead(core_of(request), lead_id)
 
-    async def work(unit: Unit) -> Answer:
-        await carry_out(unit, CancelTour(tour_id, lead_id, cancelled_by=caller.id))
+    async def work(uow: UnitOfWork) -> Answer:
+        await carry_out(uow, CancelTour(tour_id, lead_id, cancelled_by=caller.id))
         return {"success": True}
 
     return await written(request, caller, caller.scope(property_id), str(tour_id).encode(), work)
@@ -165,25 +165,25 @@ async def calendar(
         if row is None:
             raise no_such("tour")
     async with core.pool.acquire() as plain:
-        house = await house_of(plain, row["property_id"])  # type: ignore[arg-type]
-    return Calendar(ics(invitation(row, house.name, house.address, lead["email"])))
+        host_property = await load_property(plain, row["property_id"])  # type: ignore[arg-type]
+    return Calendar(ics(invitation(row, host_property.name, host_property.address, lead["email"])))
 
 
 async def _moved(
-    unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID
+    uow: UnitOfWork, body: TourChangeSent, lead_id: UUID, by: UUID
 ) -> RescheduleTour | None:
     if body.tour_date is None and body.tour_time is None and body.fold is None:
         return None
-    row = await _tour_row(unit, body.tour_id)
+    row = await _tour_row(uow, body.tour_id)
     if row is None:
         raise UnknownSubject(Stream("tour", body.tour_id))
     day, at = body.tour_date or row["tour_date"], body.tour_time or row["tour_time"]
     same = (day, at) == (row["tour_date"], row["tour_time"])
-    house = await house_of(unit.conn, unit.scope.property_id)
-    zone, fold = (row["time_zone"], row["fold"]) if same else (house.time_zone, 0)
+    host_property = await load_property(uow.conn, uow.scope.property_id)
+    zone, fold = (row["time_zone"], row["fold"]) if same else (host_property.time_zone, 0)
     fold = fold if body.fold is None else body.fold
     return RescheduleTour(
-        body.tour_id, lead_id, at=unit.scope.at,
+        body.tour_id, lead_id, at=uow.scope.at,
         when=When(day, at, zone, fold, row["duration_minutes"]),
         rescheduled_by=by, send_notification=body.send_notification,
     )  # fmt: skip
@@ -201,33 +201,33 @@ def _amended(body: TourChangeSent, lead_id: UUID, by: UUID) -> AmendTour:
     return AmendTour(body.tour_id, lead_id, changes, by)
 
 
-async def _to_status(unit: Unit, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
+async def _to_status(uow: UnitOfWork, body: TourChangeSent, lead_id: UUID, by: UUID) -> None:
     """The commands that bring a tour to a status; its decider says which moves there are."""
     tour_id, status = body.tour_id, body.status
-    state: Tour = await unit.state(ConfirmTour(tour_id, lead_id))
+    state: Tour = await uow.state(ConfirmTour(tour_id, lead_id))
     if status is state.status:
         return
     if state.status is TourStatus.NO_SHOW and status is not TourStatus.CANCELLED:
         back = status if status in (TourStatus.SCHEDULED, TourStatus.CONFIRMED) else None
-        await unit.do(CorrectNoShow(tour_id, lead_id, back, corrected_by=by))
-        state = await unit.state(ConfirmTour(tour_id, lead_id))
+        await uow.do(CorrectNoShow(tour_id, lead_id, back, corrected_by=by))
+        state = await uow.state(ConfirmTour(tour_id, lead_id))
     match status:
         case _ if status is state.status:
             return
         case TourStatus.CONFIRMED:
-            await unit.do(ConfirmTour(tour_id, lead_id, by, body.send_notification))
+            await uow.do(ConfirmTour(tour_id, lead_id, by, body.send_notification))
         case TourStatus.COMPLETED:
-            await unit.do(CompleteTour(tour_id, lead_id, by))
+            await uow.do(CompleteTour(tour_id, lead_id, by))
         case TourStatus.CANCELLED:
-            await carry_out(unit, CancelTour(tour_id, lead_id, None, by, body.send_notification))
+            await carry_out(uow, CancelTour(tour_id, lead_id, None, by, body.send_notification))
         case TourStatus.NO_SHOW:
-            await unit.do(RecordNoShow(tour_id, lead_id, by))
+            await uow.do(RecordNoShow(tour_id, lead_id, by))
         case _:
             raise Refused("tour_state", f"a {state.status} tour cannot be scheduled again")
 
 
-async def _tour_row(unit: Unit, tour_id: UUID) -> dict[str, Any] | None:
-    return row_of(tours.projection, tour_id, await unit.history(Stream("tour", tour_id)))
+async def _tour_row(uow: UnitOfWork, tour_id: UUID) -> dict[str, Any] | None:
+    return row_of(tours.projection, tour_id, await uow.history(Stream("tour", tour_id)))
 
 
 def _with_agent(row: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from services.api.schemas.widget_admin import (
     WidgetConfigSent,
 )
 from services.application.command_handler import transact
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.widgets import ConfigureWidget, IssueKey
 
 router = APIRouter(prefix="/api/lumaleasing/admin", tags=["administration"])
@@ -68,8 +68,8 @@ async def configure(
     property_id = sent.said.property_id
     await caller.demand_property(core_of(request), property_id)
 
-    async def work(unit: Unit) -> Answer:
-        await unit.do(ConfigureWidget(property_id, sent.said.config.changes, caller.id))
+    async def work(uow: UnitOfWork) -> Answer:
+        await uow.do(ConfigureWidget(property_id, sent.said.config.changes, caller.id))
         return {"success": True}
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
@@ -94,8 +94,8 @@ async def regenerate_key(
     hashed = _hash(key_of(core.signing_key, seed))
     issue = IssueKey(property_id, uuid7(), hashed, until, caller.id)
 
-    async def work(unit: Unit) -> dict[str, str | None]:
-        decided = await unit.do(issue)
+    async def work(uow: UnitOfWork) -> dict[str, str | None]:
+        decided = await uow.do(issue)
         ends = [one.previous_valid_until for one in decided if isinstance(one, WidgetKeyIssued)]
         until = ends[0].isoformat() if ends and ends[0] else None
         return {"seed": seed, "hash": hashed, "until": until}

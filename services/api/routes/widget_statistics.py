@@ -18,7 +18,7 @@ from services.api.responses import Reached, answered
 from services.api.schemas import example
 from services.api.schemas.widget_statistics import AdminConversations, WidgetStats
 from services.deciders.local_time import zone_of
-from services.host import house_of
+from services.host import load_property
 
 PropertyId = Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])]
 Edge = AwareDatetime | date | None
@@ -86,8 +86,8 @@ async def _instant(core: Core, property_id: UUID, edge: Edge, later: timedelta) 
         if isinstance(edge, datetime):
             return edge.astimezone(UTC)
         async with core.pool.acquire() as conn:
-            house = await house_of(conn, property_id)  # type: ignore[arg-type]
-        begins = datetime.combine(edge + later, time(), zone_of(house.time_zone))
+            host_property = await load_property(conn, property_id)  # type: ignore[arg-type]
+        begins = datetime.combine(edge + later, time(), zone_of(host_property.time_zone))
         return begins.astimezone(UTC)
     except (OverflowError, ValueError):
         raise Problem(400, "invalid_range", "this is beyond the calendar") from None

@@ -14,7 +14,7 @@ from services.api.error_codes import NOT_FOUND, refuses
 from services.api.responses import Reached, answered
 from services.api.schemas.widgets import WidgetShown
 from services.deciders.business_hours import WEEKDAYS, clock_of, is_open
-from services.host import house_of
+from services.host import load_property
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
@@ -31,7 +31,7 @@ async def shown(request: Request, caller: NewVisitor) -> Response:
     if row is None:
         raise no_such("widget")
     async with core.pool.acquire() as conn:
-        house = await house_of(conn, caller.property_id)  # type: ignore[arg-type]
+        host_property = await load_property(conn, caller.property_id)  # type: ignore[arg-type]
     hours = hours_of(row["business_hours"])
     now = datetime.now(UTC)
     return answered(
@@ -50,7 +50,7 @@ async def shown(request: Request, caller: NewVisitor) -> Response:
                 "collectPhone": row["collect_phone"],
                 "leadCapturePrompt": row["lead_capture_prompt"],
                 "toursEnabled": row["tours_enabled"],
-                "propertyName": house.name,
+                "propertyName": host_property.name,
             },
             "isOnline": is_open(hours, row["holidays"], row["time_zone"], now),
             "businessHours": hours,

@@ -37,7 +37,7 @@ from services.api.schemas.workflows import (
 )
 from services.application.rows import row_of
 from services.application.templates import channels_of
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.application.workflows import seed
 from services.deciders.decider import UnknownSubject
 from services.deciders.workflows import (
@@ -83,13 +83,13 @@ async def define(
     await caller.demand_property(core_of(request), body.property_id)
     definition_id = uuid7()
 
-    async def work(unit: Unit) -> Answer:
+    async def work(uow: UnitOfWork) -> Answer:
         said = Written(
             body.name, body.trigger_on, _steps(body.steps), tuple(body.exit_conditions),
             body.description or None,
         )  # fmt: skip
-        await unit.do(DefineWorkflow(definition_id, said, changed_by=caller.id))
-        return await _answer(unit, definition_id)
+        await uow.do(DefineWorkflow(definition_id, said, changed_by=caller.id))
+        return await _answer(uow, definition_id)
 
     return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
 
@@ -109,13 +109,13 @@ async def change(
     body = sent.said
     property_id = await _home(request, caller, definition_id)
 
-    async def work(unit: Unit) -> Answer:
-        said = _changed(await _known(unit, definition_id), body)
-        await unit.do(DefineWorkflow(
-            definition_id, said, await channels_of(unit, said.steps), seen=body.version,
+    async def work(uow: UnitOfWork) -> Answer:
+        said = _changed(await _known(uow, definition_id), body)
+        await uow.do(DefineWorkflow(
+            definition_id, said, await channels_of(uow, said.steps), seen=body.version,
             changed_by=caller.id, change_reason=body.change_reason or None,
         ))  # fmt: skip
-        return await _answer(unit, definition_id)
+        return await _answer(uow, definition_id)
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -134,11 +134,11 @@ async def activate(
     """Each step that sends needs its template to be in use."""
     property_id = await _home(request, caller, definition_id)
 
-    async def work(unit: Unit) -> Answer:
-        channels = await channels_of(unit, (await _known(unit, definition_id)).steps)
+    async def work(uow: UnitOfWork) -> Answer:
+        channels = await channels_of(uow, (await _known(uow, definition_id)).steps)
         seen = sent.said.version
-        await unit.do(ActivateWorkflow(definition_id, channels, seen, activated_by=caller.id))
-        return await _answer(unit, definition_id)
+        await uow.do(ActivateWorkflow(definition_id, channels, seen, activated_by=caller.id))
+        return await _answer(uow, definition_id)
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -158,11 +158,11 @@ async def deactivate(
     body = sent.said
     property_id = await _home(request, caller, definition_id)
 
-    async def work(unit: Unit) -> Answer:
-        await unit.do(DeactivateWorkflow(
+    async def work(uow: UnitOfWork) -> Answer:
+        await uow.do(DeactivateWorkflow(
             definition_id, body.version, body.reason or None, deactivated_by=caller.id
         ))  # fmt: skip
-        return await _answer(unit, definition_id)
+        return await _answer(uow, definition_id)
 
     return await written(request, caller, caller.scope(property_id), sent.raw, work)
 
@@ -180,8 +180,8 @@ async def seed_defaults(
     property_id = sent.said.property_id
     await caller.demand_property(core_of(request), property_id)
 
-    async def work(unit: Unit) -> Answer:
-        made = await seed(unit)
+    async def work(uow: UnitOfWork) -> Answer:
+        made = await seed(uow)
         return {
             "success": True,
             "definitionsCreated": made.definitions,
@@ -195,9 +195,9 @@ async def _home(request: Request, caller: Writer, definition_id: UUID) -> UUID:
     return await property_of(core_of(request), caller, Stream(KIND, definition_id), "workflow")
 
 
-async def _known(unit: Unit, definition_id: UUID) -> Written:
+async def _known(uow: UnitOfWork, definition_id: UUID) -> Written:
     """Raises `Refused`."""
-    state: Definition = await unit.state(DeactivateWorkflow(definition_id))
+    state: Definition = await uow.state(DeactivateWorkflow(definition_id))
     if state.written is None:
         raise UnknownSubject(Stream(KIND, definition_id))
     return state.written
@@ -222,6 +222,6 @@ def _steps(sent: list[StepSent]) -> tuple[Step, ...]:
     return tuple(Step(**one.model_dump()) for one in sent)
 
 
-async def _answer(unit: Unit, definition_id: UUID) -> Answer:
-    facts = await unit.history(Stream(KIND, definition_id))
-    return {"definition": row_of(workflows.projection, definition_id, facts)}
+async def _answer(uow: UnitOfWork, definition_id: UUID) -> Answer:
+    recorded_events = await uow.history(Stream(KIND, definition_id))
+    return {"definition": row_of(workflows.projection, definition_id, recorded_events)}

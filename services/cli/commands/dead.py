@@ -15,7 +15,7 @@ from services.intake.admission import CONNECTIONS
 from services.intake.dead_letters import Wanted
 from services.intake.redrive import give_up, shown
 from services.intake.redrive import redrive as drive_in
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import NOTES, Failure, examples, note, print_json, print_rows
@@ -109,7 +109,7 @@ def redrive(
     async def drive(pool: asyncpg.Pool) -> dict[str, int]:
         with Progress(console=NOTES, transient=True) as bar:
             task = bar.add_task("redriving", total=count)
-            fates = await drive_in(pool, DoorSettings(), wanted, lambda n: bar.advance(task, n))
+            fates = await drive_in(pool, IntakeSettings(), wanted, lambda n: bar.advance(task, n))
         return {fate: fates[fate] for fate in ("accepted", "duplicate", "waiting", "dead")}
 
     fates = asyncio.run(_with_pool(drive))

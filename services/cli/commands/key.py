@@ -16,10 +16,10 @@ from events.record import Cause, Stream
 from events.widgets import WidgetKeyIssued
 from services.api.auth.origins import origin_of
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey, Widget
-from services.host import house_of
+from services.host import load_property
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, note, print_json, print_rows
@@ -94,17 +94,17 @@ async def _issue(
     until = now + timedelta(hours=overlap_hours) if overlap_hours > 0 else None
     hashed = hashlib.sha256(key.encode()).hexdigest()
 
-    async def work(unit: Unit) -> None:
-        await unit.do(IssueKey(property_id, key_id, hashed, until))
-        await unit.do(ConfigureWidget(property_id, {"is_active": True, **settings}))
+    async def work(uow: UnitOfWork) -> None:
+        await uow.do(IssueKey(property_id, key_id, hashed, until))
+        await uow.do(ConfigureWidget(property_id, {"is_active": True, **settings}))
 
     await _write(property_id, now, work)
     return key_id
 
 
 async def _revoke(property_id: UUID, key_id: UUID, reason: str | None) -> None:
-    async def work(unit: Unit) -> None:
-        await unit.do(RevokeKey(property_id, key_id, reason))
+    async def work(uow: UnitOfWork) -> None:
+        await uow.do(RevokeKey(property_id, key_id, reason))
 
     await _write(property_id, datetime.now(UTC), work)
 
@@ -123,24 +123,24 @@ async def _write(property_id: UUID, now: datetime, work: Any) -> None:
 async def _list(property_id: UUID) -> list[dict[str, Any]]:
     conn = await connect(DatabaseSettings(), "crm key")
     try:
-        unit = Unit(conn, await _scope(conn, property_id, datetime.now(UTC)), None)
-        widget: Widget = await unit.state(ConfigureWidget(property_id, {}))
-        facts = await unit.history(Stream("widget", property_id))
+        uow = UnitOfWork(conn, await _scope(conn, property_id, datetime.now(UTC)), None)
+        widget: Widget = await uow.state(ConfigureWidget(property_id, {}))
+        recorded_events = await uow.history(Stream("widget", property_id))
     except Refused as refused:
         raise Failure(refused.message) from None
     finally:
         await conn.close()
     return [
         {
-            "key_id": fact.event.key_id,
-            "issued_at": fact.occurred_at,
-            "hash": f"{fact.event.key_hash[:12]}…",
+            "key_id": recorded.event.key_id,
+            "issued_at": recorded.occurred_at,
+            "hash": f"{recorded.event.key_hash[:12]}…",
         }
-        for fact in facts
-        if isinstance(fact.event, WidgetKeyIssued) and fact.event.key_id in widget.keys
+        for recorded in recorded_events
+        if isinstance(recorded.event, WidgetKeyIssued) and recorded.event.key_id in widget.keys
     ]
 
 
 async def _scope(conn: asyncpg.Connection, property_id: UUID, now: datetime) -> Scope:
-    house = await house_of(conn, property_id)
-    return Scope(house.org_id, property_id, now, Cause("operator"))
+    host_property = await load_property(conn, property_id)
+    return Scope(host_property.org_id, property_id, now, Cause("operator"))

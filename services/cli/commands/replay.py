@@ -137,14 +137,15 @@ def show(lead: UUID, *, json: bool = False) -> int:
     lead
         The lead's id.
     """
-    facts, rows = asyncio.run(_show(lead))
-    if not facts:
+    recorded_events, rows = asyncio.run(_show(lead))
+    if not recorded_events:
         raise Failure(f"the log knows no lead {lead}")
     if json:
-        print_json({"facts": facts, "rows": rows})
+        print_json({"facts": recorded_events, "rows": rows})
         return 0
     print_rows(
-        facts, ["position", "occurred_at", "event_type", "entity_type", "version", "payload"]
+        recorded_events,
+        ["position", "occurred_at", "event_type", "entity_type", "version", "payload"],
     )
     for table, found in rows.items():
         NOTES.rule(f"{table}: {len(found)}")

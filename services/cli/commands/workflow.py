@@ -11,7 +11,7 @@ from services.application.command_handler import transact
 from services.application.unit_of_work import Scope
 from services.application.workflows import Seeded, seed
 from services.deciders.decider import Refused
-from services.host import house_of
+from services.host import load_property
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, print_json, print_rows
@@ -37,8 +37,8 @@ def seed_(property_id: UUID, *, json: bool = False) -> None:
 async def _seed(property_id: UUID) -> Seeded:
     conn = await connect(DatabaseSettings(), "crm workflow")
     try:
-        house = await house_of(conn, property_id)
-        scope = Scope(house.org_id, property_id, datetime.now(UTC), Cause("operator"))
+        host_property = await load_property(conn, property_id)
+        scope = Scope(host_property.org_id, property_id, datetime.now(UTC), Cause("operator"))
         return (await transact(conn, scope, seed)).result
     except Refused as refused:
         raise Failure(refused.message) from None

@@ -78,7 +78,7 @@ async def test_what_the_log_says_comes_back_from_the_bus_the_same(pool: asyncpg.
         key, value, headers = wire.record_of(one, state.id, state.generation)
         came = wire.arrival(value, state.id)
         assert came.generation == state.generation
-        assert wire.recorded(came) == read.recorded(one)
+        assert wire.decode(came) == read.decode(one)
         assert key.decode() == str(one["property_id"] or one["org_id"])
         assert headers == [("content-type", b"application/cloudevents+json")]
 
@@ -88,17 +88,17 @@ def test_every_event_in_every_version_is_read_as_from_the_log(sample: Sample) ->
     value = record(
         event_type=sample.name, schema_version=sample.version, payload=sample.payload.decode()
     ).value
-    fact = wire.recorded(wire.arrival(value, LOG))
+    recorded = wire.decode(wire.arrival(value, LOG))
     said = read_event(sample.name, sample.version, sample.payload)
-    assert fact.event == said
-    assert not isinstance(fact.event, Unknown)
+    assert recorded.event == said
+    assert not isinstance(recorded.event, Unknown)
 
 
 def test_an_event_of_a_later_build_comes_as_unknown_with_all_it_says() -> None:
     later = record(event_type="lead.cloned", payload='{"n": 1}')
-    fact = wire.recorded(wire.arrival(later.value, LOG))
-    assert isinstance(fact.event, Unknown)
-    assert (fact.event.name, fact.event.payload) == ("lead.cloned", {"n": 1})
+    recorded = wire.decode(wire.arrival(later.value, LOG))
+    assert isinstance(recorded.event, Unknown)
+    assert (recorded.event.name, recorded.event.payload) == ("lead.cloned", {"n": 1})
 
 
 @pytest.mark.parametrize("position", [2**53 + 1, 2**63 - 1])

@@ -29,7 +29,7 @@ def noted(lead_id: UUID, note: str = "n") -> LeadNoted:
 async def versions(world: World, lead_id: UUID) -> list[int]:
     async with world.pool.acquire() as conn:
         history = await read.streams(conn, [Stream("lead", lead_id)])
-    return [fact.version for fact in history]
+    return [recorded.version for recorded in history]
 
 
 async def test_without_the_callers_transaction_nothing_is_appended(world: World) -> None:
@@ -181,6 +181,6 @@ async def test_a_bulk_append_leaves_what_single_appends_leave(
     await world.append(*(world.new(noted(lead, f"note of {lead}")) for lead in leads))
     async with world.pool.acquire() as conn:
         history = await read.streams(conn, [Stream("lead", lead) for lead in leads])
-    assert [fact.event for fact in history[:300]] == said
-    assert {fact.version for fact in history[300:]} == {2}
-    assert all(fact.property_id == world.properties[0] for fact in history)
+    assert [recorded.event for recorded in history[:300]] == said
+    assert {recorded.version for recorded in history[300:]} == {2}
+    assert all(recorded.property_id == world.properties[0] for recorded in history)

@@ -226,9 +226,9 @@ async def derived(world: World, leads: list[UUID]) -> set[tuple[str, UUID, str, 
     holders: dict[tuple[str, UUID, UUID], str] = {}
     into: dict[UUID, UUID] = {}
     async with world.pool.acquire() as conn:
-        facts = await read.streams(conn, [Stream("lead", lead) for lead in leads])
-    for fact in facts:
-        event, scope = fact.event, fact.property_id or fact.org_id
+        recorded_events = await read.streams(conn, [Stream("lead", lead) for lead in leads])
+    for recorded in recorded_events:
+        event, scope = recorded.event, recorded.property_id or recorded.org_id
         assert isinstance(event, Event)
         for kind, owner in releases_of(event):
             holders.pop((kind, scope, owner), None)

@@ -8,7 +8,7 @@ import pytest
 
 from events.log import sequencer
 from events.log.append import append
-from events.log.sequencer import Deposed
+from events.log.sequencer import LeaseLost
 from tests.world import World, make_world
 
 
@@ -29,9 +29,9 @@ async def test_positions_have_no_gaps_and_each_knows_the_one_before_in_its_shard
                 world.new(world.captured(email=None), property_id=property_id),
             )
     async with pool.acquire() as conn:
-        tenure = await sequencer.acquire(conn, "one", 0)
-        assert tenure is not None
-        while await sequencer.number(conn, tenure, 7):
+        lease = await sequencer.acquire(conn, "one", 0)
+        assert lease is not None
+        while await sequencer.number(conn, lease, 7):
             pass
         rows = await conn.fetch(
             "SELECT shard, position, previous FROM crm_events ORDER BY position"
@@ -84,7 +84,7 @@ async def test_who_has_been_deposed_numbers_and_publishes_nothing(pool: asyncpg.
             sequencer.published(conn, old, 1),
             sequencer.renew(conn, old, 1),
         ):
-            with pytest.raises(Deposed):
+            with pytest.raises(LeaseLost):
                 await refused
         assert len(await sequencer.number(conn, new, 10)) == 3
         await sequencer.release(conn, old)
@@ -102,9 +102,9 @@ async def test_what_was_written_after_reading_another_is_numbered_after_it(
     for event_id in ids:
         await world.append(world.new(world.captured(email=None), event_id=event_id))
     async with pool.acquire() as conn:
-        tenure = await sequencer.acquire(conn, "one", 0)
-        assert tenure is not None
-        while await sequencer.number(conn, tenure, at_once):
+        lease = await sequencer.acquire(conn, "one", 0)
+        assert lease is not None
+        while await sequencer.number(conn, lease, at_once):
             pass
         rows = await conn.fetch(
             "SELECT id FROM crm_events WHERE id = ANY($1::uuid[]) ORDER BY position", ids

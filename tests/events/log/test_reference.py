@@ -8,7 +8,7 @@ import pytest
 from events.log import read
 from events.log.shard import shard_of
 from events.properties import OrganizationRecorded, ProfileRecorded, PropertyRecorded
-from events.record import Recorded, Stream
+from events.record import RecordedEvent, Stream
 from tests.world import World, make_world
 
 
@@ -17,20 +17,24 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool)
 
 
-async def history(world: World, kind: str, entity: object) -> list[Recorded]:
+async def history(world: World, kind: str, entity: object) -> list[RecordedEvent]:
     async with world.pool.acquire() as conn:
         return await read.streams(conn, [Stream(kind, entity)])  # type: ignore[arg-type]
 
 
 async def test_a_new_property_is_a_fact_with_its_settings(world: World) -> None:
     (property_id,) = world.properties
-    (fact,) = await history(world, "property", property_id)
-    assert fact.event == PropertyRecorded(
+    (recorded,) = await history(world, "property", property_id)
+    assert recorded.event == PropertyRecorded(
         property_id=property_id, display_name="House 0", address={},
         settings={"timezone": "America/New_York"}, deleted=False,
     )  # fmt: skip
-    assert (fact.org_id, fact.property_id, fact.version) == (world.org_id, property_id, 1)
-    assert fact.shard == shard_of(property_id)
+    assert (recorded.org_id, recorded.property_id, recorded.version) == (
+        world.org_id,
+        property_id,
+        1,
+    )
+    assert recorded.shard == shard_of(property_id)
 
 
 async def test_each_change_is_the_next_version_and_a_deletion_is_one(world: World) -> None:
@@ -40,14 +44,18 @@ async def test_each_change_is_the_next_version_and_a_deletion_is_one(world: Worl
         await conn.execute(insert, profile, world.org_id)
         await conn.execute("UPDATE profiles SET role = 'admin' WHERE id = $1", profile)
         await conn.execute("DELETE FROM profiles WHERE id = $1", profile)
-    facts = await history(world, "profile", profile)
-    assert [fact.version for fact in facts] == [1, 2, 3]
-    said = [fact.event for fact in facts if isinstance(fact.event, ProfileRecorded)]
+    recorded_events = await history(world, "profile", profile)
+    assert [recorded.version for recorded in recorded_events] == [1, 2, 3]
+    said = [
+        recorded.event
+        for recorded in recorded_events
+        if isinstance(recorded.event, ProfileRecorded)
+    ]
     assert [(event.role, event.deleted) for event in said] == [
         ("viewer", False), ("admin", False), ("admin", True),
     ]  # fmt: skip
-    assert facts[0].property_id is None
-    assert facts[0].shard == shard_of(world.org_id)
+    assert recorded_events[0].property_id is None
+    assert recorded_events[0].shard == shard_of(world.org_id)
 
 
 async def test_what_the_host_rolls_back_never_happened(world: World) -> None:
@@ -56,9 +64,9 @@ async def test_what_the_host_rolls_back_never_happened(world: World) -> None:
         await undone.start()
         await conn.execute("UPDATE organizations SET name = 'Other'")
         await undone.rollback()
-    (fact,) = await history(world, "organization", world.org_id)
-    assert isinstance(fact.event, OrganizationRecorded)
-    assert fact.event.display_name == "Acme"
+    (recorded,) = await history(world, "organization", world.org_id)
+    assert isinstance(recorded.event, OrganizationRecorded)
+    assert recorded.event.display_name == "Acme"
 
 
 async def test_a_property_keeps_its_organisation(world: World) -> None:
@@ -78,5 +86,5 @@ async def test_a_change_of_a_row_cannot_pass_the_log_by(world: World, protected:
         if not protected:
             await conn.execute("ALTER TABLE properties DISABLE TRIGGER crm_record")
         await conn.execute("UPDATE properties SET name = 'Renamed'")
-    facts = await history(world, "property", world.properties[0])
-    assert len(facts) == (2 if protected else 1)
+    recorded_events = await history(world, "property", world.properties[0])
+    assert len(recorded_events) == (2 if protected else 1)

@@ -10,7 +10,7 @@ from projections.engine import backlog
 from projections.engine.apply import Batch, Folded
 from projections.engine.backlog import Backlog
 from projections.engine.checkpoints import Checkpoint
-from tests.projections.given import LEAD, fact
+from tests.projections.given import LEAD, recorded
 
 
 class Writer:
@@ -30,13 +30,15 @@ class Writer:
 
     @property
     def sizes(self) -> list[int]:
-        return [len(folded.facts) for folded in self.given]
+        return [len(folded.recorded_events) for folded in self.given]
 
 
 def folded(first: int, last: int) -> Folded:
     """Facts of one shard from one position to another."""
-    facts = [fact(at, LeadNoted(lead_id=LEAD, note=f"{at}")) for at in range(first, last + 1)]
-    return Folded(facts, (), {0: (Checkpoint(first - 1, 1), last)})
+    recorded_events = [
+        recorded(at, LeadNoted(lead_id=LEAD, note=f"{at}")) for at in range(first, last + 1)
+    ]
+    return Folded(recorded_events, (), {0: (Checkpoint(first - 1, 1), last)})
 
 
 async def test_what_is_folded_while_a_batch_is_written_is_the_next_batch() -> None:
@@ -95,7 +97,7 @@ async def test_where_writing_fails_all_that_is_not_durable_comes_back_in_order()
         await held.drain()
     back = held.withdraw()
     assert back is not None
-    assert [one.position for one in back.facts] == [1, 2, 3, 4, 5]
+    assert [one.position for one in back.recorded_events] == [1, 2, 3, 4, 5]
     assert back.moves == {0: (Checkpoint(0, 1), 5)}
     assert (writer.sizes, held.durable) == ([2], 0)
     assert held.withdraw() is None

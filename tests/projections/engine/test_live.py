@@ -31,11 +31,11 @@ async def test_a_chat_becomes_rows(pool: asyncpg.Pool) -> None:
 
 async def test_a_lone_poison_event_is_parked_and_its_lead_with_it(pool: asyncpg.Pool) -> None:
     world = await make_world(pool)
-    guilty, other = uuid4(), uuid4()
+    bad, other = uuid4(), uuid4()
     await world.append(world.new(world.captured(other, email="b@example.com")))
-    await world.append(world.new(world.engagement(guilty)))
+    await world.append(world.new(world.engagement(bad)))
     await world.append(world.new(world.engagement(other)))
-    await world.append(world.new(world.captured(guilty)))
+    await world.append(world.new(world.captured(bad)))
     engine = await world.project()
     assert [reason for reason, _ in await parked_reasons(pool)] == ["lead_scores", "behind"]
     assert await world.count("leads") == 1

@@ -13,7 +13,7 @@ from events.tours import TourConfirmed
 from projections.catalog import LIVE
 from projections.engine.outcome import Differs, Incomplete, Outcome
 from projections.engine.projection import DerivedTable
-from projections.engine.projection_group import Unit
+from projections.engine.projection_group import ProjectionGroup
 from projections.engine.rebuild import Rebuild
 from projections.engine.refold import CannotFold, folding_log
 from services.runtime.schema_check import differences, unguarded
@@ -26,7 +26,7 @@ from tests.world import World, make_world, parked_reasons
 def silent(_stage: str, _done: int, _whole: int) -> None: ...
 
 
-def rebuild_of(pool: asyncpg.Pool, part: Unit = LIVE) -> Rebuild:
+def rebuild_of(pool: asyncpg.Pool, part: ProjectionGroup = LIVE) -> Rebuild:
     return Rebuild(pool, LIVE, part, folding_log(pool), silent)
 
 
@@ -117,7 +117,9 @@ async def _schema(pool: asyncpg.Pool) -> list[tuple[object, ...]]:
 
 async def test_a_part_is_refused_while_the_build_changes_more(pool: asyncpg.Pool) -> None:
     await make_history(pool)
-    newer = Unit("live", tuple(replace(p, version=p.version + 1) for p in LIVE.projections))
+    newer = ProjectionGroup(
+        "live", tuple(replace(p, version=p.version + 1) for p in LIVE.projections)
+    )
     part = newer.only(["leads"], newer.name)
     with pytest.raises(Incomplete, match="lead_scores"):
         await Rebuild(pool, newer, part, folding_log(pool), silent).rebuild(repair=False)

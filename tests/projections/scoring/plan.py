@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from projections.scoring.inputs import Facts, micros
+from projections.scoring.inputs import ScoringInputs, micros
 
 EPOCH = datetime(2024, 2, 20, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -40,7 +40,7 @@ class Lead:
     tours: dict[str, str] = field(default_factory=dict)
 
     @property
-    def facts(self) -> Facts:
+    def inputs(self) -> ScoringInputs:
         """The same facts as the projection keeps them."""
         return {
             "created": micros(self.created),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from events.engagements import EngagementRecorded, EngagementType, ScoreDue
 from events.event import Event
 from events.leads import LeadCaptured, LeadUpdated
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import TourNoShowRecorded
 from projections import scores
 from projections.engine.working_set import Work
@@ -35,8 +35,8 @@ class History:
     def __init__(self, happened: list[tuple[str, timedelta, Any]]) -> None:
         self.lead = Lead(email="a@example.com")
         self.versions: list[tuple[datetime, Lead]] = [(EPOCH, self._copy())]
-        self.facts = [
-            _fact(LeadCaptured(lead_id=LEAD, email="a@example.com", captured_by=TOUR), EPOCH)
+        self.inputs = [
+            _recorded(LeadCaptured(lead_id=LEAD, email="a@example.com", captured_by=TOUR), EPOCH)
         ]
         now = EPOCH
         for what, gap, said in happened:
@@ -45,9 +45,9 @@ class History:
                 at = now
             if event := self._learn(what, at, said):
                 now = max(now, at)
-                self.facts.append(_fact(event, at))
+                self.inputs.append(_recorded(event, at))
                 self.versions.append((now, self._copy()))
-        self.facts.append(_fact(ScoreDue(lead_id=LEAD, due_at=now), now + FAR))
+        self.inputs.append(_recorded(ScoreDue(lead_id=LEAD, due_at=now), now + FAR))
 
     def _learn(self, what: str, at: datetime, said: Any) -> Event | None:
         match what:
@@ -86,15 +86,15 @@ class History:
         return {at for at in near if EPOCH <= at <= self.versions[-1][0] + FAR}
 
 
-def rows_of(facts: list[Recorded], batch: int) -> list[dict[str, Any]]:
+def rows_of(inputs: list[RecordedEvent], batch: int) -> list[dict[str, Any]]:
     """The rows of `lead_scores`, folded in batches that forget everything between them."""
     table, state = scores.projection.table, scores.projection.state
     assert state is not None
     rows: list[dict[str, Any]] = []
     kept: dict[UUID, dict[str, Any]] = {}
-    for start in range(0, len(facts), batch):
+    for start in range(0, len(inputs), batch):
         work = Work([scores.projection])
-        part = facts[start : start + batch]
+        part = inputs[start : start + batch]
         for wanted, keys in work.wanted(part).items():
             work.rows[wanted].load(keys, kept if wanted is state else {})
         work.fold(part)
@@ -109,7 +109,7 @@ def test_the_newest_row_at_any_instant_is_the_score_as_of_then(
     happened: list[tuple[str, timedelta, Any]], batch: int
 ) -> None:
     history = History(happened)
-    rows = rows_of(history.facts, batch)
+    rows = rows_of(history.inputs, batch)
     for at in history.instants():
         newest = [row for row in rows if row["scored_at"] <= at][-1]
         assert tuple(newest[column] for column in COLUMNS) == history.as_of(at), at
@@ -122,12 +122,12 @@ def test_a_timer_changes_no_row_however_late_it_is(
 ) -> None:
     onwards = [one for one in happened if one[0] != "backdated"]
     history = History(onwards)
-    untimed = [f for f in history.facts[:-1] if not isinstance(f.event, ScoreDue)]
-    assert rows_of([*untimed, history.facts[-1]], 3) == rows_of(history.facts, 2)
+    untimed = [f for f in history.inputs[:-1] if not isinstance(f.event, ScoreDue)]
+    assert rows_of([*untimed, history.inputs[-1]], 3) == rows_of(history.inputs, 2)
 
 
-def _fact(event: Event, at: datetime) -> Recorded:
-    return Recorded(
+def _recorded(event: Event, at: datetime) -> RecordedEvent:
+    return RecordedEvent(
         uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, HOUSE, HOUSE, LEAD, at, at,
         "test", "live", None, None,
     )  # fmt: skip

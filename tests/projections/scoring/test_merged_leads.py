@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from events.engagements import EngagementRecorded, EngagementType, ScoreDue
 from events.event import Event
 from events.leads import LeadCaptured, LeadMerged, LeadUnmerged
-from events.record import Recorded
+from events.record import RecordedEvent
 from events.tours import TourNoShowCorrected, TourNoShowRecorded, TourStatus
 from projections import scores
 from projections.engine.working_set import Poison, Work
@@ -35,48 +35,48 @@ happenings = st.lists(
 )  # fmt: skip
 
 
-def fact(event: Event, at: datetime) -> Recorded:
-    return Recorded(
+def recorded(event: Event, at: datetime) -> RecordedEvent:
+    return RecordedEvent(
         uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, HOUSE, HOUSE, event.lead, at, at,
         "test", "live", None, None,
     )  # fmt: skip
 
 
-def captured(lead_id: UUID, at: datetime = EPOCH) -> Recorded:
+def captured(lead_id: UUID, at: datetime = EPOCH) -> RecordedEvent:
     said = {"lead_id": lead_id, "source": SOURCES[lead_id], "captured_by": HOUSE}
-    return fact(LeadCaptured.model_validate(said | NAMED[lead_id]), at)
+    return recorded(LeadCaptured.model_validate(said | NAMED[lead_id]), at)
 
 
-def engaged(lead_id: UUID, weight: int, at: datetime) -> Recorded:
+def engaged(lead_id: UUID, weight: int, at: datetime) -> RecordedEvent:
     event = EngagementRecorded(
         engagement_id=uuid4(), lead_id=lead_id, event_type=EngagementType.PRICE_CHECK,
         score_weight=weight,
     )  # fmt: skip
-    return fact(event, at)
+    return recorded(event, at)
 
 
-def due(lead_id: UUID, at: datetime) -> Recorded:
-    return fact(ScoreDue(lead_id=lead_id, due_at=at), at)
+def due(lead_id: UUID, at: datetime) -> RecordedEvent:
+    return recorded(ScoreDue(lead_id=lead_id, due_at=at), at)
 
 
-def merged(loser: UUID, winner: UUID, at: datetime) -> Recorded:
-    return fact(LeadMerged(loser_id=loser, winner_id=winner), at)
+def merged(loser: UUID, winner: UUID, at: datetime) -> RecordedEvent:
+    return recorded(LeadMerged(loser_id=loser, winner_id=winner), at)
 
 
-def unmerged(loser: UUID, winner: UUID, at: datetime) -> Recorded:
-    return fact(LeadUnmerged(loser_id=loser, winner_id=winner), at)
+def unmerged(loser: UUID, winner: UUID, at: datetime) -> RecordedEvent:
+    return recorded(LeadUnmerged(loser_id=loser, winner_id=winner), at)
 
 
-def rows_of(facts: list[Recorded], batch: int = 100) -> list[dict[str, Any]]:
+def rows_of(inputs: list[RecordedEvent], batch: int = 100) -> list[dict[str, Any]]:
     """The rows of `lead_scores`, folded in batches that load what is followed and no more."""
     table, state = scores.projection.table, scores.projection.state
     assert state is not None
     rows: list[dict[str, Any]] = []
     kept: dict[UUID, dict[str, Any]] = {}
-    for start in range(0, len(facts), batch):
+    for start in range(0, len(inputs), batch):
         work = Work([scores.projection])
         held = work.rows[state]
-        part = facts[start : start + batch]
+        part = inputs[start : start + batch]
         keys = work.wanted(part).get(state, [])
         while keys:
             held.load(keys, kept)
@@ -97,7 +97,7 @@ class Told:
     """What happened to three leads, folded time included, and what the plan says of it."""
 
     def __init__(self, happened: list[tuple[str, UUID, UUID, timedelta, int]]) -> None:
-        self.facts = [captured(lead_id) for lead_id in NAMED]
+        self.inputs = [captured(lead_id) for lead_id in NAMED]
         self.into: dict[UUID, UUID] = {}
         self.engagements: dict[UUID, list[tuple[datetime, int]]] = {one: [] for one in NAMED}
         self.now = EPOCH
@@ -107,20 +107,20 @@ class Told:
             self.now += gap
             self._learn(what, who, other, weight)
             self._look()
-        self.facts += [due(lead_id, self.now + 400 * DAY) for lead_id in NAMED]
+        self.inputs += [due(lead_id, self.now + 400 * DAY) for lead_id in NAMED]
 
     def _learn(self, what: str, who: UUID, other: UUID, weight: int) -> None:
         match what:
             case "engaged":
                 self.engagements[who].append((self.now, weight))
-                self.facts.append(engaged(who, weight, self.now))
+                self.inputs.append(engaged(who, weight, self.now))
             case "timer":
-                self.facts.append(due(who, self.now))
+                self.inputs.append(due(who, self.now))
             case "merge" if who not in self.into and self.top(other) != who:
                 self.into[who] = self.top(other)
-                self.facts.append(merged(who, self.into[who], self.now))
+                self.inputs.append(merged(who, self.into[who], self.now))
             case "unmerge" if who in self.into:
-                self.facts.append(unmerged(who, self.into.pop(who), self.now))
+                self.inputs.append(unmerged(who, self.into.pop(who), self.now))
 
     def top(self, lead_id: UUID) -> UUID:
         while lead_id in self.into:
@@ -158,7 +158,7 @@ def test_the_newest_row_at_any_instant_is_the_score_of_the_whole_person(
     happened: list[tuple[str, UUID, UUID, timedelta, int]], batch: int
 ) -> None:
     told = Told(happened)
-    rows = rows_of(told.facts, batch)
+    rows = rows_of(told.inputs, batch)
     for lead_id in NAMED:
         history = [row for row in rows if row["lead_id"] == lead_id]
         assert [row["revision"] for row in history] == [n + 1 for n in range(len(history))]
@@ -170,11 +170,11 @@ def test_the_newest_row_at_any_instant_is_the_score_of_the_whole_person(
 
 
 def test_who_it_is_comes_from_the_winner_and_what_it_did_from_both() -> None:
-    facts = [
+    inputs = [
         captured(ADA), captured(EVE, EPOCH + DAY), engaged(EVE, 20, EPOCH + DAY),
         merged(EVE, ADA, EPOCH + DAY), engaged(EVE, 5, EPOCH + DAY),
     ]  # fmt: skip
-    rows = rows_of(facts)
+    rows = rows_of(inputs)
     assert scores_of(rows, ADA, "completeness_score", "source_score", "timing_score",
                      "engagement_score") == [
         (8, 12, 15, 0), (8, 12, 12, 0), (8, 12, 12, 20), (8, 12, 12, 25),
@@ -184,11 +184,11 @@ def test_who_it_is_comes_from_the_winner_and_what_it_did_from_both() -> None:
 
 def test_unmerging_scores_both_anew_with_what_each_did() -> None:
     later = EPOCH + DAY - TICK
-    facts = [
+    inputs = [
         captured(ADA), captured(EVE), merged(EVE, ADA, EPOCH), engaged(EVE, 20, EPOCH),
         engaged(ADA, 3, EPOCH), unmerged(EVE, ADA, later),
     ]  # fmt: skip
-    rows = rows_of(facts, 2)
+    rows = rows_of(inputs, 2)
     assert scores_of(rows, ADA, "engagement_score", "scored_at")[-2:] == [(23, EPOCH), (3, later)]
     assert scores_of(rows, EVE, "engagement_score", "scored_at") == [(0, EPOCH), (20, later)]
 
@@ -197,11 +197,11 @@ def test_a_no_show_of_the_loser_counts_until_it_was_none() -> None:
     tour = uuid4()
     missed = TourNoShowRecorded(tour_id=tour, lead_id=EVE)
     corrected = TourNoShowCorrected(tour_id=tour, lead_id=EVE, status=TourStatus.COMPLETED)
-    facts = [
-        captured(ADA), captured(EVE), merged(EVE, ADA, EPOCH), fact(missed, EPOCH),
-        fact(corrected, EPOCH),
+    inputs = [
+        captured(ADA), captured(EVE), merged(EVE, ADA, EPOCH), recorded(missed, EPOCH),
+        recorded(corrected, EPOCH),
     ]  # fmt: skip
-    assert scores_of(rows_of(facts, 1), ADA, "behavior_score", "engagement_score") == [
+    assert scores_of(rows_of(inputs, 1), ADA, "behavior_score", "engagement_score") == [
         (0, 0), (-5, -25), (10, 0),
     ]  # fmt: skip
 
@@ -210,15 +210,15 @@ def test_a_loser_has_no_next_change_and_its_winner_has_that_of_both() -> None:
     state = scores.projection.state
     assert state is not None
     work = Work([scores.projection])
-    facts = [
+    inputs = [
         captured(ADA),
         captured(EVE),
         engaged(EVE, 20, EPOCH - 29 * DAY),
         merged(EVE, ADA, EPOCH),
     ]
-    for table, keys in work.wanted(facts).items():
+    for table, keys in work.wanted(inputs).items():
         work.rows[table].load(keys, {})
-    work.fold(facts)
+    work.fold(inputs)
     winner, loser = work.rows[state].get(ADA), work.rows[state].get(EVE)
     assert winner is not None
     assert loser is not None
@@ -239,6 +239,6 @@ def test_a_loser_has_no_next_change_and_its_winner_has_that_of_both() -> None:
     ],
     ids=["twice", "back", "a circle", "itself", "not merged", "of another", "a stranger"],
 )
-def test_what_no_decision_allows_is_parked(wrong: list[Recorded]) -> None:
+def test_what_no_decision_allows_is_parked(wrong: list[RecordedEvent]) -> None:
     with pytest.raises(Poison):
         rows_of([captured(ADA), captured(EVE), captured(MAY), *wrong])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from projections.scoring import v1
-from projections.scoring.inputs import Facts, micros
+from projections.scoring.inputs import ScoringInputs, micros
 from tests.projections.scoring.plan import Lead, leads_at, plan
 
 EXAMPLES = 2_000
@@ -20,7 +20,7 @@ EVERY_RUN_THE_SAME = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 Change = tuple[str, Any]
-Case = tuple[Facts, int, tuple[Any, ...]]
+Case = tuple[ScoringInputs, int, tuple[Any, ...]]
 
 
 def changes() -> list[Change]:
@@ -57,7 +57,7 @@ def cases() -> list[Case]:
     @given(leads_at())
     def draw(drawn: tuple[Lead, datetime]) -> None:
         lead, now = drawn
-        found.append((lead.facts, micros(now), plan(lead, now)))
+        found.append((lead.inputs, micros(now), plan(lead, now)))
 
     draw()
     return found
@@ -77,7 +77,7 @@ def _forget() -> None:
 
 
 def _differences(cases: list[Case]) -> int:
-    return sum(v1.score(facts, now)[:7] != answer for facts, now, answer in cases)
+    return sum(v1.score(inputs, now)[:7] != answer for inputs, now, answer in cases)
 
 
 def test_the_model_as_it_stands_differs_nowhere(cases: list[Case]) -> None:

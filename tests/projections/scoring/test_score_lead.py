@@ -57,11 +57,11 @@ async def agree(planned: asyncpg.Pool, history: list[Step]) -> None:
             "SELECT lead_id, facts, fold_time FROM crm_state.lead_score_state "
             "WHERE merged IS NULL"  # the plan knows no merges
         )
-        for lead_id, facts, fold_time in states:
+        for lead_id, inputs, fold_time in states:
             for later in AS_OF:
                 now = fold_time + later
                 said = await score_lead(conn, lead_id, now)
-                assert said == v1.score(facts, micros(now))[:7]
+                assert said == v1.score(inputs, micros(now))[:7]
             newest = await conn.fetchrow(
                 "SELECT total_score, engagement_score, timing_score, source_score, "
                 "completeness_score, behavior_score, score_bucket FROM lead_scores "
@@ -117,4 +117,4 @@ async def test_score_lead_agrees_on_any_source_name_and_instant(
         )
         said = await score_lead(conn, lead_id, now)
         await undone.rollback()
-    assert said == v1.score(lead.facts, micros(now))[:7]
+    assert said == v1.score(lead.inputs, micros(now))[:7]

@@ -16,14 +16,14 @@ HUNDREDS = settings(max_examples=600, deadline=None)
 @given(leads_at())
 def test_the_score_is_the_plans_number_for_number(case: tuple[Lead, datetime]) -> None:
     lead, now = case
-    assert v1.score(lead.facts, micros(now))[:7] == plan(lead, now)
+    assert v1.score(lead.inputs, micros(now))[:7] == plan(lead, now)
 
 
 @HUNDREDS
 @given(leads_at())
 def test_the_factors_sum_to_the_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case
-    found = v1.score(lead.facts, micros(now))
+    found = v1.score(lead.inputs, micros(now))
     assert sum(int(factor["impact"]) for factor in found.factors) == found.total
     for factor in found.factors:
         assert factor["type"] == ("negative" if factor["impact"].startswith("-") else "positive")
@@ -36,32 +36,32 @@ def test_the_next_change_is_the_first_instant_that_changes_the_score(
     case: tuple[Lead, datetime],
 ) -> None:
     lead, now = case
-    facts = lead.facts
-    score = v1.score(facts, micros(now))
+    inputs = lead.inputs
+    score = v1.score(inputs, micros(now))
     later = sorted(at for at in lead.candidates() if at > now)
-    wanted = next((at for at in later if v1.score(facts, micros(at)) != score), None)
-    found = v1.next_change(facts, micros(now))
+    wanted = next((at for at in later if v1.score(inputs, micros(at)) != score), None)
+    found = v1.next_change(inputs, micros(now))
     assert (None if found is None else instant(found)) == wanted
     if wanted is not None:
-        assert v1.score(facts, micros(wanted - TICK)) == score
+        assert v1.score(inputs, micros(wanted - TICK)) == score
 
 
 @HUNDREDS
 @given(leads_at())
 def test_forgetting_what_no_longer_counts_changes_no_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case
-    facts = lead.facts
-    before = v1.score(facts, micros(now))
-    change = v1.next_change(facts, micros(now))
-    expire(facts, micros(now))
-    assert all(instant(at) > now - THIRTY_DAYS for at, _ in facts["window"])
-    assert v1.score(facts, micros(now)) == before
-    assert v1.next_change(facts, micros(now)) == change
+    inputs = lead.inputs
+    before = v1.score(inputs, micros(now))
+    change = v1.next_change(inputs, micros(now))
+    expire(inputs, micros(now))
+    assert all(instant(at) > now - THIRTY_DAYS for at, _ in inputs["window"])
+    assert v1.score(inputs, micros(now)) == before
+    assert v1.next_change(inputs, micros(now)) == change
 
 
 def test_a_source_that_is_missing_is_called_unknown_and_one_with_quotes_is_kept() -> None:
     for source, label in ((None, "unknown"), ('the "old" site\\', 'the "old" site\\')):
-        found = v1.score(Lead(source=source).facts, micros(EPOCH))
+        found = v1.score(Lead(source=source).inputs, micros(EPOCH))
         assert found.factors[0] == {
             "factor": f"Source: {label}",
             "impact": "+5",
@@ -71,5 +71,5 @@ def test_a_source_that_is_missing_is_called_unknown_and_one_with_quotes_is_kept(
 
 def test_an_event_after_the_instant_does_not_count() -> None:
     lead = Lead(engagements=[(EPOCH + TICK, 40)])
-    assert v1.score(lead.facts, micros(EPOCH)).engagement == 0
-    assert v1.score(lead.facts, micros(EPOCH + TICK)).engagement == 40
+    assert v1.score(lead.inputs, micros(EPOCH)).engagement == 0
+    assert v1.score(lead.inputs, micros(EPOCH + TICK)).engagement == 40

@@ -15,11 +15,11 @@ from services.adapters.openai_compatible import MOST_BYTES, TRIES, responding
 from services.adapters.prompt import LONGEST_MESSAGE, MOST_CHARACTERS, MOST_MESSAGES, messages_of
 from services.adapters.responder import LONGEST_ANSWER, NoAnswer, Responder, Turn
 from services.adapters.scripted import Scripted
-from services.host import House
+from services.host import HostProperty
 from services.runtime.settings import Settings
 from tests.services.adapters.endpoint import Endpoint, completion, listening, plain
 
-HOUSE = House(uuid4(), uuid4(), "The Alder", {"street": "1 Main St", "city": "Troy"}, {})
+HOUSE = HostProperty(uuid4(), uuid4(), "The Alder", {"street": "1 Main St", "city": "Troy"}, {})
 HOURS = {"monday": {"start": "09:00", "end": "18:00"}, "sunday": None}
 TURN = Turn("Do you take dogs?", HOUSE, {"business_hours": HOURS, "greeting_message": "Hey!"})
 TURNS = (
@@ -29,8 +29,10 @@ TURNS = (
     replace(TURN, message="💥\u202e\x07 when are you open? \\ \" '; --"),
     replace(TURN, message="hours?", settings={"business_hours": {"monday": {"start": 9}}}),
     replace(TURN, message="hours?", settings={"business_hours": ["x"], "greeting_message": 7}),
-    replace(TURN, message="where?", house=replace(HOUSE, address={"street": None, "zip": 12180})),
-    replace(TURN, message="how much?", house=replace(HOUSE, name="N" * 10_000)),
+    replace(
+        TURN, message="where?", host_property=replace(HOUSE, address={"street": None, "zip": 12180})
+    ),
+    replace(TURN, message="how much?", host_property=replace(HOUSE, name="N" * 10_000)),
     replace(TURN, message="a tour", wants_tour=True, settings={"tours_enabled": False}),
     replace(TURN, history=(("user", "hi"), ("assistant", "Hey!"), ("system", "A person"))),
     replace(TURN, history=tuple(("user", "y" * 20_000) for _ in range(1_000))),

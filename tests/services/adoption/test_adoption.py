@@ -129,17 +129,19 @@ async def test_a_visitor_with_an_adopted_address_is_that_lead(adopted: Hosted) -
     world = adopted.world
     scope = Scope(world.org_id, world.properties[0], datetime.now(UTC), Cause(actor="test"))
     found = await transact(
-        adopted.pool, scope, lambda unit: known_lead(unit, Details(email="lead0@example.com"), None)
+        adopted.pool,
+        scope,
+        lambda group: known_lead(group, Details(email="lead0@example.com"), None),
     )
     assert found.result == adopted.host.leads[0]
     async with adopted.pool.acquire() as own:
         rows = await read.position_rows(own, after=0, upto=10**9)
-        facts = [read.recorded(row) for row in rows]
+        recorded_events = [read.decode(row) for row in rows]
         held = await own.fetch("SELECT kind, value, owner, scope FROM crm.claims")
     claimed: dict[Any, UUID] = {}
-    for fact in facts:
-        for claim in claims_of(fact.event):  # type: ignore[arg-type]
-            claimed.setdefault((claim.kind, claim.value, fact.property_id), claim.owner)
+    for recorded in recorded_events:
+        for claim in claims_of(recorded.event):  # type: ignore[arg-type]
+            claimed.setdefault((claim.kind, claim.value, recorded.property_id), claim.owner)
     kept = {(row["kind"], row["value"], row["scope"]): row["owner"] for row in held}
     assert kept.keys() == claimed.keys()
     assert len(kept) < 2 * ROWS

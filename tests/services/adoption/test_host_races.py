@@ -30,13 +30,17 @@ async def test_the_host_and_the_core_write_one_lead_at_once(adopted: Hosted) -> 
     for other in others:
         await other.close()
     async with adopted.pool.acquire() as conn:
-        facts = await read.streams(conn, [Stream("lead", lead)])
-    assert [fact.version for fact in facts] == list(range(1, 18))
+        recorded_events = await read.streams(conn, [Stream("lead", lead)])
+    assert [recorded.version for recorded in recorded_events] == list(range(1, 18))
     await world.project()
     row = await adopted.conn.fetchrow("SELECT notes, bedrooms FROM leads WHERE id = $1", lead)
     assert row is not None
     assert row["notes"] == "x" * 8
-    last = [fact.event.bedrooms for fact in facts if _says(fact.event, "bedrooms")]  # type: ignore[union-attr]
+    last = [
+        recorded.event.bedrooms  # type: ignore[union-attr]
+        for recorded in recorded_events
+        if _says(recorded.event, "bedrooms")
+    ]
     assert row["bedrooms"] == last[-1]
     await live_is_rebuilt(adopted.pool)
 
@@ -65,7 +69,7 @@ async def test_rows_in_which_the_host_is_ahead_are_not_called_different(
 ) -> None:
     if not protected:
 
-        async def nobody_ahead(_conn: object, _unit: str) -> HostRows:
+        async def nobody_ahead(_conn: object, _group: str) -> HostRows:
             return HostRows(True, ())
 
         monkeypatch.setattr(adoption, "host_rows", nobody_ahead)

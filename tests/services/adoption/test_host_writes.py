@@ -38,7 +38,7 @@ async def test_no_older_fact_puts_back_what_the_host_wrote(
     await engine.claim(range(64))
     await adopted.conn.execute("UPDATE leads SET first_name = 'second' WHERE id = $1", lead)
     for shard, head in (await engine.behind()).items():
-        await engine.heal(shard, head)
+        await engine.fill_gap(shard, head)
     await engine.settle()
     held = await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead)
     assert held == ("second" if protected else "first")
@@ -59,9 +59,12 @@ async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
     )
     await adopted.conn.execute("UPDATE leads SET company = 'hers alone' WHERE id = $1", lead)
     async with adopted.pool.acquire() as own:
-        facts = await read.streams(own, [Stream("lead", lead)])
-    assert [fact.event.name for fact in facts[1:]] == ["lead.status_changed", "lead.updated"]
-    updated = facts[2].event
+        recorded_events = await read.streams(own, [Stream("lead", lead)])
+    assert [recorded.event.name for recorded in recorded_events[1:]] == [
+        "lead.status_changed",
+        "lead.updated",
+    ]
+    updated = recorded_events[2].event
     assert isinstance(updated, LeadUpdated)
     assert updated.model_dump(mode="json", exclude_unset=True) == {
         "lead_id": str(lead), "email": " ", "notes": "keys given", "has_email": False,

@@ -124,11 +124,16 @@ class RunningSite(Site):
 
 async def furnish(world: World, **settings: Any) -> str:
     """An active widget for the world's first property; its key."""
-    key, house = f"lk_{uuid4().hex}", world.properties[0]
+    key, host_property = f"lk_{uuid4().hex}", world.properties[0]
     hashed = hashlib.sha256(key.encode()).hexdigest()
-    said = {"property_id": house, "is_active": True, "allowed_origins": (ORIGIN,), **settings}
+    said = {
+        "property_id": host_property,
+        "is_active": True,
+        "allowed_origins": (ORIGIN,),
+        **settings,
+    }
     await world.append(
-        world.new(WidgetKeyIssued(property_id=house, key_id=uuid4(), key_hash=hashed)),
+        world.new(WidgetKeyIssued(property_id=host_property, key_id=uuid4(), key_hash=hashed)),
         world.new(WidgetConfigured.model_validate(said)),
     )
     await world.project()

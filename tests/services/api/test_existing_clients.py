@@ -118,10 +118,10 @@ async def test_what_the_widget_is_refused(site: Site) -> None:
 
 
 async def test_the_consoles_leads(site: Site) -> None:
-    console, house = site.console(), str(site.property_id)
+    console, host_property = site.console(), str(site.property_id)
     made = await ask(
         site, "POST", "/api/leads", 201, {"lead": LEAD_ROW}, headers=console,
-        json={"propertyId": house, "firstName": "Ada", "lastName": "L",
+        json={"propertyId": host_property, "firstName": "Ada", "lastName": "L",
               "email": "ada@example.com", "phone": "+1 415 555 2671", "moveInDate": "2027-05-01",
               "bedrooms": "2", "notes": "quiet"},
     )  # fmt: skip
@@ -129,7 +129,7 @@ async def test_the_consoles_leads(site: Site) -> None:
     lead = made["lead"]["id"]
     await ask(
         site, "POST", "/api/leads", 409, {**PROBLEM, "lead": LEAD_ROW}, headers=console,
-        json={"propertyId": house, "email": "ADA@example.com"},
+        json={"propertyId": host_property, "email": "ADA@example.com"},
     )  # fmt: skip
     listed = await ask(
         site, "GET", "/api/leads", 200,
@@ -140,7 +140,7 @@ async def test_the_consoles_leads(site: Site) -> None:
             "statusSummary": ANY,
         },
         headers=console,
-        params={"propertyId": house, "search": "ada", "sortBy": "score", "sortOrder": "desc"},
+        params={"propertyId": host_property, "search": "ada", "sortBy": "score", "sortOrder": "desc"},
     )  # fmt: skip
     assert [one["id"] for one in listed["leads"]] == [lead]
     assert listed["pagination"] == {"page": 1, "limit": 25, "total": 1, "totalPages": 1}
@@ -162,7 +162,9 @@ async def test_the_consoles_leads(site: Site) -> None:
     )  # fmt: skip
     assert "likes the pool" in [one["description"] for one in found["activities"]]
     viewer = site.console(site.viewer)
-    await ask(site, "GET", "/api/leads", 200, {}, headers=viewer, params={"propertyId": house})
+    await ask(
+        site, "GET", "/api/leads", 200, {}, headers=viewer, params={"propertyId": host_property}
+    )
     await ask(site, "PATCH", "/api/leads", 403, PROBLEM, headers=viewer, json={"leadId": lead})
     await ask(site, "GET", "/api/leads", 400, PROBLEM, headers=console)
 
@@ -241,7 +243,7 @@ async def test_leadpulse(site: Site) -> None:
 async def test_conversations_and_a_takeover(site: Site) -> None:
     said = await site.chat("hello", leadInfo={"firstName": "Ada", "email": "ada@example.com"})
     await site.project()
-    console, house = site.console(), str(site.property_id)
+    console, host_property = site.console(), str(site.property_id)
     talk = said["conversationId"]
     listed = {
         "id": ID, "channel": STRING, "created_at": INSTANT, "is_human_mode": FLAG,
@@ -249,7 +251,7 @@ async def test_conversations_and_a_takeover(site: Site) -> None:
         "lastMessage": {"content": STRING, "role": STRING, "created_at": INSTANT},
     }  # fmt: skip
     found = await ask(site, "GET", "/api/conversations", 200, {"conversations": [listed]},
-                      headers=console, params={"propertyId": house})  # fmt: skip
+                      headers=console, params={"propertyId": host_property})  # fmt: skip
     assert [one["id"] for one in found["conversations"]] == [talk]
     takeover = f"/api/conversations/{talk}/takeover"
     done = {"success": FLAG, "conversation": ANY, "message": ANY}
@@ -263,26 +265,26 @@ async def test_conversations_and_a_takeover(site: Site) -> None:
     assert "Yes, this is Sam." in [one["content"] for one in heard["messages"]]
     await ask(site, "DELETE", takeover, 200, done, headers=console)
     whole = await ask(site, "GET", "/api/conversations", 200, {"conversation": ANY},
-                      headers=console, params={"propertyId": house, "conversationId": talk},
+                      headers=console, params={"propertyId": host_property, "conversationId": talk},
                       )  # fmt: skip
     assert whole["conversation"]["messages"][0]["content"] == "hello"
 
 
 async def test_the_admins_of_the_widget(site: Site) -> None:
     admin = site.console(await employ(site.world, "admin"))
-    place, house = "/api/lumaleasing/admin", {"propertyId": str(site.property_id)}
+    place, host_property = "/api/lumaleasing/admin", {"propertyId": str(site.property_id)}
     config = await ask(site, "GET", f"{place}/config", 200, {"config": ANY}, headers=admin,
-                       params=house)  # fmt: skip
+                       params=host_property)  # fmt: skip
     assert "api_key" not in config["config"]
     await ask(site, "PUT", f"{place}/config", 200, {"success": FLAG}, headers=admin,
-              json={**house, "config": {"widget_name": "Mona"}})  # fmt: skip
+              json={**host_property, "config": {"widget_name": "Mona"}})  # fmt: skip
     await ask(site, "PUT", f"{place}/config", 404, PROBLEM, headers=admin,
               json={"propertyId": str(uuid4()), "config": {"widget_name": "Mona"}})  # fmt: skip
     await ask(site, "PUT", f"{place}/config", 403, PROBLEM, headers=site.console(),
-              json={**house, "config": {"widget_name": "Mona"}})  # fmt: skip
+              json={**host_property, "config": {"widget_name": "Mona"}})  # fmt: skip
     key = await ask(site, "POST", f"{place}/regenerate-key", 200,
                     {"apiKey": STRING, "previousValidUntil": "instant?"}, headers=admin,
-                    json=house)  # fmt: skip
+                    json=host_property)  # fmt: skip
     for one in (site.key, key["apiKey"]):
         shown = await ask(site, "GET", "/api/lumaleasing/config", 200, {"config": ANY},
                           headers={"X-API-Key": one})  # fmt: skip
@@ -292,11 +294,11 @@ async def test_the_admins_of_the_widget(site: Site) -> None:
     await site.chat("hello")
     await site.project()
     await ask(site, "GET", f"{place}/conversations", 200, {"conversations": [row]},
-              headers=admin, params=house)  # fmt: skip
+              headers=admin, params=host_property)  # fmt: skip
     stats = {"totalSessions": NUMBER, "totalConversations": NUMBER, "leadsCapture": NUMBER,
              "toursBooked": NUMBER, "avgResponseTime": "number?",
              "conversionRate": NUMBER}  # fmt: skip
-    await ask(site, "GET", f"{place}/stats", 200, stats, headers=admin, params=house)
+    await ask(site, "GET", f"{place}/stats", 200, stats, headers=admin, params=host_property)
 
 
 async def test_workflows_and_messages_of_a_lead(site: Site) -> None:

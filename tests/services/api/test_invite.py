@@ -21,8 +21,10 @@ ADDRESS = {"street": "1 Main St, Apt; 4", "city": "Albany"}
 NASTY = 'The "Old" Mill; \\ & Söhne,\r\nBEGIN:VALARM 🏠' + "x" * 100
 
 
-def read(house: str = "Mill", guest: str | None = None, **changes: Any) -> tuple[Calendar, Any]:
-    found = Calendar.from_ical(ics(invitation(ROW | changes, house, ADDRESS, guest)))
+def read(
+    host_property: str = "Mill", guest: str | None = None, **changes: Any
+) -> tuple[Calendar, Any]:
+    found = Calendar.from_ical(ics(invitation(ROW | changes, host_property, ADDRESS, guest)))
     assert isinstance(found, Calendar)
     (event,) = found.events
     assert [part.name for part in found.walk()] == ["VCALENDAR", "VEVENT"]
@@ -60,7 +62,7 @@ def test_of_two_equal_times_a_calendar_shows_the_right_one(fold: int) -> None:
 
 
 def test_a_name_cannot_break_out_of_its_place() -> None:
-    _, event = read(house=NASTY)
+    _, event = read(host_property=NASTY)
     assert event["summary"] == f"Tour of {NASTY}".replace("\r\n", "\n")
     text = ics(invitation(ROW, NASTY, {}))
     assert all(len(line) <= 75 for line in text.split(b"\r\n"))

@@ -175,8 +175,8 @@ async def test_a_property_of_others_is_not_found_and_nobody_reads_without_a_toke
     other = await make_world(site.world.pool)
     stranger = await employ(other, "admin")
     assert (await listed(site, stranger)).status_code == 404
-    for house in (other.properties[0], uuid4()):
-        assert (await listed(site, propertyId=str(house))).status_code == 404
+    for host_property in (other.properties[0], uuid4()):
+        assert (await listed(site, propertyId=str(host_property))).status_code == 404
     said = {"propertyId": str(site.property_id)}
     assert (await site.client.get("/api/leads", params=said)).status_code == 401
 

@@ -60,11 +60,11 @@ async def test_a_property_of_another_organisation_is_not_found(site: Site) -> No
 
 
 async def test_what_is_missing_or_no_address_is_400(site: Site) -> None:
-    house = str(site.property_id)
+    host_property = str(site.property_id)
     for body in (
-        {}, {"propertyId": house}, {"propertyId": house, "email": "nobody"},
-        {"propertyId": house, "phone": "call me maybe"}, {"propertyId": "x", "email": "a@b.co"},
-        {"propertyId": house, "firstName": "A" * 400}, {"propertyId": house, "firstName": "A\x00"},
+        {}, {"propertyId": host_property}, {"propertyId": host_property, "email": "nobody"},
+        {"propertyId": host_property, "phone": "call me maybe"}, {"propertyId": "x", "email": "a@b.co"},
+        {"propertyId": host_property, "firstName": "A" * 400}, {"propertyId": host_property, "firstName": "A\x00"},
     ):  # fmt: skip
         answer = await site.client.post("/api/leads", json=body, headers=site.console())
         assert answer.status_code == 400, body

@@ -110,10 +110,10 @@ async def whole_scores(site: Site, engine: AsyncEngine) -> dict[UUID, int]:
     """What lists make of the facts that are kept, for every lead that stands for itself."""
     async with engine.begin() as conn:
         tops = (await conn.execute(select(leads.TABLE.c.id).where(leads.unmerged_only()))).scalars()
-        query = scores.facts_below(site.property_id, list(tops))
-        whole = scores.whole_facts((await conn.execute(query)).all())
+        query = scores.inputs_below(site.property_id, list(tops))
+        whole = scores.whole_inputs((await conn.execute(query)).all())
     now = micros(datetime.now(UTC))
-    return {lead: v1.score(facts, now).total for lead, facts in whole.items()}
+    return {lead: v1.score(recorded_events, now).total for lead, recorded_events in whole.items()}
 
 
 async def test_writes_by_the_old_id_are_the_winner_s_and_its_tours_go_on(site: Site) -> None:
@@ -174,8 +174,10 @@ async def test_unmerging_makes_two_again(site: Site) -> None:
         "/api/lumaleasing/lead", json={"email": "ada@example.com"}, headers=site.widget()
     )
     assert left.json()["leadId"] == str(loser)
-    house = {"propertyId": str(site.property_id)}
-    counted = await site.client.post("/api/leadpulse/score", json=house, headers=site.console())
+    host_property = {"propertyId": str(site.property_id)}
+    counted = await site.client.post(
+        "/api/leadpulse/score", json=host_property, headers=site.console()
+    )
     assert counted.json()["processed"] == 2
 
 
@@ -183,8 +185,10 @@ async def test_a_property_counts_a_person_once(site: Site) -> None:
     loser, winner = await pair(site)
     await merge(site, loser, winner)
     await site.project()
-    house = {"propertyId": str(site.property_id)}
-    counted = await site.client.post("/api/leadpulse/score", json=house, headers=site.console())
+    host_property = {"propertyId": str(site.property_id)}
+    counted = await site.client.post(
+        "/api/leadpulse/score", json=host_property, headers=site.console()
+    )
     assert counted.json()["processed"] == 1
 
 

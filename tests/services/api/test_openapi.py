@@ -174,7 +174,7 @@ async def _furnish(site: Site) -> dict[str, str]:
     )
     takeover = f"/api/conversations/{example.CONVERSATION}/takeover"
     assert (await site.client.post(takeover, headers=site.console())).is_success
-    house, other = str(site.property_id), str(await site.lead())
+    host_property, other = str(site.property_id), str(await site.lead())
     text = await template(site, example.SLUG)
     flow = await written(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
     run = await enrolled(site, lead, flow["id"])
@@ -183,7 +183,7 @@ async def _furnish(site: Site) -> dict[str, str]:
         slot_of(site.property_id, When(day, time(hour), "America/New_York")) for hour in (10, 12)
     )
     return {
-        example.PROPERTY: house, example.LEAD: str(lead), example.TOUR: tour["id"],
+        example.PROPERTY: host_property, example.LEAD: str(lead), example.TOUR: tour["id"],
         example.DEFINITION: flow["id"], example.TEMPLATE: text["id"], example.RUN: str(run),
         example.OTHER_LEAD: other,
         example.SLOT: str(slot.id), example.FREE_SLOT: str(free.id),

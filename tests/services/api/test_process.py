@@ -35,11 +35,11 @@ class Running:
 
 @asynccontextmanager
 async def running(settings: Settings, world: World) -> AsyncIterator[Running]:
-    key, house, port = uuid4().hex, world.properties[0], free_port()
+    key, host_property, port = uuid4().hex, world.properties[0], free_port()
     hashed = hashlib.sha256(key.encode()).hexdigest()
     await world.append(
-        world.new(WidgetKeyIssued(property_id=house, key_id=uuid4(), key_hash=hashed)),
-        world.new(WidgetConfigured(property_id=house, is_active=True)),
+        world.new(WidgetKeyIssued(property_id=host_property, key_id=uuid4(), key_hash=hashed)),
+        world.new(WidgetConfigured(property_id=host_property, is_active=True)),
     )
     await world.project()
     env = as_environment(settings.model_copy(update={"http_port": port}))

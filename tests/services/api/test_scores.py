@@ -70,8 +70,8 @@ async def test_a_score_is_that_of_the_history_and_its_factors_sum(site: Site) ->
     several = {"leadIds": [str(lead), str(uuid4())]}
     counted = await site.client.post(SCORE, json=several, headers=site.console())
     assert counted.json() == {"success": True, "processed": 2, "successful": 1, "failed": 1}
-    house = {"propertyId": str(site.property_id)}
-    counted = await site.client.post(SCORE, json=house, headers=site.console())
+    host_property = {"propertyId": str(site.property_id)}
+    counted = await site.client.post(SCORE, json=host_property, headers=site.console())
     assert counted.json() == {"success": True, "processed": 1, "successful": 1, "failed": 0}
     assert (await site.client.post(SCORE, json={}, headers=site.console())).status_code == 400
 

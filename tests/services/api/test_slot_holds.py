@@ -10,7 +10,7 @@ import pytest
 from events.record import Cause
 from services.application.command_handler import transact
 from services.application.slots import Asked, Guest, keep_place
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from tests.services.api.conftest import Site
 from tests.services.api.visitor import (
     book,
@@ -52,8 +52,8 @@ async def test_a_hold_ends_after_ten_minutes_by_time_alone(
     slot, world = slot_at(site, "10:00").id, site.world
     before = datetime.now(UTC) - timedelta(minutes=minutes)
 
-    async def work(unit: Unit) -> None:
-        await keep_place(unit, Asked(slot), Guest("v_2"))
+    async def work(uow: UnitOfWork) -> None:
+        await keep_place(uow, Asked(slot), Guest("v_2"))
 
     scope = Scope(world.org_id, site.property_id, before, Cause("test"))
     await transact(world.pool, scope, work)

@@ -180,29 +180,37 @@ async def test_what_makes_no_sense_is_refused_and_nothing_is_changed(
 
 
 async def test_only_admins_see_and_change_configuration_and_keys(site: Site) -> None:
-    house = str(site.property_id)
+    host_property = str(site.property_id)
     for who in (site.manager, site.viewer):
         for method, path, sent in (
-            ("GET", f"{ADMIN}/config?propertyId={house}", None),
-            ("PUT", f"{ADMIN}/config", {"propertyId": house, "config": {"isActive": False}}),
-            ("POST", f"{ADMIN}/regenerate-key", {"propertyId": house}),
+            ("GET", f"{ADMIN}/config?propertyId={host_property}", None),
+            (
+                "PUT",
+                f"{ADMIN}/config",
+                {"propertyId": host_property, "config": {"isActive": False}},
+            ),
+            ("POST", f"{ADMIN}/regenerate-key", {"propertyId": host_property}),
         ):
             answer = await site.client.request(
                 method, path, json=sent, headers=site.console(who)
             )  # fmt: skip
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), path
-    key = await site.client.get(f"{ADMIN}/config?propertyId={house}", headers=site.widget())
+    key = await site.client.get(f"{ADMIN}/config?propertyId={host_property}", headers=site.widget())
     assert key.status_code == 401
 
 
 async def test_a_property_of_others_is_not_there(site: Site) -> None:
     other = await make_world(site.world.pool)
     await furnish(other)
-    for house in (str(other.properties[0]), str(uuid4())):
+    for host_property in (str(other.properties[0]), str(uuid4())):
         for method, path, sent in (
-            ("GET", f"{ADMIN}/config?propertyId={house}", None),
-            ("PUT", f"{ADMIN}/config", {"propertyId": house, "config": {"isActive": False}}),
-            ("POST", f"{ADMIN}/regenerate-key", {"propertyId": house}),
+            ("GET", f"{ADMIN}/config?propertyId={host_property}", None),
+            (
+                "PUT",
+                f"{ADMIN}/config",
+                {"propertyId": host_property, "config": {"isActive": False}},
+            ),
+            ("POST", f"{ADMIN}/regenerate-key", {"propertyId": host_property}),
         ):
             answer = await site.client.request(
                 method, path, json=sent, headers=site.console(site.admin)

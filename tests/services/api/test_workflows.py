@@ -185,14 +185,14 @@ async def test_what_makes_no_workflow_is_refused(
 async def test_viewers_read_and_strangers_find_nothing(site: Site) -> None:
     made, text = await written(site), await template(site)
     stranger = await employ(await make_world(site.world.pool), "admin")
-    house = {"propertyId": str(site.property_id)}
-    good = {**house, "name": "x", "triggerOn": "lead_created", "steps": STEPS}
+    host_property = {"propertyId": str(site.property_id)}
+    good = {**host_property, "name": "x", "triggerOn": "lead_created", "steps": STEPS}
     await site.project()
     writes = [
         ("POST", DEFINITIONS, good), ("PATCH", f"{DEFINITIONS}/{made['id']}", {"name": "x"}),
         ("POST", f"{DEFINITIONS}/{made['id']}/activate", {}),
-        ("POST", f"{DEFINITIONS}/{made['id']}/deactivate", {}), ("POST", SEED, house),
-        ("POST", TEMPLATES, {**house, "slug": "x", "name": "x", "channel": "sms", "body": "x"}),
+        ("POST", f"{DEFINITIONS}/{made['id']}/deactivate", {}), ("POST", SEED, host_property),
+        ("POST", TEMPLATES, {**host_property, "slug": "x", "name": "x", "channel": "sms", "body": "x"}),
         ("PATCH", f"{TEMPLATES}/{text['id']}", {"name": "x"}),
         ("DELETE", f"{TEMPLATES}/{text['id']}", None),
     ]  # fmt: skip

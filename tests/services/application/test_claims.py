@@ -13,7 +13,7 @@ from events.record import Cause
 from services.application.command_handler import handle, transact
 from services.application.decided_events import handle_proposal
 from services.application.leads import capture
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details, UpdateLead
 from tests.world import World, make_world
@@ -22,7 +22,7 @@ ADA = "ada@example.com"
 
 
 @dataclass
-class House:
+class HostProperty:
     """The handler in one property."""
 
     world: World
@@ -48,14 +48,14 @@ class House:
         )  # fmt: skip
 
     async def captured(self, details: Details) -> UUID:
-        async def work(unit: Unit) -> UUID:
-            return await capture(unit, details, lead_id=uuid4())
+        async def work(uow: UnitOfWork) -> UUID:
+            return await capture(uow, details, lead_id=uuid4())
 
         return (await transact(self.world.pool, self.scope, work)).result
 
     async def owner_of(self, email: str) -> UUID | None:
-        async def work(unit: Unit) -> UUID | None:
-            return (await unit.owner_of_contact(email, None)).email
+        async def work(uow: UnitOfWork) -> UUID | None:
+            return (await uow.owner_of_contact(email, None)).email
 
         return (await transact(self.world.pool, self.scope, work)).result
 
@@ -64,72 +64,76 @@ class House:
 
 
 @pytest.fixture
-async def house(pool: asyncpg.Pool) -> House:
-    return House(await make_world(pool))
+async def host_property(pool: asyncpg.Pool) -> HostProperty:
+    return HostProperty(await make_world(pool))
 
 
 @pytest.mark.parametrize("instead", [None, "", "new@example.com"])
 async def test_an_address_that_was_given_up_is_anothers_to_take(
-    house: House, instead: str | None
+    host_property: HostProperty, instead: str | None
 ) -> None:
-    ada, eve = await house.lead(ADA), await house.lead("eve@example.com")
+    ada, eve = await host_property.lead(ADA), await host_property.lead("eve@example.com")
     with pytest.raises(Refused):
-        await house.update(eve, ADA)
-    await house.update(ada, instead)
-    await house.update(eve, ADA)
-    assert await house.owner_of(ADA) == eve
-    assert await house.owner_of("eve@example.com") is None
-    assert await house.addresses() == (2 if instead else 1)
+        await host_property.update(eve, ADA)
+    await host_property.update(ada, instead)
+    await host_property.update(eve, ADA)
+    assert await host_property.owner_of(ADA) == eve
+    assert await host_property.owner_of("eve@example.com") is None
+    assert await host_property.addresses() == (2 if instead else 1)
     with pytest.raises(Refused):
-        await house.update(ada, ADA)
+        await host_property.update(ada, ADA)
 
 
-async def test_a_producer_may_say_that_an_address_is_gone(house: House) -> None:
-    ada, eve = await house.lead(ADA), await house.lead("eve@example.com")
-    await house.propose(ada, None)
-    await house.propose(eve, ADA)
-    assert await house.owner_of(ADA) == eve
+async def test_a_producer_may_say_that_an_address_is_gone(host_property: HostProperty) -> None:
+    ada, eve = await host_property.lead(ADA), await host_property.lead("eve@example.com")
+    await host_property.propose(ada, None)
+    await host_property.propose(eve, ADA)
+    assert await host_property.owner_of(ADA) == eve
     with pytest.raises(Refused) as caught:
-        await house.propose(ada, ADA)
+        await host_property.propose(ada, ADA)
     assert caught.value.code == "known_lead"
 
 
-async def test_who_leaves_an_address_that_was_given_up_is_somebody_new(house: House) -> None:
-    ada = await house.lead(ADA)
-    assert await house.captured(Details(email=ADA)) == ada
-    await house.update(ada, None)
-    somebody = await house.captured(Details(email=ADA))
+async def test_who_leaves_an_address_that_was_given_up_is_somebody_new(
+    host_property: HostProperty,
+) -> None:
+    ada = await host_property.lead(ADA)
+    assert await host_property.captured(Details(email=ADA)) == ada
+    await host_property.update(ada, None)
+    somebody = await host_property.captured(Details(email=ADA))
     assert somebody != ada
-    assert await house.captured(Details(email=ADA)) == somebody
+    assert await host_property.captured(Details(email=ADA)) == somebody
 
 
-async def test_of_two_that_race_for_a_freed_address_one_gets_it(house: House) -> None:
-    ada = await house.lead(ADA)
-    rivals = [await house.lead(f"{n}@example.com") for n in range(2)]
-    await house.update(ada, None)
+async def test_of_two_that_race_for_a_freed_address_one_gets_it(
+    host_property: HostProperty,
+) -> None:
+    ada = await host_property.lead(ADA)
+    rivals = [await host_property.lead(f"{n}@example.com") for n in range(2)]
+    await host_property.update(ada, None)
     outcomes = await asyncio.gather(
-        *(house.update(rival, ADA) for rival in rivals), return_exceptions=True
+        *(host_property.update(rival, ADA) for rival in rivals), return_exceptions=True
     )
     won = [rival for rival, told in zip(rivals, outcomes, strict=True) if told is None]
     assert [type(told) for told in outcomes if told is not None] == [Refused]
-    assert won == [await house.owner_of(ADA)]
-    assert await house.addresses() == 2, "who lost has the address it had"
+    assert won == [await host_property.owner_of(ADA)]
+    assert await host_property.addresses() == 2, "who lost has the address it had"
 
 
 async def test_an_address_has_one_owner_while_it_is_given_up_and_taken_at_once(
-    house: House,
+    host_property: HostProperty,
 ) -> None:
-    ada = await house.lead(ADA)
+    ada = await host_property.lead(ADA)
     for _ in range(5):
-        rivals = [await house.lead(f"{uuid4()}@example.com") for _ in range(4)]
+        rivals = [await host_property.lead(f"{uuid4()}@example.com") for _ in range(4)]
         outcomes = await asyncio.gather(
-            house.update(ada, f"{uuid4()}@example.com"),
-            *(house.update(rival, ADA) for rival in rivals),
+            host_property.update(ada, f"{uuid4()}@example.com"),
+            *(host_property.update(rival, ADA) for rival in rivals),
             return_exceptions=True,
         )
         assert outcomes[0] is None
         won = [rival for rival, told in zip(rivals, outcomes[1:], strict=True) if told is None]
-        owner = await house.owner_of(ADA)
+        owner = await host_property.owner_of(ADA)
         assert won == ([] if owner is None else [owner])
         ada = owner or rivals[0]
-        await house.update(ada, ADA)
+        await host_property.update(ada, ADA)

@@ -18,7 +18,7 @@ from events.tours import TourCancelled, TourCompleted, TourScheduled, TourType
 from services.application.command_handler import handle, transact
 from services.application.command_result import Handled
 from services.application.decided_events import handle_proposal
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.conversations import Reply, TakeOver
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead
@@ -111,8 +111,8 @@ async def test_a_race_that_is_lost_is_decided_again_on_what_is_true_then(door: D
 async def test_races_that_are_always_lost_end_as_a_conflict(door: Door) -> None:
     lead = await door.lead()
 
-    async def overtaken(unit: Unit) -> None:
-        await unit.do(NoteLead(lead, "mine"))
+    async def overtaken(uow: UnitOfWork) -> None:
+        await uow.do(NoteLead(lead, "mine"))
         await door.do(NoteLead(lead, "theirs"))
 
     with pytest.raises(Conflict):
@@ -123,8 +123,8 @@ async def test_a_command_id_is_decided_once_and_answers_the_same(door: Door) -> 
     lead = await door.lead()
     once = Command(uuid4(), b"note")
 
-    async def work(unit: Unit) -> dict[str, int]:
-        await unit.do(NoteLead(lead, "once"))
+    async def work(uow: UnitOfWork) -> dict[str, int]:
+        await uow.do(NoteLead(lead, "once"))
         return {"status": 201}
 
     async def send() -> Handled[dict[str, int]]:

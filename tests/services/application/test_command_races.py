@@ -22,7 +22,7 @@ from events.tours import TourCancelled
 from services.application import command_handler as handling
 from services.application.command_handler import transact
 from services.application.leads import capture
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead
 from services.deciders.tour_bookings import ScheduleTour
@@ -38,11 +38,11 @@ async def door(pool: asyncpg.Pool) -> Door:
 
 async def overtaken(door: Door, mine: object, theirs: object) -> None:
     """Carry out `mine`; when it is decided the first time, `theirs` is decided and committed."""
-    tries: list[Unit] = []
+    tries: list[UnitOfWork] = []
 
-    async def work(unit: Unit) -> None:
-        await unit.do(mine)
-        tries.append(unit)
+    async def work(uow: UnitOfWork) -> None:
+        await uow.do(mine)
+        tries.append(uow)
         if len(tries) == 1:
             await door.do(theirs)
 
@@ -123,7 +123,7 @@ async def test_a_command_that_comes_late_again_does_not_undo_what_followed(
     if "claim" in out:
         monkeypatch.setattr(commands, "claim", _always_new)
     if "ids" in out:
-        monkeypatch.setattr(Unit, "_event_id", _random_id)
+        monkeypatch.setattr(UnitOfWork, "_event_id", _random_id)
     lead, once = await door.lead(), Command(uuid4(), b"Ada")
     first = await door.do(UpdateLead(lead, {"first_name": "Ada"}), once)
     await door.do(UpdateLead(lead, {"first_name": "Grace"}))
@@ -203,11 +203,11 @@ async def test_a_person_who_comes_by_two_ways_at_once_is_one_lead(
         monkeypatch.setattr(appending, "claim", _claim_nothing)
     details = Details(email="ada@example.com", first_name="Ada")
     first, second = uuid4(), uuid4()
-    tries: list[Unit] = []
+    tries: list[UnitOfWork] = []
 
-    async def work(unit: Unit) -> str:
-        found = await capture(unit, details, lead_id=second)
-        tries.append(unit)
+    async def work(uow: UnitOfWork) -> str:
+        found = await capture(uow, details, lead_id=second)
+        tries.append(uow)
         if len(tries) == 1:
             await door.do(CaptureLead(first, details))
         return str(found)

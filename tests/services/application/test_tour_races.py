@@ -13,7 +13,7 @@ import pytest
 from services.application import tours
 from services.application.command_handler import transact
 from services.application.tours import carry_out
-from services.application.unit_of_work import Unit
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.local_time import When
 from services.deciders.slot_times import SlotTime
@@ -25,7 +25,9 @@ from tests.world import make_world
 QUARTER_PAST = When(WHEN.tour_date, time(14, 15), WHEN.time_zone)
 
 
-async def _no_queue(_: Unit, slots: Iterable[SlotTime | None], agent: UUID | None = None) -> None:
+async def _no_queue(
+    _: UnitOfWork, slots: Iterable[SlotTime | None], agent: UUID | None = None
+) -> None:
     """As if nobody had to wait for anybody."""
 
 
@@ -37,13 +39,13 @@ async def overtaken(
     others: list[asyncio.Task[Any]] = []
 
     async def book(door: Door, command: ScheduleTour) -> None:
-        async def work(unit: Unit) -> None:
-            await carry_out(unit, command)
+        async def work(uow: UnitOfWork) -> None:
+            await carry_out(uow, command)
 
         await transact(door.world.pool, door.scope, work)
 
-    async def work(unit: Unit) -> None:
-        await carry_out(unit, mine[1])
+    async def work(uow: UnitOfWork) -> None:
+        await carry_out(uow, mine[1])
         if not others:
             others.append(asyncio.create_task(book(*theirs)))
             await (until(somebody_waits) if queues else asyncio.wait(others))
@@ -112,8 +114,8 @@ async def test_another_landlord_s_agents_are_not_told_of(pool: asyncpg.Pool) -> 
             assigned_agent_id=agent,
         )  # fmt: skip
 
-        async def work(unit: Unit, command: ScheduleTour = command) -> None:
-            await carry_out(unit, command)
+        async def work(uow: UnitOfWork, command: ScheduleTour = command) -> None:
+            await carry_out(uow, command)
 
         try:
             await transact(pool, door.scope, work)

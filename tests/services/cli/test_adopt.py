@@ -47,7 +47,7 @@ def crm(
 
 
 async def test_a_dry_run_counts_and_changes_nothing(world: World, crm: Any) -> None:
-    facts = await world.count("crm_events")
+    recorded_events = await world.count("crm_events")
     code, out, _ = await crm("adopt", "--dry-run", "--json")
     said = json.loads(out)
     assert (code, said["tables"][0]) == (
@@ -55,7 +55,7 @@ async def test_a_dry_run_counts_and_changes_nothing(world: World, crm: Any) -> N
         {"table": "leads", "rows": 3, "adopted": 1, "new": 0, "to_adopt": 1, "left_out": 1},
     )
     assert [row["why"] for row in said["left_out"]] == ["status is unknown: prospect"]
-    assert await world.count("crm_events") == facts
+    assert await world.count("crm_events") == recorded_events
 
 
 async def test_adopting_is_done_once_and_lists_what_it_left_out(

@@ -37,20 +37,22 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
         capsys, "property", "create", "--name", "Maple", "--timezone", "America/New_York", "--json"
     )
     made = json.loads(out)
-    house = made["property_id"]
+    host_property = made["property_id"]
     _, listed = await crm(capsys, "property", "list", "--json")
     assert json.loads(listed)[0]["name"] == "Maple"
-    _, out = await crm(capsys, "key", "issue", house, "--origin", "https://maple.example", "--json")
+    _, out = await crm(
+        capsys, "key", "issue", host_property, "--origin", "https://maple.example", "--json"
+    )
     key = json.loads(out)
-    _, out = await crm(capsys, "key", "list", house, "--json")
+    _, out = await crm(capsys, "key", "list", host_property, "--json")
     assert [one["key_id"] for one in json.loads(out)] == [key["key_id"]]
     assert key["key"] not in out
-    code, bearer = await crm(capsys, "token", "--property", house)
+    code, bearer = await crm(capsys, "token", "--property", host_property)
     assert code == 0
 
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        world = World(app.state.core.pool, made["org_id"], [house])
+        world = World(app.state.core.pool, made["org_id"], [host_property])
         await world.project()
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
@@ -61,11 +63,11 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
             assert chat.status_code == 200, chat.text
             assert "Maple" in chat.json()["content"]
             lead = await client.post(
-                "/api/leads", json={"propertyId": house, "email": "a@b.co"},
+                "/api/leads", json={"propertyId": host_property, "email": "a@b.co"},
                 headers={"Authorization": f"Bearer {bearer.strip()}"},
             )  # fmt: skip
             assert lead.status_code == 201, lead.text
-            code, _ = await crm(capsys, "key", "revoke", house, key["key_id"])
+            code, _ = await crm(capsys, "key", "revoke", host_property, key["key_id"])
             assert code == 0
             await world.project()
             chat = await client.post(
@@ -79,10 +81,10 @@ async def test_a_token_is_for_the_audience_and_by_the_issuer_of_the_settings(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, out = await crm(capsys, "property", "create", "--name", "M", "--timezone", "UTC", "--json")
-    house = json.loads(out)["property_id"]
+    host_property = json.loads(out)["property_id"]
     monkeypatch.setenv("CRM_JWT_AUDIENCE", "crm")
     monkeypatch.setenv("CRM_JWT_ISSUER", "https://issuer.example")
-    _, out = await crm(capsys, "token", "--property", house, "--json")
+    _, out = await crm(capsys, "token", "--property", host_property, "--json")
     made = json.loads(out)
     said = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
     checks = Bearers(settings.model_copy(update=said))

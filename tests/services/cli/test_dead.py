@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.cli.main import run
 from services.intake import redrive
 from services.intake.admission import Door
-from services.intake.settings import DoorSettings, ProducerKey
+from services.intake.settings import IntakeSettings, ProducerKey
 from services.runtime.settings import Settings
 from tests.services.intake.dead_letters import binary, received
 from tests.world import World, make_world
@@ -50,7 +50,7 @@ async def two_letters(world: World) -> UUID:
         binary("activity.recorded", said, world.properties[0]),
         received(b"\xff\x00", (("h", None), ("b", b"\xff"))),
     ]
-    await Door(world.pool, DoorSettings()).take_in(records)
+    await Door(world.pool, IntakeSettings()).take_in(records)
     return person
 
 
@@ -91,7 +91,7 @@ async def test_one_connection_allowed_is_no_reason_to_hang(
     key = ProducerKey(org=world.org_id, secret=SecretStr("a secret that is long"))
     said = {"lead_id": str(uuid4()), "source": "Google", "email": "ada@example.com"}
     unsigned = binary("lead.captured", said, world.properties[0])
-    await Door(world.pool, DoorSettings(keys={"ours": key})).take_in([unsigned])
+    await Door(world.pool, IntakeSettings(keys={"ours": key})).take_in([unsigned])
     async with asyncio.timeout(20):
         code, out = await crm("dead", "redrive", "--all", "--json")
     assert (code, json.loads(out)["accepted"]) == (0, 1)
@@ -116,7 +116,7 @@ async def test_all_are_all_however_many_are_taken_at_a_time(
     world: World, crm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redrive, "LETTERS_AT_A_TIME", 2)
-    await Door(world.pool, DoorSettings()).take_in([received(b"%d" % n) for n in range(5)])
+    await Door(world.pool, IntakeSettings()).take_in([received(b"%d" % n) for n in range(5)])
     for command in ("redrive", "drop"):
         code, out = await crm("dead", command, "--all", "--dry-run", "--json")
         assert (code, json.loads(out)["letters"]) == (0, 5)

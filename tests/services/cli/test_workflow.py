@@ -24,9 +24,9 @@ async def world(
 async def test_a_property_the_host_made_is_seeded_once(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    house = str(world.properties[0])
+    host_property = str(world.properties[0])
     for expected in ((3, 13), (0, 0)):
-        code, out = await crm(capsys, "workflow", "seed", house, "--json")
+        code, out = await crm(capsys, "workflow", "seed", host_property, "--json")
         assert code == 0
         said = json.loads(out)
         assert (said["definitions"], said["templates"]) == expected
@@ -43,6 +43,6 @@ async def test_a_new_property_has_them_from_the_start(
         capsys, "property", "create", "--name", "Maple", "--timezone", "UTC", "--json"
     )
     assert code == 0
-    house = json.loads(out)["property_id"]
-    _, out = await crm(capsys, "workflow", "seed", house, "--json")
+    host_property = json.loads(out)["property_id"]
+    _, out = await crm(capsys, "workflow", "seed", host_property, "--json")
     assert json.loads(out)["definitions"] == 0

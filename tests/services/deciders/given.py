@@ -14,25 +14,25 @@ from services.deciders.decider import Refused
 class Given:
     """What happened so far."""
 
-    facts: tuple[Event, ...]
+    recorded_events: tuple[Event, ...]
 
     def when(self, command: object) -> "When":
-        return When(self.facts, command)
+        return When(self.recorded_events, command)
 
 
 @dataclass(frozen=True)
 class When:
     """A command on what happened so far."""
 
-    facts: tuple[Event, ...]
+    recorded_events: tuple[Event, ...]
     command: object
 
     @property
     def decided(self) -> list[Event]:
         decider = decider_of(self.command)
         state: Any = decider.initial
-        for fact in self.facts:
-            state = decider.evolve(state, fact)
+        for recorded in self.recorded_events:
+            state = decider.evolve(state, recorded)
         return decider.decide(self.command, state)
 
     def then(self, *expected: Event) -> None:
@@ -49,5 +49,5 @@ class When:
         assert status in (None, caught.value.status)
 
 
-def given(*facts: Event) -> Given:
-    return Given(facts)
+def given(*recorded_events: Event) -> Given:
+    return Given(recorded_events)

@@ -67,11 +67,11 @@ def test_the_texts_speak_only_of_what_is_always_known() -> None:
 
 
 def test_every_property_has_its_own() -> None:
-    house, other = uuid4(), uuid4()
-    assert template_id(house, "a") != template_id(other, "a") != definition_id(other, "a")
+    host_property, other = uuid4(), uuid4()
+    assert template_id(host_property, "a") != template_id(other, "a") != definition_id(other, "a")
     for wording in TEMPLATES:
-        (event,) = templates.decide(template_of(house, wording, None), templates.Template())
-        assert event.stream_id == template_id(house, wording.slug)
+        (event,) = templates.decide(template_of(host_property, wording, None), templates.Template())
+        assert event.stream_id == template_id(host_property, wording.slug)
     for default in WORKFLOWS:
-        (event,) = workflows.decide(workflow_of(house, default), workflows.Definition())
-        assert event.stream_id == definition_id(house, default.key)
+        (event,) = workflows.decide(workflow_of(host_property, default), workflows.Definition())
+        assert event.stream_id == definition_id(host_property, default.key)

@@ -63,8 +63,8 @@ def test_the_stricter_consent_holds_and_says_why() -> None:
     plain = LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT)
     why = f"withdrawn by lead {LOSER}, which was merged into this one"
     for before in ([], [said(WINNER, True)]):
-        facts = [*bare, said(LOSER, False), *before]
-        given(*facts).when(MERGE).then(plain, withdrawn(WINNER, why))
+        recorded_events = [*bare, said(LOSER, False), *before]
+        given(*recorded_events).when(MERGE).then(plain, withdrawn(WINNER, why))
     for kept in ([said(LOSER, True)], [said(WINNER, False)],
                  [said(LOSER, False), said(WINNER, False)],
                  [said(LOSER, False), said(LOSER, True), said(WINNER, True)]):  # fmt: skip
@@ -73,12 +73,12 @@ def test_the_stricter_consent_holds_and_says_why() -> None:
 
 def test_only_live_runs_of_the_loser_are_stopped() -> None:
     live, paused, done = uuid4(), uuid4(), uuid4()
-    facts = [
+    recorded_events = [
         captured(LOSER), captured(WINNER), enrolled(live), enrolled(paused), enrolled(done),
         RunPaused(run_id=paused, lead_id=LOSER), RunCompleted(run_id=done, lead_id=LOSER),
     ]  # fmt: skip
     command = MergeLeads(LOSER, WINNER, NOON, (live, paused, done))
-    given(*facts).when(command).then(
+    given(*recorded_events).when(command).then(
         LeadMerged(loser_id=LOSER, winner_id=WINNER),
         *(
             RunStopped(run_id=run, lead_id=LOSER, reason=f"the lead was merged into {WINNER}")
@@ -113,12 +113,12 @@ def test_unmerging_takes_back_what_was_filled_in_and_is_still_that() -> None:
 
 def test_what_was_filled_in_and_went_on_to_another_is_taken_back_there_too() -> None:
     onwards = LeadMerged(loser_id=WINNER, winner_id=OTHER, filled=("last_name", "first_name"))
-    facts = [
+    recorded_events = [
         ADA, LACE, captured(OTHER), MERGED, LeadUpdated(lead_id=WINNER, first_name="Ada"), onwards,
         LeadUpdated(lead_id=OTHER, first_name="Ada", last_name="Lovelace"),
     ]  # fmt: skip
     command = UnmergeLead(LOSER, (WINNER, OTHER), NOON)
-    given(*facts).when(command).then(
+    given(*recorded_events).when(command).then(
         LeadUnmerged(loser_id=LOSER, winner_id=WINNER),
         LeadUpdated(lead_id=WINNER, first_name=None),
         LeadUpdated(lead_id=OTHER, first_name=None),
@@ -126,10 +126,10 @@ def test_what_was_filled_in_and_went_on_to_another_is_taken_back_there_too() -> 
 
 
 def test_a_consent_withdrawn_while_they_were_one_is_withdrawn_for_both() -> None:
-    facts = [captured(LOSER), captured(WINNER), said(LOSER, True),
+    recorded_events = [captured(LOSER), captured(WINNER), said(LOSER, True),
              LeadMerged(loser_id=LOSER, winner_id=WINNER), said(WINNER, False)]  # fmt: skip
     why = f"withdrawn by lead {WINNER}, into which this one was merged"
-    given(*facts).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, why))
+    given(*recorded_events).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, why))
 
 
 def test_what_is_not_merged_cannot_be_unmerged() -> None:

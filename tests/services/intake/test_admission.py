@@ -11,7 +11,7 @@ from events.leads import LeadMerged
 from services.intake.admission import Door
 from services.intake.outcome import Fate, Outcome
 from services.intake.raw_record import Received
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from tests.services.intake.dead_letters import binary, opened, structured
 from tests.world import World, make_world, parked_reasons
 
@@ -23,7 +23,7 @@ async def world(pool: asyncpg.Pool) -> World:
 
 @pytest.fixture
 def door(pool: asyncpg.Pool) -> Door:
-    return Door(pool, DoorSettings())
+    return Door(pool, IntakeSettings())
 
 
 def fates(outcomes: Sequence[Outcome]) -> list[str]:
@@ -205,7 +205,7 @@ async def test_a_tour_s_id_may_be_that_of_an_engagement(world: World, door: Door
 
 
 async def test_an_unknown_subject_is_waited_for_in_order(world: World, pool: asyncpg.Pool) -> None:
-    door = Door(pool, DoorSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
+    door = Door(pool, IntakeSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
     lead, home = uuid4(), world.properties[0]
     early = [binary("engagement.recorded", opened(lead), home, ce_id=str(n)) for n in range(5)]
     assert fates(await door.take_in(early)) == ["waiting"] * 5
@@ -227,7 +227,7 @@ async def test_an_unknown_subject_is_waited_for_in_order(world: World, pool: asy
 
 
 async def test_what_never_appears_is_dead_in_the_end(world: World, pool: asyncpg.Pool) -> None:
-    patience = DoorSettings(wait_seconds=0.01, first_retry_seconds=0.001)
+    patience = IntakeSettings(wait_seconds=0.01, first_retry_seconds=0.001)
     door = Door(pool, patience)
     nowhere = binary("engagement.recorded", opened(uuid4()), uuid4())
     early = binary("engagement.recorded", opened(uuid4()), world.properties[0])
@@ -242,7 +242,7 @@ async def test_what_never_appears_is_dead_in_the_end(world: World, pool: asyncpg
 
 
 async def test_no_more_wait_than_there_is_room_for(world: World, pool: asyncpg.Pool) -> None:
-    door = Door(pool, DoorSettings(waiting_at_most=2))
+    door = Door(pool, IntakeSettings(waiting_at_most=2))
     records = [binary("engagement.recorded", opened(uuid4()), world.properties[0]) for _ in "abc"]
     assert fates(await door.take_in(records)) == ["waiting", "waiting", "dead waiting_full"]
 
@@ -293,11 +293,14 @@ async def test_what_was_refused_stays_refused_when_it_is_read_again(
     ]
     assert fates(await door.take_in(batch)) == ["dead known_lead", "accepted"]
     await world.pool.execute("UPDATE crm.dead_letters SET status = $1", status)
-    facts = "SELECT id FROM crm_events ORDER BY seq"
-    before = await world.pool.fetch(facts), await world.pool.fetch("TABLE crm.dead_letters")
+    recorded_events = "SELECT id FROM crm_events ORDER BY seq"
+    before = (
+        await world.pool.fetch(recorded_events),
+        await world.pool.fetch("TABLE crm.dead_letters"),
+    )
     assert fates(await door.take_in(batch)) == ["dead known_lead", "duplicate"]
     assert before == (
-        await world.pool.fetch(facts),
+        await world.pool.fetch(recorded_events),
         await world.pool.fetch("TABLE crm.dead_letters"),
     )
     assert fates(await door.take_in([batch[0]], redriven=True)) == ["accepted"]
@@ -306,7 +309,7 @@ async def test_what_was_refused_stays_refused_when_it_is_read_again(
 
 
 async def test_a_decided_event_waits_for_its_subject_too(world: World, pool: asyncpg.Pool) -> None:
-    door = Door(pool, DoorSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
+    door = Door(pool, IntakeSettings(first_retry_seconds=0.001, longest_retry_seconds=0.001))
     lead, home = uuid4(), world.properties[0]
     noted = binary("lead.noted", {"lead_id": str(lead), "note": "Wants a balcony"}, home)
     early = binary("engagement.recorded", opened(lead), home)

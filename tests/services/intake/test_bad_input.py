@@ -7,7 +7,7 @@ import asyncpg
 
 from services.intake.admission import Door
 from services.intake.raw_record import Received
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from tests.services.intake.bad_values import raw_records
 from tests.services.intake.dead_letters import received
 from tests.world import make_world, parked_reasons
@@ -19,7 +19,7 @@ async def test_every_bad_record_ends_as_a_dead_letter_with_a_reason(pool: asyncp
     world = await make_world(pool)
     lead = uuid4()
     await world.append(world.new(world.captured(lead)))
-    door = Door(pool, DoorSettings())
+    door = Door(pool, IntakeSettings())
     before = await world.count("crm_events")
     records = [
         received(value, tuple(headers))

@@ -11,7 +11,7 @@ from events.bus.topics import Topics
 from services.intake import dead_letter_topic
 from services.intake.admission import Door
 from services.intake.raw_record import Received
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.runtime.settings import Settings
 from tests.services.intake.dead_letters import received
 from tests.services.intake.processes import read_all
@@ -47,7 +47,7 @@ async def test_a_dead_letter_of_the_largest_size_is_copied_once_and_stops_no_oth
     topic = Topics.of(kafka_settings.topic_prefix).dead_letters
     servers = kafka_settings.kafka_bootstrap_servers
     await create_topic(servers, topic, partitions=1, replicas=1)
-    door = Door(pool, DoorSettings())
+    door = Door(pool, IntakeSettings())
     for one in (received(b"before"), record, received(b"after")):
         await door.take_in([one])
     sender = dead_letter_topic.producer(servers)
@@ -68,7 +68,7 @@ async def test_a_dead_letter_that_the_broker_refuses_stops_no_other(
     topic = Topics.of(kafka_settings.topic_prefix).dead_letters
     servers = kafka_settings.kafka_bootstrap_servers
     await create_topic(servers, topic, partitions=1, replicas=1)
-    door = Door(pool, DoorSettings())
+    door = Door(pool, IntakeSettings())
     for value in (b"before", b"refused", b"after"):
         await door.take_in([received(value)])
     sender = dead_letter_topic.producer(servers)

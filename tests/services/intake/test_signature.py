@@ -9,7 +9,7 @@ import pytest
 
 from services.intake.admission import Door
 from services.intake.raw_record import Headers, Received
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.intake.signature import sign
 from tests.services.intake.dead_letters import binary, opened, structured
 from tests.world import World, make_world
@@ -28,7 +28,7 @@ def demanding(world: World, monkeypatch: pytest.MonkeyPatch) -> Door:
         "theirs": {"org": str(uuid4()), "secret": SECRET},
     }
     monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
-    return Door(world.pool, DoorSettings())
+    return Door(world.pool, IntakeSettings())
 
 
 def signed(record: Received, key_id: str, secret: str = SECRET) -> Received:
@@ -78,7 +78,7 @@ async def test_a_record_that_nobody_signed_who_may_is_refused(
 
 async def test_without_keys_nothing_need_be_signed(world: World) -> None:
     record = binary("engagement.recorded", opened(await known_lead(world)), world.properties[0])
-    [outcome] = await Door(world.pool, DoorSettings()).take_in([record])
+    [outcome] = await Door(world.pool, IntakeSettings()).take_in([record])
     assert outcome.fate == "accepted"
 
 
@@ -91,7 +91,7 @@ async def test_with_ones_own_key_nothing_can_be_said_about_another_organisation(
     lead = await known_lead(theirs)
     keys = {"ours": {"org": str(world.org_id), "secret": SECRET}}
     monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
-    door = Door(world.pool, DoorSettings(wait_seconds=0))
+    door = Door(world.pool, IntakeSettings(wait_seconds=0))
     before = await theirs.count("crm_events")
     about_house = form("engagement.recorded", opened(lead), theirs.properties[0])
     about_lead = form("engagement.recorded", opened(lead), world.properties[0])

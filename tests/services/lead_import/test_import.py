@@ -15,7 +15,7 @@ from events.record import Cause
 from events.workflows import MessageChannel
 from services.application.command_handler import handle, transact
 from services.application.merges import merge
-from services.application.unit_of_work import Scope, Unit
+from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.deliveries import PlanDelivery
 from services.lead_import.file import CsvFile
 from services.lead_import.importer import Importer, Result, Told
@@ -133,9 +133,9 @@ async def test_an_opt_out_reaches_the_lead_one_was_merged_into_and_a_later_file_
     top = world.captured(email="ada@home.io")
     await world.append(world.new(top))
 
-    async def work(unit: Unit) -> None:
+    async def work(uow: UnitOfWork) -> None:
         assert first.lead_id is not None
-        await merge(unit, first.lead_id, top.lead_id, reason=None, by=None)
+        await merge(uow, first.lead_id, top.lead_id, reason=None, by=None)
 
     scope = Scope(world.org_id, world.properties[0], world.tick(), Cause("test"))
     await transact(world.pool, scope, work)

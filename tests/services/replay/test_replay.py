@@ -77,7 +77,7 @@ async def test_a_fact_that_a_retry_has_just_applied_is_not_dropped(
     async with pool.acquire() as conn:
         async with conn.transaction():
             shard = await conn.fetchval("DELETE FROM crm.parked RETURNING shard")
-            held = (life.unit.name, life.unit.version, life.generation, [shard])
+            held = (life.group.name, life.group.version, life.generation, [shard])
             await checkpoints.claim(conn, *held, "retry of parked events")
             dropping = asyncio.create_task(asyncio.to_thread(run, drop))
             await until(lambda: world.count("pg_locks WHERE NOT granted"))

@@ -59,9 +59,11 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
     ],
     ids=repr,
 )
-def test_no_secret_is_written(capsys: pytest.CaptureFixture[str], facts: dict[str, Any]) -> None:
+def test_no_secret_is_written(
+    capsys: pytest.CaptureFixture[str], recorded_events: dict[str, Any]
+) -> None:
     configure_logging("api")
-    get_logger("x").info("asked", **facts)
+    get_logger("x").info("asked", **recorded_events)
     said = capsys.readouterr().err
     assert "hidden" not in said
     assert REDACTED in said

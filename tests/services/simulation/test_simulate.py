@@ -14,7 +14,7 @@ from events.widgets import WidgetConfigured
 from services.intake.admission import Door
 from services.intake.envelope import STRUCTURED
 from services.intake.outcome import Fate
-from services.intake.settings import DoorSettings
+from services.intake.settings import IntakeSettings
 from services.runtime.settings import Settings
 from services.simulation.kafka_records import Reporter
 from services.simulation.property import Home
@@ -61,7 +61,7 @@ async def test_the_door_takes_every_event_of_a_story_in_and_again_knows_it(
     reporter = Reporter(homes, START)
     events = [event for deed in stories(3, 60, 2) for event in reporter.events(deed)]
     headers = (("content-type", STRUCTURED.encode()),)
-    door = Door(pool, DoorSettings())
+    door = Door(pool, IntakeSettings())
     for fate in (Fate.ACCEPTED, Fate.DUPLICATE):
         for start in range(0, len(events), 300):
             part = [received(event, headers) for event in events[start : start + 300]]

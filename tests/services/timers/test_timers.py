@@ -78,7 +78,7 @@ async def test_leads_whose_tables_stand_still_keep_nobody_waiting(
     await engine.claim(range(64))
     for shard, head in (await engine.behind()).items():
         if shard == shard_of(other.properties[0]):
-            await engine.heal(shard, head)
+            await engine.fill_gap(shard, head)
     await engine.settle()
     assert await say_what_is_due(pool, late) == 1
     said = await pool.fetch("SELECT lead_id FROM crm_events WHERE event_type = 'score.due'")
