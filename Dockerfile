@@ -1,9 +1,9 @@
-# One image for every process; compose.yaml says which one a container is.
+# One image for all processes. The command in compose.yaml selects the process of a container.
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY constraints.txt ./
 RUN python -m venv /app && /app/bin/pip install -q -c constraints.txt --upgrade pip
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY events events
 COPY projections projections
 COPY services services

@@ -1,1 +1,1 @@
-"""Benchmarks: what the core does in a second, as ratios to what the servers could do at most."""
+"""Benchmarks: the speed of the core, as ratios to what the servers can do at most."""

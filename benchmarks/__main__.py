@@ -1,4 +1,4 @@
-"""`make bench`: starts its own servers, measures in alternating rounds, prints ratios."""
+"""`make bench`: start servers, measure in alternating rounds, print ratios."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.report import Rounds, as_json, show
-from benchmarks.run import QUICK, Run, Size
-from benchmarks.servers import Servers, serving
+from benchmarks.report import RoundResults, as_json, show
+from benchmarks.run import QUICK, BenchmarkRun, WorkloadSize
+from benchmarks.servers import BenchmarkServers, run_servers
 from services.runtime.logging import configure_logging
 
 Part = Literal["append", "project", "rebuild", "latency", "read"]
@@ -28,25 +28,25 @@ def bench(
     only: Annotated[tuple[Part, ...], Parameter(consume_multiple=True)] = (),
     json_file: Annotated[Path | None, Parameter("--json")] = None,
 ) -> None:
-    """Measure, print a table of ratios, and write everything as JSON where asked to.
+    """Measure, print a table of ratios, and with `--json` write all results as JSON.
 
     Parameters
     ----------
     quick
-        Fewer and smaller rounds: minutes become one or two.
+        Run fewer and smaller rounds, in one or two minutes.
     rounds
-        How many rounds, instead of 5 (3 when quick).
+        The number of rounds; by default 5, with `--quick` 3.
     only
-        Some parts only.
+        Run only these parts.
     json_file
-        Where to write the JSON; - is the standard output.
+        The file for the JSON; - is the standard output.
     """
     configure_logging("bench", form="console", level="error")
-    size = QUICK if quick else Size()
+    size = QUICK if quick else WorkloadSize()
     if rounds is not None:
-        size = Size(**{**vars(size), "rounds": rounds})
-    with serving() as servers:
-        found = asyncio.run(_run(servers, size, frozenset(only)))
+        size = WorkloadSize(**{**vars(size), "rounds": rounds})
+    with run_servers() as servers:
+        results = asyncio.run(_run(servers, size, frozenset(only)))
         about = {
             "broker": servers.broker,
             "cores": os.cpu_count(),
@@ -58,18 +58,18 @@ def bench(
         f"{about['cores']} cores, broker: {about['broker']}"
     )
     if quick:
-        title += "; aims are meant for the full sizes"
-    show(found, title)
+        title += "; the targets hold for the full sizes"
+    show(results, title)
     if json_file is not None:
-        text = json.dumps(as_json(found, about), indent=2)
+        text = json.dumps(as_json(results, about), indent=2)
         if str(json_file) == "-":
             print(text)
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
 
 
-async def _run(servers: Servers, size: Size, only: frozenset[str]) -> Rounds:
-    run = Run(servers, size, only)
+async def _run(servers: BenchmarkServers, size: WorkloadSize, only: frozenset[str]) -> RoundResults:
+    run = BenchmarkRun(servers, size, only)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("preparing", total=None)
         try:
@@ -78,7 +78,7 @@ async def _run(servers: Servers, size: Size, only: frozenset[str]) -> Rounds:
             await run.rounds(progress)
         finally:
             await servers.drop_all()
-    return Rounds(run.found)
+    return RoundResults(run.results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Appending: a whole history in bulk, or one commit an event, as one command each would."""
+"""Measurement of appends: a history in bulk, or one commit for each event."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from itertools import islice
 
 import asyncpg
 
-from benchmarks.workload import Place, history
+from benchmarks.workload import Organization, history
 from events.log.append import append
 from events.record import NewEvent
 from services.runtime.database import pooled
@@ -17,35 +17,39 @@ BATCH_EVENTS = 2_000
 CLIENTS = 16
 
 
-async def bulk(settings: Settings, seed: int, where: Place, events: int) -> dict[str, float]:
-    """Seconds in transactions of 2,000 events on one connection; making the events is not timed."""
+async def bulk(
+    settings: Settings, seed: int, organization: Organization, events: int
+) -> dict[str, float]:
+    """Measure transactions of 2,000 events on one connection, without making the events."""
     seconds = 0.0
     async with pooled(settings, "bench append", role=None) as pool, pool.acquire() as conn:
-        for batch in _batches(history(seed, where, events)):
-            began = time.perf_counter()
+        for batch in _batches(history(seed, organization, events)):
+            started = time.perf_counter()
             async with conn.transaction():
                 await append(conn, batch, expected={})
-            seconds += time.perf_counter() - began
+            seconds += time.perf_counter() - started
     return {"events": events, "seconds": seconds}
 
 
-async def single(settings: Settings, seed: int, where: Place, events: int) -> dict[str, float]:
-    """Seconds of one commit an event, on one connection and then on sixteen."""
+async def single(
+    settings: Settings, seed: int, organization: Organization, events: int
+) -> dict[str, float]:
+    """Measure one commit for each event, on one connection and then on sixteen."""
     async with pooled(settings, "bench append", role=None, size=CLIENTS) as pool:
-        coming = history(seed, where, 2 * events)
-        alone = list(islice(coming, events))
-        began = time.perf_counter()
-        await _client(pool, iter(alone))
-        seconds = time.perf_counter() - began
-        # Sixteen clients write for sixteen visitors: what belongs together stays in order.
-        shared = list(coming)
+        events_to_append = history(seed, organization, 2 * events)
+        first_half = list(islice(events_to_append, events))
+        started = time.perf_counter()
+        await _client(pool, iter(first_half))
+        seconds = time.perf_counter() - started
+        # A stream belongs to one client, so that its events stay in order.
+        second_half = list(events_to_append)
         parts = [
-            [e for e in shared if e.event.stream_id.int % CLIENTS == n] for n in range(CLIENTS)
+            [e for e in second_half if e.event.stream_id.int % CLIENTS == n] for n in range(CLIENTS)
         ]
-        began = time.perf_counter()
+        started = time.perf_counter()
         await asyncio.gather(*(_client(pool, iter(part)) for part in parts))
-        together = time.perf_counter() - began
-    return {"events": events, "seconds": seconds, "seconds_on_16": together}
+        seconds_on_16 = time.perf_counter() - started
+    return {"events": events, "seconds": seconds, "seconds_on_16": seconds_on_16}
 
 
 async def _client(pool: asyncpg.Pool, events: Iterator[NewEvent]) -> None:

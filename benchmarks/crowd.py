@@ -1,4 +1,4 @@
-"""A crowd of leads written straight into the tables: what reads at scale are asked of."""
+"""A large number of leads, written directly into the tables, for the measurement of reads."""
 
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from events.log.connection import Connection
 
 DAYS = 365
-"""Leads came evenly over so many days, up to now."""
-OTHERS = 199
-"""Properties besides the large one; every second one is another organisation's."""
+"""The leads arrived evenly over this number of days, up to now."""
+OTHER_PROPERTIES = 199
+"""Properties besides the large one; every second one belongs to another organisation."""
 SOURCES = "'{Google,Zillow,Referral,Facebook Ads,Luma chat,Website,Walk-in}'::text[]"
 STATUSES = "'{new,new,contacted,contacted,tour_booked,toured,leased,lost}'::text[]"
 FIRST = "'{Ada,Grace,José,Mei,Oluwaseun,Søren,Zoë,Ali,Noor,Kim}'::text[]"
@@ -19,19 +19,19 @@ KINDS = "'{email_opened,email_clicked,price_check,document_viewed}'::text[]"
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Where it is, and who looks at it: a member of the large property's organisation."""
+    """The ids of the large property, its organisation, and a member who reads it."""
 
     org_id: UUID
     property_id: UUID
     member: UUID
     busy_lead: UUID
-    """A lead of the large property to whom all kinds of things happened."""
+    """A lead of the large property with rows in every table."""
 
 
-async def gather(conn: Connection, leads: int, in_one: int) -> Crowd:
-    """So many leads, of them `in_one` in one property; the connection must be a superuser's."""
+async def insert_crowd(conn: Connection, leads: int, in_large_property: int) -> Crowd:
+    """Insert leads, `in_large_property` of them in one property; needs a superuser."""
     org, other, member = uuid4(), uuid4(), uuid4()
-    properties = [uuid4() for _ in range(1 + OTHERS)]
+    properties = [uuid4() for _ in range(1 + OTHER_PROPERTIES)]
     orgs = list(islice(cycle((org, other)), len(properties)))
     settings = '{"timezone": "America/New_York"}'
     await conn.execute(
@@ -39,7 +39,7 @@ async def gather(conn: Connection, leads: int, in_one: int) -> Crowd:
     )
     await conn.execute(
         "INSERT INTO properties (id, org_id, name, settings) "
-        f"SELECT id, org_id, 'House', '{settings}' "
+        f"SELECT id, org_id, 'Property', '{settings}' "
         "FROM unnest($1::uuid[], $2::uuid[]) AS _(id, org_id)",
         properties,
         orgs,
@@ -52,25 +52,25 @@ async def gather(conn: Connection, leads: int, in_one: int) -> Crowd:
             "SET LOCAL crm.engine = 'on'; SET LOCAL session_replication_role = 'replica'; "
             "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0"
         )
-        await conn.execute(_WHO, properties, orgs, leads, leads // in_one)
+        await conn.execute(_LEADS, properties, orgs, leads, leads // in_large_property)
         for statement in _ROWS:
             await conn.execute(statement)
         busy = await conn.fetchval(
-            "SELECT max(id::text)::uuid FROM who WHERE property_id = $1 AND n % 8 = 0 "
+            "SELECT max(id::text)::uuid FROM new_leads WHERE property_id = $1 AND n % 8 = 0 "
             "AND merged_into IS NULL",
             properties[0],
         )
     for table in ("leads", "crm_state.lead_score_state", "lead_scores", "lead_activities",
                   "lead_engagement_events", "tours", "conversations", "messages"):  # fmt: skip
         await conn.execute(f"VACUUM (ANALYZE) {table}")
-    # Once more: what the server's own analyzing had kept in sight is settled now.
+    # Again: the first run could not mark pages that an automatic ANALYZE still saw as visible.
     for table in ("leads", "crm_state.lead_score_state"):
         await conn.execute(f"VACUUM {table}")
     return Crowd(org, properties[0], member, busy)
 
 
 def _id(number: str) -> str:
-    """Ids in the order of time, as the core makes them."""
+    """Return SQL for an id; ids are in the order of time, as the core makes them."""
     return f"lpad(to_hex({number}), 32, '0')::uuid"
 
 
@@ -78,14 +78,16 @@ def _of(names: str, number: str) -> str:
     return f"({names})[1 + ({number}) % array_length({names}, 1)]"
 
 
-_WHO = f"""
-CREATE TEMP TABLE who ON COMMIT DROP AS
-SELECT n, {_id("n")} AS id, ($1::uuid[])[house] AS property_id, ($2::uuid[])[house] AS org_id,
+_LEADS = f"""
+CREATE TEMP TABLE new_leads ON COMMIT DROP AS
+SELECT n, {_id("n")} AS id, ($1::uuid[])[index] AS property_id, ($2::uuid[])[index] AS org_id,
   now() - make_interval(secs => ($3::float - n) / $3 * {DAYS} * 86400) AS at,
   (n * 7919) % 71 + 20 AS score,
-  CASE WHEN n % 51 = 30 AND n > {OTHERS} * $4 THEN {_id(f"n - {OTHERS} * $4")} END AS merged_into
+  CASE WHEN n % 51 = 30 AND n > {OTHER_PROPERTIES} * $4
+    THEN {_id(f"n - {OTHER_PROPERTIES} * $4")} END AS merged_into
 FROM generate_series(1, $3::bigint) AS n,
-  LATERAL (SELECT CASE WHEN n % $4::bigint = 0 THEN 1 ELSE 2 + n % {OTHERS} END AS house) AS _
+  LATERAL (SELECT CASE WHEN n % $4::bigint = 0 THEN 1 ELSE 2 + n % {OTHER_PROPERTIES} END
+    AS index) AS _
 """  # 71 scores from 20 to 90; one lead of 51 is merged into another one of its property
 _ROWS = (
     f"""
@@ -93,10 +95,10 @@ _ROWS = (
       status, created_at, updated_at, merged_into)
     SELECT id, property_id, org_id, {_of(SOURCES, "n / 3")}, {_of(FIRST, "n / 5")},
       {_of(LAST, "n / 7")}, 'lead.' || n || '@example.com', '+1212' || lpad(n::text, 7, '0'),
-      {_of(STATUSES, "n / 11")}, at, at, merged_into FROM who
+      {_of(STATUSES, "n / 11")}, at, at, merged_into FROM new_leads
     """,
     f"""
-    INSERT INTO crm_state.lead_score_state (lead_id, org_id, property_id, facts, fold_time,
+    INSERT INTO crm_state.lead_score_state (lead_id, org_id, property_id, inputs, fold_time,
       next_change_at, revision, result, merged_into, merged, total_score, scored_at)
     SELECT id, org_id, property_id,
       jsonb_build_object('created', (extract(epoch FROM at) * 1000000)::bigint, 'source', 'Google',
@@ -111,7 +113,7 @@ _ROWS = (
         jsonb_build_object('factor', 'Tour no-show', 'impact', '-5', 'type', 'negative'))),
       merged_into, CASE WHEN merged_into IS NOT NULL THEN '[]'::jsonb END,
       CASE WHEN merged_into IS NULL THEN score END, CASE WHEN merged_into IS NULL THEN scored END
-    FROM who, LATERAL (SELECT least(now(), at + make_interval(days => 14)) AS scored) AS _
+    FROM new_leads, LATERAL (SELECT least(now(), at + make_interval(days => 14)) AS scored) AS _
     """,
     f"""
     INSERT INTO lead_scores (id, lead_id, org_id, property_id, total_score, score_bucket, factors,
@@ -120,31 +122,31 @@ _ROWS = (
       CASE WHEN score >= 70 THEN 'hot' WHEN score >= 45 THEN 'warm' ELSE 'cold' END,
       '[{{"factor": "Email provided", "impact": "+8", "type": "positive"}}]',
       least(now(), at + make_interval(days => 14 * k)), k + 1
-    FROM who, generate_series(0, 1) AS k
+    FROM new_leads, generate_series(0, 1) AS k
     """,
     f"""
     INSERT INTO lead_activities (id, lead_id, org_id, property_id, type, description, created_at)
     SELECT {_id("n * 2 + k")}, id, org_id, property_id, 'note', 'Wants a quiet unit.',
-      at + make_interval(hours => k) FROM who, generate_series(0, 1) AS k
+      at + make_interval(hours => k) FROM new_leads, generate_series(0, 1) AS k
     """,
     f"""
     INSERT INTO lead_engagement_events (id, lead_id, org_id, property_id, event_type, score_weight,
       created_at)
     SELECT {_id("n * 2 + k")}, id, org_id, property_id, {_of(KINDS, "n + k")}, 10,
-      at + make_interval(hours => k) FROM who, generate_series(0, 1) AS k
+      at + make_interval(hours => k) FROM new_leads, generate_series(0, 1) AS k
     """,
     f"""
     INSERT INTO tours (id, lead_id, org_id, property_id, tour_date, tour_time, status, created_at)
     SELECT {_id("n")}, id, org_id, property_id, at::date, '14:00', 'completed', at
-    FROM who WHERE n % 4 = 0
+    FROM new_leads WHERE n % 4 = 0
     """,
     f"""
     INSERT INTO conversations (id, lead_id, org_id, property_id, channel, created_at)
-    SELECT {_id("n")}, id, org_id, property_id, 'widget', at FROM who WHERE n % 4 = 0
+    SELECT {_id("n")}, id, org_id, property_id, 'widget', at FROM new_leads WHERE n % 4 = 0
     """,
     f"""
     INSERT INTO messages (id, conversation_id, org_id, property_id, role, content, created_at)
     SELECT {_id("n * 4 + k")}, {_id("n")}, org_id, property_id, 'user', 'Hi!',
-      at + make_interval(mins => k) FROM who, generate_series(0, 3) AS k WHERE n % 4 = 0
+      at + make_interval(mins => k) FROM new_leads, generate_series(0, 3) AS k WHERE n % 4 = 0
     """,
 )

@@ -1,19 +1,19 @@
-"""Growth: does a log ten times as long project as fast, in the same memory?"""
+"""Measurement of growth: the speed and the memory for a log of ten times the length."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import floor
 from benchmarks.child import measure
-from benchmarks.run import Run, Size
-from benchmarks.servers import Servers
+from benchmarks.run import BenchmarkRun, WorkloadSize
+from benchmarks.servers import BenchmarkServers
 
 SMALL_EVENTS, LARGE_EVENTS = 100_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Grown:
-    """What a log of so many events cost."""
+class GrowthResult:
+    """The results for a log with `events` events."""
 
     events: int
     project: dict[str, Any]
@@ -22,20 +22,20 @@ class Grown:
 
     @property
     def rate(self) -> float:
-        """Events projected a second."""
+        """Projected events per second."""
         return float(self.events / self.project["seconds"])
 
     @property
-    def of_the_floor(self) -> float:
+    def floor_ratio(self) -> float:
         return float(self.floor_seconds / self.project["seconds"])
 
 
-async def grow(servers: Servers, events: int) -> Grown:
-    """Append, relay, project and rebuild so many events, with the floor of the same rows beside."""
-    run = Run(servers, Size(events=events), frozenset())
+async def measure_growth(servers: BenchmarkServers, events: int) -> GrowthResult:
+    """Append, relay, project and rebuild events; measure the floor for the same rows."""
+    run = BenchmarkRun(servers, WorkloadSize(events=events), frozenset())
     await run.prepare()
     rebuild = await measure("rebuild", run.settings(run.projected))
     empty = await servers.database(run.empty)
     seconds = floor.copy_rows(servers, empty, servers.home / "rows")
     await servers.drop_all()
-    return Grown(run.whole, run.first, rebuild, seconds)
+    return GrowthResult(run.total_events, run.first_projection, rebuild, seconds)

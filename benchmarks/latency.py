@@ -1,7 +1,7 @@
-"""From an action to its visible row, at a steady rate: the real processes, and the bare path.
+"""Measurement of the time from an action to its visible row, at a steady rate.
 
-The bare path is INSERT and commit, produce with acks=all, consume, INSERT and commit, nothing
-else. Whether a row is visible is asked in the same way on both.
+The real path has the relay and the projector. The bare path is only: INSERT and commit, produce
+with acks=all, consume, INSERT and commit. Visibility is checked in the same way on both.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.child import process
-from benchmarks.workload import Place, history
+from benchmarks.child import run_process
+from benchmarks.workload import Organization, history
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
@@ -27,44 +27,46 @@ from services.projector.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 
-LOOK_SECONDS = 0.001
+POLL_SECONDS = 0.001
 WARM_ACTIONS = 50
 PROCESSES = ("services.relay", "services.projector")
-Act = Callable[[UUID], Awaitable[None]]
+Action = Callable[[UUID], Awaitable[None]]
 
 
 async def real(
-    settings: Settings, seed: int, where: Place, rate: float, seconds: float
+    settings: Settings, seed: int, organization: Organization, rate: float, seconds: float
 ) -> dict[str, list[float]]:
-    """Milliseconds of each action through relay and projector, processes of their own."""
+    """Return the milliseconds of each action through a relay and a projector process."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(pooled(settings, "bench latency", role=None))
         for module in PROCESSES:
-            await stack.enter_async_context(process(module, settings))
-        captured = [e for e in history(seed, where, 2_000) if isinstance(e.event, LeadCaptured)]
+            await stack.enter_async_context(run_process(module, settings))
+        captured = [
+            e for e in history(seed, organization, 2_000) if isinstance(e.event, LeadCaptured)
+        ]
         async with pool.acquire() as conn, conn.transaction():
             await append(conn, captured, expected={})
         rng = Random(seed)
 
-        async def act(key: UUID) -> None:
+        async def action(key: UUID) -> None:
             lead = rng.choice(captured)
             async with pool.acquire() as conn, conn.transaction():
                 await append(conn, [_engagement(key, lead)], expected={})
 
-        return await _measure(pool, "lead_engagement_events", act, rate, seconds)
+        return await _measure(pool, "lead_engagement_events", action, rate, seconds)
 
 
 def _engagement(key: UUID, lead: NewEvent) -> NewEvent:
     kind = EngagementType.EMAIL_OPENED
-    said = EngagementRecorded(
+    engagement = EngagementRecorded(
         engagement_id=key, lead_id=lead.event.lead, event_type=kind,
         score_weight=ENGAGEMENT_WEIGHTS[kind],
     )  # fmt: skip
-    return NewEvent(key, said, lead.org_id, lead.property_id, lead.occurred_at, lead.cause)
+    return NewEvent(key, engagement, lead.org_id, lead.property_id, lead.occurred_at, lead.cause)
 
 
 async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each action along the bare path, all in one process."""
+    """Return the milliseconds of each action on the bare path, in this process."""
     topic = Topics.of(settings.topic_prefix).events
     servers = settings.kafka_bootstrap_servers
     async with AsyncExitStack() as stack:
@@ -82,58 +84,58 @@ async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, lis
             await client.start()
             stack.push_async_callback(client.stop)
 
-        async def act(key: UUID) -> None:
-            said = {"lead_id": str(key), "event_type": "email_opened", "score_weight": 8}
-            await pool.execute("INSERT INTO bench_in VALUES ($1, $2)", key, said)
+        async def action(key: UUID) -> None:
+            payload = {"lead_id": str(key), "event_type": "email_opened", "score_weight": 8}
+            await pool.execute("INSERT INTO bench_in VALUES ($1, $2)", key, payload)
             await producer.send_and_wait(topic, key.bytes, key=key.bytes)
 
-        consuming = asyncio.create_task(_consume(pool, consumer))
-        stack.callback(consuming.cancel)
-        return await _measure(pool, "bench_out", act, rate, seconds)
+        consumer_task = asyncio.create_task(_consume(pool, consumer))
+        stack.callback(consumer_task.cancel)
+        return await _measure(pool, "bench_out", action, rate, seconds)
 
 
 async def _consume(pool: asyncpg.Pool, consumer: AIOKafkaConsumer) -> None:
     async for record in consumer:
         key = UUID(bytes=record.value)
-        said = {"lead_id": str(key), "event_type": "email_opened", "score_weight": 8}
-        await pool.execute("INSERT INTO bench_out VALUES ($1, $2)", key, said)
+        payload = {"lead_id": str(key), "event_type": "email_opened", "score_weight": 8}
+        await pool.execute("INSERT INTO bench_out VALUES ($1, $2)", key, payload)
 
 
 async def _measure(
-    pool: asyncpg.Pool, table: str, act: Act, rate: float, seconds: float
+    pool: asyncpg.Pool, table: str, action: Action, rate: float, seconds: float
 ) -> dict[str, Any]:
-    """Warm up, then act at the rate; an action that falls behind is not waited for."""
-    began: dict[UUID, float] = {}
-    took: list[float] = []
+    """Warm up, then run actions at the rate, without waiting for slow ones."""
+    started: dict[UUID, float] = {}
+    durations: list[float] = []
     async with pool.acquire() as conn:
-        watching = asyncio.create_task(_watch(conn, table, began, took))
+        watch_task = asyncio.create_task(_watch(conn, table, started, durations))
         for _ in range(WARM_ACTIONS):
-            await _timed(act, began)
-        while began:
-            await asyncio.sleep(LOOK_SECONDS)
-        took.clear()
+            await _start_action(action, started)
+        while started:
+            await asyncio.sleep(POLL_SECONDS)
+        durations.clear()
         count, start = int(rate * seconds), time.perf_counter()
-        async with asyncio.TaskGroup() as acting:
+        async with asyncio.TaskGroup() as group:
             for number in range(count):
                 await asyncio.sleep(start + number / rate - time.perf_counter())
-                acting.create_task(_timed(act, began))
-        while began:
-            await asyncio.sleep(LOOK_SECONDS)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-    return {"milliseconds": took}
+                group.create_task(_start_action(action, started))
+        while started:
+            await asyncio.sleep(POLL_SECONDS)
+        watch_task.cancel()
+        await asyncio.gather(watch_task, return_exceptions=True)
+    return {"milliseconds": durations}
 
 
-async def _timed(act: Act, began: dict[UUID, float]) -> None:
+async def _start_action(action: Action, started: dict[UUID, float]) -> None:
     key = uuid4()
-    began[key] = time.perf_counter()
-    await act(key)
+    started[key] = time.perf_counter()
+    await action(key)
 
 
-async def _watch(conn: Any, table: str, began: dict[UUID, float], took: list[float]) -> None:
+async def _watch(conn: Any, table: str, started: dict[UUID, float], durations: list[float]) -> None:
     while True:
-        if began:
-            rows = await conn.fetch(f"SELECT id FROM {table} WHERE id = ANY($1)", list(began))
+        if started:
+            rows = await conn.fetch(f"SELECT id FROM {table} WHERE id = ANY($1)", list(started))
             now = time.perf_counter()
-            took.extend(1000 * (now - began.pop(row["id"])) for row in rows)
-        await asyncio.sleep(LOOK_SECONDS)
+            durations.extend(1000 * (now - started.pop(row["id"])) for row in rows)
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,27 +1,28 @@
-"""Projecting: the real projector, from a full topic into empty tables."""
+"""Measurement of the projector, from a full topic into empty tables."""
 
 import asyncio
 import time
 from contextlib import AsyncExitStack
 
-from benchmarks.child import process
+from benchmarks.child import run_process
 from projections.catalog import LIVE
 from projections.engine import checkpoints
 from services.projector import projector
+from services.runtime.clock import Clock
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 JOIN_SECONDS = 3.0
-"""So long other projectors have to start before the first may own anything."""
+"""The time for other projectors to start, before the first one may own a shard."""
 
 
 async def project(settings: Settings, events: int, projectors: int = 1) -> dict[str, float]:
-    """Seconds in which every projector has work: from owning shards to the first one's last row.
+    """Measure the seconds in which every projector has work, and the events of these seconds.
 
-    Joining the group is not timed, nor what the first projected while the others joined, nor how
-    unevenly a few properties fall to the projectors: `events` are those of the timed seconds.
-    `cpu_seconds` are those this process, one of them, computed; the rest it waited.
+    The time starts when all projectors own shards, and ends when the first one has no more work: so
+    neither the start of processes nor an uneven distribution of few properties counts.
+    `cpu_seconds` is the CPU time of this process, which is one of the projectors.
     """
     stop = asyncio.Event()
     conn = await connect(settings, "bench watch", role=None)
@@ -29,36 +30,37 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
         async with conn.transaction():
             if projectors > 1:
                 await conn.execute("SELECT FROM crm.checkpoints FOR UPDATE")
-            working = asyncio.create_task(projector.work(settings, stop, {}))
+            work_task = asyncio.create_task(projector.work(settings, stop, {}, Clock()))
             for _ in range(projectors - 1):
-                await stack.enter_async_context(process("services.projector", settings))
+                await stack.enter_async_context(run_process("services.projector", settings))
             await asyncio.sleep(JOIN_SECONDS if projectors > 1 else 0)
         while len(await conn.fetch(_OWNERS, LIVE.name)) < projectors:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         before = await checkpoints.positions(conn, LIVE.name)
-        began, busy = time.perf_counter(), time.process_time()
+        started, cpu_started = time.perf_counter(), time.process_time()
         while all(row["behind"] for row in await conn.fetch(_OWNERS, LIVE.name)):
-            await asyncio.sleep(LOOK_SECONDS)
-        seconds, busy = time.perf_counter() - began, time.process_time() - busy
+            await asyncio.sleep(POLL_SECONDS)
+        seconds = time.perf_counter() - started
+        cpu_seconds = time.process_time() - cpu_started
         after = await checkpoints.positions(conn, LIVE.name)
         while any(row["behind"] for row in await conn.fetch(_OWNERS, LIVE.name)):
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         done = await conn.fetchval(_BETWEEN, list(before), list(before.values()),
                                    [after[shard] for shard in before])  # fmt: skip
         stop.set()
-        await working
+        await work_task
     if parked := await conn.fetchval("SELECT detail FROM crm.parked ORDER BY position LIMIT 1"):
-        raise RuntimeError(f"the workload must project whole: {parked}")
+        raise RuntimeError(f"the workload must not park events: {parked}")
     if projectors == 1 and done != events:
         raise RuntimeError(f"{done} of {events} events were projected in the timed seconds")
     await conn.close()
-    return {"events": done, "seconds": seconds, "cpu_seconds": busy}
+    return {"events": done, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
 _OWNERS = """
-    SELECT owner, bool_or(held.position < shards.position) AS behind
-    FROM crm.checkpoints held JOIN crm.shards USING (shard)
-    WHERE held.unit = $1 AND owner IS NOT NULL GROUP BY owner
+    SELECT owner, bool_or(c.position < shards.position) AS behind
+    FROM crm.checkpoints c JOIN crm.shards USING (shard)
+    WHERE c.projection_group = $1 AND owner IS NOT NULL GROUP BY owner
 """
 _BETWEEN = """
     SELECT count(*) FROM crm_events e

@@ -1,4 +1,4 @@
-"""What the console reads of a crowd: the API's own queries, with and without row level security."""
+"""Measurement of the console's reads: the API's queries, with and without row level security."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from benchmarks.crowd import Crowd, gather
+from benchmarks.crowd import Crowd, insert_crowd
 from events.leads import LeadStatus
 from projections import (
     activities,
@@ -19,64 +19,65 @@ from projections import (
     insights,
     lead_list,
     leads,
+    score_inputs,
     scores,
     timeline,
     tours,
 )
-from projections.lead_list import SortBy, Wanted
-from services.api.auth.callers import Person
+from projections.lead_list import LeadFilter, SortBy
+from services.api.auth.console_users import ConsoleUser
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
 
 PAGE = 25
-DEEP = 500
-TIMES = 15
+FAR_OFFSET = 500
+REPETITIONS = 15
 
 
-def questions(crowd: Crowd) -> dict[str, "Select[Any]"]:
-    """Everything that is asked of the large property and of a lead of it, by name."""
-    host_property, org, person = crowd.property_id, crowd.org_id, [crowd.busy_lead]
+def make_queries(crowd: Crowd) -> dict[str, "Select[Any]"]:
+    """Return the queries about the large property and one of its leads, by name."""
+    property_id, org, lead_ids = crowd.property_id, crowd.org_id, [crowd.busy_lead]
     now = datetime.now(UTC)
     days = [now - timedelta(days=back) for back in reversed(range(1, 15))]
     since = now - timedelta(days=30)
-    found = {
+    sorted_lists = {
         f"list by {sort}, {'last' if down else 'first'} ones first": lead_list.page(
-            Wanted(host_property), sort, descending=down, offset=0, limit=PAGE
+            LeadFilter(property_id), sort, descending=down, offset=0, limit=PAGE
         )
         for sort in get_args(SortBy)
         for down in (True, False)
     }
-    some = Wanted(host_property, status=LeadStatus.TOURED, source="Zillow")
-    named = Wanted(host_property, search="lovelace")
-    newest = {"descending": True, "offset": 0, "limit": PAGE}
+    filtered = LeadFilter(property_id, status=LeadStatus.TOURED, source="Zillow")
+    searched = LeadFilter(property_id, search="lovelace")
+    newest: dict[str, Any] = {"descending": True, "offset": 0, "limit": PAGE}
     return {
-        **found,
+        **sorted_lists,
         "list, far back": lead_list.page(
-            Wanted(host_property), "created_at", descending=True, offset=DEEP, limit=PAGE
+            LeadFilter(property_id), "created_at", descending=True, offset=FAR_OFFSET, limit=PAGE
         ),
-        "list, narrowed": lead_list.page(some, "created_at", **newest),
-        "list, narrowed, by score": lead_list.page(some, "score", **newest),
-        "search": lead_list.page(named, "created_at", **newest),
-        "search, by last name": lead_list.page(named, "last_name", **newest),
-        "search, counted": lead_list.count(named),
-        "statuses and sources": lead_list.standing(host_property),
-        "scores of a page": scores.facts_below(host_property, person),
-        "leads, counted": leads.count_of(host_property),
+        "list, narrowed": lead_list.page(filtered, "created_at", **newest),
+        "list, narrowed, by score": lead_list.page(filtered, "score", **newest),
+        "search": lead_list.page(searched, "created_at", **newest),
+        "search, by last name": lead_list.page(searched, "last_name", **newest),
+        "search, counted": lead_list.count(searched),
+        "statuses and sources": lead_list.count_by_status_and_source(property_id),
+        "scores of a page": score_inputs.of_surviving_leads(property_id, lead_ids),
+        "leads, counted": leads.count_of(property_id),
         "a lead": leads.person(org, crowd.busy_lead),
-        "timeline": timeline.page(org, person, None, 51),
-        "activities": activities.newest(org, person, 100),
-        "engagement": engagements.newest(org, person, 50),
-        "engagement that counts": engagements.counting(org, person, since),
-        "engagement, counted": engagements.count_of(org, person),
+        "timeline": timeline.page(org, lead_ids, None, 51),
+        "activities": activities.newest(org, lead_ids, 100),
+        "engagement": engagements.newest(org, lead_ids, 50),
+        "engagement that counts": engagements.counting(org, lead_ids, since),
+        "engagement, counted": engagements.count_of(org, lead_ids),
         "last score": scores.newest(org, crowd.busy_lead),
-        "tours": tours.of_leads(org, person),
-        "insights: scores": insights.totals(host_property, since),
-        "insights: factors": insights.factors(host_property, since, 5),
-        "insights: trend": insights.trend(host_property, days),
+        "tours": tours.of_leads(org, lead_ids),
+        "insights: scores": insights.totals(property_id, since),
+        "insights: factors": insights.factors(property_id, since, 5),
+        "insights: trend": insights.trend(property_id, days),
     }
 
 
-PARTS: Mapping[str, Callable[[str], bool]] = {
+ROUTES: Mapping[str, Callable[[str], bool]] = {
     "lead list": lambda name: name in (
         "list by created_at, last ones first", "statuses and sources", "scores of a page",
     ),
@@ -89,43 +90,44 @@ PARTS: Mapping[str, Callable[[str], bool]] = {
     "timeline": lambda name: name in ("a lead", "timeline"),
     "insights": lambda name: name == "leads, counted" or name.startswith("insights"),
 }  # fmt: skip
-"""Route → the questions it asks."""
+"""Route → whether it runs the query of that name."""
 
 
-async def crowded(settings: Settings, leads: int, in_one: int) -> dict[str, Any]:
-    """Gather a crowd; where it is."""
+async def crowded(settings: Settings, leads: int, in_large_property: int) -> dict[str, Any]:
+    """Insert a crowd; return its ids."""
     owner = await connect(settings, "bench reading", role=None)
-    crowd = await gather(owner, leads, in_one)
+    crowd = await insert_crowd(owner, leads, in_large_property)
     await owner.close()
     return {name: str(value) for name, value in asdict(crowd).items()}
 
 
 async def read(settings: Settings, crowd: dict[str, str]) -> dict[str, Any]:
-    """Milliseconds of each route's questions, as a member reads them and as a worker would."""
-    there = Crowd(**{field.name: UUID(crowd[field.name]) for field in fields(Crowd)})
-    asked, member = questions(there), Person(there.member, there.org_id, "manager")
+    """Return the milliseconds of each route's queries, as a member and as a worker."""
+    ids = Crowd(**{field.name: UUID(crowd[field.name]) for field in fields(Crowd)})
+    all_queries = make_queries(ids)
+    member = ConsoleUser(ids.member, ids.org_id, "manager")
     engine = open_engine(settings, "bench reading")
-    found: dict[str, dict[str, list[float]]] = {
-        part: {"member": [], "worker": []} for part in PARTS
+    durations: dict[str, dict[str, list[float]]] = {
+        route: {"member": [], "worker": []} for route in ROUTES
     }
-    for _ in range(TIMES):
-        for part, is_of in PARTS.items():
-            queries = [query for name, query in asked.items() if is_of(name)]
+    for _ in range(REPETITIONS):
+        for route, is_used in ROUTES.items():
+            queries = [query for name, query in all_queries.items() if is_used(name)]
             async with member.transaction(engine) as conn:
-                found[part]["member"].append(await _ask(conn, queries))
+                durations[route]["member"].append(await _time_queries(conn, queries))
             async with engine.begin() as conn:
-                found[part]["worker"].append(await _ask(conn, queries))
+                durations[route]["worker"].append(await _time_queries(conn, queries))
     await engine.dispose()
     return {
         "parts": {
-            part: {who: round(median(times), 2) for who, times in both.items()}
-            for part, both in found.items()
+            route: {role: round(median(times), 2) for role, times in by_role.items()}
+            for route, by_role in durations.items()
         }
     }
 
 
-async def _ask(conn: AsyncConnection, queries: list["Select[Any]"]) -> float:
-    began = time.perf_counter()
+async def _time_queries(conn: AsyncConnection, queries: list["Select[Any]"]) -> float:
+    started = time.perf_counter()
     for query in queries:
         (await conn.execute(query)).all()
-    return 1_000 * (time.perf_counter() - began)
+    return 1_000 * (time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Rebuilding: from the log into shadow tables, indexes, comparison, swap."""
+"""Measurement of a rebuild: from the log into shadow tables, indexes, comparison, swap."""
 
 import os
 import time
@@ -10,30 +10,30 @@ from services.runtime.settings import Settings
 
 
 async def rebuild(settings: Settings) -> dict[str, object]:
-    """Seconds of the whole, and of its stages: the stage in which each moment began.
+    """Measure the seconds of a rebuild and of its stages, with one worker for each core.
 
-    A worker a core folds; that they start is not timed, as psql's start is not.
+    The start of the workers is not measured, as the start of psql is not.
     """
     collect_rarely()
     marks: list[tuple[str, float]] = []
 
-    def progress(stage: str, _done: int, _whole: int) -> None:
+    def progress(stage: str, _done: int, _total: int) -> None:
         if not marks or marks[-1][0] != stage:
             marks.append((stage, time.perf_counter()))
 
     cores = os.cpu_count() or 1
     async with (
         pooled(settings, "bench rebuild", role=None) as pool,
-        replay.workers(settings, (), cores) as workers,
-        replay.rebuilding(pool, (), progress, workers=workers) as rebuilding,
+        replay.start_workers(settings, (), cores) as workers,
+        replay.open_rebuild(pool, (), progress, workers=workers) as rebuild_,
     ):
-        began = time.perf_counter()
-        outcome = await rebuilding.rebuild(repair=False)
+        started = time.perf_counter()
+        result = await rebuild_.rebuild(repair=False)
         ended = time.perf_counter()
-    if not (outcome.swapped and outcome.equal):
-        raise RuntimeError(f"the rebuilt rows differ: {outcome.comparisons}")
+    if not (result.swapped and result.equal):
+        raise RuntimeError(f"the rebuilt rows differ: {result.comparisons}")
     stages = {
         stage: after - at
         for (stage, at), (_, after) in zip(marks, [*marks[1:], ("", ended)], strict=True)
     }
-    return {"events": outcome.events, "seconds": ended - began, "stages": stages}
+    return {"events": result.events, "seconds": ended - started, "stages": stages}

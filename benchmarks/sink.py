@@ -1,9 +1,9 @@
-"""The same work with Quix Streams' PostgreSQL sink, as fast as it can be made to go.
+"""Measurement of the same work with Quix Streams' PostgreSQL sink, at its highest speed.
 
 The sink is fed by librdkafka's consumer without a group (groups of it hang on the embedded
 broker), without metadata columns and schema checks, in batches as large as the engine's, with
-upserts on the primary key. The product's own projectors run with all rows held in memory, so the
-sink never reads: this flatters it.
+upserts on the primary key. The core's own projectors run with all rows in memory, so that the sink
+never reads: this is to its advantage.
 """
 
 import time
@@ -22,7 +22,7 @@ from events.bus import wire
 from events.bus.topics import Topics
 from events.log import sequencer
 from projections.catalog import LIVE
-from projections.engine.projection import DerivedTable, Stored
+from projections.engine.derived_table import DerivedTable, StoredRow
 from services.runtime.database import connect
 from services.runtime.settings import Settings
 
@@ -31,13 +31,13 @@ POLL_SECONDS = 5.0
 
 
 class _Null:
-    """The sink leaves out columns whose value is None, and then whole columns of a batch."""
+    """A substitute for None: the sink omits None, and then whole columns of a batch."""
 
 
 async def sink(settings: Settings, events: int) -> dict[str, float]:
-    """Seconds from the first record to the last flush."""
+    """Measure the seconds from the first record to the last flush."""
     conn = await connect(settings, "bench sink", role=None)
-    log_id = (await sequencer.state(conn)).id
+    log_id = (await sequencer.read_log_state(conn)).id
     await conn.close()
     topic = Topics.of(settings.topic_prefix).events
     consumer = Consumer(
@@ -49,63 +49,64 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
     )
     partitions = consumer.list_topics(topic, timeout=POLL_SECONDS).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-    into = _sinks(settings)
-    work = LIVE.work()
-    count, began = 0, 0.0
+    sinks = _make_sinks(settings)
+    work = LIVE.working_set()
+    count, started = 0, 0.0
     while count < events:
         records = consumer.consume(BATCH_EVENTS, POLL_SECONDS)
-        began = began or time.perf_counter()
+        started = started or time.perf_counter()
         for record in records[: events - count]:
-            came = wire.arrival(record.value(), log_id)
-            recorded = wire.decode(came)
-            for table, keys in work.wanted([recorded]).items():
+            recorded = wire.decode(wire.read_record(record.value(), log_id))
+            for table, keys in work.missing_keys([recorded]).items():
                 work.rows[table].load(keys, {})
             work.fold([recorded])
-            for table, written in work.take().items():
-                for row in (*written.inserted, *written.updated):
-                    _add(into, table, row, record)
+            for table, changes in work.take_changes().items():
+                for row in (*changes.inserted, *changes.updated):
+                    _add(sinks, table, row, record)
         count += len(records[: events - count])
-        for one in into.values():
-            one.flush()
-    seconds = time.perf_counter() - began
+        for schema_sink in sinks.values():
+            schema_sink.flush()
+    seconds = time.perf_counter() - started
     consumer.close()
     return {"events": events, "seconds": seconds}
 
 
-def _add(into: dict[str, PostgreSQLSink], table: DerivedTable, row: Stored, record: Any) -> None:
-    value = {column: _value(found) for column, found in zip(table.columns, row, strict=True)}
-    into[table.schema].add(
+def _add(
+    sinks: dict[str, PostgreSQLSink], table: DerivedTable, row: StoredRow, record: Any
+) -> None:
+    value = {column: _value(stored) for column, stored in zip(table.columns, row, strict=True)}
+    sinks[table.schema].add(
         value, None, record.timestamp()[1], (table.name, table.key), record.topic(),
         record.partition(), record.offset(),
     )  # fmt: skip
 
 
-def _value(found: Any) -> Any:
-    if found is None:
+def _value(stored: Any) -> Any:
+    if stored is None:
         return NULL
-    return found.decode() if isinstance(found, bytes) else found
+    return stored.decode() if isinstance(stored, bytes) else stored
 
 
 NULL = _Null()
 
 
-def _sinks(settings: Settings) -> dict[str, PostgreSQLSink]:
-    """A sink writes to one schema; which table a row is for travels in its headers."""
+def _make_sinks(settings: Settings) -> dict[str, PostgreSQLSink]:
+    """Return a sink for each schema; the headers of an item name its table."""
     register_uuid()
     register_adapter(asyncpg.pgproto.pgproto.UUID, lambda value: AsIs(f"'{value}'::uuid"))
     register_adapter(_Null, lambda _: AsIs("NULL"))
     url = urlsplit(settings.dsn)
-    made = {}
+    sinks = {}
     for schema in {table.schema for table in LIVE.tables}:
-        made[schema] = PostgreSQLSink(
+        sinks[schema] = PostgreSQLSink(
             host=url.hostname or "", port=url.port or 5432, dbname=url.path.strip("/"),
             user=unquote(url.username or ""), password=unquote(url.password or ""),
             table_name=_table, schema_name=schema, schema_auto_update=False,
             primary_key_columns=_primary_key, upsert_on_primary_key=True, include_metadata=False,
             options="-c crm.engine=on -c synchronous_commit=off",
         )  # fmt: skip
-        made[schema].setup()
-    return made
+        sinks[schema].setup()
+    return sinks
 
 
 def _table(item: SinkItem) -> str:

@@ -1,7 +1,7 @@
-"""The same work as a tutorial shows it: a FastStream handler a message, an ORM session a message.
+"""Measurement of the same work as in a tutorial: one ORM session for each message.
 
-The projectors are the product's own, so that the rows are the same; what differs is how rows come
-and go: each message loads the objects it may change, changes them, and commits.
+The projectors are those of the core, so that the rows are the same. The difference is in reading
+and writing: each message loads the objects that it may change, changes them, and commits.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from events.bus.topics import Topics
 from events.log import sequencer
 from events.record import RecordedEvent
 from projections.catalog import LIVE
-from projections.engine.projection import DerivedTable, Row, Tables
+from projections.engine.derived_table import DerivedTable, Row
+from projections.engine.projection import Tables
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
 
@@ -27,10 +28,10 @@ MAPPED: dict[DerivedTable, type[Any]] = {}
 
 
 async def tutorial(settings: Settings, events: int) -> dict[str, float]:
-    """Seconds from the first message to the commit of the last of so many."""
+    """Measure the seconds from the first message to the commit of the last one."""
     _map()
     conn = await connect(settings, "bench tutorial", role=None)
-    log_id = (await sequencer.state(conn)).id
+    log_id = (await sequencer.read_log_state(conn)).id
     await conn.execute(
         "ALTER DATABASE CURRENT SET crm.engine = 'on'".replace(
             "CURRENT", await conn.fetchval("SELECT quote_ident(current_database())")
@@ -41,7 +42,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
     done = asyncio.Event()
-    count, began = 0, 0.0
+    count, started = 0, 0.0
 
     @broker.subscriber(
         Topics.of(settings.topic_prefix).events,
@@ -49,14 +50,14 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         auto_offset_reset="earliest",
     )
     async def handle(_body: dict[str, Any], message: KafkaMessage) -> None:
-        nonlocal count, began
+        nonlocal count, started
         if done.is_set():
             return
-        began = began or time.perf_counter()
+        started = started or time.perf_counter()
         record = message.raw_message
         async with sessions() as session:
-            recorded = wire.decode(wire.arrival(record.value, log_id))
-            await project_one(session, recorded)
+            recorded = wire.decode(wire.read_record(record.value, log_id))
+            await project_event(session, recorded)
             await session.commit()
         count += 1
         if count == events:
@@ -65,75 +66,76 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
     async with broker:
         await broker.start()
         await done.wait()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
     await engine.dispose()
     return {"events": events, "seconds": seconds}
 
 
-async def project_one(session: AsyncSession, recorded: RecordedEvent) -> None:
-    """Run every projector of the fact over objects of the session."""
+async def project_event(session: AsyncSession, recorded: RecordedEvent) -> None:
+    """Run every projector of an event with objects of the session."""
     kind = type(recorded.event)
     for projection in LIVE.projections:
-        if handler := projection.handlers.get(kind):
+        if projector := projection.projectors.get(kind):
             objects = {table: _Objects(table, session) for table in projection.tables}
             for table, rows in objects.items():
                 await rows.load(_keys(table, recorded))
             state = objects[projection.state or projection.table]
-            handler(Tables(objects[projection.table], state), recorded, recorded.event)
+            tables = Tables(objects[projection.table], state)  # type: ignore[arg-type]
+            projector(tables, recorded, recorded.event)
             for rows in objects.values():
                 await rows.save()
 
 
 class _Objects:
-    """The rows of one table as a projector asks for them, which an ORM session keeps."""
+    """The rows of one table with the interface that projectors use, kept in an ORM session."""
 
     def __init__(self, table: DerivedTable, session: AsyncSession) -> None:
         self.columns, self.kind, self.session = table.columns, MAPPED[table], session
-        self.held: dict[UUID, tuple[Any, Row]] = {}
+        self.loaded: dict[UUID, tuple[Any, Row]] = {}
 
     async def load(self, keys: set[UUID]) -> None:
         for key in keys:
-            if found := await self.session.get(self.kind, key):
-                row = {column: getattr(found, column) for column in self.columns}
-                self.held[key] = (found, copy.deepcopy(row))
+            if stored := await self.session.get(self.kind, key):
+                row = {column: getattr(stored, column) for column in self.columns}
+                self.loaded[key] = (stored, copy.deepcopy(row))
 
     async def save(self) -> None:
-        for found, row in self.held.values():
+        for stored, row in self.loaded.values():
             for column, value in row.items():
-                if getattr(found, column) != value:
-                    setattr(found, column, value)
+                if getattr(stored, column) != value:
+                    setattr(stored, column, value)
 
     def get(self, key: UUID) -> Row | None:
-        return self.held[key][1] if key in self.held else None
+        return self.loaded[key][1] if key in self.loaded else None
 
     def add(self, row: Row) -> None:
         self.session.add(self.kind(**row))
 
     def insert(self, key: UUID, row: Row) -> None:
-        made = self.kind(**row)
-        self.session.add(made)
-        self.held[key] = (made, row)
+        new = self.kind(**row)
+        self.session.add(new)
+        self.loaded[key] = (new, row)
 
     def update(self, key: UUID, **changes: Any) -> None:
-        self.held[key][1].update(changes)
+        self.loaded[key][1].update(changes)
 
     def delete(self, key: UUID) -> None:
-        """A missed tour that was not missed: rare enough to be left where it is."""
+        """Ignore the deletion: only corrected no-shows delete rows, and they are rare."""
 
 
 def _keys(table: DerivedTable, recorded: RecordedEvent) -> set[UUID]:
-    found: set[UUID] = set()
+    keys: set[UUID] = set()
     for name in table.keyed_by:
         value = getattr(recorded.event, name, None)
         if isinstance(value, UUID):
-            found.add(value)
+            keys.add(value)
         elif value is not None:
-            found.update(value)
-    return found
+            keys.update(value)
+    return keys
 
 
 def _map() -> None:
-    """A class for each table, as `class Lead(Base)` would make it."""
+    """Map a class for each table, as `class Lead(Base)` does."""
     classes = registry()
     for table in LIVE.tables:
         MAPPED[table] = type(table.name.title(), (), {})

@@ -1,4 +1,4 @@
-"""A believable month of leasing, the same for the same seed: visitors, chats, tours, mails."""
+"""A realistic history of leasing, the same for the same seed: visitors, chats, tours, e-mails."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -8,20 +8,20 @@ from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
-from events import chat, engagements, leads, tours
+from events import conversations, engagements, leads, scores, sessions, tours
 from events.event import Event
 from events.log.connection import Connection
 from events.record import Cause, NewEvent
 
 START = datetime(2025, 1, 1, 14, tzinfo=UTC)
 GAP = timedelta(minutes=8.5)
-"""From one visitor to the next: more events are a longer history, of 60,000 in a month."""
+"""The time between two visitors; 60,000 events are one month."""
 EVENTS_PER_VISITOR = 12
-"""About so many events a visitor brings; two of five become leads and bring most of them."""
+"""The average number of events for a visitor; two of five become leads and cause most of them."""
 SOURCES = ("Google", "Zillow", "Referral", "Facebook Ads", "Luma chat", "Website", None)
 FIRST = ("Ada", "Grace", "José", "Mei", "Oluwaseun", "Søren", "Zoë", "Ali", "Noor", "Kim")
 LAST = ("Lovelace", "Hopper", "García", "Lin", "Adeyemi", "Nguyen", "O'Neill", "Kaya", "Park")
-SAID = (
+VISITOR_MESSAGES = (
     "Hi! Is the two-bedroom on the third floor still available from May?",
     "Do you allow large dogs? Mine is 30 kg and very calm.",
     "What would parking cost, and is there a place for a bike?",
@@ -29,13 +29,13 @@ SAID = (
     "Thanks, that helps.",
     "Is the application fee returned if we are not accepted? We would be two adults and a child.",
 )
-ANSWERED = (
+REPLIES = (
     "Yes, unit 304 is free from the first of May. It has a balcony. Would you like to see it?",
     "Dogs are welcome; there is a deposit of $300 and $35 a month.",
     "A covered place is $120 a month. The bike room is free for tenants.",
     "Saturday at 11:00 or 11:30 would work. Which one do you prefer?",
 )
-OPENED = (
+ENGAGEMENT_TYPES = (
     engagements.EngagementType.EMAIL_OPENED,
     engagements.EngagementType.EMAIL_CLICKED,
     engagements.EngagementType.PRICE_CHECK,
@@ -43,62 +43,70 @@ OPENED = (
     engagements.EngagementType.UNIT_FAVORITED,
     engagements.EngagementType.REPEAT_VISIT,
 )
-AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_4 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+USER_AGENT = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_4 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+)
 
 
-class Place(NamedTuple):
-    """Where a history happens: an organisation, its properties, and an agent for each."""
+class Organization(NamedTuple):
+    """An organisation, its properties, and an agent for each."""
 
     org_id: UUID
     properties: tuple[UUID, ...]
     agents: tuple[UUID, ...]
 
 
-def place(seed: int, properties: int) -> Place:
+def make_organization(seed: int, properties: int) -> Organization:
+    """Return the organisation of a seed."""
     rng = Random(seed)
     ids = [UUID(int=rng.getrandbits(128), version=4) for _ in range(2 * properties + 1)]
-    return Place(ids[0], tuple(ids[1 : properties + 1]), tuple(ids[properties + 1 :]))
+    return Organization(ids[0], tuple(ids[1 : properties + 1]), tuple(ids[properties + 1 :]))
 
 
-async def furnish(conn: Connection, where: Place) -> None:
-    """Write the host's rows, as the host does."""
-    await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", where.org_id)
-    for number, (property_id, agent) in enumerate(zip(where.properties, where.agents, strict=True)):
+async def insert_host_rows(conn: Connection, organization: Organization) -> None:
+    """Insert the rows of the host, as the host does."""
+    await conn.execute(
+        "INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", organization.org_id
+    )
+    for number, (property_id, agent) in enumerate(
+        zip(organization.properties, organization.agents, strict=True)
+    ):
         await conn.execute(
             "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, $3)",
             property_id,
-            where.org_id,
-            f"House {number}",
+            organization.org_id,
+            f"Property {number}",
         )
         await conn.execute(
             "INSERT INTO profiles (id, org_id, full_name) VALUES ($1, $2, $3)",
             agent,
-            where.org_id,
+            organization.org_id,
             f"Agent {number}",
         )
 
 
-def history(seed: int, where: Place, events: int) -> Iterator[NewEvent]:
-    """So many events in the order they happened, of all properties together."""
+def history(seed: int, organization: Organization, events: int) -> Iterator[NewEvent]:
+    """Yield events of all properties in the order of their instants."""
     count = events // EVENTS_PER_VISITOR + 50
     journeys = (
-        _Journey(Random(f"{seed}/{n}"), where, START + GAP * n).events() for n in range(count)
+        _Journey(Random(f"{seed}/{n}"), organization, START + GAP * n).events()
+        for n in range(count)
     )
     return islice(_in_order(journeys), events)
 
 
 def _in_order(journeys: Iterable[list[NewEvent]]) -> Iterator[NewEvent]:
-    """Journeys begin one after the other and overlap: merged by time, without holding them all."""
-    coming: list[tuple[datetime, UUID, NewEvent]] = []
+    """Merge overlapping journeys by time, with only the unfinished ones in memory."""
+    pending: list[tuple[datetime, UUID, NewEvent]] = []
     horizon = START
     for journey in journeys:
         for event in journey:
-            heappush(coming, (event.occurred_at, event.id, event))
+            heappush(pending, (event.occurred_at, event.id, event))
         horizon += GAP
-        while coming and coming[0][0] < horizon:
-            yield heappop(coming)[2]
-    while coming:
-        yield heappop(coming)[2]
+        while pending and pending[0][0] < horizon:
+            yield heappop(pending)[2]
+    while pending:
+        yield heappop(pending)[2]
 
 
 def _when(event: NewEvent) -> datetime:
@@ -106,79 +114,80 @@ def _when(event: NewEvent) -> datetime:
 
 
 class _Journey:
-    """One visitor: from the first look to a lease, or nowhere."""
+    """The events of one visitor."""
 
-    def __init__(self, rng: Random, where: Place, at: datetime) -> None:
-        self.rng, self.now, self.where = rng, at, where
-        chosen = rng.randrange(len(where.properties))
-        self.property_id, self.agent = where.properties[chosen], where.agents[chosen]
-        self.made: list[NewEvent] = []
+    def __init__(self, rng: Random, organization: Organization, at: datetime) -> None:
+        self.rng, self.now, self.organization = rng, at, organization
+        chosen = rng.randrange(len(organization.properties))
+        self.property_id, self.agent = organization.properties[chosen], organization.agents[chosen]
+        self.new_events: list[NewEvent] = []
 
     def events(self) -> list[NewEvent]:
         rng = self.rng
         lead = self.new_id()
-        known = rng.random() < 0.4
-        if known and rng.random() < 0.3:
-            self.arrive(lead)
-            conversations = ()
+        is_lead = rng.random() < 0.4
+        if is_lead and rng.random() < 0.3:
+            self.capture(lead)
+            conversation = None
         else:
-            conversations = self.visit(lead if known else None)
-        if known:
+            conversation = self.chat(lead if is_lead else None)
+        if is_lead:
             self.follow_up(lead)
-            if conversations and rng.random() < 0.12:
-                self.take_over(conversations[0], lead)
+            if conversation and rng.random() < 0.12:
+                self.take_over(conversation, lead)
             if rng.random() < 0.55:
                 self.tour(lead)
             self.pass_time(lead)
-        return sorted(self.made, key=_when)
+        return sorted(self.new_events, key=_when)
 
-    def visit(self, lead: UUID | None) -> tuple[UUID, ...]:
+    def chat(self, lead: UUID | None) -> UUID:
+        """Add a session with a conversation; return the conversation."""
         rng, session, conversation = self.rng, self.new_id(), self.new_id()
-        self.say(
-            chat.SessionStarted(
-                session_id=session, visitor_id=f"v_{session.hex[:16]}", user_agent=AGENT,
+        self.add(
+            sessions.SessionStarted(
+                session_id=session, visitor_id=f"v_{session.hex[:16]}", user_agent=USER_AGENT,
                 referrer_url="https://www.google.com/search?q=apartments+near+me",
             )
         )  # fmt: skip
-        self.say(
-            chat.ConversationStarted(
+        self.add(
+            conversations.ConversationStarted(
                 conversation_id=conversation, session_id=session,
-                channel=chat.ConversationChannel.WIDGET,
+                channel=conversations.ConversationChannel.WIDGET,
             )
         )  # fmt: skip
-        known = None
+        identified = None
         turns = rng.randint(1, 6) if lead else rng.randint(1, 3)
         for turn in range(turns):
-            self.exchange(conversation, session, known)
-            if lead and known is None and turn >= turns // 2:
-                self.arrive(lead, session)
-                self.say(
-                    chat.SessionIdentified(
+            self.exchange(conversation, session, identified)
+            if lead and identified is None and turn >= turns // 2:
+                self.capture(lead, session)
+                self.add(
+                    sessions.SessionIdentified(
                         session_id=session, lead_id=lead, conversation_ids=(conversation,)
                     )
                 )
-                known = lead
-        return (conversation,)
+                identified = lead
+        return conversation
 
     def exchange(self, conversation: UUID, session: UUID, lead: UUID | None) -> None:
         rng = self.rng
-        self.say(
-            chat.ConversationMessageReceived(
+        self.add(
+            conversations.ConversationMessageReceived(
                 conversation_id=conversation, session_id=session, lead_id=lead,
-                message_id=self.new_id(), content=rng.choice(SAID),
+                message_id=self.new_id(), content=rng.choice(VISITOR_MESSAGES),
             )
         )  # fmt: skip
-        self.say(
-            chat.ConversationReplied(
+        self.add(
+            conversations.ConversationReplied(
                 conversation_id=conversation, session_id=session, lead_id=lead,
-                message_id=self.new_id(), content=rng.choice(ANSWERED), epoch=0,
+                message_id=self.new_id(), content=rng.choice(REPLIES), epoch=0,
             )
         )  # fmt: skip
 
-    def arrive(self, lead: UUID, session: UUID | None = None) -> None:
+    def capture(self, lead: UUID, session: UUID | None = None) -> None:
         rng = self.rng
         first, last = rng.choice(FIRST), rng.choice(LAST)
-        said: dict[str, object] = {
+        fields: dict[str, object] = {
             "lead_id": lead,
             "source": rng.choice(SOURCES),
             "first_name": first,
@@ -186,18 +195,18 @@ class _Journey:
             "email": f"{first}.{last}.{lead.hex[-10:]}@example.com".casefold(),
         }
         if rng.random() < 0.7:
-            said |= {"last_name": last, "phone": f"+1{rng.randint(2_000_000_000, 9_999_999_999)}"}
+            fields |= {"last_name": last, "phone": f"+1{rng.randint(2_000_000_000, 9_999_999_999)}"}
         if rng.random() < 0.5:
-            said |= {"bedrooms": str(rng.randint(0, 3)), "move_in_date": date(2026, 6, 1)}
-        self.say(leads.LeadCaptured.model_validate(said))
+            fields |= {"bedrooms": str(rng.randint(0, 3)), "move_in_date": date(2026, 6, 1)}
+        self.add(leads.LeadCaptured.model_validate(fields))
 
     def follow_up(self, lead: UUID) -> None:
-        """What comes in the days after: mails, visits, calls, notes, a change of details."""
-        rng, began = self.rng, self.now
+        """Add engagement, contacts, a status, notes and changes of the following days."""
+        rng, started = self.rng, self.now
         for _ in range(rng.randint(2, 9)):
-            kind = rng.choice(OPENED)
-            self.later(began, days=rng.expovariate(1 / 6))
-            self.say(
+            kind = rng.choice(ENGAGEMENT_TYPES)
+            self.later(started, days=rng.expovariate(1 / 6))
+            self.add(
                 engagements.EngagementRecorded(
                     engagement_id=self.new_id(), lead_id=lead, event_type=kind,
                     score_weight=engagements.ENGAGEMENT_WEIGHTS[kind],
@@ -205,41 +214,43 @@ class _Journey:
                 )
             )  # fmt: skip
         for _ in range(rng.randint(0, 3)):
-            self.later(began, days=rng.random() * 10)
-            self.say(leads.LeadContacted(lead_id=lead, channel=rng.choice(CHANNELS)))
+            self.later(started, days=rng.random() * 10)
+            self.add(leads.LeadContacted(lead_id=lead, channel=rng.choice(CHANNELS)))
         if rng.random() < 0.8:
-            self.later(began, days=rng.random() * 5)
-            self.say(
+            self.later(started, days=rng.random() * 5)
+            self.add(
                 leads.LeadStatusChanged(
                     lead_id=lead, status=leads.LeadStatus.CONTACTED,
                     previous_status=leads.LeadStatus.NEW,
                 )
             )  # fmt: skip
         if rng.random() < 0.4:
-            self.later(began, days=rng.random() * 8)
-            note = "Wants a quiet unit, away from the lift."
-            self.say(leads.LeadNoted(lead_id=lead, note=note, noted_by=self.agent))
+            self.later(started, days=rng.random() * 8)
+            note = "Wants a quiet apartment, away from the lift."
+            self.add(leads.LeadNoted(lead_id=lead, note=note, noted_by=self.agent))
         if rng.random() < 0.3:
-            self.later(began, days=rng.random() * 8)
-            self.say(leads.LeadUpdated(lead_id=lead, bedrooms="2", notes="Two adults, one child"))
-        self.now = began
+            self.later(started, days=rng.random() * 8)
+            self.add(leads.LeadUpdated(lead_id=lead, bedrooms="2", notes="Two adults, one child"))
+        self.now = started
 
     def take_over(self, conversation: UUID, lead: UUID) -> None:
         agent = self.agent
-        self.say(
-            chat.ConversationTakenOver(
+        self.add(
+            conversations.ConversationTakenOver(
                 conversation_id=conversation, lead_id=lead, agent_id=agent, epoch=1,
                 message_id=self.new_id(), content="An agent has joined.",
             )
         )  # fmt: skip
         for _ in range(self.rng.randint(1, 3)):
-            self.say(
-                chat.ConversationAnswered(
+            self.add(
+                conversations.ConversationAnswered(
                     conversation_id=conversation, lead_id=lead, message_id=self.new_id(),
-                    content=self.rng.choice(ANSWERED), agent_id=agent, epoch=1,
+                    content=self.rng.choice(REPLIES), agent_id=agent, epoch=1,
                 )
             )  # fmt: skip
-        self.say(chat.ConversationReleased(conversation_id=conversation, lead_id=lead, epoch=2))
+        self.add(
+            conversations.ConversationReleased(conversation_id=conversation, lead_id=lead, epoch=2)
+        )
 
     def tour(self, lead: UUID) -> None:
         rng, tour, booked = self.rng, self.new_id(), self.now
@@ -248,7 +259,7 @@ class _Journey:
             "tour_date": starts_at.date(), "tour_time": time(11), "time_zone": "America/New_York",
             "fold": 0, "starts_at": starts_at, "duration_minutes": 30,
         }  # fmt: skip
-        self.say(
+        self.add(
             tours.TourScheduled.model_validate(
                 {"tour_id": tour, "lead_id": lead, "tour_type": tours.TourType.IN_PERSON,
                  "source": "widget", **when}
@@ -256,44 +267,46 @@ class _Journey:
         )  # fmt: skip
         if rng.random() < 0.2:
             moved = {"tour_id": tour, "lead_id": lead, "revision": 2, **when}
-            self.say(tours.TourRescheduled.model_validate(moved))
+            self.add(tours.TourRescheduled.model_validate(moved))
         if rng.random() < 0.6:
-            self.say(tours.TourConfirmed(tour_id=tour, lead_id=lead))
+            self.add(tours.TourConfirmed(tour_id=tour, lead_id=lead))
         self.later(max(starts_at, self.now), days=0.1)
         match rng.random():
             case chance if chance < 0.55:
-                self.say(tours.TourCompleted(tour_id=tour, lead_id=lead))
+                self.add(tours.TourCompleted(tour_id=tour, lead_id=lead))
             case chance if chance < 0.75:
-                self.say(tours.TourNoShowRecorded(tour_id=tour, lead_id=lead))
+                self.add(tours.TourNoShowRecorded(tour_id=tour, lead_id=lead))
                 if rng.random() < 0.2:
-                    self.say(
+                    self.add(
                         tours.TourNoShowCorrected(
                             tour_id=tour, lead_id=lead, status=tours.TourStatus.COMPLETED
                         )
                     )
             case _:
-                self.say(tours.TourCancelled(tour_id=tour, lead_id=lead, reason="found a place"))
+                self.add(tours.TourCancelled(tour_id=tour, lead_id=lead, reason="found a place"))
         self.now = booked
 
     def pass_time(self, lead: UUID) -> None:
-        """The timers that say when time alone changes the score."""
-        began = self.now
+        """Add the events of timers: time alone changes the score."""
+        started = self.now
         for days in (1, 3, 7, 14, 31):
-            self.later(began, days=days)
-            self.say(engagements.ScoreDue(lead_id=lead, due_at=self.now))
-        self.now = began
+            self.later(started, days=days)
+            self.add(scores.ScoreDue(lead_id=lead, due_at=self.now))
+        self.now = started
 
     def later(self, since: datetime, days: float) -> None:
         self.now = since + timedelta(days=days)
 
-    def say(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         self.now += timedelta(seconds=self.rng.uniform(1, 90))
-        self.made.append(
-            NewEvent(self.new_id(), event, self.where.org_id, self.property_id, self.now, CAUSE)
+        self.new_events.append(
+            NewEvent(
+                self.new_id(), event, self.organization.org_id, self.property_id, self.now, CAUSE
+            )
         )
 
     def new_id(self) -> UUID:
-        """As the handler makes them: the time first, then chance (UUIDv7)."""
+        """Return a UUIDv7, as the core makes them: the time first, then random bits."""
         millis = int(self.now.timestamp() * 1000)
         return UUID(int=(millis << 80) | (7 << 76) | (2 << 62) | self.rng.getrandbits(62)
                     | (self.rng.getrandbits(12) << 64))  # fmt: skip

@@ -1,1 +1,1 @@
-"""What happened: the facts of the leasing CRM, their catalog, and the two doors log and bus."""
+"""Events of the leasing CRM: their classes and catalog, the event log and the bus."""

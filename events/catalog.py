@@ -1,30 +1,28 @@
-"""The one list of events: extend it here, in `upcasts.py` for old shapes, nowhere else."""
+"""The catalog: the list of all event classes. Old versions are in `upcasts.py`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
-
-import orjson
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
 
 from events import (
-    chat,
+    activities,
     consents,
+    conversations,
     deliveries,
     engagements,
     leads,
+    merges,
     operations,
     properties,
     runs,
+    scores,
+    sessions,
     slots,
     tours,
     widgets,
     workflows,
 )
 from events.event import Event, Intake, personal_fields
-from events.upcasts import upcast
 
 EVENTS: tuple[type[Event], ...] = (
     properties.OrganizationRecorded,
@@ -33,17 +31,17 @@ EVENTS: tuple[type[Event], ...] = (
     widgets.WidgetConfigured,
     widgets.WidgetKeyIssued,
     widgets.WidgetKeyRevoked,
-    chat.SessionStarted,
-    chat.SessionIdentified,
-    chat.ConversationStarted,
-    chat.ConversationAdopted,
-    chat.ConversationMessageAdopted,
-    chat.ConversationMessageReceived,
-    chat.ConversationReplied,
-    chat.ConversationAnswered,
-    chat.ConversationTakenOver,
-    chat.ConversationReleased,
-    chat.ConversationWaiting,
+    sessions.SessionStarted,
+    sessions.SessionIdentified,
+    conversations.ConversationStarted,
+    conversations.ConversationAdopted,
+    conversations.ConversationMessageAdopted,
+    conversations.ConversationMessageReceived,
+    conversations.ConversationReplied,
+    conversations.ConversationAnswered,
+    conversations.ConversationTakenOver,
+    conversations.ConversationReleased,
+    conversations.ConversationWaiting,
     leads.LeadCaptured,
     leads.LeadImported,
     leads.LeadAdopted,
@@ -51,8 +49,8 @@ EVENTS: tuple[type[Event], ...] = (
     leads.LeadContacted,
     leads.LeadStatusChanged,
     leads.LeadNoted,
-    leads.LeadMerged,
-    leads.LeadUnmerged,
+    merges.LeadMerged,
+    merges.LeadUnmerged,
     leads.LeadErased,
     tours.TourScheduled,
     tours.TourConfirmed,
@@ -67,8 +65,8 @@ EVENTS: tuple[type[Event], ...] = (
     slots.SlotReleased,
     slots.SlotClosed,
     engagements.EngagementRecorded,
-    engagements.ActivityRecorded,
-    engagements.ScoreDue,
+    activities.ActivityRecorded,
+    scores.ScoreDue,
     consents.ConsentGiven,
     consents.ConsentWithdrawn,
     workflows.WorkflowDefined,
@@ -99,10 +97,10 @@ EVENTS: tuple[type[Event], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of the catalog.
+    """One event class of the catalog with its declarations.
 
-    `personal` is field → the field holding its subject's id; `told` are the fields a producer may
-    leave out, because the core can tell them.
+    `personal` is field → the field with the id of its data subject; `derivable` are the fields
+    that a producer may omit; `planned` events have no code yet that produces them.
     """
 
     kind: type[Event]
@@ -112,21 +110,22 @@ class Entry:
     entity: str
     intake: Intake
     personal: Mapping[str, str]
-    told: frozenset[str]
+    derivable: frozenset[str]
+    planned: bool
 
 
 class UnknownEvent(LookupError):
-    """This build does not know the event's name or its version."""
+    """A name or version of an event that this build does not know."""
 
     def __init__(self, name: str, version: int | None = None) -> None:
         if name in CATALOG:
             message = (
-                f"{name} version {version} is unknown, this build knows 1 to "
-                f"{CATALOG[name].version}: run a newer build, or send a version it knows"
+                f"{name} version {version} is unknown, this build knows versions 1 to "
+                f"{CATALOG[name].version}: run a newer build or send a known version"
             )
         else:
             message = (
-                f"{name!r} is no event this build knows: run a newer build, "
+                f"event {name!r} is unknown to this build: run a newer build, "
                 "or look up the name in the contract (crm contract export)"
             )
         super().__init__(message)
@@ -143,74 +142,25 @@ CATALOG: Mapping[str, Entry] = MappingProxyType(
             kind.entity,
             kind.intake,
             MappingProxyType(personal_fields(kind)),
-            getattr(kind, "told", frozenset()),
+            kind.derivable,
+            kind.planned,
         )
         for kind in EVENTS
     }
 )
-"""Name → entry."""
-
-READ: dict[tuple[str, int], Callable[[bytes | str], Event]] = {
-    (kind.name, kind.version): kind.__pydantic_validator__.validate_json for kind in EVENTS
-}
-"""What reads payloads of today's shapes, without the steps `model_validate_json` takes to it."""
-_OBJECT = TypeAdapter(dict[str, Any])
+"""Event name → entry."""
 
 
 def kind_of(name: str) -> type[Event]:
-    """The class of the events called `name`. Raises `UnknownEvent`."""
+    """Return the class of an event name. Raises `UnknownEvent`."""
     try:
         return CATALOG[name].kind
     except KeyError:
         raise UnknownEvent(name) from None
 
 
-def decode(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
-    """The event a stored payload holds, in today's shape.
-
-    Raises `UnknownEvent`, and `pydantic.ValidationError` for what never was such an event.
-    """
-    read = READ.get((name, version))
-    if read is not None:
-        return read(_json(payload))
-    return _decode_old(name, version, payload)
-
-
-def decode_sent(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
-    """As `decode`, for what a producer sent: it may leave out the fields the core can tell."""
-    found = _object(payload)
-    complete = getattr(kind_of(name), "complete", None)
-    return decode(name, version, complete(found) if complete else found)
-
-
-def why_not_from_producer(event: Event) -> str | None:
-    """Why the intake must refuse `event`, where the catalog alone can say so."""
+def producer_objection(event: Event) -> str | None:
+    """Return why the intake must reject `event` by the catalog alone, or None."""
     if event.intake is Intake.NO:
-        return f"{event.name} is said by the core only"
-    asked = getattr(event, "why_not_from_producer", None)
-    why: str | None = asked() if asked else None
-    return why
-
-
-def _decode_old(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
-    kind = kind_of(name)
-    if not 1 <= version < kind.version:
-        raise UnknownEvent(name, version)
-    shaped = upcast(name, version, kind.version, _object(payload))
-    return kind.model_validate_json(_json(shaped))
-
-
-def _object(payload: bytes | str | dict[str, Any]) -> dict[str, Any]:
-    return payload if isinstance(payload, dict) else _OBJECT.validate_json(payload)
-
-
-def _json(payload: bytes | str | dict[str, Any]) -> bytes | str:
-    if not isinstance(payload, dict):
-        return payload
-    try:
-        return orjson.dumps(payload)
-    except TypeError as error:
-        problem = PydanticCustomError("json_type", "{why}", {"why": str(error)})
-        raise ValidationError.from_exception_data(
-            "payload", [{"type": problem, "loc": (), "input": None}]
-        ) from error
+        return f"{event.name} is written by the core only: no producer may send it"
+    return event.producer_objection()

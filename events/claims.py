@@ -1,29 +1,23 @@
-"""What must be unique across streams, derived from the events themselves."""
+"""Claims: values that are unique across streams, derived from the events alone."""
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from events.event import Event
-from events.leads import (
-    LeadAdopted,
-    LeadCaptured,
-    LeadErased,
-    LeadImported,
-    LeadMerged,
-    LeadUnmerged,
-    LeadUpdated,
-)
+from events.event import ChangeEvent, Event
+from events.leads import LeadAdopted, LeadCaptured, LeadErased, LeadImported, LeadUpdated
+from events.merges import LeadMerged, LeadUnmerged
 from events.workflows import TemplateDefined
 
 
 class Claim(NamedTuple):
-    """Within `scope` (a property) one owner per value of a kind.
+    """A value of one kind that at most one entity owns in a scope (a property).
 
-    `firm`: another owner is refused; otherwise the first keeps it and nobody is refused (a phone
-    number is shared by a family). An owner holds one value of a kind: a new one replaces it, and
-    with what it stood on (`releases_of`) it goes too.
+    If `firm`, the append is refused where another entity owns the value. Otherwise the first owner
+    keeps it and nothing is refused, because a family can share a phone number. An entity owns one
+    value of each kind: a new value replaces the old one, and `releases_of` ends it.
     """
 
     kind: str
@@ -32,10 +26,10 @@ class Claim(NamedTuple):
     firm: bool = True
 
 
-class Move(NamedTuple):
-    """What `loser` is known by becomes `winner`'s; with `back` what came through it returns.
+class ClaimMove(NamedTuple):
+    """The transfer of the loser's claims to the winner of a merge; with `back` its reversal.
 
-    What moved is still held by the owner it came from: only that owner's own events end it.
+    The entity that made a claim remains its origin: only events of that entity end the claim.
     """
 
     loser: UUID
@@ -48,70 +42,64 @@ PHONE = "lead.phone"
 EXTERNAL_ID = "lead.external_id"
 SLUG = "template.slug"
 MERGED = "lead.merged"
-"""The id of a merged lead, which is its winner's as long as it is merged."""
-OF_A_LEAD = (EMAIL, PHONE, EXTERNAL_ID, MERGED)
-"""What a lead is known by."""
+"""The id of a merged lead, which its winner owns while the merge lasts."""
+LEAD_CLAIM_KINDS = (EMAIL, PHONE, EXTERNAL_ID, MERGED)
+"""The kinds that a merge transfers."""
 
 _CONTACTS = {"email": EMAIL, "phone": PHONE}
+CLAIMED_FIELDS: Mapping[type[Event], Mapping[str, str]] = {
+    LeadCaptured: _CONTACTS,
+    LeadImported: {**_CONTACTS, "external_id": EXTERNAL_ID},
+    LeadAdopted: _CONTACTS,
+    LeadUpdated: _CONTACTS,
+    TemplateDefined: {"slug": SLUG},
+}
+"""Event class → field → the kind of claim that the field makes."""
+
 _JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
 _SAME_DIGITS = re.compile(r"(\d)\1{6}")
 
 
 def claims_of(event: Event) -> list[Claim]:
-    """The claims an event makes in its property. Values are hashed: no personal data in clear."""
-    match event:
-        case LeadCaptured() | LeadImported() | LeadUpdated():
-            claims = []
-            if event.email and identifies(EMAIL, event.email):
-                claims.append(Claim(EMAIL, value_of(event.email), event.lead_id))
-            if event.phone and identifies(PHONE, event.phone):
-                claims.append(Claim(PHONE, value_of(event.phone), event.lead_id, firm=False))
-            if isinstance(event, LeadImported) and event.external_id:
-                claims.append(Claim(EXTERNAL_ID, value_of(event.external_id), event.lead_id))
-            return claims
-        case TemplateDefined():
-            return [Claim(SLUG, value_of(event.slug), event.template_id)]
-        case LeadAdopted():
-            return _adopted(event)
-        case _:
-            return []
-
-
-def _adopted(event: LeadAdopted) -> list[Claim]:
-    """A host may have an address twice: the first has it. As `crm.claim_for_host` says it."""
-    said = [(EMAIL, event.email), (PHONE, event.phone)]
+    """Return the claims of an event in its property. Values are hashed: no personal data."""
     return [
-        Claim(kind, value_of(text), event.lead_id, firm=False)
-        for kind, text in said
-        if text and text.strip() and text.isascii() and identifies(kind, text)
+        Claim(kind, claim_value(text), event.stream_id, firm=_is_firm(kind, event))
+        for field, kind in CLAIMED_FIELDS.get(type(event), {}).items()
+        if (text := getattr(event, field)) and _is_claimed(kind, text, event)
     ]
 
 
+def _is_firm(kind: str, event: Event) -> bool:
+    """Return False for phones, and for rows of a host, which may contain an address twice."""
+    return kind != PHONE and not isinstance(event, LeadAdopted)
+
+
+def _is_claimed(kind: str, text: str, event: Event) -> bool:
+    """Return whether the value is claimed: of adopted leads as in `crm.claim_for_host`."""
+    if isinstance(event, LeadAdopted) and not (text.strip() and text.isascii()):
+        return False
+    return is_identifying(kind, text)
+
+
 def releases_of(event: Event) -> list[tuple[str, UUID]]:
-    """Kind and owner of the claims that end with an event, but for what it claims anew itself."""
-    match event:
-        case LeadUpdated():
-            said = event.changes
-            return [(kind, event.lead_id) for field, kind in _CONTACTS.items() if field in said]
-        case LeadErased():
-            return [(kind, event.lead_id) for kind in _CONTACTS.values()]
-        case _:
-            return []
+    """Return (kind, owner) of the claims that end with an event, unless it claims them again."""
+    if isinstance(event, LeadErased):
+        return [(kind, event.lead_id) for kind in _CONTACTS.values()]
+    if not isinstance(event, ChangeEvent):
+        return []
+    fields = CLAIMED_FIELDS.get(type(event), {})
+    return [(kind, event.stream_id) for field, kind in fields.items() if field in event.changes]
 
 
-def move_of(event: Event) -> Move | None:
-    """Whose claims become whose with an event."""
-    match event:
-        case LeadMerged():
-            return Move(event.loser_id, event.winner_id)
-        case LeadUnmerged():
-            return Move(event.loser_id, event.winner_id, back=True)
-        case _:
-            return None
+def move_of(event: Event) -> ClaimMove | None:
+    """Return the transfer of claims that an event causes, or None."""
+    if isinstance(event, LeadMerged | LeadUnmerged):
+        return ClaimMove(event.loser_id, event.winner_id, back=isinstance(event, LeadUnmerged))
+    return None
 
 
-def identifies(kind: str, text: str) -> bool:
-    """Can this value tell a person from others? Junk never does, nor a phone that is no E.164."""
+def is_identifying(kind: str, text: str) -> bool:
+    """Return whether a value can identify a person: no junk, and phones only in E.164."""
     if kind == EMAIL:
         mailbox = text.strip().casefold().partition("@")[0].partition("+")[0]
         return mailbox not in _JUNK_MAILBOXES
@@ -121,6 +109,6 @@ def identifies(kind: str, text: str) -> bool:
     return True
 
 
-def value_of(text: str) -> str:
-    """A claim's value: a fingerprint of the normalised text."""
+def claim_value(text: str) -> str:
+    """Return the value of a claim: a fingerprint of the normalised text."""
     return hashlib.sha256(text.strip().casefold().encode()).hexdigest()[:40]

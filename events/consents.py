@@ -1,10 +1,11 @@
-"""What a lead agreed to receive, per channel, with the evidence of it."""
+"""Consents: a lead's permission for one channel, with evidence."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID, uuid5
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from events.event import Event, Foreign, Intake, Personal
 from events.fields import Body, Instant, Line, Word
@@ -13,7 +14,7 @@ _NAMESPACE = UUID("6f3c9c0e-52f5-5d0b-9a53-8b0a6c1d7e42")
 
 
 class ConsentChannel(StrEnum):
-    """A way to reach somebody that needs consent."""
+    """A channel that needs consent."""
 
     SMS = "sms"
     EMAIL = "email"
@@ -21,53 +22,62 @@ class ConsentChannel(StrEnum):
 
 
 def consent_id(lead_id: UUID, channel: ConsentChannel) -> UUID:
-    """The stream of a lead's consent for a channel."""
+    """Return the stream id of a lead's consent for a channel."""
     return uuid5(_NAMESPACE, f"{lead_id}/{channel}")
 
 
 class _ConsentEvent(Event):
-    """What was said (`text`), where (`place`, such as `widget`, `sms_reply`, `import`), when."""
+    """A change of a lead's consent for one channel, with its evidence."""
 
     stream: ClassVar[str] = "consent"
     entity: ClassVar[str] = "consent_id"
     intake: ClassVar[Intake] = Intake.DECIDED
-    told: ClassVar[frozenset[str]] = frozenset({"consent_id"})
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead"}
+    derivable: ClassVar[frozenset[str]] = frozenset({"consent_id"})
 
     consent_id: UUID
     lead_id: UUID
     channel: ConsentChannel
-    text: Annotated[Body | None, Personal("lead_id")] = None
-    place: Word
-    at: Instant
+    text: Annotated[
+        Body | None, Personal("lead_id"), Field(description="Wording that the lead saw or wrote.")
+    ] = None
+    place: Annotated[
+        Word, Field(description="Where it happened, such as `widget`, `sms_reply`, `import`.")
+    ]
+    at: Annotated[Instant, Field(description="When it happened.")]
     recorded_by: Foreign | None = None
 
     @model_validator(mode="after")
-    def _own_stream(self) -> Self:
+    def _check_stream(self) -> Self:
         if self.consent_id != consent_id(self.lead_id, self.channel):
-            raise ValueError("consent_id is not that of lead and channel: leave it out")
+            raise ValueError("consent_id does not belong to lead_id and channel: omit consent_id")
         return self
 
     @classmethod
-    def complete(cls, sent: dict[str, Any]) -> dict[str, Any]:
-        """What a producer sent, with the stream id it may leave out."""
-        lead_id, channel = sent.get("lead_id"), sent.get("channel")
-        if "consent_id" in sent or not isinstance(lead_id, str) or not isinstance(channel, str):
-            return sent
+    def derive(cls, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the payload with the stream id where it was omitted."""
+        lead_id, channel = payload.get("lead_id"), payload.get("channel")
+        if "consent_id" in payload or not isinstance(lead_id, str) or not isinstance(channel, str):
+            return payload
         try:
-            return {**sent, "consent_id": str(consent_id(UUID(lead_id), ConsentChannel(channel)))}
+            return {
+                **payload,
+                "consent_id": str(consent_id(UUID(lead_id), ConsentChannel(channel))),
+            }
         except ValueError:
-            return sent
+            return payload
 
 
 class ConsentGiven(_ConsentEvent):
-    """The lead agreed to be written to, or called, on this channel."""
+    """The lead agreed to messages, or calls, on this channel."""
 
     name: ClassVar[str] = "consent.given"
 
 
 class ConsentWithdrawn(_ConsentEvent):
-    """The lead wants nothing more on this channel; `keyword` is what it replied, if it did."""
+    """The lead withdrew its consent for this channel."""
 
     name: ClassVar[str] = "consent.withdrawn"
 
-    keyword: Line | None = None
+    keyword: Annotated[Line | None, Field(description="Keyword that the lead replied.")] = None

@@ -1,4 +1,4 @@
-"""The clear flags beside a lead's personal fields: what scoring needs, whatever is erased."""
+"""Flags in clear text beside the personal fields of a lead: they remain after an erasure."""
 
 from typing import Annotated, Any
 
@@ -9,30 +9,33 @@ from events.fields import Flag
 
 
 def _no_default(schema: dict[str, Any]) -> None:
+    """Remove the default from the JSON Schema: an omitted flag is derived, not false."""
     schema.pop("default", None)
 
 
 HasFlag = Annotated[
     Flag,
-    Field(description="Told from the value where it is left out.", json_schema_extra=_no_default),
+    Field(description="Derived from the value when omitted.", json_schema_extra=_no_default),
 ]
 
-_IDENTITY = ("first_name", "last_name", "email", "phone")
+_FLAGGED_FIELDS = ("first_name", "last_name", "email", "phone")
 
 
-def set_flags(event: Event, *, every: bool) -> None:
-    """Set the flags that were left out or null: all of them, or those of the values given.
+def set_flags(event: Event, *, is_partial: bool) -> None:
+    """Set the flags that were omitted or null, in a partial event only those of the fields set.
 
-    A value whose flag denies it is refused. A flag without a value stands: the value was erased.
+    A flag without a value is kept: the value was erased. Raises `ValueError` where a flag is false
+    although its value is given.
     """
-    given = event.model_fields_set
-    for field in _IDENTITY:
+    fields_set = event.model_fields_set
+    for field in _FLAGGED_FIELDS:
         flag, value = f"has_{field}", getattr(event, field)
-        there = bool(value and value.strip())
-        if flag not in given or getattr(event, flag) is None:
-            given.discard(flag)
-            if every or field in given:
-                event.__dict__[flag] = there
-                given.add(flag)
-        elif there and not getattr(event, flag):
-            raise ValueError(f"{flag} is false although {field} is given: leave it out")
+        has_value = bool(value and value.strip())
+        if flag not in fields_set or getattr(event, flag) is None:
+            fields_set.discard(flag)
+            if not is_partial or field in fields_set:
+                # The model is frozen, so the validator writes past `__setattr__`.
+                event.__dict__[flag] = has_value
+                fields_set.add(flag)
+        elif has_value and not getattr(event, flag):
+            raise ValueError(f"{flag} is false although {field} is given: omit the flag")

@@ -1,16 +1,19 @@
-"""Messages to leads: a send intent from the plan to what the provider said became of it."""
+"""Deliveries: messages to leads, from the send intent to the final state."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from events.event import Event, Foreign, Intake, Personal
+from pydantic import Field
+
+from events.event import Event, Foreign, Personal
 from events.fields import Body, Count, Flag, Instant, Line, Number, Text, Word
 from events.workflows import MessageChannel
 
 
 class DeliveryPurpose(StrEnum):
-    """What a message is for."""
+    """The purpose of a message."""
 
     WORKFLOW = "workflow"
     MANUAL = "manual"
@@ -22,7 +25,7 @@ class DeliveryPurpose(StrEnum):
 
 
 class ReconciledOutcome(StrEnum):
-    """What an unknown hand-over turned out to be."""
+    """The result of an investigation of an unknown hand-over."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -30,11 +33,16 @@ class ReconciledOutcome(StrEnum):
 
 
 class _DeliveryEvent(Event):
-    """The stream of one send intent: to whom, on which channel, for what."""
+    """An event of one send intent: its lead, channel and purpose."""
 
     stream: ClassVar[str] = "delivery"
     entity: ClassVar[str] = "delivery_id"
-    intake: ClassVar[Intake] = Intake.NO
+    requires: ClassVar[Mapping[str, str]] = {
+        "delivery_id": "delivery",
+        "lead_id": "lead",
+        "run_id": "run",
+        "tour_id": "tour",
+    }
 
     delivery_id: UUID
     lead_id: UUID
@@ -47,12 +55,21 @@ class _DeliveryEvent(Event):
 
 
 class DeliveryPlanned(_DeliveryEvent):
-    """A message is to be sent at `due_at`, and is of no use after `useful_until`."""
+    """A message was planned."""
 
     name: ClassVar[str] = "delivery.planned"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {
+        "lead_id": "lead",
+        "run_id": "run",
+        "tour_id": "tour",
+        "template_id": "template",
+    }
 
-    due_at: Instant
-    useful_until: Instant | None = None
+    due_at: Annotated[Instant, Field(description="When to send the message.")]
+    useful_until: Annotated[
+        Instant | None, Field(description="When the message becomes useless and is not sent.")
+    ] = None
     template_id: UUID | None = None
     template_version: Number | None = None
     recipient: Annotated[Line | None, Personal("lead_id")] = None
@@ -62,22 +79,24 @@ class DeliveryPlanned(_DeliveryEvent):
 
 
 class DeliveryHeld(_DeliveryEvent):
-    """Not now: quiet hours, a frequency cap; `reason` is the key of the rule."""
+    """The message was postponed by quiet hours or a frequency cap."""
 
     name: ClassVar[str] = "delivery.held"
+    planned: ClassVar[bool] = True
 
-    reason: Word
+    reason: Annotated[Word, Field(description="Key of the rule.")]
     held_until: Instant | None = None
 
 
 class DeliveryHandedOver(_DeliveryEvent):
-    """The provider took the message as it was then; `simulated` says there was no provider."""
+    """The message was passed to the provider, with its content at that time."""
 
     name: ClassVar[str] = "delivery.handed_over"
+    planned: ClassVar[bool] = True
 
     provider: Word
     attempt: Number
-    simulated: Flag
+    simulated: Annotated[Flag, Field(description="True where there was no provider.")]
     external_id: Line | None = None
     recipient: Annotated[Line | None, Personal("lead_id")] = None
     subject: Annotated[Text | None, Personal("lead_id")] = None
@@ -85,17 +104,19 @@ class DeliveryHandedOver(_DeliveryEvent):
 
 
 class DeliveryDelivered(_DeliveryEvent):
-    """The provider says that the message arrived."""
+    """The provider reported that the message arrived."""
 
     name: ClassVar[str] = "delivery.delivered"
+    planned: ClassVar[bool] = True
 
     external_id: Line | None = None
 
 
 class DeliveryFailed(_DeliveryEvent):
-    """The message did not arrive, and will not be tried again."""
+    """The message did not arrive and is not sent again."""
 
     name: ClassVar[str] = "delivery.failed"
+    planned: ClassVar[bool] = True
 
     reason: Text
     code: Word | None = None
@@ -104,27 +125,29 @@ class DeliveryFailed(_DeliveryEvent):
 
 
 class DeliverySkipped(_DeliveryEvent):
-    """The message must not be sent: no consent, too late, exit reached; `reason` is the key."""
+    """The message was not sent: consent is missing, it is too late, or the run ended."""
 
     name: ClassVar[str] = "delivery.skipped"
 
-    reason: Word
+    reason: Annotated[Word, Field(description="Key of the reason.")]
     detail: Text | None = None
 
 
 class DeliveryUnknown(_DeliveryEvent):
-    """A crash after the hand-over: whether the message left is not known, so it is not re-sent."""
+    """A crash left it unknown whether the provider got the message: it is not sent again."""
 
     name: ClassVar[str] = "delivery.unknown"
+    planned: ClassVar[bool] = True
 
     attempt: Number
     detail: Text | None = None
 
 
 class DeliveryReconciled(_DeliveryEvent):
-    """It was found out what became of an unknown hand-over."""
+    """The result of an unknown hand-over was determined."""
 
     name: ClassVar[str] = "delivery.reconciled"
+    planned: ClassVar[bool] = True
 
     outcome: ReconciledOutcome
     external_id: Line | None = None

@@ -1,9 +1,10 @@
-"""What every event has in common: a name for ever, a version, a stream, and marked fields."""
+"""The base class of all events, the marks of their fields, and what is derived from the marks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from uuid import UUID
 
@@ -14,37 +15,46 @@ from events.uuids import with_quick_ids
 
 
 class Intake(StrEnum):
-    """What a producer on the intake topic may send."""
+    """The intake mode of an event: what happens to one that a producer sends."""
 
     OBSERVED = "observed"
-    """Somebody else saw it happen: appended as it is, at the stream's next version."""
+    """The event is appended as it is, at the next version of its stream."""
     DECIDED = "decided"
-    """The producer says it happened; the core's decider must agree."""
+    """The decider of the core must agree before the event is appended."""
     NO = "no"
-    """Only the core says this."""
+    """Only the core writes the event: the intake rejects it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """Marks a field as personal data of the subject whose id another field of the event holds."""
+    """A mark of a personal field: `subject` is the field with the id of its data subject."""
 
     subject: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Marks an id of something no projection keeps, so a parked event does not hold it back."""
+    """A mark of an id that no projection keeps: a parked event does not hold back such an id."""
 
 
 Foreign = Annotated[UUID, Reference()]
-"""An id that is only mentioned (an agent, a provider's record), not an entity of the log."""
+"""An id that is only a reference (an agent, a provider's record), not an entity of the log."""
 
 
 class Event(BaseModel):
-    """A fact. Frozen, closed to unknown fields, named by hand and never renamed.
+    """A past occurrence: immutable, without unknown fields, with a name that never changes.
 
-    A subclass says its `name`, its schema `version`, the `stream` (entity type) whose version it
-    moves, `entity` (the field that holds the stream's id) and what `intake` may bring.
+    A subclass declares
+
+    - `name` and `version`, the version of its payload's schema;
+    - `stream`, the entity type whose stream it belongs to, and `entity`, the field with its id;
+    - `intake`, what a producer may send;
+    - `begins`, whether it may be the first event of its stream;
+    - `requires`, field → stream: entities that must exist in the same property before it;
+    - `optional_ids`, the fields with ids of entities that need not exist before it;
+    - `derivable`, the fields that a producer may omit because the core can compute them;
+    - `sparse`, the fields that a new event leaves out when they have their default value;
+    - `planned`, whether no code produces it yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,30 +64,85 @@ class Event(BaseModel):
     stream: ClassVar[str]
     entity: ClassVar[str]
     intake: ClassVar[Intake] = Intake.NO
+    begins: ClassVar[bool] = False
+    requires: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    optional_ids: ClassVar[frozenset[str]] = frozenset()
+    derivable: ClassVar[frozenset[str]] = frozenset()
+    sparse: ClassVar[frozenset[str]] = frozenset()
+    planned: ClassVar[bool] = False
+
+    def __init__(self, /, **fields: Any) -> None:
+        """Create an event; an optional field that is given as None is left out.
+
+        So deciders can pass optional values without a test, and the stored payload has no key for
+        them. Validation does not pass here: payloads that are read keep their nulls.
+        """
+        omitted = _omitted_values(type(self))
+        super().__init__(**{
+            name: value for name, value in fields.items()
+            if name not in omitted or value != omitted[name]
+        })  # fmt: skip
+
+    # Without the mark, pydantic calls `__init__` when it validates, which would drop stored nulls.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return with_quick_ids(handler(source))
 
+    @classmethod
+    def derive(cls, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the payload of a producer with the derivable fields that it omitted."""
+        return payload
+
     @property
     def stream_id(self) -> UUID:
-        """The id of the stream this event belongs to."""
-        found: UUID = getattr(self, self.entity)
-        return found
-
-    def named_by(self, event_id: UUID) -> frozenset[UUID]:
-        """The ids that follow from this event's own: rows are named by them, until they go."""
-        return frozenset({event_id})
+        """Return the id of the stream that the event belongs to."""
+        stream_id: UUID = getattr(self, self.entity)
+        return stream_id
 
     @property
     def lead(self) -> UUID | None:
-        """The lead this event is about, where it names one."""
+        """Return the lead that the event is about, or None."""
         return getattr(self, "lead_id", None)
+
+    def row_ids(self, event_id: UUID) -> frozenset[UUID]:
+        """Return the ids of rows that are derived from the id of this event."""
+        return frozenset({event_id})
+
+    def producer_objection(self) -> str | None:
+        """Return why a producer may not send this event although its type may be sent, or None."""
+        return None
+
+
+class ChangeEvent(Event):
+    """An event that changes fields: an absent field keeps its value, null empties it."""
+
+    unchanging: ClassVar[frozenset[str]]
+    """Fields that are no changes: the entity's id and who made the change."""
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Map each changed field to its new value."""
+        changed = self.model_fields_set - self.unchanging
+        return {field: getattr(self, field) for field in sorted(changed)}
+
+
+@cache
+def _omitted_values(kind: type[Event]) -> dict[str, Any]:
+    """Return field → the value that means absent in it. No field that null empties is in it."""
+    optional = {
+        name: field.default for name, field in kind.model_fields.items()
+        if not field.is_required() and (field.default is None or name in kind.sparse)
+    }  # fmt: skip
+    if issubclass(kind, ChangeEvent):
+        return {name: value for name, value in optional.items() if name in kind.unchanging}
+    return optional
 
 
 @cache
 def personal_fields(kind: type[Event]) -> dict[str, str]:
-    """Field → the field holding its subject's id, for each personal field of `kind`."""
+    """Return field → the field with the id of its data subject, for each personal field."""
     return {
         name: mark.subject
         for name, field in kind.model_fields.items()
@@ -87,7 +152,8 @@ def personal_fields(kind: type[Event]) -> dict[str, str]:
 
 
 @cache
-def _touching_fields(kind: type[Event]) -> tuple[str, ...]:
+def entity_id_fields(kind: type[Event]) -> tuple[str, ...]:
+    """Return the fields that hold ids of entities, one or several; references are left out."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(
         name
@@ -98,7 +164,7 @@ def _touching_fields(kind: type[Event]) -> tuple[str, ...]:
 
 
 def _plain_types(hint: Any) -> set[Any]:
-    """Every type named in `hint`, whatever unions, lists and annotations it is wrapped in."""
+    """Return every type named in `hint`, within unions, lists and annotations too."""
     parts = get_args(hint)
     return {hint}.union(*(_plain_types(part) for part in parts))
 
@@ -109,13 +175,16 @@ def _marks(hint: Any) -> Iterator[object]:
         yield from _marks(part)
 
 
+def ids_in(event: Event, field: str) -> tuple[UUID, ...]:
+    """Return the ids that a field holds: none, one or several."""
+    value = getattr(event, field)
+    if isinstance(value, UUID):
+        return (value,)
+    return tuple(value or ())
+
+
 def touches(event: Event) -> frozenset[UUID]:
-    """The ids of everything `event` says something about: what must wait while it is parked."""
-    found: set[UUID] = set()
-    for name in _touching_fields(type(event)):
-        value = getattr(event, name)
-        if isinstance(value, UUID):
-            found.add(value)
-        elif value:
-            found.update(value)
-    return frozenset(found)
+    """Return the ids of all entities of `event`: events that touch them wait while it is parked."""
+    return frozenset(
+        entity_id for field in entity_id_fields(type(event)) for entity_id in ids_in(event, field)
+    )

@@ -1,22 +1,23 @@
-"""Leads: people who left a way to reach them, from the first contact to the lease.
+"""Leads: persons with contact details who may lease.
 
-Names, e-mail, phone and notes are personal and may be erased; what scoring needs of them is kept
-in clear flags (`has_email` …), filled in from the values wherever they are left out.
+Names, e-mail, phone and notes are personal fields and can be erased. What scoring needs of them is
+in separate flags in clear text (`has_email` …), which are derived from the values.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from events.contact_flags import HasFlag, set_flags
-from events.event import Event, Foreign, Intake, Personal
-from events.fields import Body, Day, Flag, Instant, Line, Text, Word
+from events.event import ChangeEvent, Event, Foreign, Intake, Personal
+from events.fields import Body, Day, Flag, Instant, Line, Text
 
 
 class LeadStatus(StrEnum):
-    """Where a lead stands on the way to a lease."""
+    """The status of a lead on the way to a lease."""
 
     NEW = "new"
     CONTACTED = "contacted"
@@ -29,7 +30,7 @@ class LeadStatus(StrEnum):
 
 
 class ContactChannel(StrEnum):
-    """How somebody of the property reached a lead."""
+    """The medium through which the property contacted a lead."""
 
     SMS = "sms"
     EMAIL = "email"
@@ -39,16 +40,20 @@ class ContactChannel(StrEnum):
 
 
 class _LeadEvent(Event):
-    """The stream of one lead."""
+    """An event of a lead."""
 
     stream: ClassVar[str] = "lead"
     entity: ClassVar[str] = "lead_id"
+    requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead"}
 
     lead_id: UUID
 
 
 class LeadArrived(_LeadEvent):
-    """What captured, imported and adopted leads have in common: who it is, what it looks for."""
+    """The common fields of captured, imported and adopted leads."""
+
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {}
 
     status: LeadStatus = LeadStatus.NEW
     source: Line | None = None
@@ -65,31 +70,34 @@ class LeadArrived(_LeadEvent):
     has_phone: HasFlag = False
 
     @model_validator(mode="after")
-    def _flagged(self) -> Self:
-        set_flags(self, every=True)
+    def _derive_flags(self) -> Self:
+        set_flags(self, is_partial=False)
         return self
 
 
 class LeadCaptured(LeadArrived):
-    """A new lead, by the widget, the console or another producer."""
+    """A new lead was captured by the widget, the console or another producer."""
 
     name: ClassVar[str] = "lead.captured"
     intake: ClassVar[Intake] = Intake.DECIDED
+    requires: ClassVar[Mapping[str, str]] = {"session_id": "session"}
 
     session_id: UUID | None = None
     captured_by: Foreign | None = None
 
 
 class LeadImported(LeadArrived):
-    """A lead of another system; `external_id` is what it is called there, unique per property."""
+    """A lead was imported from another system."""
 
     name: ClassVar[str] = "lead.imported"
 
-    external_id: Line
+    external_id: Annotated[
+        Line, Field(description="Id in the other system, unique in the property.")
+    ]
 
 
 class LeadAdopted(LeadArrived):
-    """A lead of the host's own: it had it when the core was installed, or made it afterwards."""
+    """A lead of the host was adopted, from a row that the host wrote."""
 
     name: ClassVar[str] = "lead.adopted"
 
@@ -98,14 +106,15 @@ class LeadAdopted(LeadArrived):
     updated_at: Instant | None = None
 
 
-class LeadUpdated(_LeadEvent):
-    """Details of a lead were changed: a field that is absent stays as it was, null empties it.
+class LeadUpdated(ChangeEvent, _LeadEvent):
+    """Details of a lead were changed: an absent field is unchanged, null clears it.
 
-    Only the host says `last_contacted_at` and `updated_at`, where it set them in its own table.
+    Only writes of the host set `last_contacted_at` and `updated_at`.
     """
 
     name: ClassVar[str] = "lead.updated"
     intake: ClassVar[Intake] = Intake.DECIDED
+    unchanging: ClassVar[frozenset[str]] = frozenset({"lead_id", "updated_by"})
 
     updated_by: Foreign | None = None
     source: Line | None = None
@@ -124,21 +133,16 @@ class LeadUpdated(_LeadEvent):
     has_phone: Flag | None = None
 
     @model_validator(mode="after")
-    def _flagged(self) -> Self:
-        set_flags(self, every=False)
+    def _derive_flags(self) -> Self:
+        set_flags(self, is_partial=True)
         return self
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Field → its new value, for what was changed only."""
-        changed = self.model_fields_set - {"lead_id", "updated_by"}
-        return {field: getattr(self, field) for field in sorted(changed)}
 
 
 class LeadContacted(_LeadEvent):
-    """Somebody of the property reached out to the lead."""
+    """The property contacted the lead."""
 
     name: ClassVar[str] = "lead.contacted"
+    planned: ClassVar[bool] = True
 
     channel: ContactChannel
     contacted_by: Foreign | None = None
@@ -146,7 +150,7 @@ class LeadContacted(_LeadEvent):
 
 
 class LeadStatusChanged(_LeadEvent):
-    """The lead moved on; `previous_status` is the one it had."""
+    """The status of the lead changed."""
 
     name: ClassVar[str] = "lead.status_changed"
     intake: ClassVar[Intake] = Intake.DECIDED
@@ -158,7 +162,7 @@ class LeadStatusChanged(_LeadEvent):
 
 
 class LeadNoted(_LeadEvent):
-    """Somebody wrote a note about the lead."""
+    """A note about the lead was written."""
 
     name: ClassVar[str] = "lead.noted"
     intake: ClassVar[Intake] = Intake.DECIDED
@@ -167,48 +171,11 @@ class LeadNoted(_LeadEvent):
     noted_by: Foreign | None = None
 
 
-class LeadMerged(Event):
-    """Two leads are one person: the loser points to the winner, whose id is used from now on.
-
-    `filled` are the details that the winner lacked and takes from the loser with it.
-    """
-
-    name: ClassVar[str] = "lead.merged"
-    stream: ClassVar[str] = "lead"
-    entity: ClassVar[str] = "loser_id"
-
-    loser_id: UUID
-    winner_id: UUID
-    reason: Word | None = None
-    merged_by: Foreign | None = None
-    filled: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
-
-    @property
-    def lead(self) -> UUID | None:
-        return self.loser_id
-
-
-class LeadUnmerged(Event):
-    """The merge was a mistake: the loser is a lead of its own again."""
-
-    name: ClassVar[str] = "lead.unmerged"
-    stream: ClassVar[str] = "lead"
-    entity: ClassVar[str] = "loser_id"
-
-    loser_id: UUID
-    winner_id: UUID
-    reason: Text | None = None
-    unmerged_by: Foreign | None = None
-
-    @property
-    def lead(self) -> UUID | None:
-        return self.loser_id
-
-
 class LeadErased(_LeadEvent):
-    """The personal data of the lead was made unreadable, at its wish or by law."""
+    """The personal data of the lead was erased."""
 
     name: ClassVar[str] = "lead.erased"
+    planned: ClassVar[bool] = True
 
     reason: Text | None = None
     erased_by: Foreign | None = None

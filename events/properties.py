@@ -1,23 +1,26 @@
-"""Reference data of the host: organisations, properties and the people who work for them.
+"""Reference data of the host: organisations, properties and profiles of their employees.
 
-Triggers append these in SQL after each change of a row, so they take what the host's columns
-allow; `deleted` says the row is gone, the other fields are then what it last held. The column
-`name` is `display_name` here, because `name` is the event's own.
+Database triggers append these events after each change of a row, so the fields accept everything
+that the host's columns allow. If `deleted` is true, the row was deleted and the other fields have
+its last values. The column `name` is `display_name` here, because `name` is the event's name.
 """
 
 from typing import Annotated, ClassVar
 from uuid import UUID
+
+from pydantic import Field
 
 from events.event import Event, Personal
 from events.fields import Flag, HostText, Json
 
 
 class OrganizationRecorded(Event):
-    """An organisation's row as it is after a change."""
+    """The row of an organisation was created, changed or deleted."""
 
     name: ClassVar[str] = "organization.recorded"
     stream: ClassVar[str] = "organization"
     entity: ClassVar[str] = "organization_id"
+    begins: ClassVar[bool] = True
 
     organization_id: UUID
     display_name: HostText | None = None
@@ -27,11 +30,12 @@ class OrganizationRecorded(Event):
 
 
 class PropertyRecorded(Event):
-    """A property's row as it is after a change; `settings` holds its `timezone`."""
+    """The row of a property was created, changed or deleted; `settings` has its `timezone`."""
 
     name: ClassVar[str] = "property.recorded"
     stream: ClassVar[str] = "property"
     entity: ClassVar[str] = "property_id"
+    begins: ClassVar[bool] = True
 
     property_id: UUID
     display_name: HostText | None = None
@@ -41,14 +45,17 @@ class PropertyRecorded(Event):
 
 
 class ProfileRecorded(Event):
-    """A person's row as it is after a change; `role` is the host's: admin, manager, viewer."""
+    """The row of a profile was created, changed or deleted."""
 
     name: ClassVar[str] = "profile.recorded"
     stream: ClassVar[str] = "profile"
     entity: ClassVar[str] = "profile_id"
+    begins: ClassVar[bool] = True
 
     profile_id: UUID
-    role: HostText | None = None
+    role: Annotated[
+        HostText | None, Field(description="Role in the host: admin, manager or viewer.")
+    ] = None
     full_name: Annotated[HostText | None, Personal("profile_id")] = None
     preferences: Json | None = None
     deleted: Flag = False

@@ -1,4 +1,4 @@
-"""A fact as the log keeps it: the event, where it stands in the order, and who said it."""
+"""Events as rows of the log: new ones, recorded ones and those that this build cannot read."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from events.event import Event
 
 
 class Origin(StrEnum):
-    """How a fact came into the log. Policies react to `live` facts only."""
+    """The way in which an event came into the log. Policies react to `live` events only."""
 
     LIVE = "live"
     IMPORT = "import"
@@ -31,7 +31,7 @@ class Stream(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a fact is being written, the same for all facts of one command.
+    """The origin of new events, the same for all events of one command.
 
     `actor` is `visitor:<id>`, `user:<id>`, `producer:<name>`, `operator`, `timer` …
     """
@@ -44,7 +44,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A fact to be appended. `property_id` is null for an organisation's own facts only."""
+    """An event to append. `property_id` is None only for events of an organisation."""
 
     id: UUID
     event: Event
@@ -59,13 +59,16 @@ class NewEvent:
 
     @property
     def ordering_key(self) -> UUID:
-        """The unit of order: the property, or the organisation for what is above properties."""
+        """Return the property id, or the organisation id for events without a property."""
         return self.property_id or self.org_id
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """An event this build cannot read, kept so that it can be parked; `why` says what to do."""
+class UnreadableEvent:
+    """An event that this build cannot read, kept so that it can be parked.
+
+    `why` contains the reason and what to do.
+    """
 
     name: str
     version: int
@@ -74,19 +77,20 @@ class Unknown:
 
     @classmethod
     def of(cls, name: str, version: int, payload: bytes | str, why: str) -> Self:
-        found = orjson.loads(payload)
-        return cls(name, version, found if isinstance(found, dict) else {}, why)
+        """Create one from a stored payload, which is empty here if it is not an object."""
+        content = orjson.loads(payload)
+        return cls(name, version, content if isinstance(content, dict) else {}, why)
 
 
 class RecordedEvent(NamedTuple):
-    """A fact with its place in its stream, in the whole log and in its shard.
+    """An event with its row in the log: stream, version, shard, positions, times and actor.
 
-    `position` and `previous` are 0 until the sequencer has numbered the row. `event` is the
-    payload in today's shape.
+    `position` and `previous` are 0 until the sequencer has numbered the row. `event` has the
+    current version.
     """
 
     id: UUID
-    event: Event | Unknown
+    event: Event | UnreadableEvent
     entity_type: str
     entity_id: UUID
     version: int
@@ -104,5 +108,7 @@ class RecordedEvent(NamedTuple):
     causation_id: UUID | None
 
 
-recorded_of: Callable[[Iterable[Any]], RecordedEvent] = partial(tuple.__new__, RecordedEvent)
-"""A fact of its fields in their order: what the class itself does, after a call more."""
+make_recorded_event: Callable[[Iterable[Any]], RecordedEvent] = partial(
+    tuple.__new__, RecordedEvent
+)
+"""Create a recorded event from its fields in order: faster than a call of the class."""

@@ -1,8 +1,11 @@
-"""Workflows as they run: one lead going through one version of one definition."""
+"""Runs: one lead in one version of one workflow definition."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
+
+from pydantic import Field
 
 from events.event import Event, Foreign
 from events.fields import Count, Instant, Line, Number, Text, Word
@@ -11,7 +14,7 @@ from events.workflows import StepAction
 
 
 class StepOutcome(StrEnum):
-    """What became of a step when it was due."""
+    """The result of a step that was due."""
 
     PLANNED = "planned"
     WAITED = "waited"
@@ -20,19 +23,23 @@ class StepOutcome(StrEnum):
 
 
 class _RunEvent(Event):
-    """The stream of one run, and whose run it is."""
+    """An event of a run, with its lead."""
 
     stream: ClassVar[str] = "run"
     entity: ClassVar[str] = "run_id"
+    requires: ClassVar[Mapping[str, str]] = {"run_id": "run", "lead_id": "lead"}
 
     run_id: UUID
     lead_id: UUID
 
 
 class RunEnrolled(_RunEvent):
-    """A trigger started a workflow for a lead: once per lead, definition and re-entry key."""
+    """A trigger started a run: once per lead, definition and re-entry key."""
 
     name: ClassVar[str] = "run.enrolled"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead", "definition_id": "definition"}
+    planned: ClassVar[bool] = True
 
     definition_id: UUID
     definition_version: Number
@@ -44,9 +51,16 @@ class RunEnrolled(_RunEvent):
 
 
 class RunStepReached(_RunEvent):
-    """A step was due; `next_step_number` is null after the last one."""
+    """A step was due and was processed."""
 
     name: ClassVar[str] = "run.step_reached"
+    requires: ClassVar[Mapping[str, str]] = {
+        "run_id": "run",
+        "lead_id": "lead",
+        "template_id": "template",
+    }
+    optional_ids: ClassVar[frozenset[str]] = frozenset({"delivery_id"})
+    planned: ClassVar[bool] = True
 
     step_number: Count
     step_id: Word
@@ -55,22 +69,24 @@ class RunStepReached(_RunEvent):
     delivery_id: UUID | None = None
     template_id: UUID | None = None
     error_message: Text | None = None
-    next_step_number: Count | None = None
+    next_step_number: Annotated[Count | None, Field(description="Null after the last step.")] = None
     next_action_at: Instant | None = None
 
 
 class RunPaused(_RunEvent):
-    """The run stands still; `remaining_seconds` is what was left of the delay."""
+    """The run was paused."""
 
     name: ClassVar[str] = "run.paused"
 
-    remaining_seconds: Count | None = None
+    remaining_seconds: Annotated[
+        Count | None, Field(description="Seconds of the current delay that had not passed.")
+    ] = None
     reason: Text | None = None
     paused_by: Foreign | None = None
 
 
 class RunResumed(_RunEvent):
-    """The run goes on with what was left of the delay."""
+    """The run was resumed with the rest of its delay."""
 
     name: ClassVar[str] = "run.resumed"
 
@@ -79,9 +95,10 @@ class RunResumed(_RunEvent):
 
 
 class RunMoved(_RunEvent):
-    """A person put the run to another step, or to another version of its definition."""
+    """A user moved the run to another step or to another version of its definition."""
 
     name: ClassVar[str] = "run.moved"
+    planned: ClassVar[bool] = True
 
     definition_version: Number
     step_number: Count
@@ -91,23 +108,25 @@ class RunMoved(_RunEvent):
 
 
 class RunStopped(_RunEvent):
-    """The run ended early: `reason` says why in words a person can read."""
+    """The run ended early."""
 
     name: ClassVar[str] = "run.stopped"
 
-    reason: Text
+    reason: Annotated[Text, Field(description="Reason as a sentence for users.")]
     stopped_by: Foreign | None = None
 
 
 class RunConverted(_RunEvent):
-    """The lead reached an exit condition: the workflow has done its work."""
+    """The lead reached an exit condition of the workflow."""
 
     name: ClassVar[str] = "run.converted"
+    planned: ClassVar[bool] = True
 
     status: LeadStatus
 
 
 class RunCompleted(_RunEvent):
-    """The last step is done."""
+    """The last step was processed."""
 
     name: ClassVar[str] = "run.completed"
+    planned: ClassVar[bool] = True

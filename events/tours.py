@@ -1,15 +1,18 @@
-"""Tours: a local date and time in the property's zone, booked, moved, held or missed."""
+"""Tours: booked visits of leads at a property, at a local time in the property's time zone."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
-from events.event import Event, Foreign, Intake, Personal
+from pydantic import Field
+
+from events.event import ChangeEvent, Event, Foreign, Intake, Personal
 from events.fields import Body, Day, Flag, Fold, Instant, LocalTime, Number, Text, Word, Zone
 
 
 class TourType(StrEnum):
-    """How a tour is given."""
+    """The form of a tour."""
 
     IN_PERSON = "in_person"
     VIRTUAL = "virtual"
@@ -17,7 +20,7 @@ class TourType(StrEnum):
 
 
 class TourStatus(StrEnum):
-    """Where a tour stands."""
+    """The status of a tour."""
 
     SCHEDULED = "scheduled"
     CONFIRMED = "confirmed"
@@ -27,27 +30,30 @@ class TourStatus(StrEnum):
 
 
 class _TourEvent(Event):
-    """The stream of one tour, and whose tour it is."""
+    """An event of a tour, with its lead."""
 
     stream: ClassVar[str] = "tour"
     entity: ClassVar[str] = "tour_id"
     intake: ClassVar[Intake] = Intake.DECIDED
+    requires: ClassVar[Mapping[str, str]] = {"tour_id": "tour", "lead_id": "lead"}
 
     tour_id: UUID
     lead_id: UUID
 
 
 class TourScheduled(_TourEvent):
-    """A tour was booked. `starts_at` is the instant of date, time, zone and fold."""
+    """A tour was booked."""
 
     name: ClassVar[str] = "tour.scheduled"
     version: ClassVar[int] = 3
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead", "slot_id": "slot"}
 
     tour_date: Day
     tour_time: LocalTime
     time_zone: Zone
     fold: Fold
-    starts_at: Instant
+    starts_at: Annotated[Instant, Field(description="Instant of date, time, zone and fold.")]
     duration_minutes: Number
     tour_type: TourType
     source: Word
@@ -59,16 +65,22 @@ class TourScheduled(_TourEvent):
 
 
 class TourRescheduled(_TourEvent):
-    """A tour was moved, and is `scheduled` again; `revision` counts the moves from one."""
+    """A tour was moved, which sets its status to `scheduled`."""
 
     name: ClassVar[str] = "tour.rescheduled"
+    requires: ClassVar[Mapping[str, str]] = {
+        "tour_id": "tour",
+        "lead_id": "lead",
+        "slot_id": "slot",
+    }
+    sparse: ClassVar[frozenset[str]] = frozenset({"send_notification"})
 
-    revision: Number
+    revision: Annotated[Number, Field(description="Number of moves so far, including this one.")]
     tour_date: Day
     tour_time: LocalTime
     time_zone: Zone
     fold: Fold
-    starts_at: Instant
+    starts_at: Annotated[Instant, Field(description="Instant of date, time, zone and fold.")]
     duration_minutes: Number
     slot_id: UUID | None = None
     reason: Annotated[Text | None, Personal("lead_id")] = None
@@ -76,27 +88,23 @@ class TourRescheduled(_TourEvent):
     send_notification: Flag = False
 
 
-class TourAmended(_TourEvent):
-    """What does not move a tour was changed: absent stays as it was, null empties it."""
+class TourAmended(ChangeEvent, _TourEvent):
+    """Details of a tour changed, not its time: an absent field is unchanged, null clears it."""
 
     name: ClassVar[str] = "tour.amended"
+    unchanging: ClassVar[frozenset[str]] = frozenset({"tour_id", "lead_id", "amended_by"})
 
     tour_type: TourType | None = None
     notes: Annotated[Body | None, Personal("lead_id")] = None
     assigned_agent_id: Foreign | None = None
     amended_by: Foreign | None = None
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Field → its new value, for what was changed only."""
-        changed = self.model_fields_set - {"tour_id", "lead_id", "amended_by"}
-        return {field: getattr(self, field) for field in sorted(changed)}
-
 
 class TourConfirmed(_TourEvent):
-    """The lead, or somebody for it, said that it will come."""
+    """The lead's attendance was confirmed."""
 
     name: ClassVar[str] = "tour.confirmed"
+    sparse: ClassVar[frozenset[str]] = frozenset({"send_notification"})
 
     confirmed_by: Foreign | None = None
     send_notification: Flag = False
@@ -111,9 +119,10 @@ class TourCompleted(_TourEvent):
 
 
 class TourCancelled(_TourEvent):
-    """The tour will not take place."""
+    """The tour was cancelled."""
 
     name: ClassVar[str] = "tour.cancelled"
+    sparse: ClassVar[frozenset[str]] = frozenset({"send_notification"})
 
     reason: Annotated[Text | None, Personal("lead_id")] = None
     cancelled_by: Foreign | None = None
@@ -121,17 +130,19 @@ class TourCancelled(_TourEvent):
 
 
 class _NoShowEvent(_TourEvent):
-    """A no-show, or that it was none."""
+    """A no-show or its correction."""
 
     @property
     def no_show_id(self) -> UUID:
-        """What the no-show of a tour is called among a lead's engagements. Not the tour's id: a
-        producer chooses that, and could choose another engagement's."""
+        """Return the id of the engagement `tour_no_show` of the tour.
+
+        It is not the tour's id: a producer chooses that id and could choose another engagement's.
+        """
         return uuid5(self.tour_id, "no_show")
 
 
 class TourNoShowRecorded(_NoShowEvent):
-    """Nobody came: said by a person, or by the timer an hour after the end."""
+    """The lead did not come: recorded by a user, or by the timer one hour after the end."""
 
     name: ClassVar[str] = "tour.no_show_recorded"
 
@@ -139,7 +150,7 @@ class TourNoShowRecorded(_NoShowEvent):
 
 
 class TourNoShowCorrected(_NoShowEvent):
-    """They did come, or it was too early to say: the tour has `status` again."""
+    """A no-show was corrected: the tour has `status` again."""
 
     name: ClassVar[str] = "tour.no_show_corrected"
 

@@ -1,8 +1,7 @@
-"""Old shapes of events, and the steps that bring each one version further.
+"""Upcasts: functions that convert the payload of an old event version to the next version.
 
-A step takes the payload of one version and answers that of the next; it knows nothing but the
-payload. Personal fields and their subjects keep their names through all versions, because an
-erased value is looked up by today's marks.
+An upcast depends on the payload only. Personal fields and their data subjects keep their names in
+all versions, because the codec finds an erased value by the marks of the current version.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,32 +9,32 @@ from types import MappingProxyType
 from typing import Any
 
 Payload = dict[str, Any]
-Step = Callable[[Payload], Payload]
+Upcast = Callable[[Payload], Payload]
 
 
 def _tour_scheduled_1(payload: Payload) -> Payload:
-    """Version 1 called the agent `agent_id` and had no fold: the first of two equal times."""
+    """Convert version 1: rename `agent_id` and add the fold of the first of two equal times."""
     agent_id = payload.get("agent_id")
-    kept = {field: value for field, value in payload.items() if field != "agent_id"}
-    return {**kept, "assigned_agent_id": agent_id, "fold": 0}
+    unchanged = {field: value for field, value in payload.items() if field != "agent_id"}
+    return {**unchanged, "assigned_agent_id": agent_id, "fold": 0}
 
 
 def _tour_scheduled_2(payload: Payload) -> Payload:
-    """Version 2 was booked by hand only, and every tour took the plan's half hour."""
+    """Convert version 2: all its tours were booked by users and took 30 minutes."""
     return {**payload, "duration_minutes": 30, "source": "manual"}
 
 
-UPCASTS: Mapping[tuple[str, int], Step] = MappingProxyType(
+UPCASTS: Mapping[tuple[str, int], Upcast] = MappingProxyType(
     {
         ("tour.scheduled", 1): _tour_scheduled_1,
         ("tour.scheduled", 2): _tour_scheduled_2,
     }
 )
-"""(name, version) → the step from that version to the next."""
+"""(name, version) → the function that converts that version to the next one."""
 
 
 def upcast(name: str, version: int, current: int, payload: Payload) -> Payload:
-    """`payload` of `version` in the shape of `current`."""
-    for step in range(version, current):
-        payload = UPCASTS[name, step](payload)
+    """Return a payload of `version` as a payload of version `current`."""
+    for old_version in range(version, current):
+        payload = UPCASTS[name, old_version](payload)
     return payload

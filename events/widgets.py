@@ -1,20 +1,24 @@
-"""The LumaLeasing widget of a property: its settings and its keys."""
+"""Widgets: the settings and the widget keys of a property's LumaLeasing widget."""
 
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 
-from events.event import Event, Foreign
+from events.event import ChangeEvent, Event, Foreign
 from events.fields import Count, Day, Flag, Instant, Json, Line, Number, Text, Word
 
 
-class WidgetConfigured(Event):
-    """Settings of the widget were changed: a field that is absent stays as it was."""
+class WidgetConfigured(ChangeEvent):
+    """Settings of the widget were changed: an absent field is unchanged."""
 
     name: ClassVar[str] = "widget.configured"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {"property_id": "property"}
     stream: ClassVar[str] = "widget"
     entity: ClassVar[str] = "property_id"
+    unchanging: ClassVar[frozenset[str]] = frozenset({"property_id", "configured_by"})
 
     property_id: UUID
     configured_by: Foreign | None = None
@@ -42,31 +46,31 @@ class WidgetConfigured(Event):
     tour_capacity: Number | None = None
     tour_blackout_dates: Annotated[tuple[Day, ...], Field(max_length=400)] | None = None
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Setting → its new value, for what was changed only."""
-        changed = self.model_fields_set - {"property_id", "configured_by"}
-        return {setting: getattr(self, setting) for setting in sorted(changed)}
-
 
 class WidgetKeyIssued(Event):
-    """The widget has a new key; only its hash is kept. Older keys work until the overlap ends."""
+    """A widget key was issued; only its hash is stored."""
 
     name: ClassVar[str] = "widget.key_issued"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {"property_id": "property"}
     stream: ClassVar[str] = "widget"
     entity: ClassVar[str] = "property_id"
 
     property_id: UUID
     key_id: Foreign
     key_hash: Line
-    previous_valid_until: Instant | None = None
+    previous_valid_until: Annotated[
+        Instant | None,
+        Field(description="End of the overlap: until then the previous key works."),
+    ] = None
     issued_by: Foreign | None = None
 
 
 class WidgetKeyRevoked(Event):
-    """A key stopped working at once."""
+    """A widget key was revoked and does not work any more."""
 
     name: ClassVar[str] = "widget.key_revoked"
+    requires: ClassVar[Mapping[str, str]] = {"property_id": "widget"}
     stream: ClassVar[str] = "widget"
     entity: ClassVar[str] = "property_id"
 

@@ -1,5 +1,6 @@
-"""Workflows as they are defined: definitions with their steps, and the templates of messages."""
+"""Workflow definitions with their steps, and message templates."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -12,7 +13,7 @@ from events.leads import LeadStatus
 
 
 class StepAction(StrEnum):
-    """What a step of a workflow does."""
+    """The action of a workflow step."""
 
     SMS = "sms"
     EMAIL = "email"
@@ -20,14 +21,14 @@ class StepAction(StrEnum):
 
 
 class MessageChannel(StrEnum):
-    """What a message is sent by."""
+    """The channel of a message."""
 
     SMS = "sms"
     EMAIL = "email"
 
 
 class Step(BaseModel):
-    """One step: after `delay_hours` (fractions allowed) do `action`."""
+    """A workflow step: `action` is performed `delay_hours` (with fractions) after the last step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,18 +39,22 @@ class Step(BaseModel):
 
 
 class _DefinitionEvent(Event):
-    """The stream of one workflow definition."""
+    """An event of a workflow definition."""
 
     stream: ClassVar[str] = "definition"
     entity: ClassVar[str] = "definition_id"
+    requires: ClassVar[Mapping[str, str]] = {"definition_id": "definition"}
 
     definition_id: UUID
 
 
 class WorkflowDefined(_DefinitionEvent):
-    """A new version of a definition; runs keep the version they started with."""
+    """A version of a workflow definition was saved; existing runs keep their version."""
 
     name: ClassVar[str] = "workflow.defined"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {}
+    sparse: ClassVar[frozenset[str]] = frozenset({"seeded"})
 
     definition_version: Number
     display_name: Line
@@ -63,7 +68,7 @@ class WorkflowDefined(_DefinitionEvent):
 
 
 class WorkflowActivated(_DefinitionEvent):
-    """From now on the trigger enrols leads."""
+    """The trigger of the definition was enabled: it starts runs from now on."""
 
     name: ClassVar[str] = "workflow.activated"
 
@@ -71,7 +76,7 @@ class WorkflowActivated(_DefinitionEvent):
 
 
 class WorkflowDeactivated(_DefinitionEvent):
-    """The trigger enrols nobody any more; runs go on."""
+    """The trigger of the definition was disabled; existing runs continue."""
 
     name: ClassVar[str] = "workflow.deactivated"
 
@@ -80,21 +85,25 @@ class WorkflowDeactivated(_DefinitionEvent):
 
 
 class _TemplateEvent(Event):
-    """The stream of one message template."""
+    """An event of a message template."""
 
     stream: ClassVar[str] = "template"
     entity: ClassVar[str] = "template_id"
+    requires: ClassVar[Mapping[str, str]] = {"template_id": "template"}
 
     template_id: UUID
 
 
 class TemplateDefined(_TemplateEvent):
-    """A new version of a template; `slug` is unique in the property."""
+    """A version of a message template was saved."""
 
     name: ClassVar[str] = "template.defined"
+    begins: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {}
+    sparse: ClassVar[frozenset[str]] = frozenset({"seeded"})
 
     template_version: Number
-    slug: Word
+    slug: Annotated[Word, Field(description="Key of the template, unique in the property.")]
     display_name: Line
     channel: MessageChannel
     subject: Text | None = None
@@ -106,7 +115,7 @@ class TemplateDefined(_TemplateEvent):
 
 
 class TemplateRetired(_TemplateEvent):
-    """The template is used no more."""
+    """The template was retired and is not used any more."""
 
     name: ClassVar[str] = "template.retired"
 

@@ -1,1 +1,1 @@
-"""The schema's history, applied by Alembic."""
+"""The migrations of the database schema, applied by Alembic."""

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database and what it compares it with."""
+"""The Alembic environment: the database connection and the compared metadata."""
 
 import asyncio
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from projections.catalog import METADATA
 
 LOCK_TIMEOUT = "5s"
+"""A migration that waits longer for a lock fails, so that it does not block other queries."""
 
 
 def _include(_object: Any, _name: str | None, kind: str, reflected: bool, other: Any) -> bool:
-    """Compare only what the catalog declares: the host's and the log's tables are plain SQL."""
+    """Include only tables of the catalog: the tables of host and log are defined in SQL only."""
     return not (kind == "table" and reflected and other is None)
 
 
@@ -55,5 +56,5 @@ if context.is_offline_mode():
 else:
     url = context.config.get_main_option("sqlalchemy.url")
     if url is None:
-        raise SystemExit("no sqlalchemy.url: run `crm db migrate`, which knows the database")
+        raise SystemExit("sqlalchemy.url is not set: run `crm db migrate`, which sets it")
     asyncio.run(_online(url))

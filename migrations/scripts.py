@@ -1,4 +1,4 @@
-"""Plain SQL files, statement by statement, the same online and in the exported script."""
+"""SQL files of migrations, executed by statement, online and in the exported script."""
 
 from pathlib import Path
 
@@ -9,25 +9,25 @@ FOLDER = Path(__file__).parent / "sql"
 
 
 def run(name: str) -> None:
-    """Execute one file of migrations/sql."""
+    """Execute a file of migrations/sql."""
     for statement in statements((FOLDER / name).read_text()):
         op.execute(text(statement.replace(":", "\\:")))
 
 
 def statements(script: str) -> list[str]:
-    """The statements of a script: a semicolon ends one, except within dollar quotes or text."""
-    found, current, quoted, text_open = [], "", False, False
+    """Return the statements of a script: a semicolon ends one, except in quotes of any kind."""
+    complete, current, in_dollar_quotes, in_text = [], "", False, False
     for line in script.splitlines():
-        code = line if quoted else line.split("--", 1)[0]
-        if not quoted and not code.strip():
+        code = line if in_dollar_quotes else line.split("--", 1)[0]
+        if not in_dollar_quotes and not code.strip():
             continue
         current += code + "\n"
         if code.count("$$") % 2:
-            quoted = not quoted
-        text_open = not quoted and current.count("'") % 2 == 1 and "$$" not in current
-        if not quoted and not text_open and code.rstrip().endswith(";"):
-            found.append(current.strip().removesuffix(";"))
+            in_dollar_quotes = not in_dollar_quotes
+        in_text = not in_dollar_quotes and current.count("'") % 2 == 1 and "$$" not in current
+        if not in_dollar_quotes and not in_text and code.rstrip().endswith(";"):
+            complete.append(current.strip().removesuffix(";"))
             current = ""
     if current.strip():
-        found.append(current.strip())
-    return found
+        complete.append(current.strip())
+    return complete

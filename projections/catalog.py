@@ -1,4 +1,7 @@
-"""The one list of projections, parents before children: add a projection here and nowhere else."""
+"""The catalog of projections: the only list to extend for a new projection.
+
+Parents come before children: the table of a projection may refer only to tables above it.
+"""
 
 from projections import (
     activities,
@@ -19,10 +22,10 @@ from projections import (
     widgets,
     workflows,
 )
-from projections.engine import projection
+from projections.engine import derived_table
 from projections.engine.projection_group import ProjectionGroup
 
-METADATA = projection.METADATA
+METADATA = derived_table.METADATA
 
 LIVE = ProjectionGroup(
     "live",
@@ -45,6 +48,6 @@ LIVE = ProjectionGroup(
         deliveries.projection,
     ),
 )
-"""The unit of all live tables: foreign keys tie them together, so they share a checkpoint."""
+"""The projection group of all live tables. Foreign keys connect them, so they share checkpoints."""
 
 HOST_TABLES = (host.ORGANIZATIONS, host.PROPERTIES, host.PROFILES)

@@ -1,6 +1,6 @@
-"""`lead_consents`: what leads agreed to receive, with the evidence, a row each time it was said.
+"""`lead_consents`: one row for each consent that was given or withdrawn, with its evidence.
 
-What is in force for a lead and channel is the row of the highest version.
+The row with the highest version of a lead and channel is in force.
 """
 
 from sqlalchemy import Column, Index, Integer, Table, Text, Uuid
@@ -9,7 +9,8 @@ from events.consents import ConsentGiven, ConsentWithdrawn
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "lead_consents",
@@ -34,21 +35,23 @@ projection = Projection("lead_consents", version=1, table=DerivedTable(TABLE))
 
 
 @projection.on(ConsentGiven)
-def given(tables: Tables, recorded: RecordedEvent, event: ConsentGiven) -> None:
-    _said(tables, recorded, event, status="given", keyword=None)
+def add_given_consent(tables: Tables, recorded: RecordedEvent, event: ConsentGiven) -> None:
+    _add(tables, recorded, event, status="given", keyword=None)
 
 
 @projection.on(ConsentWithdrawn)
-def withdrawn(tables: Tables, recorded: RecordedEvent, event: ConsentWithdrawn) -> None:
-    _said(tables, recorded, event, status="withdrawn", keyword=event.keyword)
+def add_withdrawn_consent(tables: Tables, recorded: RecordedEvent, event: ConsentWithdrawn) -> None:
+    _add(tables, recorded, event, status="withdrawn", keyword=event.keyword)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
+def drop_expired_consents(
+    tables: Tables, _recorded: RecordedEvent, event: RetentionApplied
+) -> None:
     tables.rows.drop(event.consent_ids)
 
 
-def _said(
+def _add(
     tables: Tables,
     recorded: RecordedEvent,
     event: ConsentGiven | ConsentWithdrawn,

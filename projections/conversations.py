@@ -1,24 +1,11 @@
-"""`conversations`: exchanges with a visitor or lead, and who answers in them."""
+"""`conversations`: the conversations with visitors and leads, and whether an agent replies."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    Select,
-    Table,
-    Text,
-    Uuid,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
 
-from events.chat import (
+from events.conversations import (
     ConversationAdopted,
     ConversationAnswered,
     ConversationChannel,
@@ -29,12 +16,14 @@ from events.chat import (
     ConversationStarted,
     ConversationTakenOver,
     ConversationWaiting,
-    SessionIdentified,
 )
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
+from events.sessions import SessionIdentified
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Rows, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
+from projections.engine.table_rows import TableRows
 
 TABLE = Table(
     "conversations",
@@ -61,13 +50,13 @@ TABLE = Table(
 projection = Projection(
     "conversations",
     version=2,
-    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids"), kept=True),
+    table=DerivedTable(TABLE, keyed_by=("conversation_id", "conversation_ids"), is_in_place=True),
 )
 
 
 @projection.on(ConversationStarted)
-def started(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
-    """The first start counts: a conversation is observed, and may be reported twice."""
+def start_conversation(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
+    """Insert a conversation. Ignore a second start: a producer may report it twice."""
     if tables.rows.get(event.conversation_id) is not None:
         return
     row = _row(recorded, event, event.channel)
@@ -75,10 +64,10 @@ def started(tables: Tables, recorded: RecordedEvent, event: ConversationStarted)
 
 
 @projection.on(ConversationAdopted)
-def adopted(tables: Tables, recorded: RecordedEvent, event: ConversationAdopted) -> None:
-    """The host's row may be there already: it is taken over, and afterwards follows the host."""
-    held = tables.rows.get(event.conversation_id)
-    if held is not None and held["org_id"] is not None:
+def adopt_conversation(tables: Tables, recorded: RecordedEvent, event: ConversationAdopted) -> None:
+    """Take over the host's row; afterwards apply the changes of the host."""
+    stored = tables.rows.get(event.conversation_id)
+    if stored is not None and stored["org_id"] is not None:
         row = tables.rows.change(event.conversation_id)
         row["takeover_epoch"] += "is_human_mode" in event.changes
         row.update({**event.changes, "channel": event.channel.value})
@@ -91,37 +80,37 @@ def adopted(tables: Tables, recorded: RecordedEvent, event: ConversationAdopted)
         "human_ended_at": event.human_ended_at,
         "takeover_epoch": int(event.is_human_mode),
     }
-    if held is None:
+    if stored is None:
         tables.rows.insert(event.conversation_id, row)
     else:
         tables.rows.update(event.conversation_id, **row)
 
 
 @projection.on(ConversationMessageAdopted)
-def message_adopted(
+def count_adopted_message(
     tables: Tables, recorded: RecordedEvent, event: ConversationMessageAdopted
 ) -> None:
     if not event.edited:
-        _count(tables.rows, recorded, event)
+        _count_message(tables.rows, recorded, event)
 
 
 @projection.on(ConversationMessageReceived, ConversationReplied)
-def spoken(
+def count_message(
     tables: Tables,
     recorded: RecordedEvent,
     event: ConversationMessageReceived | ConversationReplied,
 ) -> None:
-    _count(tables.rows, recorded, event)
+    _count_message(tables.rows, recorded, event)
 
 
 @projection.on(ConversationAnswered)
-def answered(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
-    _count(tables.rows, recorded, event)["waiting_for_human"] = False
+def apply_agent_reply(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
+    _count_message(tables.rows, recorded, event)["waiting_for_human"] = False
 
 
 @projection.on(ConversationTakenOver)
-def taken_over(tables: Tables, recorded: RecordedEvent, event: ConversationTakenOver) -> None:
-    _told(tables.rows, recorded, event).update(
+def take_over(tables: Tables, recorded: RecordedEvent, event: ConversationTakenOver) -> None:
+    _count_notice(tables.rows, recorded, event).update(
         is_human_mode=True,
         human_agent_id=event.agent_id,
         human_started_at=recorded.occurred_at,
@@ -132,8 +121,8 @@ def taken_over(tables: Tables, recorded: RecordedEvent, event: ConversationTaken
 
 
 @projection.on(ConversationReleased)
-def released(tables: Tables, recorded: RecordedEvent, event: ConversationReleased) -> None:
-    _told(tables.rows, recorded, event).update(
+def release(tables: Tables, recorded: RecordedEvent, event: ConversationReleased) -> None:
+    _count_notice(tables.rows, recorded, event).update(
         is_human_mode=False,
         human_ended_at=recorded.occurred_at,
         takeover_epoch=event.epoch,
@@ -141,19 +130,21 @@ def released(tables: Tables, recorded: RecordedEvent, event: ConversationRelease
 
 
 @projection.on(ConversationWaiting)
-def waiting(tables: Tables, recorded: RecordedEvent, event: ConversationWaiting) -> None:
-    _told(tables.rows, recorded, event)["waiting_for_human"] = True
+def set_waiting(tables: Tables, recorded: RecordedEvent, event: ConversationWaiting) -> None:
+    _count_notice(tables.rows, recorded, event)["waiting_for_human"] = True
 
 
 @projection.on(SessionIdentified)
-def identified(tables: Tables, _recorded: RecordedEvent, event: SessionIdentified) -> None:
+def link_lead(tables: Tables, _recorded: RecordedEvent, event: SessionIdentified) -> None:
     for conversation_id in event.conversation_ids:
         if tables.rows.get(conversation_id) is not None:
             tables.rows.update(conversation_id, lead_id=event.lead_id)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
+def delete_expired_conversations(
+    tables: Tables, _recorded: RecordedEvent, event: RetentionApplied
+) -> None:
     for conversation_id in event.conversation_ids:
         tables.rows.delete(conversation_id)
 
@@ -177,10 +168,10 @@ def _row(recorded: RecordedEvent, event: Any, channel: ConversationChannel) -> R
     }
 
 
-def _held(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
-    """The row, to be changed; one that retention has removed begins anew.
+def _existing_row(rows: TableRows, recorded: RecordedEvent, event: Any) -> Row:
+    """Return the row to change it; insert it again if retention has deleted it.
 
-    The session is there again with its visitor's next message only.
+    Only a message of the visitor links the session again.
     """
     if rows.get(event.conversation_id) is None:
         row = _row(recorded, event, ConversationChannel.WIDGET)
@@ -190,34 +181,22 @@ def _held(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
     return rows.change(event.conversation_id)
 
 
-def _count(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
-    row = _held(rows, recorded, event)
+def _count_message(rows: TableRows, recorded: RecordedEvent, event: Any) -> Row:
+    row = _existing_row(rows, recorded, event)
     row["message_count"] += 1
     return row
 
 
-def _told(rows: Rows, recorded: RecordedEvent, event: Any) -> Row:
-    """As `_count`, where the visitor is told of it."""
-    return _count(rows, recorded, event) if event.message_id else _held(rows, recorded, event)
+def _count_notice(rows: TableRows, recorded: RecordedEvent, event: Any) -> Row:
+    """Count the message of a takeover notice if the visitor gets one; return the row."""
+    return (
+        _count_message(rows, recorded, event)
+        if event.message_id
+        else _existing_row(rows, recorded, event)
+    )
 
 
 def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
-    """The conversations held in a widget session, newest first."""
-    mine = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id == session_id)
-    return select(TABLE).where(*mine).order_by(TABLE.c.created_at.desc(), TABLE.c.id)
-
-
-def marks(session_ids: Sequence[UUID]) -> "Select[Any]":
-    """For each of these sessions what differs as soon as anything in it is said or changes hands.
-
-    Columns: the session, then any number that are only to be compared.
-    """
-    return (
-        select(
-            TABLE.c.widget_session_id, func.count(), func.sum(TABLE.c.message_count),
-            func.sum(TABLE.c.takeover_epoch), func.bool_or(TABLE.c.waiting_for_human),
-            func.bool_or(TABLE.c.is_human_mode),
-        )
-        .where(TABLE.c.widget_session_id.in_(session_ids))
-        .group_by(TABLE.c.widget_session_id)
-    )  # fmt: skip
+    """Select the conversations of a widget session, newest first."""
+    conditions = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id == session_id)
+    return select(TABLE).where(*conditions).order_by(TABLE.c.created_at.desc(), TABLE.c.id)

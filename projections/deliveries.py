@@ -1,4 +1,4 @@
-"""`workflow_actions`: what runs did, a row a step, and what became of the message it sent."""
+"""`workflow_actions`: one row for each step of a run, with the state of its delivery."""
 
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,11 @@ from events.deliveries import (
     DeliveryUnknown,
     ReconciledOutcome,
 )
-from events.event import Event
 from events.record import RecordedEvent
 from events.runs import RunStepReached, StepOutcome
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "workflow_actions",
@@ -44,7 +44,7 @@ TABLE = Table(
 projection = Projection(
     "workflow_actions", version=1, table=DerivedTable(TABLE, keyed_by=("delivery_id",))
 )
-"""The row of a step that sends has the id of its delivery; of any other, that of its fact."""
+"""The id of a row is the delivery id of a step that sends, else the id of the step's event."""
 
 STATUS_OF = {
     StepOutcome.PLANNED: "pending",
@@ -60,9 +60,9 @@ RECONCILED = {
 
 
 @projection.on(RunStepReached)
-def step_reached(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
-    """Its delivery may have been planned a moment before it, or comes a moment after."""
-    said = {
+def apply_step(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
+    """Insert or complete the row of a step: its delivery may be planned before or after it."""
+    values = {
         "step_number": event.step_number,
         "action_type": event.action.value,
         "template_id": event.template_id,
@@ -72,38 +72,40 @@ def step_reached(tables: Tables, recorded: RecordedEvent, event: RunStepReached)
     key = event.delivery_id
     if key is None:
         tables.rows.add(
-            {**_born(recorded, recorded.id, event.run_id, event.lead_id), **said, **outcome}
+            {**_new_row(recorded, recorded.id, event.run_id, event.lead_id), **values, **outcome}
         )
     elif tables.rows.get(key) is None:
-        born = {**_born(recorded, key, event.run_id, event.lead_id), "delivery_id": key}
-        tables.rows.insert(key, {**born, **said, **outcome})
+        created = {**_new_row(recorded, key, event.run_id, event.lead_id), "delivery_id": key}
+        tables.rows.insert(key, {**created, **values, **outcome})
     else:
-        tables.rows.update(key, **said, **({} if event.outcome is StepOutcome.PLANNED else outcome))
+        tables.rows.update(
+            key, **values, **({} if event.outcome is StepOutcome.PLANNED else outcome)
+        )
 
 
 @projection.on(DeliveryPlanned)
-def planned(tables: Tables, recorded: RecordedEvent, event: DeliveryPlanned) -> None:
+def insert_planned(tables: Tables, recorded: RecordedEvent, event: DeliveryPlanned) -> None:
     if not _is_of_run(event) or tables.rows.get(event.delivery_id) is not None:
         return
     key = event.delivery_id
-    said = {
+    values = {
         "step_number": event.step_number,
         "action_type": event.channel.value,
         "template_id": event.template_id,
         "delivery_id": key,
         "status": "pending",
     }
-    tables.rows.insert(key, {**_born(recorded, key, event.run_id, event.lead_id), **said})
+    tables.rows.insert(key, {**_new_row(recorded, key, event.run_id, event.lead_id), **values})
 
 
 @projection.on(DeliveryHeld)
-def held(tables: Tables, _recorded: RecordedEvent, event: DeliveryHeld) -> None:
+def apply_held(tables: Tables, _recorded: RecordedEvent, event: DeliveryHeld) -> None:
     _change(tables, event, status="held", error_message=event.reason)
 
 
 @projection.on(DeliveryHandedOver)
-def handed_over(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver) -> None:
-    """Without a provider nothing was sent, and the row says so."""
+def apply_hand_over(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver) -> None:
+    """Set the status to sent; without a provider nothing was sent: simulated."""
     _change(
         tables, event, status="simulated" if event.simulated else "sent", error_message=None,
         external_id=event.external_id, executed_at=recorded.occurred_at,
@@ -111,37 +113,36 @@ def handed_over(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOv
 
 
 @projection.on(DeliveryDelivered)
-def delivered(tables: Tables, _recorded: RecordedEvent, event: DeliveryDelivered) -> None:
+def apply_delivered(tables: Tables, _recorded: RecordedEvent, event: DeliveryDelivered) -> None:
     _change(tables, event, status="delivered", error_message=None, **_external(event))
 
 
 @projection.on(DeliveryFailed)
-def failed(tables: Tables, _recorded: RecordedEvent, event: DeliveryFailed) -> None:
+def apply_failed(tables: Tables, _recorded: RecordedEvent, event: DeliveryFailed) -> None:
     _change(tables, event, status="failed", error_message=event.reason, **_external(event))
 
 
 @projection.on(DeliverySkipped)
-def skipped(tables: Tables, _recorded: RecordedEvent, event: DeliverySkipped) -> None:
-    said = event.reason if event.detail is None else f"{event.reason}: {event.detail}"
-    _change(tables, event, status="skipped", error_message=said)
+def apply_skipped(tables: Tables, _recorded: RecordedEvent, event: DeliverySkipped) -> None:
+    message = event.reason if event.detail is None else f"{event.reason}: {event.detail}"
+    _change(tables, event, status="skipped", error_message=message)
 
 
 @projection.on(DeliveryUnknown)
-def unknown(tables: Tables, _recorded: RecordedEvent, event: DeliveryUnknown) -> None:
+def apply_unknown(tables: Tables, _recorded: RecordedEvent, event: DeliveryUnknown) -> None:
     _change(tables, event, status="unknown", error_message=event.detail)
 
 
 @projection.on(DeliveryReconciled)
-def reconciled(tables: Tables, _recorded: RecordedEvent, event: DeliveryReconciled) -> None:
+def apply_reconciled(tables: Tables, _recorded: RecordedEvent, event: DeliveryReconciled) -> None:
     status, error = RECONCILED[event.outcome]
-    said = error if error is None or event.detail is None else event.detail
-    _change(tables, event, status=status, error_message=said, **_external(event))
+    message = error if error is None or event.detail is None else event.detail
+    _change(tables, event, status=status, error_message=message, **_external(event))
 
 
-def _is_of_run(event: Event) -> bool:
-    """A delivery that no step of a run planned leaves no row here."""
-    known: Any = event
-    return known.run_id is not None and known.step_number is not None
+def _is_of_run(event: Any) -> bool:
+    """Return whether a step of a run planned the delivery; others have no row in this table."""
+    return event.run_id is not None and event.step_number is not None
 
 
 def _change(tables: Tables, event: Any, **changes: object) -> None:
@@ -150,11 +151,11 @@ def _change(tables: Tables, event: Any, **changes: object) -> None:
 
 
 def _external(event: Any) -> dict[str, Any]:
-    """The provider's id, where it is said again."""
+    """Return the change of the provider's id if the event has it."""
     return {} if event.external_id is None else {"external_id": event.external_id}
 
 
-def _born(recorded: RecordedEvent, row_id: UUID, run_id: UUID | None, lead_id: UUID) -> Row:
+def _new_row(recorded: RecordedEvent, row_id: UUID, run_id: UUID | None, lead_id: UUID) -> Row:
     return {
         "id": row_id,
         "org_id": recorded.org_id,
@@ -166,7 +167,7 @@ def _born(recorded: RecordedEvent, row_id: UUID, run_id: UUID | None, lead_id: U
 
 
 def of_run(org_id: UUID, run_id: UUID) -> "Select[Any]":
-    """What a run did, in the order it did it."""
+    """Select the actions of a run in their order."""
     return (
         select(TABLE)
         .where(TABLE.c.org_id == org_id, TABLE.c.lead_workflow_id == run_id)

@@ -1,4 +1,4 @@
-"""`lead_engagement_events`: what leads did that scoring counts, with the weight it had then."""
+"""`lead_engagement_events`: the engagements of leads, with the score weight of their time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,8 @@ from events.record import RecordedEvent
 from events.tours import TourNoShowCorrected, TourNoShowRecorded
 from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 from projections.scoring.engagement import ENGAGING, Engagement, engagements_of
 
 TABLE = Table(
@@ -36,29 +37,31 @@ projection = Projection(
     version=2,
     table=DerivedTable(TABLE, keyed_by=("no_show_id",)),
 )
-"""Rows are keyed only where they may go again: a no-show's, which are named by their tours."""
+"""Only rows of no-shows have a key field: a corrected no-show deletes its row."""
 
 
 @projection.on(*(kind for kind in ENGAGING if kind is not TourNoShowRecorded))
-def engaged(tables: Tables, recorded: RecordedEvent, _event: Event) -> None:
+def add_engagements(tables: Tables, recorded: RecordedEvent, _event: Event) -> None:
     for engagement in engagements_of(recorded):
         tables.rows.add(_row(recorded, engagement))
 
 
 @projection.on(TourNoShowRecorded)
-def missed(tables: Tables, recorded: RecordedEvent, event: TourNoShowRecorded) -> None:
+def add_no_show(tables: Tables, recorded: RecordedEvent, event: TourNoShowRecorded) -> None:
     for engagement in engagements_of(recorded):
         tables.rows.insert(event.no_show_id, _row(recorded, engagement))
 
 
 @projection.on(TourNoShowCorrected)
-def not_missed(tables: Tables, _recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
+def delete_no_show(tables: Tables, _recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
     tables.rows.delete(event.no_show_id)
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
-    """A score keeps what it knew: nothing this old counts in it."""
+def drop_expired_engagements(
+    tables: Tables, _recorded: RecordedEvent, event: RetentionApplied
+) -> None:
+    """Drop old rows. No score changes: engagements of this age do not count in it."""
     tables.rows.drop(event.engagement_ids)
 
 
@@ -76,7 +79,10 @@ def _row(recorded: RecordedEvent, engagement: Engagement) -> Row:
 
 
 def newest(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
-    """What a person did, newest first; `lead_ids` are all its leads (`leads.person`)."""
+    """Select the engagements of a person, newest first.
+
+    `lead_ids` are all leads of the person (`leads.person`).
+    """
     return (
         select(TABLE)
         .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
@@ -86,13 +92,13 @@ def newest(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
 
 
 def counting(org_id: UUID, lead_ids: Sequence[UUID], since: datetime) -> "Select[Any]":
-    """Instant and weight of what a person did after `since`."""
-    mine = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
+    """Select instant and weight of the engagements of a person after `since`."""
+    conditions = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
     query = select(TABLE.c.created_at, TABLE.c.score_weight)
-    return query.where(*mine, TABLE.c.created_at > since)
+    return query.where(*conditions, TABLE.c.created_at > since)
 
 
 def count_of(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """How much a person ever did."""
-    mine = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
-    return select(func.count()).select_from(TABLE).where(*mine)
+    """Select the number of all engagements of a person."""
+    conditions = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
+    return select(func.count()).select_from(TABLE).where(*conditions)

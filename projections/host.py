@@ -1,4 +1,4 @@
-"""The host platform's tables, which it writes itself: only referred to here."""
+"""The tables of the host platform, which the host writes: here they are only read."""
 
 from typing import Any
 from uuid import UUID
@@ -6,12 +6,12 @@ from uuid import UUID
 from sqlalchemy import Column, ForeignKey, Index, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from projections.engine.projection import METADATA
+from projections.engine.derived_table import METADATA
 
 INSTANT = TIMESTAMP(timezone=True)
 
 
-def org_of_host() -> ForeignKey:
+def org_foreign_key() -> ForeignKey:
     return ForeignKey("organizations.id", ondelete="CASCADE")
 
 
@@ -28,7 +28,7 @@ PROPERTIES = Table(
     "properties",
     METADATA,
     Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
-    Column("org_id", Uuid, org_of_host()),
+    Column("org_id", Uuid, org_foreign_key()),
     Column("name", Text, nullable=False),
     Column("address", JSONB, server_default="{}"),
     Column("settings", JSONB, server_default="{}"),
@@ -39,7 +39,7 @@ PROFILES = Table(
     "profiles",
     METADATA,
     Column("id", Uuid, primary_key=True),
-    Column("org_id", Uuid, org_of_host()),
+    Column("org_id", Uuid, org_foreign_key()),
     Column("role", Text, server_default="viewer"),
     Column("full_name", Text),
     Column("preferences", JSONB, server_default="{}"),
@@ -49,16 +49,17 @@ PROFILES = Table(
 
 
 def profile(profile_id: UUID) -> "Select[Any]":
-    """A person's organisation and role."""
+    """Select id, organisation, role and name of a profile."""
     columns = (PROFILES.c.id, PROFILES.c.org_id, PROFILES.c.role, PROFILES.c.full_name)
     return select(*columns).where(PROFILES.c.id == profile_id)
 
 
 def org_of_property(property_id: UUID) -> "Select[Any]":
+    """Select the organisation of a property."""
     return select(PROPERTIES.c.org_id).where(PROPERTIES.c.id == property_id)
 
 
 def settings_of_property(property_id: UUID) -> "Select[Any]":
-    """A property's organisation and settings."""
+    """Select organisation and settings of a property."""
     columns = (PROPERTIES.c.org_id, PROPERTIES.c.settings)
     return select(*columns).where(PROPERTIES.c.id == property_id)

@@ -1,7 +1,7 @@
-"""Insights: how promising the leads of a property are, each lead counted once.
+"""Insights: the scores of the leads of a property, each lead counted once.
 
-Read from what is stored: the current score of each lead, which timers keep current, and the
-history in `lead_scores`. A lead is in the picture when its score last changed since an instant.
+They are read from the stored current scores, which timers keep current, and from the history in
+`lead_scores`. Only leads whose score changed since a given instant are counted.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from projections.columns import INSTANT
 from projections.scores import STATE, TABLE
 
-FACTORS_AT = 7
-"""Where a result has its factors: the last of `v1.Score`."""
+FACTORS_INDEX = 7
+"""Index of the factors in a stored result: the last field of `v1.Score`."""
 LIMIT = "Limit"
-"""The factor that keeps a score between 0 and 100: no reason for it."""
-COUNTED = r" \(\d+ events\)$"
+"""The factor that keeps a score between 0 and 100; it explains nothing and is left out."""
+COUNT_SUFFIX = r" \(\d+ events\)$"
 
 
 def totals(property_id: UUID, since: datetime) -> "Select[Any]":
-    """How many leads (`leads`) have which current score (`total`), of those scored since."""
+    """Select the number of leads (`leads`) by current score (`total`)."""
     return (
         select(STATE.c.total_score.label("total"), func.count().label("leads"))
         .where(*_scored(property_id, since))
@@ -31,68 +31,69 @@ def totals(property_id: UUID, since: datetime) -> "Select[Any]":
     )
 
 
-def factors(property_id: UUID, since: datetime, most: int) -> "Select[Any]":
-    """The factors (`factor`, `type`, `leads`) of most current scores, at most so many of a type.
+def factors(property_id: UUID, since: datetime, limit: int) -> "Select[Any]":
+    """Select the most frequent factors (`factor`, `type`, `leads`), at most `limit` of each type.
 
-    Leads whose factors are the same are counted together before they are taken apart.
+    Leads with equal factors are grouped before their factors are expanded: it is faster.
     """
-    held = (
-        select(STATE.c.result[FACTORS_AT].label("factors"))
+    current = (
+        select(STATE.c.result[FACTORS_INDEX].label("factors"))
         .where(*_scored(property_id, since))
-        .subquery("held")
+        .subquery("current")
     )
-    counted = select(held.c.factors, func.count().label("leads")).group_by(held.c.factors)
-    alike = counted.subquery("alike")
-    each = func.jsonb_array_elements(alike.c.factors).table_valued(
-        column("value", JSONB), name="each"
+    grouped = select(current.c.factors, func.count().label("leads")).group_by(current.c.factors)
+    groups = grouped.subquery("groups")
+    elements = func.jsonb_array_elements(groups.c.factors).table_valued(
+        column("value", JSONB), name="elements"
     )
-    said = each.c.value
+    factor = elements.c.value
     named = (
         select(
-            func.regexp_replace(said["factor"].astext, COUNTED, "").label("factor"),
-            said["type"].astext.label("type"),
-            alike.c.leads,
+            func.regexp_replace(factor["factor"].astext, COUNT_SUFFIX, "").label("factor"),
+            factor["type"].astext.label("type"),
+            groups.c.leads,
         )
-        .select_from(alike.join(each, true()))
+        .select_from(groups.join(elements, true()))
         .subquery("named")
     )
     leads = func.sum(named.c.leads)
-    place = func.row_number().over(
+    rank = func.row_number().over(
         partition_by=named.c.type, order_by=(leads.desc(), named.c.factor)
     )
     ranked = (
-        select(named.c.factor, named.c.type, leads.label("leads"), place.label("place"))
+        select(named.c.factor, named.c.type, leads.label("leads"), rank.label("rank"))
         .where(named.c.factor != LIMIT)
         .group_by(named.c.factor, named.c.type)
         .subquery("ranked")
     )
-    found = ranked.c
+    item = ranked.c
     return (
-        select(found.factor, found.type, found.leads)
-        .where(found.place <= most)
-        .order_by(found.type, found.place)
+        select(item.factor, item.type, item.leads)
+        .where(item.rank <= limit)
+        .order_by(item.type, item.rank)
     )
 
 
 def trend(property_id: UUID, days: Sequence[datetime]) -> "Select[Any]":
-    """Of the days that begin at these instants, in order, those with new scores (`day` from 1).
+    """Select `average` and `hot` for each day with new scores; `day` counts from 1.
 
-    Each lead counts once a day, with the last score it got on it (`average`, `hot`).
+    `days` are the instants at which the days begin, in order. Each lead counts once a day, with its
+    last score of that day.
     """
     starts = cast(list(days), ARRAY(INSTANT))
     columns = TABLE.c
-    told = (
+    scored = (
         select(
             columns.lead_id, columns.total_score, columns.score_bucket, columns.revision,
             func.width_bucket(columns.scored_at, starts).label("day"),
         )
         .where(columns.property_id == property_id, columns.scored_at >= days[0])
-        .subquery("told")
+        .subquery("scored")
     )  # fmt: skip
     last = (
-        select(told)
-        .ext(distinct_on(told.c.lead_id, told.c.day))
-        .order_by(told.c.lead_id, told.c.day, told.c.revision.desc())
+        select(scored)
+        .ext(distinct_on(scored.c.lead_id, scored.c.day))
+        .order_by(scored.c.lead_id, scored.c.day, scored.c.revision.desc())
         .subquery("last")
     )
     return (

@@ -1,7 +1,7 @@
-"""The console's list of leads: a page of one property's leads, and what they may be narrowed to.
+"""The console's list of leads: one page of the leads of a property, with filters.
 
-Every query names the property, so that its index does the work and row level security has only
-the property's own rows to look at.
+Every query names the property, so that its index is used, and row level security checks only the
+rows of that property.
 """
 
 import re
@@ -17,14 +17,14 @@ from projections.scores import STATE
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
 
-FEWEST_DIGITS = 3
-"""As many make a text a part of a telephone number, however it is written."""
-NO_NUMBER = re.compile(r"[^\W\d]|@")
+MINIMUM_DIGITS = 3
+"""Digits that a text needs to be searched in phone numbers, whatever its other characters are."""
+NOT_A_NUMBER = re.compile(r"[^\W\d]|@")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which leads of a property: of a status, a source, with a text in name, e-mail or phone."""
+class LeadFilter:
+    """A filter for the leads of a property: status, source, and a text in name, e-mail or phone."""
 
     property_id: UUID
     status: LeadStatus | None = None
@@ -32,37 +32,37 @@ class Wanted:
     search: str | None = None
 
     @property
-    def narrowing(self) -> list[ColumnElement[bool]]:
-        """What holds besides the property."""
-        found: list[ColumnElement[bool]] = []
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions besides the property."""
+        conditions: list[ColumnElement[bool]] = []
         if self.status is not None:
-            found.append(TABLE.c.status == self.status.value)
+            conditions.append(TABLE.c.status == self.status.value)
         if self.source is not None:
-            found.append(TABLE.c.source == self.source)
+            conditions.append(TABLE.c.source == self.source)
         if self.search is not None:
-            found.append(_contains(self.search))
-        return found
+            conditions.append(_contains(self.search))
+        return conditions
 
 
 def page(
-    wanted: Wanted, sort_by: SortBy, *, descending: bool, offset: int, limit: int
+    lead_filter: LeadFilter, sort_by: SortBy, *, descending: bool, offset: int, limit: int
 ) -> "Select[Any]":
-    """Rows of leads in order; equal ones by id, those without a value last.
+    """Select a page of leads in order; ties by id, leads without a value last.
 
-    By score they come as it stands in the store, which timers keep current, and leads that have
-    none yet are left out.
+    Sorted by score, the stored score counts, which timers keep current; leads without a score are
+    left out.
     """
-    query = select(TABLE).where(*wanted.narrowing).offset(offset).limit(limit)
+    query = select(TABLE).where(*lead_filter.conditions).offset(offset).limit(limit)
     if sort_by == "score":
         score, key = STATE.c.total_score, STATE.c.lead_id
         return (
             query.join(STATE, STATE.c.lead_id == TABLE.c.id)
-            .where(STATE.c.property_id == wanted.property_id, unmerged_only())
+            .where(STATE.c.property_id == lead_filter.property_id, unmerged_only())
             .order_by(*((score.desc(), key.desc()) if descending else (score, key)))
         )
-    query = query.where(TABLE.c.property_id == wanted.property_id, unmerged_only())
+    query = query.where(TABLE.c.property_id == lead_filter.property_id, unmerged_only())
     column: ColumnElement[Any] = TABLE.c[sort_by]
-    if sort_by == "created_at":  # never null: as the index has it
+    if sort_by == "created_at":  # never null: the same order as in the index
         key = TABLE.c.id
         return query.order_by(*((column.desc(), key.desc()) if descending else (column, key)))
     folded = column if sort_by == "status" else func.lower(column)
@@ -70,30 +70,32 @@ def page(
     return query.order_by(ordered.nulls_last(), TABLE.c.id)
 
 
-def count(wanted: Wanted) -> "Select[Any]":
-    """How many there are."""
-    mine = (TABLE.c.property_id == wanted.property_id, unmerged_only())
-    return select(func.count()).select_from(TABLE).where(*mine, *wanted.narrowing)
+def count(lead_filter: LeadFilter) -> "Select[Any]":
+    """Select the number of leads."""
+    conditions = (TABLE.c.property_id == lead_filter.property_id, unmerged_only())
+    return select(func.count()).select_from(TABLE).where(*conditions, *lead_filter.conditions)
 
 
-def standing(property_id: UUID) -> "Select[Any]":
-    """How many leads (`leads`) a property has of each status and source; all of it in an index."""
+def count_by_status_and_source(property_id: UUID) -> "Select[Any]":
+    """Select the number of leads (`leads`) by status and source, with an index-only scan."""
     pair = (TABLE.c.status, TABLE.c.source)
     counted = select(*pair, func.count().label("leads"))
-    mine = (TABLE.c.property_id == property_id, unmerged_only())
-    return counted.where(*mine).group_by(*pair)
+    conditions = (TABLE.c.property_id == property_id, unmerged_only())
+    return counted.where(*conditions).group_by(*pair)
 
 
 def _contains(text: str) -> ColumnElement[bool]:
-    """Is the text part of a name, an e-mail address or a number, whatever the letters' case?
+    """Return the condition that name, e-mail or phone contains the text, in any case.
 
-    `strpos` instead of ILIKE: what it finds is unknown to the planner either way, under row level
-    security also the statistics, but of ILIKE it expects almost nothing.
+    `strpos` is used instead of ILIKE: under row level security the planner has no statistics, and
+    it expects almost no rows of ILIKE and then chooses a bad plan.
     """
     columns = TABLE.c
-    whole = func.concat_ws(" ", columns.first_name, columns.last_name, columns.email, columns.phone)
-    found = func.strpos(func.lower(whole), func.lower(text)) > 0
+    searched = func.concat_ws(
+        " ", columns.first_name, columns.last_name, columns.email, columns.phone
+    )
+    is_contained = func.strpos(func.lower(searched), func.lower(text)) > 0
     digits = "".join(filter(str.isdecimal, text))
-    if len(digits) < FEWEST_DIGITS or NO_NUMBER.search(text) is not None:
-        return found
-    return or_(found, func.strpos(columns.phone, digits) > 0)
+    if len(digits) < MINIMUM_DIGITS or NOT_A_NUMBER.search(text) is not None:
+        return is_contained
+    return or_(is_contained, func.strpos(columns.phone, digits) > 0)

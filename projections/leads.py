@@ -1,4 +1,4 @@
-"""`leads`: who is interested in a property, and how far they have come."""
+"""`leads`: the persons who may lease at a property, with contact details and status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from events.leads import (
     LeadCaptured,
     LeadContacted,
     LeadImported,
-    LeadMerged,
     LeadStatusChanged,
-    LeadUnmerged,
     LeadUpdated,
 )
+from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "leads",
@@ -44,40 +44,38 @@ TABLE = Table(
     Column("merged_into", Uuid),
     Index("idx_leads_property", "property_id"),
     Index(
-        "idx_leads_property_created",
-        "property_id",
-        "created_at",
-        "id",
+        "idx_leads_property_created", "property_id", "created_at", "id",
         postgresql_where=text("merged_into IS NULL"),
     ),
     Index(
-        "idx_leads_property_standing",
-        "property_id",
-        "status",
-        "source",
+        "idx_leads_property_standing", "property_id", "status", "source",
         postgresql_where=text("merged_into IS NULL"),
     ),
     Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
-)
+)  # fmt: skip
 projection = Projection(
-    "leads", version=2, table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"), kept=True)
+    "leads",
+    version=2,
+    table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"), is_in_place=True),
 )
 
 
 @projection.on(LeadCaptured, LeadImported)
-def arrived(tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported) -> None:
+def insert_lead(
+    tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported
+) -> None:
     row = {**_row(recorded, event), "external_id": getattr(event, "external_id", None)}
     tables.rows.insert(event.lead_id, row)
 
 
 @projection.on(LeadAdopted)
-def adopted(tables: Tables, recorded: RecordedEvent, event: LeadAdopted) -> None:
-    """The host's row is there already, and no organisation's yet: it is taken over."""
+def adopt_lead(tables: Tables, recorded: RecordedEvent, event: LeadAdopted) -> None:
+    """Take over the host's row, which has no organisation yet; insert it in a rebuild."""
     row = {**_row(recorded, event), "last_contacted_at": event.last_contacted_at}
     if "updated_at" in event.model_fields_set:
         row["updated_at"] = event.updated_at
-    held = tables.rows.get(event.lead_id)
-    if held is not None and held["org_id"] is None:
+    host_row = tables.rows.get(event.lead_id)
+    if host_row is not None and host_row["org_id"] is None:
         tables.rows.update(event.lead_id, **row)
     else:
         tables.rows.insert(event.lead_id, row)
@@ -106,28 +104,28 @@ def _row(recorded: RecordedEvent, event: LeadArrived) -> Row:
 
 
 @projection.on(LeadUpdated)
-def updated(tables: Tables, recorded: RecordedEvent, event: LeadUpdated) -> None:
-    known = {name: value for name, value in event.changes.items() if not name.startswith("has_")}
-    _change(tables, recorded, event.lead_id, **known)
+def update_lead(tables: Tables, recorded: RecordedEvent, event: LeadUpdated) -> None:
+    stored = {name: value for name, value in event.changes.items() if not name.startswith("has_")}
+    _change(tables, recorded, event.lead_id, **stored)
 
 
 @projection.on(LeadStatusChanged)
-def status_changed(tables: Tables, recorded: RecordedEvent, event: LeadStatusChanged) -> None:
+def set_status(tables: Tables, recorded: RecordedEvent, event: LeadStatusChanged) -> None:
     _change(tables, recorded, event.lead_id, status=event.status.value)
 
 
 @projection.on(LeadContacted)
-def contacted(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
+def set_last_contact(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
     _change(tables, recorded, event.lead_id, last_contacted_at=recorded.occurred_at)
 
 
 @projection.on(LeadMerged)
-def merged(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
+def merge_lead(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
     _change(tables, recorded, event.loser_id, merged_into=event.winner_id)
 
 
 @projection.on(LeadUnmerged)
-def unmerged(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
+def unmerge_lead(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
     _change(tables, recorded, event.loser_id, merged_into=None)
 
 
@@ -135,43 +133,42 @@ def _change(tables: Tables, recorded: RecordedEvent, lead_id: UUID, **changes: o
     tables.rows.update(lead_id, **{"updated_at": recorded.occurred_at, **changes})
 
 
-def one(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """A lead's own row, merged or not."""
-    return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.id == lead_id)
-
-
 def person(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """The row of the lead that an id stands for, which is another where it was merged.
+    """Select the surviving lead of an id: the lead itself, or the one it was merged into.
 
-    With `members`: the ids of that lead and of all that were merged into it. What tables hold of
-    any of them is of this person.
+    The column `members` has the ids of that lead and of all leads merged into it. Rows of all of
+    them belong to this person.
     """
-    mine = TABLE.c.org_id == org_id
-    links = select(TABLE.c.id, TABLE.c.merged_into).where(mine)
+    in_org = TABLE.c.org_id == org_id
+    links = select(TABLE.c.id, TABLE.c.merged_into).where(in_org)
     up = links.where(TABLE.c.id == lead_id).cte("up", recursive=True)
     up = up.union(links.join(up, TABLE.c.id == up.c.merged_into))
     down = select(up.c.id).where(up.c.merged_into.is_(None)).cte("down", recursive=True)
-    down = down.union(select(TABLE.c.id).where(mine).join(down, TABLE.c.merged_into == down.c.id))
+    down = down.union(select(TABLE.c.id).where(in_org).join(down, TABLE.c.merged_into == down.c.id))
     members = select(func.array_agg(down.c.id)).scalar_subquery().label("members")
     top = select(up.c.id).where(up.c.merged_into.is_(None)).scalar_subquery()
-    return select(TABLE, members).where(mine, TABLE.c.id == top)
+    return select(TABLE, members).where(in_org, TABLE.c.id == top)
 
 
 def of_any(column: "ColumnElement[UUID]", lead_ids: Sequence[UUID]) -> "ColumnElement[bool]":
-    """The rows of a person, by the ids of all its leads: plans know what one id is best."""
+    """Return the condition that a column has one of these ids.
+
+    A single id is compared with `=`: the planner estimates that better than IN.
+    """
     return column == lead_ids[0] if len(lead_ids) == 1 else column.in_(lead_ids)
 
 
 def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select those of these ids that are leads of the organisation."""
     return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
 
 
 def unmerged_only() -> "ColumnElement[bool]":
-    """Lists show a person once: leads that were merged into others are left out."""
+    """Return the condition that a lead was not merged into another: lists show a person once."""
     return TABLE.c.merged_into.is_(None)
 
 
 def count_of(property_id: UUID) -> "Select[Any]":
-    """How many leads a property has, each person once."""
-    mine = (TABLE.c.property_id == property_id, unmerged_only())
-    return select(func.count()).select_from(TABLE).where(*mine)
+    """Select the number of leads of a property, each person once."""
+    conditions = (TABLE.c.property_id == property_id, unmerged_only())
+    return select(func.count()).select_from(TABLE).where(*conditions)

@@ -1,4 +1,4 @@
-"""`messages`: what was said in conversations, by whom."""
+"""`messages`: the messages of conversations with role and author."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Index, Select, Table, Text, Uuid, select
 
-from events.chat import (
+from events.conversations import (
     ConversationAnswered,
     ConversationMessageAdopted,
     ConversationMessageReceived,
@@ -19,7 +19,8 @@ from events.operations import RetentionApplied
 from events.record import RecordedEvent
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "messages",
@@ -37,99 +38,89 @@ TABLE = Table(
     Index("idx_messages_conversation", "conversation_id"),
     Index("idx_messages_property", "property_id", "created_at"),
 )
-"""`position` is the fact's: the order in which messages become visible, which their instants are
-not, for an instant is taken before its transaction commits."""
+"""`position` is that of the event: the order in which messages become visible. `created_at` is
+not, because it is taken before the transaction commits."""
 projection = Projection(
-    "messages", version=2, table=DerivedTable(TABLE, keyed_by=("adopted_message_id",), kept=True)
+    "messages",
+    version=2,
+    table=DerivedTable(TABLE, keyed_by=("adopted_message_id",), is_in_place=True),
 )
-"""Rows are keyed only where the host may have them already."""
+"""Only adopted messages have a key field: the host may have their rows already."""
 
 
 @projection.on(ConversationMessageReceived)
-def received(tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived) -> None:
-    _say(
-        tables, recorded, event.message_id, event.conversation_id, "user", event.content, "visitor"
-    )
+def add_received(
+    tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived
+) -> None:
+    _add(tables, recorded, event, "user", "visitor")
 
 
 @projection.on(ConversationMessageAdopted)
-def adopted(tables: Tables, recorded: RecordedEvent, event: ConversationMessageAdopted) -> None:
-    """The host's row may be there already, and keeps its place when the host changes it. It has no
-    author: whether bot or agent answered, the host has not kept."""
-    said = {"role": event.role.value, "content": event.content}
-    held = tables.rows.get(event.message_id)
-    if held is not None and held["org_id"] is not None:
-        tables.rows.update(event.message_id, **said)
+def adopt_message(
+    tables: Tables, recorded: RecordedEvent, event: ConversationMessageAdopted
+) -> None:
+    """Take over the host's row, or change it: its position stays.
+
+    The row has no author, because the host does not store whether bot or agent replied.
+    """
+    stored = tables.rows.get(event.message_id)
+    if stored is not None and stored["org_id"] is not None:
+        tables.rows.update(event.message_id, role=event.role.value, content=event.content)
         return
-    row = _row(recorded, event.message_id, event.conversation_id, event.role.value, event.content)
-    if held is None:
-        tables.rows.insert(event.message_id, row | said)
+    row = _row(recorded, event, event.role.value)
+    if stored is None:
+        tables.rows.insert(event.message_id, row)
     else:
-        tables.rows.update(event.message_id, **row | said)
+        tables.rows.update(event.message_id, **row)
 
 
 @projection.on(ConversationReplied)
-def replied(tables: Tables, recorded: RecordedEvent, event: ConversationReplied) -> None:
-    _say(
-        tables, recorded, event.message_id, event.conversation_id, "assistant", event.content, "bot"
-    )
+def add_bot_reply(tables: Tables, recorded: RecordedEvent, event: ConversationReplied) -> None:
+    _add(tables, recorded, event, "assistant", "bot")
 
 
 @projection.on(ConversationAnswered)
-def answered(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
-    _say(
-        tables, recorded, event.message_id, event.conversation_id, "assistant", event.content,
-        "agent", event.agent_id,
-    )  # fmt: skip
+def add_agent_reply(tables: Tables, recorded: RecordedEvent, event: ConversationAnswered) -> None:
+    _add(tables, recorded, event, "assistant", "agent", event.agent_id)
 
 
 @projection.on(ConversationTakenOver, ConversationReleased, ConversationWaiting)
-def told(
+def add_notice(
     tables: Tables,
     recorded: RecordedEvent,
     event: ConversationTakenOver | ConversationReleased | ConversationWaiting,
 ) -> None:
     if event.message_id is not None:
-        _say(
-            tables,
-            recorded,
-            event.message_id,
-            event.conversation_id,
-            "system",
-            event.content,
-            "system",
-        )
+        _add(tables, recorded, event, "system", "system")
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
+def drop_expired_messages(
+    tables: Tables, _recorded: RecordedEvent, event: RetentionApplied
+) -> None:
     tables.rows.drop(event.message_ids)
 
 
-def _say(
+def _add(
     tables: Tables,
     recorded: RecordedEvent,
-    message_id: UUID,
-    conversation_id: UUID,
+    event: Any,
     role: str,
-    content: str | None,
-    author: str | None,
+    author: str,
     agent_id: UUID | None = None,
 ) -> None:
-    row = _row(recorded, message_id, conversation_id, role, content)
+    row = _row(recorded, event, role)
     tables.rows.add({**row, "author": author, "human_agent_id": agent_id})
 
 
-def _row(
-    recorded: RecordedEvent, message_id: UUID, conversation_id: UUID, role: str, content: str | None
-) -> Row:
+def _row(recorded: RecordedEvent, event: Any, role: str) -> Row:
     return {
-        "id": message_id,
+        "id": event.message_id,
         "org_id": recorded.org_id,
         "property_id": recorded.property_id,
-        "conversation_id": conversation_id,
+        "conversation_id": event.conversation_id,
         "role": role,
-        "content": content,
+        "content": event.content,
         "created_at": recorded.occurred_at,
         "author": None,
         "human_agent_id": None,
@@ -140,7 +131,7 @@ def _row(
 def of_session(
     property_id: UUID, session_id: UUID, after: "datetime | int | None", limit: int
 ) -> "Select[Any]":
-    """What was said in a widget session's conversations after an instant or a position."""
+    """Select the messages of a widget session after an instant or a position."""
     query = _in_session(property_id, session_id)
     if isinstance(after, datetime):
         query = query.where(TABLE.c.created_at > after)
@@ -149,27 +140,27 @@ def of_session(
     return query.order_by(TABLE.c.position).limit(limit)
 
 
-def one(property_id: UUID, session_id: UUID, message_id: UUID) -> "Select[Any]":
-    """A message of a widget session."""
+def by_id(property_id: UUID, session_id: UUID, message_id: UUID) -> "Select[Any]":
+    """Select one message of a widget session."""
     return _in_session(property_id, session_id).where(TABLE.c.id == message_id)
 
 
 def _in_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
-    held = conversations.TABLE
+    conversation = conversations.TABLE
     return (
         select(TABLE)
-        .join(held, held.c.id == TABLE.c.conversation_id)
-        .where(held.c.widget_session_id == session_id, TABLE.c.property_id == property_id)
+        .join(conversation, conversation.c.id == TABLE.c.conversation_id)
+        .where(conversation.c.widget_session_id == session_id, TABLE.c.property_id == property_id)
     )
 
 
 def newest(
     property_id: UUID, conversation_id: UUID, before: UUID | None, limit: int
 ) -> "Select[Any]":
-    """The newest messages of a conversation, or those before one of its messages; newest first."""
-    mine = (TABLE.c.property_id == property_id, TABLE.c.conversation_id == conversation_id)
-    query = select(TABLE).where(*mine).order_by(TABLE.c.position.desc()).limit(limit)
+    """Select the newest messages of a conversation, or the newest before one of its messages."""
+    conditions = (TABLE.c.property_id == property_id, TABLE.c.conversation_id == conversation_id)
+    query = select(TABLE).where(*conditions).order_by(TABLE.c.position.desc()).limit(limit)
     if before is None:
         return query
-    end = select(TABLE.c.position).where(*mine, TABLE.c.id == before).scalar_subquery()
+    end = select(TABLE.c.position).where(*conditions, TABLE.c.id == before).scalar_subquery()
     return query.where(TABLE.c.position < end)

@@ -1,4 +1,4 @@
-"""`lead_workflows`: a lead going through a workflow, and where it stands there."""
+"""`lead_workflows`: the runs, one lead in one workflow definition each, with their state."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,8 @@ from events.runs import (
 )
 from projections import leads, workflows
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "lead_workflows",
@@ -53,7 +54,7 @@ projection = Projection(
 
 
 @projection.on(RunEnrolled)
-def enrolled(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> None:
+def insert_run(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> None:
     tables.rows.insert(
         event.run_id,
         {
@@ -75,18 +76,18 @@ def enrolled(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> Non
 
 
 @projection.on(RunStepReached)
-def step_reached(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
-    """`current_step` is the step that comes next, from 0; after the last one, their number."""
-    after = event.next_step_number
+def advance_run(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
+    """Set `current_step` to the next step, from 0; after the last step, to the number of steps."""
+    next_step = event.next_step_number
     _change(
         tables, recorded, event.run_id, last_action_at=recorded.occurred_at,
-        current_step=event.step_number + 1 if after is None else after,
+        current_step=event.step_number + 1 if next_step is None else next_step,
         next_action_at=event.next_action_at,
     )  # fmt: skip
 
 
 @projection.on(RunPaused)
-def paused(tables: Tables, recorded: RecordedEvent, event: RunPaused) -> None:
+def pause_run(tables: Tables, recorded: RecordedEvent, event: RunPaused) -> None:
     _change(
         tables, recorded, event.run_id, status="paused", next_action_at=None,
         remaining_seconds=event.remaining_seconds,
@@ -94,7 +95,7 @@ def paused(tables: Tables, recorded: RecordedEvent, event: RunPaused) -> None:
 
 
 @projection.on(RunResumed)
-def resumed(tables: Tables, recorded: RecordedEvent, event: RunResumed) -> None:
+def resume_run(tables: Tables, recorded: RecordedEvent, event: RunResumed) -> None:
     _change(
         tables, recorded, event.run_id, status="active", next_action_at=event.next_action_at,
         remaining_seconds=None,
@@ -102,7 +103,7 @@ def resumed(tables: Tables, recorded: RecordedEvent, event: RunResumed) -> None:
 
 
 @projection.on(RunMoved)
-def moved(tables: Tables, recorded: RecordedEvent, event: RunMoved) -> None:
+def move_run(tables: Tables, recorded: RecordedEvent, event: RunMoved) -> None:
     _change(
         tables, recorded, event.run_id, definition_version=event.definition_version,
         current_step=event.step_number, next_action_at=event.next_action_at,
@@ -111,17 +112,17 @@ def moved(tables: Tables, recorded: RecordedEvent, event: RunMoved) -> None:
 
 
 @projection.on(RunStopped)
-def stopped(tables: Tables, recorded: RecordedEvent, event: RunStopped) -> None:
+def stop_run(tables: Tables, recorded: RecordedEvent, event: RunStopped) -> None:
     _end(tables, recorded, event.run_id, "stopped", event.reason)
 
 
 @projection.on(RunConverted)
-def converted(tables: Tables, recorded: RecordedEvent, event: RunConverted) -> None:
+def convert_run(tables: Tables, recorded: RecordedEvent, event: RunConverted) -> None:
     _end(tables, recorded, event.run_id, "converted", f"the lead is {event.status.value}")
 
 
 @projection.on(RunCompleted)
-def completed(tables: Tables, recorded: RecordedEvent, event: RunCompleted) -> None:
+def complete_run(tables: Tables, recorded: RecordedEvent, event: RunCompleted) -> None:
     _end(tables, recorded, event.run_id, "completed", None)
 
 
@@ -139,15 +140,16 @@ def _change(tables: Tables, recorded: RecordedEvent, run_id: UUID, **changes: ob
 
 
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
-    """A person's runs, newest first, with the definition as it is now: `definition_*`."""
-    held = workflows.TABLE.c
+    """Select the runs of a person, newest first, with the current definition as `definition_*`."""
+    definition = workflows.TABLE.c
     return (
         select(
-            TABLE, held.name.label("definition_name"), held.steps.label("definition_steps"),
-            held.exit_conditions.label("definition_exits"),
-            held.version.label("definition_newest"),
+            TABLE, definition.name.label("definition_name"),
+            definition.steps.label("definition_steps"),
+            definition.exit_conditions.label("definition_exits"),
+            definition.version.label("definition_newest"),
         )
-        .outerjoin(workflows.TABLE, held.id == TABLE.c.workflow_id)
+        .outerjoin(workflows.TABLE, definition.id == TABLE.c.workflow_id)
         .where(TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
         .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
         .limit(limit)

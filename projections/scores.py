@@ -1,46 +1,30 @@
-"""`lead_scores`: how promising a lead is, one row per change of the result at its own instant.
+"""`lead_scores`: the score history of leads, one row for each change at its own instant.
 
-Beside it a private state: the facts of each lead, its fold time, its current score, and when time
-alone will change that next. Before an event is folded, everything time changed until then is
-written at the instant it changed, so a late timer changes no row.
+The private state table has for each lead the scoring inputs, the fold time, the current score and
+the next change time. Before an event is folded, all changes by time until then are added at their
+own instants. So a late timer changes no row.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from events.engagements import ScoreDue
 from events.event import Event
-from events.leads import (
-    LeadAdopted,
-    LeadArrived,
-    LeadCaptured,
-    LeadImported,
-    LeadMerged,
-    LeadUnmerged,
-    LeadUpdated,
-)
+from events.leads import LeadAdopted, LeadArrived, LeadCaptured, LeadImported, LeadUpdated
+from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent
+from events.scores import ScoreDue
 from events.tours import TourNoShowCorrected
-from events.uuids import QuickUUID
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import (
-    METADATA,
-    STATE_SCHEMA,
-    DerivedTable,
-    Projection,
-    Row,
-    Tables,
-)
-from projections.scoring import merged_leads, v1
+from projections.engine.derived_table import METADATA, STATE_SCHEMA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
+from projections.score_history import add_changes_by_time, update_state
+from projections.scoring import merged_leads
 from projections.scoring.engagement import ENGAGING, engagements_of
-from projections.scoring.evolution import LEARN, TOUR_STATUS, first_known
-from projections.scoring.inputs import ScoringInputs, engaged, expire, instant, micros, together
+from projections.scoring.input_changes import INPUT_CHANGES, TOUR_STATUS, initial_inputs
+from projections.scoring.inputs import ScoringInputs, add_engagement, expire, micros
 
 TABLE = Table(
     "lead_scores",
@@ -70,7 +54,7 @@ STATE = Table(
     Column("lead_id", Uuid, primary_key=True),
     Column("org_id", Uuid, nullable=False),
     Column("property_id", Uuid, nullable=False),
-    Column("facts", JSONB, nullable=False),
+    Column("inputs", JSONB, nullable=False),
     Column("fold_time", INSTANT, nullable=False),
     Column("next_change_at", INSTANT),
     Column("revision", Integer, nullable=False),
@@ -80,18 +64,12 @@ STATE = Table(
     Column("merged_into", Uuid),
     Column("merged", JSONB),
     Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
-    Index(
-        "lead_score_state_merged_into",
-        "merged_into",
-        postgresql_where=text("merged_into IS NOT NULL"),
-    ),
-    Index(
-        "lead_score_state_next_change",
-        "next_change_at",
-        postgresql_where=text("next_change_at IS NOT NULL"),
-    ),
+    Index("lead_score_state_merged_into", "merged_into",
+          postgresql_where=text("merged_into IS NOT NULL")),
+    Index("lead_score_state_next_change", "next_change_at",
+          postgresql_where=text("next_change_at IS NOT NULL")),
     schema=STATE_SCHEMA,
-)
+)  # fmt: skip
 projection = Projection(
     "lead_scores",
     version=3,
@@ -100,11 +78,12 @@ projection = Projection(
         STATE, keyed_by=("lead_id", "loser_id", "winner_id"), follows=("merged_into", "merged")
     ),
 )
-"""A lead's `facts` are its own, merged or not; `merged` are the leads merged into it, null while it
-is no part of a merge. Time passes for the one at the top only: see `merging`."""
+"""The `inputs` of a lead are its own, merged or not. `merged` lists the leads merged into it; it is
+null while the lead is no part of a merge. Only the top lead of a merge is scored and changes by
+time: see `scoring.merged_leads`."""
 
 NO_SCORE: Row = {"result": (), "total_score": None, "scored_at": None, "next_change_at": None}
-"""Of a lead before its first score, and as long as it is merged into another."""
+"""The state of a lead before its first score, and while it is merged into another."""
 
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}
 SCORED: set[type[Event]] = {
@@ -118,7 +97,7 @@ SCORED: set[type[Event]] = {
 
 
 @projection.on(*SCORED)
-def happened(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+def apply_event(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
     lead_id: UUID | None = event.lead_id
     if lead_id is None:
         return
@@ -126,30 +105,27 @@ def happened(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
     at = now = micros(moment)
     kind = type(event)
     if kind in ARRIVED:
-        state = _begin(tables, recorded, event, at)
+        state = _insert_state(tables, recorded, event, at)
     else:
         state = tables.state.change(lead_id)
         if state["merged"] is not None:
-            _happened_to_one_of_several(tables, recorded, event, state)
+            _apply_to_merged_lead(tables, recorded, event, state)
             return
         if moment < state["fold_time"]:
             moment = state["fold_time"]
             now = micros(moment)
-        _pass_time(tables, state, state["facts"], moment, now)
-    inputs: ScoringInputs = state["facts"]
-    if (learn := LEARN.get(kind)) is not None:
-        learn(inputs, event, at)
-    for engagement in engagements_of(recorded):
-        engaged(inputs, at, engagement.score_weight, now)
-    _settle(tables, state, inputs, moment, now)
+        add_changes_by_time(tables, state, state["inputs"], moment, now)
+    inputs: ScoringInputs = state["inputs"]
+    _apply_to_inputs(inputs, recorded, event, at, now)
+    update_state(tables, state, inputs, moment, now)
 
 
-def _begin(tables: Tables, recorded: RecordedEvent, event: LeadArrived, at: int) -> Row:
+def _insert_state(tables: Tables, recorded: RecordedEvent, event: LeadArrived, at: int) -> Row:
     state: Row = {
         "lead_id": event.lead_id,
         "org_id": recorded.org_id,
         "property_id": recorded.property_id,
-        "facts": first_known(event, at),
+        "inputs": initial_inputs(event, at),
         "fold_time": recorded.occurred_at,
         "revision": 0,
         **NO_SCORE,
@@ -160,140 +136,65 @@ def _begin(tables: Tables, recorded: RecordedEvent, event: LeadArrived, at: int)
     return state
 
 
-def _happened_to_one_of_several(
-    tables: Tables, recorded: RecordedEvent, event: Any, own: Row
-) -> None:
-    """What happened to a merged lead is its own; the score is that of the lead at the top."""
+def _apply_to_merged_lead(tables: Tables, recorded: RecordedEvent, event: Any, own: Row) -> None:
+    """Change the inputs of a merged lead itself, and score the top lead."""
     top = merged_leads.top_of(tables.state, own)
     moment = max(recorded.occurred_at, top["fold_time"])
     at, now = micros(recorded.occurred_at), micros(moment)
-    _pass_time(tables, top, merged_leads.whole(tables.state, top), moment, now)
-    inputs: ScoringInputs = own["facts"]
+    add_changes_by_time(tables, top, merged_leads.combined_inputs(tables.state, top), moment, now)
+    inputs: ScoringInputs = own["inputs"]
     expire(inputs, now)
-    if (learn := LEARN.get(type(event))) is not None:
-        learn(inputs, event, at)
+    _apply_to_inputs(inputs, recorded, event, at, now)
+    update_state(tables, top, merged_leads.combined_inputs(tables.state, top), moment, now)
+
+
+def _apply_to_inputs(
+    inputs: ScoringInputs, recorded: RecordedEvent, event: Any, at: int, now: int
+) -> None:
+    """Change scoring inputs; the event occurred at `at`, and the fold time is `now`."""
+    if (change := INPUT_CHANGES.get(type(event))) is not None:
+        change(inputs, event, at)
     for engagement in engagements_of(recorded):
-        engaged(inputs, at, engagement.score_weight, now)
-    _settle(tables, top, merged_leads.whole(tables.state, top), moment, now)
+        add_engagement(inputs, at, engagement.score_weight, now)
 
 
 @projection.on(LeadMerged)
-def merged(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
-    """Time has passed for both until then; from then on it passes for the winner."""
+def merge(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> None:
+    """Add the changes by time of both leads until now; then only the top lead is scored."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merged_leads.top_of(state, winner)
     moment = max(recorded.occurred_at, loser["fold_time"], top["fold_time"])
     now = micros(moment)
-    for each in (loser, top):
-        _pass_time(tables, each, merged_leads.whole(state, each), moment, now)
-    merged_leads.tie(loser, winner, top)
+    for lead in (loser, top):
+        inputs = merged_leads.combined_inputs(state, lead)
+        add_changes_by_time(tables, lead, inputs, moment, now)
+    merged_leads.link(loser, winner, top)
     loser.update(NO_SCORE, fold_time=moment)
-    _settle(tables, top, merged_leads.whole(state, top), moment, now)
+    update_state(tables, top, merged_leads.combined_inputs(state, top), moment, now)
 
 
 @projection.on(LeadUnmerged)
-def unmerged(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
-    """Both are scored anew, at that moment: the loser's history goes on with a row."""
+def unmerge(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
+    """Score both leads again, each by itself: the history of the loser continues."""
     state = tables.state
     loser, winner = state.change(event.loser_id), state.change(event.winner_id)
     top = merged_leads.top_of(state, winner)
     moment = max(recorded.occurred_at, top["fold_time"])
     now = micros(moment)
-    _pass_time(tables, top, merged_leads.whole(state, top), moment, now)
-    merged_leads.untie(loser, winner)
-    for each in (top, loser):
-        inputs = merged_leads.whole(state, each)
+    add_changes_by_time(tables, top, merged_leads.combined_inputs(state, top), moment, now)
+    merged_leads.unlink(loser, winner)
+    for lead in (top, loser):
+        inputs = merged_leads.combined_inputs(state, lead)
         expire(inputs, now)
-        _settle(tables, each, inputs, moment, now)
-
-
-def _pass_time(
-    tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, until: int
-) -> None:
-    """Write what time alone changed, each at its own instant, up to `moment`, which is `until`."""
-    change = state["next_change_at"]
-    if change is not None and change <= moment:
-        due: int | None = micros(change)
-        while due is not None and due <= until:
-            expire(inputs, due)
-            _record(tables, state, inputs, due)
-            due = v1.next_change(inputs, due)
-    expire(inputs, until)
-
-
-def _settle(tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, now: int) -> None:
-    """The state after what happened at `moment`, which is `now`."""
-    _record(tables, state, inputs, now)
-    change = v1.next_change(inputs, now)
-    state["fold_time"] = moment
-    state["next_change_at"] = None if change is None else instant(change)
-
-
-def _record(tables: Tables, state: Row, inputs: ScoringInputs, at: int) -> None:
-    """Add a row to the history where the result is another than the last."""
-    result, said, factors = v1.told(inputs, at)
-    if state["result"] == said:
-        return
-    state["revision"] = revision = state["revision"] + 1
-    state["result"] = said
-    state["total_score"] = result.total
-    state["scored_at"] = scored_at = instant(at)
-    lead_id = state["lead_id"]
-    tables.rows.add(
-        {
-            "id": _row_id(lead_id, revision),
-            "lead_id": lead_id,
-            "total_score": result.total,
-            "engagement_score": result.engagement,
-            "timing_score": result.timing,
-            "source_score": result.source,
-            "completeness_score": result.completeness,
-            "behavior_score": result.behavior,
-            "score_bucket": result.bucket,
-            "factors": factors,
-            "model_version": v1.VERSION,
-            "scored_at": scored_at,
-            "org_id": state["org_id"],
-            "property_id": state["property_id"],
-            "revision": revision,
-        }
-    )
-
-
-def _row_id(lead_id: UUID, revision: int) -> UUID:
-    """The nth score of a lead has the same id in every rebuild, beside those of its time."""
-    told = blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=8).digest()
-    found: UUID = QuickUUID(lead_id.bytes[:8] + told)
-    return found
+        update_state(tables, lead, inputs, moment, now)
 
 
 def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """A lead's last score."""
+    """Select the last score of a lead."""
     return (
         select(TABLE)
         .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
         .order_by(TABLE.c.revision.desc())
         .limit(1)
     )
-
-
-def inputs_below(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """Of leads that stand for themselves, their own facts and those of all merged into them, as
-    (`top`, `lead_id`, `facts`): see `whole_facts`."""
-    mine = STATE.c.property_id == property_id
-    own = select(STATE.c.lead_id.label("top"), STATE.c.lead_id, STATE.c.inputs)
-    below = own.where(mine, STATE.c.lead_id.in_(lead_ids)).cte("below", recursive=True)
-    losers = select(below.c.top, STATE.c.lead_id, STATE.c.inputs)
-    below = below.union_all(losers.join(below, STATE.c.merged_into == below.c.lead_id).where(mine))
-    return select(below)
-
-
-def whole_inputs(rows: Sequence[Any]) -> dict[UUID, ScoringInputs]:
-    """Lead → the facts its score is made of, from the rows of `facts_below`."""
-    own = {row.top: row.inputs for row in rows if row.top == row.lead_id}
-    others: dict[UUID, list[ScoringInputs]] = {}
-    for row in rows:
-        if row.top != row.lead_id:
-            others.setdefault(row.top, []).append(row.inputs)
-    return own | {top: together(own[top], found) for top, found in others.items()}

@@ -5,16 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, select, text
 
-from events.chat import (
-    ConversationMessageReceived,
-    ConversationStarted,
-    SessionIdentified,
-    SessionStarted,
-)
+from events.conversations import ConversationMessageReceived, ConversationStarted
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
+from events.sessions import SessionIdentified, SessionStarted
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "widget_sessions",
@@ -41,38 +38,43 @@ projection = Projection(
 
 
 @projection.on(SessionStarted)
-def started(tables: Tables, recorded: RecordedEvent, event: SessionStarted) -> None:
-    """The first start counts: a session is observed, and may be reported twice."""
+def start_session(tables: Tables, recorded: RecordedEvent, event: SessionStarted) -> None:
+    """Insert a session. Ignore a second start: a producer may report a session twice."""
     if tables.rows.get(event.session_id) is not None:
         return
     row = _row(recorded, event.session_id, event.lead_id)
-    said = ("visitor_id", "user_agent", "referrer_url")
-    tables.rows.insert(event.session_id, {**row, **{name: getattr(event, name) for name in said}})
+    details = {
+        "visitor_id": event.visitor_id,
+        "user_agent": event.user_agent,
+        "referrer_url": event.referrer_url,
+    }
+    tables.rows.insert(event.session_id, {**row, **details})
 
 
 @projection.on(SessionIdentified)
-def identified(tables: Tables, recorded: RecordedEvent, event: SessionIdentified) -> None:
+def link_lead(tables: Tables, recorded: RecordedEvent, event: SessionIdentified) -> None:
     session = tables.rows.get(event.session_id)
     if session is None:
         tables.rows.insert(event.session_id, _row(recorded, event.session_id, event.lead_id))
         return
-    converted = session["converted_at"]
     tables.rows.update(
         event.session_id,
         lead_id=event.lead_id,
-        converted_at=converted or recorded.occurred_at,
+        converted_at=session["converted_at"] or recorded.occurred_at,
     )
 
 
 @projection.on(ConversationStarted)
-def conversed(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
-    """A conversation may begin in a session that retention has removed."""
+def restore_session(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
+    """Insert the session again if retention has deleted it."""
     if event.session_id is not None and tables.rows.get(event.session_id) is None:
         tables.rows.insert(event.session_id, _row(recorded, event.session_id, event.lead_id))
 
 
 @projection.on(ConversationMessageReceived)
-def spoke(tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived) -> None:
+def count_message(
+    tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived
+) -> None:
     if event.session_id is None:
         return
     if tables.rows.get(event.session_id) is None:
@@ -85,8 +87,10 @@ def spoke(tables: Tables, recorded: RecordedEvent, event: ConversationMessageRec
 
 
 @projection.on(RetentionApplied)
-def expired(tables: Tables, _recorded: RecordedEvent, event: RetentionApplied) -> None:
-    """A visitor who comes back afterwards begins anew, in the session they remember."""
+def delete_expired_sessions(
+    tables: Tables, _recorded: RecordedEvent, event: RetentionApplied
+) -> None:
+    """Delete old sessions. A visitor who returns later gets a new row with the same session id."""
     for session_id in event.session_ids:
         tables.rows.delete(session_id)
 
@@ -107,6 +111,6 @@ def _row(recorded: RecordedEvent, session_id: UUID, lead_id: UUID | None) -> Row
     }
 
 
-def one(property_id: UUID, session_id: UUID) -> "Select[Any]":
-    """A session's row."""
+def by_id(property_id: UUID, session_id: UUID) -> "Select[Any]":
+    """Select a session of a property."""
     return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id == session_id)

@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from events.record import RecordedEvent
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "tour_slots",
@@ -48,8 +49,8 @@ projection = Projection("tour_slots", version=1, table=DerivedTable(TABLE, keyed
 
 
 @projection.on(SlotOpened)
-def opened(tables: Tables, recorded: RecordedEvent, event: SlotOpened) -> None:
-    """Opened again, a slot has another capacity: its holds stay."""
+def open_slot(tables: Tables, recorded: RecordedEvent, event: SlotOpened) -> None:
+    """Insert a slot; if it exists, change its capacity and keep its holds."""
     if tables.rows.get(event.slot_id) is not None:
         tables.rows.update(event.slot_id, capacity=event.capacity, updated_at=recorded.occurred_at)
         return
@@ -76,7 +77,7 @@ def opened(tables: Tables, recorded: RecordedEvent, event: SlotOpened) -> None:
 
 
 @projection.on(SlotHeld)
-def held(tables: Tables, recorded: RecordedEvent, event: SlotHeld) -> None:
+def add_hold(tables: Tables, recorded: RecordedEvent, event: SlotHeld) -> None:
     row = tables.rows.change(event.slot_id)
     hold = {
         "tour_id": _text(event.tour_id),
@@ -88,14 +89,14 @@ def held(tables: Tables, recorded: RecordedEvent, event: SlotHeld) -> None:
 
 
 @projection.on(SlotReleased)
-def released(tables: Tables, recorded: RecordedEvent, event: SlotReleased) -> None:
+def remove_hold(tables: Tables, recorded: RecordedEvent, event: SlotReleased) -> None:
     row = tables.rows.change(event.slot_id)
     row["holds"] = {key: hold for key, hold in row["holds"].items() if key != str(event.hold_id)}
     row["updated_at"] = recorded.occurred_at
 
 
 @projection.on(SlotClosed)
-def closed(tables: Tables, recorded: RecordedEvent, event: SlotClosed) -> None:
+def close_slot(tables: Tables, recorded: RecordedEvent, event: SlotClosed) -> None:
     tables.rows.update(event.slot_id, status="closed", updated_at=recorded.occurred_at)
 
 
@@ -104,7 +105,10 @@ def _text(key: UUID | None) -> str | None:
 
 
 def between(property_id: UUID, first: date, last: date) -> "Select[Any]":
-    """A property's slots that may share time with one that begins on these local days."""
+    """Select the slots of a property that may overlap one which begins on these local days.
+
+    A day is added for the length of a slot, and a day for the difference of time zones.
+    """
     day = timedelta(days=1)
     return select(
         TABLE.c.id, TABLE.c.starts_at, TABLE.c.duration_minutes, TABLE.c.status, TABLE.c.holds
@@ -115,8 +119,8 @@ def between(property_id: UUID, first: date, last: date) -> "Select[Any]":
     )
 
 
-def places_held(holds: dict[str, Any], now: datetime) -> int:
-    """How many of a row's places are held now: a hold ends by time alone."""
+def count_held_places(holds: dict[str, Any], now: datetime) -> int:
+    """Return how many places are held at `now`; a hold ends by itself at its `expires_at`."""
     return sum(
         hold["expires_at"] is None or datetime.fromisoformat(hold["expires_at"]) > now
         for hold in holds.values()

@@ -1,4 +1,4 @@
-"""`follow_up_templates`: the texts of messages, in their newest version."""
+"""`follow_up_templates`: the newest version of each message template."""
 
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,8 @@ from sqlalchemy import (
 from events.record import RecordedEvent
 from events.workflows import TemplateDefined, TemplateRetired
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "follow_up_templates",
@@ -46,8 +47,8 @@ projection = Projection(
 
 
 @projection.on(TemplateDefined)
-def defined(tables: Tables, recorded: RecordedEvent, event: TemplateDefined) -> None:
-    said = {
+def apply_definition(tables: Tables, recorded: RecordedEvent, event: TemplateDefined) -> None:
+    values = {
         "slug": event.slug,
         "name": event.display_name,
         "channel": event.channel.value,
@@ -59,25 +60,25 @@ def defined(tables: Tables, recorded: RecordedEvent, event: TemplateDefined) -> 
         "updated_at": recorded.occurred_at,
     }
     if tables.rows.get(event.template_id) is not None:
-        tables.rows.update(event.template_id, **said)
+        tables.rows.update(event.template_id, **values)
         return
-    born = {
+    created = {
         "id": event.template_id,
         "org_id": recorded.org_id,
         "property_id": recorded.property_id,
         "created_at": recorded.occurred_at,
     }
-    tables.rows.insert(event.template_id, {**born, **said})
+    tables.rows.insert(event.template_id, {**created, **values})
 
 
 @projection.on(TemplateRetired)
-def retired(tables: Tables, recorded: RecordedEvent, event: TemplateRetired) -> None:
-    """The row stays, and keeps its slug: runs and deliveries refer to it."""
+def deactivate_template(tables: Tables, recorded: RecordedEvent, event: TemplateRetired) -> None:
+    """Keep the row and its slug, because runs and deliveries refer to it."""
     tables.rows.update(event.template_id, is_active=False, updated_at=recorded.occurred_at)
 
 
 def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
-    """A property's templates by slug."""
+    """Select the templates of a property by slug."""
     return (
         select(TABLE)
         .where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)

@@ -1,4 +1,4 @@
-"""Everything about a lead in one list: a query over the tables, newest first."""
+"""The timeline of a lead: a query over several tables, newest first."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,21 +30,23 @@ from projections import (
     tours,
 )
 
-Place = tuple[datetime, str, UUID]
-"""Where a page ends: instant, kind, id of its last item."""
+TimelinePosition = tuple[datetime, str, UUID]
+"""The end of a page: instant, kind and id of its last item."""
 
 
-def page(org_id: UUID, lead_ids: Sequence[UUID], before: Place | None, limit: int) -> "Select[Any]":
-    """At most `limit` items (at, kind, id, data) before a place, newest first, of a person whose
-    leads are `lead_ids` (`leads.person`).
+def page(
+    org_id: UUID, lead_ids: Sequence[UUID], before: TimelinePosition | None, limit: int
+) -> "Select[Any]":
+    """Select at most `limit` items (at, kind, id, data) before a position, newest first.
 
-    Each table gives at most a page, so a long history costs no more than a short one.
+    `lead_ids` are all leads of one person (`leads.person`). Each table adds at most a page,
+    so a long history costs no more than a short one.
     """
     activity, score = activities.TABLE.c, scores.TABLE.c
     engagement, message, tour = (
         engagements.TABLE.c, messages.TABLE.c, tours.TABLE.c,
     )  # fmt: skip
-    held = conversations.TABLE.c
+    conversation = conversations.TABLE.c
     parts = [
         _part("activity", activity.created_at, activity.id, before, limit, {
             "type": activity.type, "description": activity.description,
@@ -61,18 +63,18 @@ def page(org_id: UUID, lead_ids: Sequence[UUID], before: Place | None, limit: in
         _part("message", message.created_at, message.id, before, limit, {
             "conversation_id": message.conversation_id, "role": message.role,
             "author": message.author, "content": message.content,
-        }).join(conversations.TABLE, held.id == message.conversation_id)
-        .where(held.org_id == org_id, leads.of_any(held.lead_id, lead_ids)),
+        }).join(conversations.TABLE, conversation.id == message.conversation_id)
+        .where(conversation.org_id == org_id, leads.of_any(conversation.lead_id, lead_ids)),
         _part("tour", tour.created_at, tour.id, before, limit, {
             "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
             "tour_type": tour.tour_type, "starts_at": tour.starts_at,
         }).where(tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
     ]  # fmt: skip
     everything = union_all(*(part.subquery().select() for part in parts)).subquery()
-    found = everything.c
+    item = everything.c
     return (
-        select(found.at, found.kind, found.id, found.data)
-        .order_by(found.at.desc(), found.kind.desc(), found.id.desc())
+        select(item.at, item.kind, item.id, item.data)
+        .order_by(item.at.desc(), item.kind.desc(), item.id.desc())
         .limit(limit)
     )
 
@@ -81,22 +83,22 @@ def _part(
     kind: str,
     at: ColumnElement[Any],
     key: ColumnElement[Any],
-    before: Place | None,
+    before: TimelinePosition | None,
     limit: int,
     data: dict[str, ColumnElement[Any]],
 ) -> "Select[Any]":
     pairs = [part for name, column in data.items() for part in (literal(name, Text), column)]
-    # COLLATE "C": kinds are compared as bytes, here and in the final order.
-    named = cast(literal(kind), Text).collate("C")
+    # COLLATE "C" compares kinds as bytes, the same here and in the final order.
+    kind_column = cast(literal(kind), Text).collate("C")
     query = select(
-        at.label("at"), named.label("kind"), key.label("id"),
+        at.label("at"), kind_column.label("kind"), key.label("id"),
         func.jsonb_build_object(*pairs).label("data"),
     ).order_by(at.desc(), key.desc()).limit(limit)  # fmt: skip
     if before is None:
         return query
-    place = (
+    position = (
         bindparam(None, before[0], DateTime(timezone=True)),
         cast(literal(before[1]), Text).collate("C"),
         bindparam(None, before[2], Uuid),
     )
-    return query.where(tuple_(at, named, key) < tuple_(*place))
+    return query.where(tuple_(at, kind_column, key) < tuple_(*position))

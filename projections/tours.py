@@ -1,4 +1,4 @@
-"""`tours`: visits to a property, at a local time, and what became of them."""
+"""`tours`: booked visits of leads, at a local time of the property, with their status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,8 @@ from events.tours import (
 )
 from projections import host, leads
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "tours",
@@ -76,7 +77,7 @@ STATUS_OF: dict[type[Event], TourStatus] = {
 
 
 @projection.on(TourScheduled)
-def scheduled(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> None:
+def insert_tour(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> None:
     tables.rows.insert(
         event.tour_id,
         {
@@ -103,7 +104,7 @@ def scheduled(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> 
 
 
 @projection.on(TourRescheduled)
-def rescheduled(tables: Tables, recorded: RecordedEvent, event: TourRescheduled) -> None:
+def reschedule_tour(tables: Tables, recorded: RecordedEvent, event: TourRescheduled) -> None:
     tables.rows.update(
         event.tour_id,
         tour_date=event.tour_date,
@@ -119,7 +120,7 @@ def rescheduled(tables: Tables, recorded: RecordedEvent, event: TourRescheduled)
 
 
 @projection.on(TourAmended)
-def amended(tables: Tables, recorded: RecordedEvent, event: TourAmended) -> None:
+def amend_tour(tables: Tables, recorded: RecordedEvent, event: TourAmended) -> None:
     changes = event.changes
     if changes.get("tour_type"):
         changes["tour_type"] = changes["tour_type"].value
@@ -127,7 +128,7 @@ def amended(tables: Tables, recorded: RecordedEvent, event: TourAmended) -> None
 
 
 @projection.on(TourConfirmed, TourCompleted, TourCancelled, TourNoShowRecorded)
-def moved_on(
+def set_status(
     tables: Tables,
     recorded: RecordedEvent,
     event: TourConfirmed | TourCompleted | TourCancelled | TourNoShowRecorded,
@@ -137,13 +138,15 @@ def moved_on(
 
 
 @projection.on(TourNoShowCorrected)
-def corrected(tables: Tables, recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
+def correct_no_show(tables: Tables, recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
     tables.rows.update(event.tour_id, status=event.status.value, updated_at=recorded.occurred_at)
 
 
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """A person's tours by date and time, each with its agent's name as `agent_name`; `lead_ids`
-    are all its leads (`leads.person`)."""
+    """Select the tours of a person by date and time, with the agent's name as `agent_name`.
+
+    `lead_ids` are all leads of the person (`leads.person`).
+    """
     agent = host.PROFILES
     return (
         select(TABLE, agent.c.full_name.label("agent_name"))
@@ -153,7 +156,7 @@ def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     )
 
 
-def one(org_id: UUID, lead_ids: Sequence[UUID], tour_id: UUID) -> "Select[Any]":
-    """A tour of a person, by the ids of all its leads."""
-    mine = (TABLE.c.org_id == org_id, TABLE.c.lead_id.in_(lead_ids), TABLE.c.id == tour_id)
-    return select(TABLE).where(*mine)
+def by_id(org_id: UUID, lead_ids: Sequence[UUID], tour_id: UUID) -> "Select[Any]":
+    """Select a tour of a person; `lead_ids` are all leads of the person."""
+    conditions = (TABLE.c.org_id == org_id, TABLE.c.lead_id.in_(lead_ids), TABLE.c.id == tour_id)
+    return select(TABLE).where(*conditions)

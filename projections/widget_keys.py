@@ -1,4 +1,4 @@
-"""`widget_keys`: which property a widget key opens, by the key's hash. Private to the core."""
+"""`widget_keys`: the widget keys of each property as hashes. The table is private to the core."""
 
 from datetime import datetime
 from typing import Any
@@ -23,14 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from events.record import RecordedEvent
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from projections.columns import INSTANT
-from projections.engine.projection import (
-    METADATA,
-    STATE_SCHEMA,
-    DerivedTable,
-    Projection,
-    Row,
-    Tables,
-)
+from projections.engine.derived_table import METADATA, STATE_SCHEMA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "widget_keys",
@@ -54,7 +48,7 @@ projection = Projection(
 
 
 @projection.on(WidgetConfigured)
-def configured(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
+def apply_configuration(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
     row = _row(tables, recorded, event.property_id)
     changes = event.changes
     tables.rows.update(
@@ -65,23 +59,26 @@ def configured(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured)
 
 
 @projection.on(WidgetKeyIssued)
-def issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
-    """The key before it overlaps: the newest, or where that was revoked the one before still."""
+def apply_key_issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
+    """Make the new key the current one; the key before it may stay valid for a time.
+
+    That is the current key, or the previous key if the current one was revoked.
+    """
     row = _row(tables, recorded, event.property_id)
-    overlap = event.previous_valid_until is not None
-    before = "previous_" if row["key_id"] is None else ""
+    has_overlap = event.previous_valid_until is not None
+    prefix = "previous_" if row["key_id"] is None else ""
     tables.rows.update(
         event.property_id,
         key_id=event.key_id,
         key_hash=event.key_hash,
-        previous_key_id=row[f"{before}key_id"] if overlap else None,
-        previous_key_hash=row[f"{before}key_hash"] if overlap else None,
+        previous_key_id=row[f"{prefix}key_id"] if has_overlap else None,
+        previous_key_hash=row[f"{prefix}key_hash"] if has_overlap else None,
         previous_valid_until=event.previous_valid_until,
     )
 
 
 @projection.on(WidgetKeyRevoked)
-def revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
+def apply_key_revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
     row = _row(tables, recorded, event.property_id)
     if row["key_id"] == event.key_id:
         tables.rows.update(event.property_id, key_id=None, key_hash=None)
@@ -108,16 +105,12 @@ def _row(tables: Tables, recorded: RecordedEvent, property_id: UUID) -> Row:
 
 
 def opened_by(key_hash: str, now: datetime) -> "Select[Any]":
-    """The widget that a key opens now: the newest key, or the one before it during the overlap."""
-    before = and_(TABLE.c.previous_key_hash == key_hash, TABLE.c.previous_valid_until > now)
-    return select(TABLE).where(or_(TABLE.c.key_hash == key_hash, before)).limit(1)
+    """Select the widget whose current key, or still valid previous key, has this hash."""
+    is_previous = and_(TABLE.c.previous_key_hash == key_hash, TABLE.c.previous_valid_until > now)
+    return select(TABLE).where(or_(TABLE.c.key_hash == key_hash, is_previous)).limit(1)
 
 
 def allowing(origin: str) -> "Select[Any]":
-    """Is there an active widget that may be shown on this origin, as it was written?"""
-    found = and_(TABLE.c.is_active, TABLE.c.allowed_origins.contains([origin]))
-    return select(literal(1)).where(found).limit(1)
-
-
-def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
-    return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
+    """Select 1 if an active widget allows this origin, written exactly so."""
+    allows = and_(TABLE.c.is_active, TABLE.c.allowed_origins.contains([origin]))
+    return select(literal(1)).where(allows).limit(1)

@@ -1,4 +1,4 @@
-"""What a property's widget has brought in a range of time: measured from the tables."""
+"""Statistics of a property's widget in a time range, computed from the tables."""
 
 from datetime import datetime
 from typing import Any
@@ -11,59 +11,59 @@ from projections.conversation_list import WIDGET_CHANNELS
 
 
 def of_property(property_id: UUID, begin: datetime | None, end: datetime | None) -> "Select[Any]":
-    """One row: sessions, conversations, leads, tours, response_seconds (null: nobody answered).
+    """Select one row: sessions, conversations, leads, tours, response_seconds (null: no reply).
 
-    Counted is what began at or after `begin` and before `end`. Leads are those the sessions belong
-    to, each person once; tours are those that visitors booked themselves.
+    Rows created at or after `begin` and before `end` are counted. Leads are those of the sessions,
+    each person once; tours are those that visitors booked themselves.
     """
 
-    def began(table: Table) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = [table.c.property_id == property_id]
+    def in_range(table: Table) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = [table.c.property_id == property_id]
         if begin is not None:
-            found.append(table.c.created_at >= begin)
+            conditions.append(table.c.created_at >= begin)
         if end is not None:
-            found.append(table.c.created_at < end)
-        return found
+            conditions.append(table.c.created_at < end)
+        return conditions
 
     session, persons = sessions.TABLE, _persons(property_id)
     person = persons.c
-    tour, held = tours.TABLE, conversations.TABLE
-    answers = _answers(began(messages.TABLE)).c
-    waited = extract("epoch", answers.answered_at - answers.asked_at)
+    tour, conversation = tours.TABLE, conversations.TABLE
+    replies = _replies(in_range(messages.TABLE)).c
+    waited = extract("epoch", replies.replied_at - replies.sent_at)
     return (
         select(
             func.count().label("sessions"),
             func.count(distinct(func.coalesce(person.winner_id, session.c.lead_id))).label("leads"),
             _count(
                 select(func.count())
-                .select_from(held)
-                .where(*began(held), held.c.channel.in_(WIDGET_CHANNELS)),
+                .select_from(conversation)
+                .where(*in_range(conversation), conversation.c.channel.in_(WIDGET_CHANNELS)),
                 "conversations",
             ),
             _count(
                 select(func.count())
                 .select_from(tour)
-                .where(*began(tour), tour.c.created_by.is_(None)),
+                .where(*in_range(tour), tour.c.created_by.is_(None)),
                 "tours",
             ),
             _count(
                 select(func.avg(func.greatest(waited, 0)))
-                .join(held, held.c.id == answers.conversation_id)
+                .join(conversation, conversation.c.id == replies.conversation_id)
                 .where(
-                    answers.role == "user",
-                    answers.answered_at.is_not(None),
-                    held.c.channel.in_(WIDGET_CHANNELS),
+                    replies.role == "user",
+                    replies.replied_at.is_not(None),
+                    conversation.c.channel.in_(WIDGET_CHANNELS),
                 ),
                 "response_seconds",
             ),
         )
         .select_from(session.outerjoin(persons, person.lead_id == session.c.lead_id))
-        .where(*began(session))
+        .where(*in_range(session))
     )
 
 
 def _persons(property_id: UUID) -> "Subquery":
-    """The leads that were merged away, each with the lead at the end of its chain."""
+    """Select the merged leads, each with its surviving lead."""
     lead, above, top = leads.TABLE, leads.TABLE.alias("above"), leads.TABLE.alias("top")
     chain = (
         select(lead.c.id.label("lead_id"), lead.c.merged_into.label("winner_id"))
@@ -83,24 +83,26 @@ def _persons(property_id: UUID) -> "Subquery":
     )
 
 
-def _answers(mine: list[ColumnElement[bool]]) -> "Subquery":
-    """Each message with the instant of the next answer to its conversation, bot's or agent's.
+def _replies(conditions: list[ColumnElement[bool]]) -> "Subquery":
+    """Select each message with the instant of the next reply, of bot or agent.
 
-    Read backwards, so that a long conversation is gone through once.
+    The window runs from the newest message to the oldest, so it reads a conversation once.
     """
-    said = messages.TABLE.c
-    answered_at = (
-        func.min(said.created_at)
-        .filter(said.role == "assistant")
-        .over(partition_by=said.conversation_id, order_by=said.position.desc(), rows=(None, -1))
+    message = messages.TABLE.c
+    replied_at = (
+        func.min(message.created_at)
+        .filter(message.role == "assistant")
+        .over(
+            partition_by=message.conversation_id, order_by=message.position.desc(), rows=(None, -1)
+        )
     )
     return (
         select(
-            said.conversation_id, said.role, said.created_at.label("asked_at"),
-            answered_at.label("answered_at"),
+            message.conversation_id, message.role, message.created_at.label("sent_at"),
+            replied_at.label("replied_at"),
         )
-        .where(*mine)
-        .subquery("answers")
+        .where(*conditions)
+        .subquery("replies")
     )  # fmt: skip
 
 

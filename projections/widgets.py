@@ -1,7 +1,7 @@
-"""`lumaleasing_config`: how a property's widget looks and behaves; its row comes with the property.
+"""`lumaleasing_config`: the configuration of each property's widget.
 
-The row's id is the property's. `api_key` holds the hash of the newest key, or a text that no key
-hashes to.
+The row is created with the property and has its id. `api_key` contains the hash of the current
+key, or a text that is no hash.
 """
 
 from typing import Any
@@ -26,7 +26,8 @@ from events.properties import PropertyRecorded
 from events.record import RecordedEvent
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Row, Tables
+from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "lumaleasing_config",
@@ -77,7 +78,7 @@ projection = Projection(
     "lumaleasing_config", version=1, table=DerivedTable(TABLE, keyed_by=("property_id",))
 )
 
-USUAL: Row = {
+DEFAULTS: Row = {
     "widget_name": "Luma",
     "is_active": False,
     "allowed_origins": [],
@@ -102,12 +103,12 @@ USUAL: Row = {
     "tour_capacity": 1,
     "tour_blackout_dates": [],
 }
-"""What a widget does that nobody has configured; a setting that is set to null is this again."""
+"""The settings of a widget that is not configured; a setting set to null returns to these."""
 
 
 @projection.on(PropertyRecorded)
-def record_property(tables: Tables, recorded: RecordedEvent, event: PropertyRecorded) -> None:
-    """A property brings its widget, switched off, and its zone; a deleted one takes it along."""
+def apply_property(tables: Tables, recorded: RecordedEvent, event: PropertyRecorded) -> None:
+    """Create the inactive widget of a new property, follow its time zone, and delete it with it."""
     if event.deleted:
         tables.rows.delete(event.property_id)
         return
@@ -119,38 +120,38 @@ def record_property(tables: Tables, recorded: RecordedEvent, event: PropertyReco
 
 
 @projection.on(WidgetConfigured)
-def configured(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
+def apply_configuration(tables: Tables, recorded: RecordedEvent, event: WidgetConfigured) -> None:
     _row(tables, recorded, event.property_id)
     changes = {
-        name: USUAL[name] if value is None else _plain(value)
+        name: DEFAULTS[name] if value is None else _json_value(value)
         for name, value in event.changes.items()
     }
     _change(tables, recorded, event.property_id, version=recorded.version, **changes)
 
 
 @projection.on(WidgetKeyIssued)
-def issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
+def apply_key_issued(tables: Tables, recorded: RecordedEvent, event: WidgetKeyIssued) -> None:
     _row(tables, recorded, event.property_id)
     _change(tables, recorded, event.property_id, api_key=event.key_hash, key_id=event.key_id)
 
 
 @projection.on(WidgetKeyRevoked)
-def revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
+def apply_key_revoked(tables: Tables, recorded: RecordedEvent, event: WidgetKeyRevoked) -> None:
     row = _row(tables, recorded, event.property_id)
     if row["key_id"] == event.key_id:
-        keyless = _keyless(event.property_id)
-        _change(tables, recorded, event.property_id, api_key=keyless, key_id=None)
+        no_key = _no_key(event.property_id)
+        _change(tables, recorded, event.property_id, api_key=no_key, key_id=None)
 
 
 def _row(tables: Tables, recorded: RecordedEvent, property_id: UUID) -> Row:
     row = tables.rows.get(property_id)
     if row is None:
         row = {
-            **USUAL,
+            **DEFAULTS,
             "id": property_id,
             "property_id": property_id,
             "org_id": recorded.org_id,
-            "api_key": _keyless(property_id),
+            "api_key": _no_key(property_id),
             "key_id": None,
             "version": 0,
             "time_zone": None,
@@ -166,24 +167,24 @@ def _change(tables: Tables, recorded: RecordedEvent, property_id: UUID, **change
     row.update(changes, updated_at=max(row["updated_at"], recorded.occurred_at))
 
 
-def _keyless(property_id: UUID) -> str:
-    """Stands where a hash would: hashes are hexadecimal."""
+def _no_key(property_id: UUID) -> str:
+    """Return a unique value for a widget without a key: no hash, because it is not hexadecimal."""
     return f"no-key/{property_id}"
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it: days are texts."""
+def _json_value(value: Any) -> Any:
+    """Return a value as JSON has it: days are texts."""
     if isinstance(value, tuple):
-        return [one if isinstance(one, str) else one.isoformat() for one in value]
+        return [item if isinstance(item, str) else item.isoformat() for item in value]
     return value
 
 
 def of_property(property_id: UUID) -> "Select[Any]":
-    """The configuration, but for its key."""
+    """Select the configuration without its key."""
     return select(*(column for column in TABLE.c if column.name not in SECRET)).where(
         TABLE.c.property_id == property_id
     )
 
 
 SECRET = frozenset({"api_key", "key_id"})
-"""Columns that no answer shows."""
+"""Columns that no response contains."""

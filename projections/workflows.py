@@ -1,4 +1,4 @@
-"""`workflow_definitions`: what happens after a trigger, step by step, in its newest version."""
+"""`workflow_definitions`: the newest version of each workflow definition."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from events.record import RecordedEvent
 from events.workflows import WorkflowActivated, WorkflowDeactivated, WorkflowDefined
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.projection import METADATA, DerivedTable, Projection, Tables
+from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
     "workflow_definitions",
@@ -36,9 +37,9 @@ projection = Projection(
 
 
 @projection.on(WorkflowDefined)
-def defined(tables: Tables, recorded: RecordedEvent, event: WorkflowDefined) -> None:
-    """The first version makes the row, inactive; a later one leaves it as active as it was."""
-    said = {
+def apply_definition(tables: Tables, recorded: RecordedEvent, event: WorkflowDefined) -> None:
+    """Insert the first version inactive; a later version does not change `is_active`."""
+    values = {
         "name": event.display_name,
         "description": event.description,
         "trigger_on": event.trigger_on,
@@ -49,28 +50,28 @@ def defined(tables: Tables, recorded: RecordedEvent, event: WorkflowDefined) -> 
         "updated_at": recorded.occurred_at,
     }
     if tables.rows.get(event.definition_id) is not None:
-        tables.rows.update(event.definition_id, **said)
+        tables.rows.update(event.definition_id, **values)
         return
-    born = {
+    created = {
         "id": event.definition_id,
         "org_id": recorded.org_id,
         "property_id": recorded.property_id,
         "is_active": False,
         "created_at": recorded.occurred_at,
     }
-    tables.rows.insert(event.definition_id, {**born, **said})
+    tables.rows.insert(event.definition_id, {**created, **values})
 
 
 @projection.on(WorkflowActivated, WorkflowDeactivated)
-def switched(
+def set_active(
     tables: Tables, recorded: RecordedEvent, event: WorkflowActivated | WorkflowDeactivated
 ) -> None:
-    active = isinstance(event, WorkflowActivated)
-    tables.rows.update(event.definition_id, is_active=active, updated_at=recorded.occurred_at)
+    is_active = isinstance(event, WorkflowActivated)
+    tables.rows.update(event.definition_id, is_active=is_active, updated_at=recorded.occurred_at)
 
 
 def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":
-    """A property's definitions by name."""
+    """Select the workflow definitions of a property by name."""
     return (
         select(TABLE)
         .where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)

@@ -1,19 +1,28 @@
-"""A property as the host has it: its name, its zone, its country."""
+"""Reads of the host's tables: properties, profiles and messages that the core does not own."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from events.event import Event
+from events.log.connection import Connection
 from events.record import Stream
 from services.deciders.decider import Refused
+
+CACHE_SECONDS = 30.0
+MAX_CACHED = 100_000
+PROFILE_FIELDS = frozenset({"agent_id", "assigned_agent_id"})
+"""The fields with a profile id whose names do not end in `_by`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostProperty:
-    """One property, at the moment it was read."""
+    """A property as the host's table had it when it was read."""
 
     property_id: UUID
     org_id: UUID
@@ -23,7 +32,7 @@ class HostProperty:
 
     @property
     def time_zone(self) -> str:
-        """Raises `Refused`: a zone that is not set is never guessed."""
+        """Return the time zone. Raises `Refused` if none is set: a zone is never guessed."""
         zone = self.settings.get("timezone")
         if not isinstance(zone, str) or not zone:
             raise Refused("no_time_zone", "the property has no time zone: set its timezone", 409)
@@ -31,14 +40,14 @@ class HostProperty:
 
     @property
     def country(self) -> str | None:
-        """Two letters, where the host says so."""
-        found = self.settings.get("country") or self.address.get("country")
-        text = found.strip().upper() if isinstance(found, str) else ""
+        """Return the country as two letters; None if the host has none."""
+        country = self.settings.get("country") or self.address.get("country")
+        text = country.strip().upper() if isinstance(country, str) else ""
         return text if len(text) == 2 and text.isalpha() else None
 
 
 async def load_property(conn: asyncpg.Connection, property_id: UUID) -> HostProperty:
-    """Raises `Refused` where the host has no such property."""
+    """Return a property. Raises `Refused` if the host has no such property."""
     row = await conn.fetchrow(
         "SELECT id, org_id, name, address, settings FROM public.properties "
         "WHERE id = $1 AND org_id IS NOT NULL",
@@ -46,14 +55,15 @@ async def load_property(conn: asyncpg.Connection, property_id: UUID) -> HostProp
     )
     if row is None:
         raise Refused("not_found", f"no property {property_id}", 404)
-    return HostProperty(row["id"], row["org_id"], row["name"], _object(row["address"]),
-                 _object(row["settings"]))  # fmt: skip
+    return HostProperty(
+        row["id"], row["org_id"], row["name"], _object(row["address"]), _object(row["settings"])
+    )
 
 
 async def find_stream_owner(
     conn: asyncpg.Connection, stream: Stream
 ) -> tuple[UUID, UUID | None] | None:
-    """The organisation and property a stream lives in, by the log; None where it has not begun."""
+    """Return the organisation and the property of a stream by the log; None if it is empty."""
     row = await conn.fetchrow(
         "SELECT org_id, property_id FROM public.crm_events "
         "WHERE entity_type = $1 AND entity_id = $2 AND version = 1",
@@ -61,6 +71,74 @@ async def find_stream_owner(
         stream.entity_id,
     )
     return None if row is None else (row["org_id"], row["property_id"])
+
+
+class PropertyOrgs:
+    """A short-lived cache of property → organisation; unknown properties are read every time."""
+
+    def __init__(self) -> None:
+        self._orgs: dict[UUID, UUID] = {}
+        self._until = 0.0
+
+    async def load_orgs(self, conn: Connection, properties: Iterable[UUID]) -> dict[UUID, UUID]:
+        """Return property → organisation, for the properties that exist."""
+        now = time.monotonic()
+        if now > self._until or len(self._orgs) > MAX_CACHED:
+            self._orgs.clear()
+            self._until = now + CACHE_SECONDS
+        requested = set(properties)
+        if missing := requested - self._orgs.keys():
+            rows = await conn.fetch(
+                "SELECT id, org_id FROM public.properties "
+                "WHERE id = ANY($1::uuid[]) AND org_id IS NOT NULL",
+                list(missing),
+            )
+            self._orgs |= {row["id"]: row["org_id"] for row in rows}
+        return {key: self._orgs[key] for key in requested & self._orgs.keys()}
+
+
+def profile_ids_in(event: Event) -> set[UUID]:
+    """Return the profiles that an event refers to: its rows have foreign keys to them."""
+    ids = (getattr(event, field) for field in _profile_fields(type(event)))
+    return {key for key in ids if key is not None}
+
+
+@cache
+def _profile_fields(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(
+        name for name in kind.model_fields if name.endswith("_by") or name in PROFILE_FIELDS
+    )
+
+
+async def find_unknown_profiles(
+    conn: Connection, org_id: UUID, profiles: Iterable[UUID]
+) -> set[UUID]:
+    """Return the ids that are not profiles of the organisation."""
+    requested = set(profiles)
+    if not requested:
+        return set()
+    rows = await conn.fetch(
+        "SELECT id FROM public.profiles WHERE id = ANY($1::uuid[]) AND org_id = $2",
+        list(requested),
+        org_id,
+    )
+    return requested - {row["id"] for row in rows}
+
+
+async def find_host_messages(conn: Connection, messages: Iterable[UUID]) -> set[UUID]:
+    """Return the ids that are messages of the host which were not adopted (yet).
+
+    The query finds nothing if the host does not write its tables itself (adoption is `none`).
+    """
+    requested = set(messages)
+    if not requested:
+        return set()
+    rows = await conn.fetch(
+        "SELECT id FROM public.messages WHERE id = ANY($1::uuid[]) AND org_id IS NULL "
+        "AND (SELECT state <> 'none' FROM crm.adoption)",
+        list(requested),
+    )
+    return {row["id"] for row in rows}
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -1,1 +1,1 @@
-"""The tests mirror the rooms: `tests/events/log/test_append.py` tests `events/log/append.py`."""
+"""Tests, laid out like the packages: `tests/events/log/test_append.py` tests `append.py`."""

@@ -1,9 +1,9 @@
-"""A broker that tells other offsets than it has, as the embedded one does for concurrent batches.
+"""A broker that reports wrong offsets, as the embedded broker does for concurrent batches.
 
-Where several producers make a partition's first batches at once, Tansu's answer to ListOffsets can
-name a later batch as the earliest and an earlier one as the last. Measured: batches at 0, 10 and
-20, told start 10, told end 1; fetches tell the right end. It happens to one partition in some
-hundred, so that tests give the answer instead of waiting for it.
+If several producers write the first batches of a partition at the same time, Tansu's answer to
+ListOffsets can name a later batch as the earliest and an earlier batch as the latest. Measured: for
+batches at 0, 10 and 20, the reported start was 10 and the reported end 1. Fetches return the right
+end. About one partition in some hundred is affected, so tests simulate the answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,21 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 
 EARLIEST = -2
-"""What a ListOffsets request asks with; the latest is -1."""
-Asked = Mapping[str, Sequence[tuple[int, int]]]
+"""The timestamp with which ListOffsets asks for the first offset; -1 asks for the last one."""
+OffsetRequests = Mapping[str, Sequence[tuple[int, int]]]
+"""Topic → (partition, timestamp)."""
 
 
-def tell(monkeypatch: pytest.MonkeyPatch, *, start: int, end: int) -> None:
-    """Every partition is told to start and end there, to whoever asks for offsets alone."""
+def report_offsets(monkeypatch: pytest.MonkeyPatch, *, start: int, end: int) -> None:
+    """Make every ListOffsets request return `start` and `end` for all partitions."""
 
-    async def told(_self: Any, _node: int, asked: Asked) -> dict[TopicPartition, tuple[int, int]]:
+    async def list_offsets(
+        _self: Any, _node: int, requests: OffsetRequests
+    ) -> dict[TopicPartition, tuple[int, int]]:
         return {
-            TopicPartition(topic, partition): (start if which == EARLIEST else end, -1)
-            for topic, places in asked.items()
-            for partition, which in places
+            TopicPartition(topic, partition): (start if timestamp == EARLIEST else end, -1)
+            for topic, pairs in requests.items()
+            for partition, timestamp in pairs
         }
 
-    monkeypatch.setattr(Fetcher, "_proc_offset_request", told)
+    monkeypatch.setattr(Fetcher, "_proc_offset_request", list_offsets)

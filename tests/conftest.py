@@ -1,4 +1,10 @@
-"""Servers once per run, a database and topics of its own for every test."""
+"""Shared fixtures: one set of servers per run; a new database and new topics for every test.
+
+Code under test connects to PostgreSQL as in production: with a login role that is not a superuser
+and that switches to `service_role`, `anon` or `authenticated` (`settings`, `pool`, `engine`).
+Migrations, rebuilds and other work of the owner use the superuser's address. A test that needs it
+takes `owner_settings`, `owner_pool` or `database_url`.
+"""
 
 import asyncio
 import inspect
@@ -27,77 +33,96 @@ from services.runtime.settings import Settings
 from tests.releases import release_of
 
 POLL_SECONDS = 0.02
-MEMORY = Path("/dev/shm")
-ROOM_BYTES = 10 * 2**30
+MEMORY_DIRECTORY = Path("/dev/shm")
+MINIMUM_FREE_BYTES = 10 * 2**30
 LIMITS = ("limit_address", "limit_visitor", "limit_key", "limit_contact")
 JWT_SECRET = "a development secret that is long enough for HS256"
+LOGIN = "crm_test_login"
+"""Name and password of the login role with which code under test connects."""
 
-# Without a clock: machines differ fivefold from one hour to the next.
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+CREATE_LOGIN = f"""
+    DO $$ BEGIN
+      CREATE ROLE {LOGIN} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{LOGIN}';
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$;
+    GRANT anon, authenticated, service_role TO {LOGIN};
+"""
+GRANT_HOST_TABLES = (
+    "GRANT INSERT, UPDATE, DELETE ON organizations, properties, profiles TO service_role"
 )
-hypothesis.settings.load_profile("unhurried")
+"""Supabase grants `service_role` this. With it, a test can write the host's rows with any pool."""
+
+# No deadline: the speed of a machine varies by a factor of five.
+hypothesis.settings.register_profile(
+    "no_deadline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no_deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first, or all wait for it at the end."""
+    """Start the longest test first, so that no worker waits for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
 async def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    """Ask (plain or async) until the answer is true, and return that answer.
+    """Call a plain or async condition until its result is true, and return the result.
 
-    `seconds` end what would wait for ever; where they are few, never is what a test expects.
+    Raise AssertionError after `seconds`.
     """
     deadline = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer:
-            return answer
+        result = condition()
+        if inspect.isawaitable(result):
+            result = await result
+        if result:
+            return result
         if time.monotonic() > deadline:
-            words = inspect.getsource(condition).strip()
-            raise AssertionError(f"not within {seconds} s: {words}")
+            source = inspect.getsource(condition).strip()
+            raise AssertionError(f"not true within {seconds} s: {source}")
         await asyncio.sleep(POLL_SECONDS)
 
 
 @pytest.fixture(name="until", scope="session")
 def _until() -> Callable[..., Any]:
-    """The bounded waiter, also importable as `tests.conftest.until`."""
+    """Return `until`, which can also be imported from `tests.conftest`."""
     return until
 
 
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[Path]:
-    """Where this run's servers keep their data, in memory where there is plenty; gone afterwards.
+    """Create the data directory of this run's servers, in memory if enough is free.
 
-    Making a database's thousand files takes 0.26 s on a disk and 0.02 s in memory.
+    Creating the thousand files of a database takes 0.26 s on a disk and 0.02 s in memory.
     """
-    for left in MEMORY.glob("crm-test-*"):  # by a run that was killed
-        if not Path("/proc", left.name.split("-")[2]).exists():
-            shutil.rmtree(left, ignore_errors=True)
-    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    for leftover in MEMORY_DIRECTORY.glob("crm-test-*"):  # of a run that was killed
+        if not Path("/proc", leftover.name.split("-")[2]).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+    fits = MEMORY_DIRECTORY.is_dir() and (
+        shutil.disk_usage(MEMORY_DIRECTORY).free > MINIMUM_FREE_BYTES
+    )
     prefix = f"crm-test-{os.getpid()}-"
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if has_room else None))
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY_DIRECTORY if fits else None))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
 def home(run_directory: Path) -> Path:
-    """A CRM_HOME for a stack of the test's own (run as root, servers cannot enter `tmp_path`)."""
+    """Create a CRM_HOME for a stack that only this test uses.
+
+    `tmp_path` does not work here: if root runs the tests, the servers' account cannot enter it.
+    """
     return Path(tempfile.mkdtemp(dir=run_directory))
 
 
 @pytest.fixture(scope="session")
 def server_url(run_directory: Path) -> Iterator[str]:
-    """A PostgreSQL to make databases in: DATABASE_URL's, CRM_TEST_POSTGRES's, or the wheel's."""
-    if given := os.environ.get("DATABASE_URL"):
-        yield given
+    """Provide a PostgreSQL server: DATABASE_URL, the release CRM_TEST_POSTGRES, or the wheel's."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
         return
-    older = os.environ.get("CRM_TEST_POSTGRES")
-    release = release_of(older) if older else None
+    major = os.environ.get("CRM_TEST_POSTGRES")
+    release = release_of(major) if major else None
     server = Postgres(run_directory / "postgres", durable=False, release=release)
     server.start()
     yield server.url()
@@ -106,9 +131,9 @@ def server_url(run_directory: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def bootstrap_servers(run_directory: Path) -> Iterator[str]:
-    """KAFKA_BOOTSTRAP_SERVERS, or Apache Kafka (CRM_TEST_BROKER=kafka), or the embedded broker."""
-    if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        yield given
+    """Provide a broker: KAFKA_BOOTSTRAP_SERVERS, CRM_TEST_BROKER=kafka, or the embedded one."""
+    if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield address
         return
     server = make_broker(run_directory / "broker")
     server.start()
@@ -117,23 +142,26 @@ def bootstrap_servers(run_directory: Path) -> Iterator[str]:
 
 
 def make_broker(directory: Path) -> Broker | Kafka:
-    """A broker of the kind this run tests, for a test that stops or crashes its own."""
+    """Return a broker of this run's kind that is not started, for a test that needs its own."""
     return Kafka(directory) if os.environ.get("CRM_TEST_BROKER") == "kafka" else Broker(directory)
 
 
 @pytest.fixture(scope="session")
 async def template_database(server_url: str) -> AsyncIterator[str]:
-    """The name of a database that is migrated once and copied for every test."""
+    """Create the database that is migrated once and copied for every test; yield its name."""
     name = f"crm_template_{uuid4().hex[:12]}"
     await _execute(server_url, f"CREATE DATABASE {name}")
-    await asyncio.to_thread(migrate, with_database(server_url, name))
+    url = with_database(server_url, name)
+    await asyncio.to_thread(migrate, url)
+    await _create_login(server_url)
+    await _execute(url, GRANT_HOST_TABLES)
     yield name
     await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 async def database_url(server_url: str, template_database: str) -> AsyncIterator[str]:
-    """A migrated, empty database for one test."""
+    """Create a migrated, empty database for one test; yield the owner's address of it."""
     name = f"crm_test_{uuid4().hex[:12]}"
     await _execute(
         server_url, f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY"
@@ -144,18 +172,27 @@ async def database_url(server_url: str, template_database: str) -> AsyncIterator
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings of a test that needs no broker; one that does takes `kafka_settings`."""
-    return make_settings(database_url, "127.0.0.1:9", tmp_path)
+    """Return the settings of a process in production, without a broker."""
+    return make_settings(as_login(database_url), "127.0.0.1:9", tmp_path)
+
+
+@pytest.fixture
+def owner_settings(settings: Settings, database_url: str) -> Settings:
+    """Return the same settings with the address of the database's owner, a superuser.
+
+    Commands that work as the owner need it: migrations, rebuilds, adoption.
+    """
+    return settings.model_copy(update={"database_url": SecretStr(database_url)})
 
 
 @pytest.fixture
 def kafka_settings(settings: Settings, bootstrap_servers: str) -> Settings:
-    """The same, with the run's broker."""
+    """Return the same settings with the run's broker."""
     return settings.model_copy(update={"kafka_bootstrap_servers": bootstrap_servers})
 
 
 def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more: Any) -> Settings:
-    """Settings with topics nobody else uses."""
+    """Return settings with topic names that no other test uses."""
     values: dict[str, Any] = {
         "database_url": SecretStr(database_url),
         "kafka_bootstrap_servers": bootstrap_servers,
@@ -163,7 +200,7 @@ def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more:
         "home": home,
         "jwt_secret": SecretStr(JWT_SECRET),
         "pool_size": 5,
-        **dict.fromkeys(LIMITS, ""),  # tests come from one address, much and fast
+        **dict.fromkeys(LIMITS, ""),  # all requests of the tests come from one address
         **more,
     }
     return Settings(**values)
@@ -171,22 +208,44 @@ def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more:
 
 @pytest.fixture
 async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
-    """asyncpg connections to the test's database."""
-    async with pooled(settings, "test", role=None) as opened:
-        yield opened
+    """Open the asyncpg pool of a worker: connections as `service_role`."""
+    async with pooled(settings, "test") as worker_pool:
+        yield worker_pool
+
+
+@pytest.fixture
+async def owner_pool(owner_settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool of the database's owner, for DDL, rebuilds and damage that a test does."""
+    async with pooled(owner_settings, "test owner", role=None) as superuser_pool:
+        yield superuser_pool
 
 
 @pytest.fixture
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """SQLAlchemy's engine on the test's database."""
-    opened = open_engine(settings, "test", role=None)
-    yield opened
-    await opened.dispose()
+    """Open the SQLAlchemy engine of a worker: connections as `service_role`."""
+    worker_engine = open_engine(settings, "test")
+    yield worker_engine
+    await worker_engine.dispose()
 
 
 def with_database(url: str, name: str) -> str:
-    """The same server, another database."""
+    """Return the address of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def as_login(url: str) -> str:
+    """Return the same address with the login role of the tests instead of the owner."""
+    parts = urlsplit(url)
+    server = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{LOGIN}:{LOGIN}@{server}"))
+
+
+async def _create_login(server_url: str) -> None:
+    """Create the login role once per server; workers of a parallel run can share a server.
+
+    The lock prevents "tuple concurrently updated" of parallel GRANTs.
+    """
+    await _execute(server_url, f"BEGIN; SELECT pg_advisory_xact_lock(4711); {CREATE_LOGIN} COMMIT")
 
 
 async def _execute(url: str, statement: str) -> None:

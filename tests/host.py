@@ -1,4 +1,4 @@
-"""A host platform that was there before the core: its own tables with rows, and its other code."""
+"""A host platform for tests: tables and rows from before the core, and other code that writes."""
 
 import asyncio
 import random
@@ -16,72 +16,73 @@ import asyncpg
 from migrations.scripts import FOLDER, statements
 from projections.catalog import LIVE
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding_log
+from projections.engine.shadow_fold import make_log_fold
 from services.adoption import adoption
 from services.runtime.migrations import migrate
 from tests.conftest import with_database
-from tests.world import World, parked_reasons
+from tests.world import World, read_parked_reasons
 
 LONG_AGO = datetime(2024, 5, 1, 9, tzinfo=UTC)
-OWN = {
+HOST_COLUMNS = {
     "leads": (
         "property_id, source, first_name, last_name, email, phone, status, created_at, company"
     ),
     "conversations": "lead_id, property_id, channel, created_at",
     "messages": "conversation_id, role, content, created_at",
 }
-"""The columns each table had before the core came, but for the key."""
+"""The columns of each table before the core was installed, without the key."""
 
 
 @asynccontextmanager
 async def database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """An empty database, or a copy of one."""
+    """Create an empty database, or a copy of the database at the address `template`."""
     name = f"crm_host_{uuid4().hex[:12]}"
     conn = await asyncpg.connect(server_url)
-    copied = f" TEMPLATE {urlsplit(template).path[1:]}" if template else ""
-    await conn.execute(f"CREATE DATABASE {name}{copied}")
+    source = f" TEMPLATE {urlsplit(template).path[1:]}" if template else ""
+    await conn.execute(f"CREATE DATABASE {name}{source}")
     yield with_database(server_url, name)
     await conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await conn.close()
 
 
 async def make_tables(conn: asyncpg.Connection) -> None:
-    """The host's tables, `leads` with a column more than the core knows."""
+    """Create the host's tables; `leads` has one column that the core does not know."""
     for statement in statements((FOLDER / "0001_host.sql").read_text()):
         await conn.execute(statement)
     await conn.execute("ALTER TABLE leads ADD COLUMN company text NOT NULL DEFAULT 'none'")
 
 
 @dataclass
-class Host:
-    """An organisation with two properties; `leads`, `talks`: what its other code goes on with.
+class HostPlatform:
+    """One organisation of the host with two properties, and what its other code has written.
 
-    `notes`, `said`: what it wrote into them, to be found there again: the words of a lead's notes
-    (in no order: of two writers at once either may be first), a message's content.
+    `leads` and `conversations` are the ids that later writes change. `notes` and
+    `message_contents` are the values that must be in the tables at the end. The words of a lead's
+    notes have no order, because two connections can write at the same time.
     """
 
     org_id: UUID = field(default_factory=uuid4)
     properties: list[UUID] = field(default_factory=lambda: [uuid4(), uuid4()])
     leads: list[UUID] = field(default_factory=list)
-    talks: list[UUID] = field(default_factory=list)
+    conversations: list[UUID] = field(default_factory=list)
     notes: defaultdict[UUID, list[str]] = field(default_factory=lambda: defaultdict(list))
-    said: dict[UUID, str] = field(default_factory=dict)
+    message_contents: dict[UUID, str] = field(default_factory=dict)
 
-    async def begin(self, conn: asyncpg.Connection, rows: int) -> None:
-        """The organisation, and so many leads, conversations and messages."""
+    async def insert_rows(self, conn: asyncpg.Connection, rows: int) -> None:
+        """Insert the organisation, and `rows` leads, conversations and messages."""
         await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", self.org_id)
         await conn.executemany(
-            "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')",
+            "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'Maple Court')",
             [(key, self.org_id) for key in self.properties],
         )
-        leads, talks = [uuid4() for _ in range(rows)], [uuid4() for _ in range(rows)]
+        leads, conversations = [uuid4() for _ in range(rows)], [uuid4() for _ in range(rows)]
         at = [LONG_AGO + timedelta(minutes=7 * number) for number in range(rows)]
-        home = [self.properties[number % 2] for number in range(rows)]
+        property_ids = [self.properties[number % 2] for number in range(rows)]
         await conn.executemany(
             "INSERT INTO leads (id, property_id, source, first_name, last_name, email, phone, "
             "status, created_at, company) VALUES ($1, $2, $3, $4, 'O''Neil', $5, $6, $7, $8, $9)",
             [
-                (key, home[n], ["Google", None, 'the "old" site'][n % 3], f"Ada {n} 🏠",
+                (key, property_ids[n], ["Google", None, 'the "old" site'][n % 3], f"Ada {n} 🏠",
                  f"lead{n // 2}@example.com", None if n % 3 else f"+1512555{n % 10_000:04}",
                  ["new", "contacted", "leased", "lost"][n % 4], at[n], f"c{n}")
                 for n, key in enumerate(leads)
@@ -94,74 +95,79 @@ class Host:
                 (
                     key,
                     leads[n] if n % 5 else None,
-                    home[n],
+                    property_ids[n],
                     ["widget", "sms", "email"][n % 3],
                     at[n],
                 )
-                for n, key in enumerate(talks)
+                for n, key in enumerate(conversations)
             ],
         )
         await conn.executemany(
             "INSERT INTO messages (conversation_id, role, content, created_at) "
             "VALUES ($1, $2, $3, $4)",
             [
-                (talks[n - n % 3], ["user", "assistant"][n % 2], f"said {n}", at[n])
+                (conversations[n - n % 3], ["user", "assistant"][n % 2], f"message {n}", at[n])
                 for n in range(rows)
             ],
         )
         self.leads += leads
-        self.talks += talks
+        self.conversations += conversations
 
-    async def go_on(self, conn: asyncpg.Connection, turns: int, seed: int) -> None:
-        """What its other code does: new rows, and edits that build on what it reads."""
-        chance = random.Random(seed)
+    async def write_rows(self, conn: asyncpg.Connection, turns: int, seed: int) -> None:
+        """Insert rows and edit rows, as other code of the host does."""
+        randomness = random.Random(seed)
         for turn in range(turns):
-            await self._turn(conn, chance, f"{seed}.{turn}")
+            await self._write_once(conn, randomness, f"{seed}.{turn}")
 
-    async def _turn(self, conn: asyncpg.Connection, chance: random.Random, word: str) -> None:
-        what, talk = chance.random(), chance.choice(self.talks)
-        lead = chance.choice(self.leads[: chance.choice([6, None])])  # some by several at once
-        if what < 0.25:
-            await self._new(conn, chance)
-        elif what < 0.5:
-            await conn.execute("UPDATE leads SET status = $2 WHERE id = $1", lead,
-                               chance.choice(["new", "contacted", "leased", "lost"]))  # fmt: skip
-        elif what < 0.8:
+    async def _write_once(
+        self, conn: asyncpg.Connection, randomness: random.Random, word: str
+    ) -> None:
+        share = randomness.random()
+        conversation = randomness.choice(self.conversations)
+        # Several connections often write the first six leads at the same time.
+        lead = randomness.choice(self.leads[: randomness.choice([6, None])])
+        if share < 0.25:
+            await self._insert_lead(conn, randomness)
+        elif share < 0.5:
+            status = randomness.choice(["new", "contacted", "leased", "lost"])
+            await conn.execute("UPDATE leads SET status = $2 WHERE id = $1", lead, status)
+        elif share < 0.8:
             self.notes[lead].append(word)
             await conn.execute(
                 "UPDATE leads SET last_name = $3, notes = coalesce(notes, '') || $2 WHERE id = $1",
                 lead, word + " ", word,
             )  # fmt: skip
-        elif what < 0.9:
+        elif share < 0.9:
             await conn.execute("UPDATE conversations SET is_human_mode = NOT is_human_mode "
-                               "WHERE id = $1", talk)  # fmt: skip
+                               "WHERE id = $1", conversation)  # fmt: skip
         else:
             key = uuid4()
             await conn.execute("INSERT INTO messages (id, conversation_id, role, content) "
-                               "VALUES ($1, $2, 'user', 'a')", key, talk)  # fmt: skip
+                               "VALUES ($1, $2, 'user', 'a')", key, conversation)  # fmt: skip
             await conn.execute("UPDATE messages SET content = content || 'b' WHERE id = $1", key)
-            self.said[key] = "ab"
+            self.message_contents[key] = "ab"
 
-    async def _new(self, conn: asyncpg.Connection, chance: random.Random) -> None:
-        """A lead with a conversation and a message, in one transaction, edited in the next."""
-        lead, talk, home = uuid4(), uuid4(), chance.choice(self.properties)
+    async def _insert_lead(self, conn: asyncpg.Connection, randomness: random.Random) -> None:
+        """Insert a lead with a conversation and a message in one transaction; then edit it."""
+        lead, conversation = uuid4(), uuid4()
+        property_id = randomness.choice(self.properties)
         async with conn.transaction():
             await conn.execute(
                 "INSERT INTO leads (id, property_id, source, email) VALUES ($1, $2, 'Meta', $3)",
-                lead, home, f"{lead}@example.com",
+                lead, property_id, f"{lead}@example.com",
             )  # fmt: skip
             await conn.execute(
                 "INSERT INTO conversations (id, lead_id, property_id) VALUES ($1, $2, $3)",
-                talk, lead, home,
+                conversation, lead, property_id,
             )  # fmt: skip
             await conn.execute(
                 "INSERT INTO messages (conversation_id, role, content) VALUES ($1, 'user', 'hi')",
-                talk,
+                conversation,
             )  # fmt: skip
         await conn.execute("UPDATE leads SET notes = 'first ' WHERE id = $1", lead)
         self.notes[lead].append("first")
         self.leads.append(lead)
-        self.talks.append(talk)
+        self.conversations.append(conversation)
 
     def world(self, pool: asyncpg.Pool) -> World:
         return World(pool, self.org_id, self.properties)
@@ -171,29 +177,33 @@ async def install_core(url: str) -> None:
     await asyncio.to_thread(migrate, url)
 
 
-def told(_table: str, _more: int) -> None: ...
+def ignore_progress(_table: str, _more: int) -> None: ...
 
 
-async def adopt_all(host: Host, pool: asyncpg.Pool) -> None:
-    """Adopt what there is, and bring the tables level."""
-    await adoption.adopt(pool, told)
-    assert await adoption.complete(pool)
+async def adopt_all(host: HostPlatform, pool: asyncpg.Pool) -> None:
+    """Adopt all rows and apply their events to the tables."""
+    await adoption.adopt(pool, ignore_progress)
+    assert await adoption.mark_complete(pool)
     await host.world(pool).project()
 
 
 def rebuild_of(pool: asyncpg.Pool) -> Rebuild:
-    return Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None)
+    return Rebuild(pool, LIVE, LIVE, make_log_fold(pool), lambda *_: None)
 
 
-async def live_is_rebuilt(pool: asyncpg.Pool) -> None:
-    assert await parked_reasons(pool) == []
-    outcome = await rebuild_of(pool).verify()
-    assert outcome.equal, [str(d) for c in outcome.comparisons for d in c.differences]
+async def assert_live_equals_rebuilt(pool: asyncpg.Pool) -> None:
+    assert await read_parked_reasons(pool) == []
+    verification = await rebuild_of(pool).verify()
+    assert verification.equal, [
+        str(difference) for table in verification.comparisons for difference in table.differences
+    ]
 
 
 async def own_columns(conn: Any) -> dict[str, dict[UUID, tuple[Any, ...]]]:
-    """Every row as the host had it: table → key → its own columns."""
+    """Read the host's own columns of every row: table → key → values."""
     return {
-        table: {row[0]: tuple(row) for row in await conn.fetch(f"SELECT id, {own} FROM {table}")}
-        for table, own in OWN.items()
+        table: {
+            row[0]: tuple(row) for row in await conn.fetch(f"SELECT id, {columns} FROM {table}")
+        }
+        for table, columns in HOST_COLUMNS.items()
     }

@@ -1,4 +1,4 @@
-"""How PostgreSQL answers a query: what it scanned, what it had expected, what it really read."""
+"""The scans of a query plan: expected rows and rows that were really read."""
 
 import json
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from sqlalchemy import ClauseElement, Executable, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 
-MOST_OFF = 100
-"""So many times more, or fewer, rows than expected are still a good guess."""
-MATTERS = 1_000
-"""Where fewer rows than this are expected and found, any plan does."""
+MAXIMUM_ERROR_FACTOR = 100
+"""An estimate is accurate if the real number of rows differs by this factor at most."""
+MINIMUM_ROWS = 1_000
+"""Below this number of rows every plan is good, and estimates are not checked."""
 
 
 class _Explain(Executable, ClauseElement):
@@ -23,37 +23,43 @@ class _Explain(Executable, ClauseElement):
 
 
 @compiles(_Explain)
-def _explained(element: _Explain, compiler: Any, **options: Any) -> str:
+def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
     return f"EXPLAIN (ANALYZE, FORMAT JSON) {compiler.process(element.query, **options)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One table read in a plan; rows are those of all its loops, `cut` where a LIMIT stopped it."""
+    """One table scan in a plan.
+
+    Row counts are the sums over all loops. `is_limited` is true below a LIMIT, which can end the
+    scan early.
+    """
 
     kind: str
     table: str
     expected: float
-    found: float
-    thrown_away: float
-    cut: bool
+    returned: float
+    removed: float
+    is_limited: bool
 
     @property
-    def good_guess(self) -> bool:
-        expected, found = max(self.expected, 1), max(self.found, 1)
-        if max(expected, found) < MATTERS:
+    def is_well_estimated(self) -> bool:
+        expected, returned = max(self.expected, 1), max(self.returned, 1)
+        if max(expected, returned) < MINIMUM_ROWS:
             return True
-        return found <= MOST_OFF * expected and (self.cut or expected <= MOST_OFF * found)
+        return returned <= MAXIMUM_ERROR_FACTOR * expected and (
+            self.is_limited or expected <= MAXIMUM_ERROR_FACTOR * returned
+        )
 
 
-async def scans_of(conn: AsyncConnection, query: "Select[Any]") -> list[Scan]:
-    """The scans that were really done when the query was run."""
-    said = await conn.scalar(_Explain(query))
-    plan = json.loads(said) if isinstance(said, str) else said
+async def run_and_read_scans(conn: AsyncConnection, query: "Select[Any]") -> list[Scan]:
+    """Run the query with EXPLAIN ANALYZE and return the scans that were executed."""
+    output = await conn.scalar(_Explain(query))
+    plan = json.loads(output) if isinstance(output, str) else output
     return list(_scans(plan[0]["Plan"], False))
 
 
-def _scans(node: dict[str, Any], cut: bool) -> Iterator[Scan]:
+def _scans(node: dict[str, Any], is_limited: bool) -> Iterator[Scan]:
     loops = node["Actual Loops"]
     if not loops:
         return
@@ -63,22 +69,28 @@ def _scans(node: dict[str, Any], cut: bool) -> Iterator[Scan]:
         )
         yield Scan(
             node["Node Type"], node["Relation Name"], node["Plan Rows"] * loops,
-            node["Actual Rows"] * loops, removed * loops, cut,
+            node["Actual Rows"] * loops, removed * loops, is_limited,
         )  # fmt: skip
     for inner in node.get("Plans", ()):
-        yield from _scans(inner, cut or node["Node Type"] == "Limit")
+        yield from _scans(inner, is_limited or node["Node Type"] == "Limit")
 
 
-def complaints(name: str, scans: list[Scan], big: dict[str, int], most: int) -> list[str]:
-    """What is wrong with a plan over these big tables (name → rows): `most` rows may be touched."""
-    found = []
+def find_problems(
+    name: str, scans: list[Scan], large_tables: dict[str, int], maximum_rows: int
+) -> list[str]:
+    """Return the problems of a plan, one text each.
+
+    Only scans of `large_tables` (name → number of rows) are checked. A scan may read
+    `maximum_rows` rows.
+    """
+    problems = []
     for scan in scans:
-        if scan.table not in big:
+        if scan.table not in large_tables:
             continue
         if scan.kind == "Seq Scan":
-            found.append(f"{name}: reads all of {scan.table}")
-        elif scan.found + scan.thrown_away > most:
-            found.append(f"{name}: touches {scan.found + scan.thrown_away:,.0f} of {scan.table}")
-        if not scan.good_guess:
-            found.append(f"{name}: {scan}")
-    return found
+            problems.append(f"{name}: reads all rows of {scan.table}")
+        elif scan.returned + scan.removed > maximum_rows:
+            problems.append(f"{name}: reads {scan.returned + scan.removed:,.0f} of {scan.table}")
+        if not scan.is_well_estimated:
+            problems.append(f"{name}: inaccurate estimate: {scan}")
+    return problems

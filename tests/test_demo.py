@@ -1,4 +1,4 @@
-"""`make demo` tells its story to the end."""
+"""Test of `make demo` as a whole."""
 
 import os
 import subprocess
@@ -9,17 +9,17 @@ import pytest
 
 
 @pytest.mark.stack
-def test_the_demo_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_succeeds_and_deletes_its_files(tmp_path: Path) -> None:
     env = {**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CRM_HOME"):
         env.pop(name, None)
     (tmp_path / "home").mkdir()
-    tmp_path.chmod(0o755)  # PostgreSQL runs under an account of its own where root starts it
-    done = subprocess.run(
+    tmp_path.chmod(0o755)  # if root starts PostgreSQL, it runs under another account
+    demo = subprocess.run(
         [sys.executable, "-m", "services.cli", "demo"],
         env=env, capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "live = rebuilt for every projection" in done.stderr
-    assert "DIFFERS" not in done.stdout
+    assert demo.returncode == 0, demo.stderr[-3000:]
+    assert "live = rebuilt for every projection" in demo.stderr
+    assert "DIFFERS" not in demo.stdout
     assert list(tmp_path.glob("crm-demo-*")) == []

@@ -1,4 +1,4 @@
-"""The house: packages are ours, versions are exact, compose runs what `crm up` runs."""
+"""The layout of the project: packages, exact versions, processes in compose and in `crm up`."""
 
 import re
 import tomllib
@@ -20,32 +20,32 @@ def constraints() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_the_rooms_are_ours_and_not_a_package_of_the_same_name() -> None:
+def test_packages_are_imported_from_this_tree() -> None:
     assert Path(events.__file__).parent == ROOT / "events"
     assert Path(services.__file__).parent == ROOT / "services"
 
 
-def test_every_version_is_exact_and_none_has_an_address() -> None:
+def test_every_pinned_version_is_exact_and_has_no_address() -> None:
     assert [line for line in constraints() if not PINNED.fullmatch(line)] == []
 
 
 def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"]]
+    required = [*project["dependencies"]]
     for group in project["optional-dependencies"].values():
-        wanted += group
+        required += group
     pinned = {_name(line) for line in constraints()}
-    assert {_name(line) for line in wanted} <= pinned
+    assert {_name(line) for line in required} <= pinned
 
 
-def test_compose_runs_every_process_after_one_migration() -> None:
+def test_compose_starts_every_process_after_the_migration() -> None:
     composed: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    ours = {name for name in composed if name not in ("postgres", "kafka", "migrate")}
-    assert ours == set(PROCESSES) == set(STOP_ORDER)
-    for name in ours:
+    processes = {name for name in composed if name not in ("postgres", "kafka", "migrate")}
+    assert processes == set(PROCESSES) == set(STOP_ORDER)
+    for name in processes:
         assert composed[name]["command"] == [f"services.{name}"]
-        waits = composed[name]["depends_on"]["migrate"]["condition"]
-        assert waits == "service_completed_successfully"
+        condition = composed[name]["depends_on"]["migrate"]["condition"]
+        assert condition == "service_completed_successfully"
         assert "test" in composed[name]["healthcheck"]
 
 

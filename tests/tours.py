@@ -1,4 +1,4 @@
-"""Tours to put into a test's history."""
+"""Tour events for tests."""
 
 from datetime import UTC, date, datetime, time
 from uuid import UUID
@@ -6,8 +6,8 @@ from uuid import UUID
 from events.tours import TourCancelled, TourScheduled, TourType
 
 
-def scheduled(tour_id: UUID, lead_id: UUID) -> TourScheduled:
-    """A tour at ten in the morning in New York."""
+def tour_scheduled(tour_id: UUID, lead_id: UUID) -> TourScheduled:
+    """Return the booking of a tour at 10:00 in New York."""
     return TourScheduled(
         tour_id=tour_id,
         lead_id=lead_id,
@@ -22,5 +22,6 @@ def scheduled(tour_id: UUID, lead_id: UUID) -> TourScheduled:
     )
 
 
-def cancelled(tour_id: UUID, lead_id: UUID) -> TourCancelled:
+def tour_cancelled(tour_id: UUID, lead_id: UUID) -> TourCancelled:
+    """Return the cancellation of the tour."""
     return TourCancelled(tour_id=tour_id, lead_id=lead_id)

@@ -1,4 +1,4 @@
-"""A small world for tests: an organisation with properties, and facts to append in it."""
+"""An organisation with properties for tests, and events to append for it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -6,21 +6,21 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from events.chat import (
+from events.conversations import (
     ConversationChannel,
     ConversationMessageReceived,
     ConversationStarted,
-    SessionStarted,
 )
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadCaptured
 from events.log import sequencer
-from events.log.append import Appended, append
+from events.log.append import AppendResult, append
 from events.record import Cause, NewEvent, Stream
+from events.sessions import SessionStarted
 from projections.catalog import LIVE
 from projections.engine import checkpoints
-from projections.engine.apply import Life
+from projections.engine.batch import WriterIdentity
 from projections.engine.live import Engine
 
 CAUSE = Cause(actor="test")
@@ -29,7 +29,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass
 class World:
-    """One organisation and its properties, as the host wrote them."""
+    """One organisation with its properties, and a clock that only the test moves."""
 
     pool: asyncpg.Pool
     org_id: UUID
@@ -37,6 +37,7 @@ class World:
     now: datetime = field(default=START)
 
     def tick(self, seconds: float = 1) -> datetime:
+        """Advance the clock and return its new time."""
         self.now += timedelta(seconds=seconds)
         return self.now
 
@@ -44,6 +45,7 @@ class World:
         self, event: Event, *, at: datetime | None = None, property_id: UUID | None = None,
         event_id: UUID | None = None,
     ) -> NewEvent:  # fmt: skip
+        """Return the event ready to append: at the next second, for the first property."""
         return NewEvent(
             id=event_id or uuid4(),
             event=event,
@@ -55,26 +57,28 @@ class World:
 
     async def append(
         self, *events: NewEvent, expected: dict[Stream, int] | None = None
-    ) -> Appended:
-        """Append in one transaction, as observed unless `expected` says otherwise."""
+    ) -> AppendResult:
+        """Append in one transaction; a stream without an expected version gets the next one."""
         async with self.pool.acquire() as conn, conn.transaction():
             return await append(conn, events, expected=expected or {})
 
     async def number(self) -> int:
-        """Number everything that waits; how many there were."""
+        """Assign positions to all committed rows; return the number of rows."""
         async with self.pool.acquire() as conn:
             lease = await sequencer.acquire(conn, "test", 0)
             assert lease is not None
             count = 0
-            while rows := await sequencer.number(conn, lease, 1000):
+            while rows := await sequencer.assign_positions(conn, lease, 1000):
                 count += len(rows)
             return count
 
     def captured(self, lead_id: UUID | None = None, **details: object) -> LeadCaptured:
-        said = {"source": "Google", "first_name": "Ada", "email": "ada@example.com", **details}
-        return LeadCaptured.model_validate({"lead_id": lead_id or uuid4(), **said})
+        """Return the event of a new lead; `details` replace the default fields."""
+        details = {"source": "Google", "first_name": "Ada", "email": "ada@example.com", **details}
+        return LeadCaptured.model_validate({"lead_id": lead_id or uuid4(), **details})
 
     def chat(self, lead_id: UUID | None, messages: int = 1) -> list[Event]:
+        """Return the events of a new session with one conversation and its messages."""
         session, conversation = uuid4(), uuid4()
         return [
             SessionStarted(session_id=session, visitor_id="v_1", lead_id=lead_id),
@@ -92,27 +96,28 @@ class World:
         ]  # fmt: skip
 
     def engagement(self, lead_id: UUID, kind: str = "email_opened") -> EngagementRecorded:
-        known = EngagementType(kind)
+        """Return an engagement with the default weight of its type."""
+        engagement_type = EngagementType(kind)
         return EngagementRecorded(
-            engagement_id=uuid4(), lead_id=lead_id, event_type=known,
-            score_weight=ENGAGEMENT_WEIGHTS[known],
+            engagement_id=uuid4(), lead_id=lead_id, event_type=engagement_type,
+            score_weight=ENGAGEMENT_WEIGHTS[engagement_type],
         )  # fmt: skip
 
     async def engine(self, owner: str = "test") -> Engine:
-        """A live engine that owns nothing yet."""
+        """Return a live engine that owns no shard yet."""
         async with self.pool.acquire() as conn:
-            state = await sequencer.state(conn)
+            state = await sequencer.read_log_state(conn)
             await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
-        return Engine(self.pool, Life(LIVE, state.generation), owner)
+        return Engine(self.pool, WriterIdentity(LIVE, state.generation), owner)
 
     async def project(self) -> Engine:
-        """Number everything and bring the live tables level with the log, from the log."""
+        """Assign positions and apply all events of the log to the live tables."""
         await self.number()
         engine = await self.engine()
-        await engine.claim(range(64))
-        for shard, head in (await engine.behind()).items():
+        await engine.own(range(64))
+        for shard, head in (await engine.find_gaps()).items():
             await engine.fill_gap(shard, head)
-        await engine.settle()
+        await engine.flush()
         return engine
 
     async def count(self, table: str) -> int:
@@ -121,21 +126,22 @@ class World:
 
 
 async def make_world(pool: asyncpg.Pool, properties: int = 1) -> World:
+    """Insert an organisation with properties, as the host does."""
     org, ids = uuid4(), [uuid4() for _ in range(properties)]
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", org)
         await conn.executemany(
             "INSERT INTO properties (id, org_id, name, settings) VALUES ($1, $2, $3, $4)",
             [
-                (key, org, f"House {n}", {"timezone": "America/New_York"})
-                for n, key in enumerate(ids)
+                (property_id, org, f"House {n}", {"timezone": "America/New_York"})
+                for n, property_id in enumerate(ids)
             ],
         )
     return World(pool, org, ids)
 
 
-async def parked_reasons(pool: asyncpg.Pool) -> list[tuple[str, str]]:
-    """What is parked, and why."""
+async def read_parked_reasons(pool: asyncpg.Pool) -> list[tuple[str, str]]:
+    """Return reason and detail of all parked events, by position."""
     async with pool.acquire() as conn:
         rows = await conn.fetch("SELECT reason, detail FROM crm.parked ORDER BY position")
     return [(row["reason"], row["detail"]) for row in rows]

@@ -1,1 +1,1 @@
-"""The bus: topics, keys and the wire form of facts on Kafka."""
+"""The bus: topics, keys and the wire format of events on Kafka."""

@@ -1,4 +1,4 @@
-"""Reading a topic from its beginning to where it ends now, outside any consumer group."""
+"""A reader of whole topics from their beginning, without a consumer group."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -7,15 +7,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus import wire
 from events.bus.publish import partitions_of
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 
 FETCH_RECORDS = 10_000
 POLL_MILLISECONDS = 50
-SILENT_POLLS = 200
+MAX_EMPTY_POLLS = 200
+"""After this many polls without a record the broker is taken to have no more records."""
 
 
 class Reader:
-    """Reads whole partitions of one topic; start and stop it."""
+    """A reader of whole partitions of one topic, with `start` and `stop`."""
 
     def __init__(self, bootstrap_servers: str, topic: str, log_id: UUID) -> None:
         self.topic, self.log_id = topic, log_id
@@ -30,7 +31,7 @@ class Reader:
         )
 
     async def start(self) -> None:
-        """Connect. Raises `LookupError` where there is no such topic."""
+        """Connect to the broker. Raises `LookupError` if the topic does not exist."""
         self.partitions = await partitions_of(self._bootstrap_servers, self.topic)
         if not self.partitions:
             raise LookupError(f"the broker has no topic {self.topic}: use `--source log`")
@@ -39,30 +40,31 @@ class Reader:
     async def stop(self) -> None:
         await self._consumer.stop()
 
-    async def partition(self, number: int) -> AsyncIterator[list[Arrival]]:
-        """The records of a partition, in order, up to the end it has now; foreign ones left out.
+    async def partition(self, number: int) -> AsyncIterator[list[ReceivedRecord]]:
+        """Yield the records of a partition in order, up to its present end, without foreign ones.
 
-        The end is what the first fetch tells, and the start is offset 0 or, where that is deleted,
-        what the client finds then: asked for offsets alone, the embedded broker tells others.
+        The end is the high watermark of the first fetch. The start is offset 0 or, if that was
+        deleted, the first offset that the client finds. Requests for offsets alone are not used,
+        because the embedded broker answers them with other numbers.
         """
-        place = TopicPartition(self.topic, number)
-        self._consumer.assign([place])
-        self._consumer.seek(place, 0)
+        topic_partition = TopicPartition(self.topic, number)
+        self._consumer.assign([topic_partition])
+        self._consumer.seek(topic_partition, 0)
         end: int | None = None
-        silent = 0
-        while silent < SILENT_POLLS:
-            found = await self._consumer.getmany(
-                place, timeout_ms=POLL_MILLISECONDS, max_records=FETCH_RECORDS
+        empty_polls = 0
+        while empty_polls < MAX_EMPTY_POLLS:
+            fetched = await self._consumer.getmany(
+                topic_partition, timeout_ms=POLL_MILLISECONDS, max_records=FETCH_RECORDS
             )
-            for records in found.values():
-                yield [came for r in records if (came := self._arrival(r.value))]
-            end = self._consumer.highwater(place) if end is None else end
-            if end is not None and await self._consumer.position(place) >= end:
+            for records in fetched.values():
+                yield [event for r in records if (event := self._read(r.value))]
+            end = self._consumer.highwater(topic_partition) if end is None else end
+            if end is not None and await self._consumer.position(topic_partition) >= end:
                 return
-            silent = 0 if found else silent + 1
+            empty_polls = 0 if fetched else empty_polls + 1
 
-    def _arrival(self, value: bytes | None) -> Arrival | None:
+    def _read(self, value: bytes | None) -> ReceivedRecord | None:
         try:
-            return wire.arrival(value, self.log_id)
-        except wire.NotOurs:
+            return wire.read_record(value, self.log_id)
+        except wire.ForeignRecord:
             return None

@@ -1,10 +1,10 @@
-"""The topics by name: one prefix, three topics."""
+"""The names of the topics: one prefix, three topics."""
 
 from typing import NamedTuple
 
 
 class Topics(NamedTuple):
-    """What the log publishes, the door for producers, and copies of what the door refused."""
+    """Topics of published events, of records from producers and of copies of dead letters."""
 
     events: str
     intake: str
@@ -12,4 +12,5 @@ class Topics(NamedTuple):
 
     @classmethod
     def of(cls, prefix: str) -> "Topics":
+        """Return the topics of a prefix."""
         return cls(f"{prefix}.events", f"{prefix}.intake", f"{prefix}.dead-letters")

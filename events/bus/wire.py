@@ -1,9 +1,9 @@
-"""The wire form of a fact: CloudEvents 1.0 over Kafka in structured mode.
+"""The wire format of an event: CloudEvents 1.0 over Kafka in structured mode.
 
-The value is one JSON document: the attributes, and the payload as the log holds it as `data`. The
-key is the property id (the organisation's id for what stands above properties). The record of a
-row is the same bytes whenever it is made, so publishing again changes nothing. Why not headers:
-`docs/decisions/facts-travel-as-one-document.md`.
+The value is one JSON document: the attributes, and the stored payload as `data`. The key is the
+property id, or the organisation id for events without a property. A row always gives the same
+bytes, so a repeated publication changes nothing. The reason for structured mode is in
+`docs/decisions/0007-bus-records-are-structured-cloudevents.md`.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ import orjson
 
 from events.codec import read_event
 from events.log.shard import SHARDS
-from events.record import RecordedEvent, recorded_of
+from events.record import RecordedEvent, make_recorded_event
 from events.uuids import QuickUUID
 
 Headers = list[tuple[str, bytes]]
@@ -25,7 +25,7 @@ HEADERS: Headers = [("content-type", CONTENT_TYPE.encode())]
 
 
 class Row(Protocol):
-    """A row of the log by column, as drivers give them."""
+    """A row of the log, read by column name."""
 
     def __getitem__(self, column: str, /) -> Any: ...
 
@@ -38,20 +38,22 @@ _OPTIONAL = (
 )
 
 
-class Record(NamedTuple):
-    """What a producer is given."""
+class KafkaRecord(NamedTuple):
+    """A record to publish."""
 
     key: bytes
     value: bytes
     headers: Headers
 
 
-_Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Position = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Shard = Annotated[int, msgspec.Meta(ge=0, lt=SHARDS)]
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False, rename=lambda name: name.replace("_", "")):
-    """A record as it came from the bus, its payload not read yet."""
+class ReceivedRecord(
+    msgspec.Struct, frozen=True, gc=False, rename=lambda name: name.replace("_", "")
+):
+    """A record from the bus with its attributes; the payload in `data` is not decoded yet."""
 
     id: str
     type: str
@@ -59,8 +61,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, rename=lambda name: name.re
     time: datetime
     generation: int
     shard: _Shard
-    position: _Place
-    previous: _Place
+    position: _Position
+    previous: _Position
     entity_type: str
     entity_id: str
     entity_version: int
@@ -76,18 +78,18 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, rename=lambda name: name.re
     causation_id: str | None = None
 
 
-_read = msgspec.json.Decoder(Arrival, strict=False).decode
-"""Not strict: positions are decimal text, for JSON's numbers end at 2^53 in some languages."""
+_decode_attributes = msgspec.json.Decoder(ReceivedRecord, strict=False).decode
+"""Not strict, because positions are decimal strings: some languages limit numbers to 2^53."""
 
 
-class NotOurs(ValueError):
+class ForeignRecord(ValueError):
     """A record on the events topic that the relay of this log did not write."""
 
 
-def record_of(row: Row, log_id: UUID, generation: int) -> Record:
-    """The record of a numbered row of the log, selected as `log.read.COLUMNS`."""
+def record_of(row: Row, log_id: UUID, generation: int) -> KafkaRecord:
+    """Return the record of a numbered row of the log, selected with `log.read.COLUMNS`."""
     entity_id = str(row["entity_id"])
-    said = {
+    document = {
         "specversion": "1.0",
         "id": str(row["id"]),
         "type": row["event_type"],
@@ -108,52 +110,52 @@ def record_of(row: Row, log_id: UUID, generation: int) -> Record:
         "actor": row["actor"],
         "origin": row["origin"],
     }
-    said |= {name: str(row[column]) for column, name in _OPTIONAL if row[column] is not None}
-    said["data"] = orjson.Fragment(row["payload"])
+    document |= {name: str(row[column]) for column, name in _OPTIONAL if row[column] is not None}
+    document["data"] = orjson.Fragment(row["payload"])
     key = row["property_id"] or row["org_id"]
-    return Record(str(key).encode(), orjson.dumps(said), HEADERS)
+    return KafkaRecord(str(key).encode(), orjson.dumps(document), HEADERS)
 
 
-def arrival(value: bytes | None, log_id: UUID) -> Arrival:
-    """Read a record as far as its payload. Raises `NotOurs`."""
+def read_record(value: bytes | None, log_id: UUID) -> ReceivedRecord:
+    """Return a record with its attributes, without decoding its payload. Raises `ForeignRecord`."""
     try:
-        came = _read(value or b"")
+        received = _decode_attributes(value or b"")
     except (ValueError, RecursionError) as error:
-        raise NotOurs(f"a record without its place in the log: {error!r}") from error
-    if came.source != source_of(log_id):
-        raise NotOurs(f"a record of {came.source[:100]!r}, this is log {log_id}")
-    return came
+        raise ForeignRecord(f"the record has no valid log attributes: {error!r}") from error
+    if received.source != source_of(log_id):
+        raise ForeignRecord(f"the record is of {received.source[:100]!r}, not of log {log_id}")
+    return received
 
 
 def position_of(value: bytes | None) -> int:
-    """The position of a record of whichever log; 0 for what is no record of a log."""
+    """Return the position of a record of any log; 0 for a value that is not such a record."""
     try:
-        return _read(value or b"").position
+        return _decode_attributes(value or b"").position
     except (ValueError, RecursionError):
         return 0
 
 
-def decode(came: Arrival) -> RecordedEvent:
-    """The fact a record carries; an event this build cannot read comes as `Unknown`."""
-    property_id, lead_id = came.property_id, came.lead_id
-    correlation_id, causation_id = came.correlation_id, came.causation_id
-    return recorded_of(
+def decode(received: ReceivedRecord) -> RecordedEvent:
+    """Return the recorded event of a record, with an `UnreadableEvent` for one of a newer build."""
+    property_id, lead_id = received.property_id, received.lead_id
+    correlation_id, causation_id = received.correlation_id, received.causation_id
+    return make_recorded_event(
         (
-            QuickUUID(came.id),
-            read_event(came.type, came.schema_version, bytes(came.data)),
-            came.entity_type,
-            QuickUUID(came.entity_id),
-            came.entity_version,
-            came.shard,
-            came.position,
-            came.previous,
-            _known_uuid(came.org_id),
-            None if property_id is None else _known_uuid(property_id),
+            QuickUUID(received.id),
+            read_event(received.type, received.schema_version, bytes(received.data)),
+            received.entity_type,
+            QuickUUID(received.entity_id),
+            received.entity_version,
+            received.shard,
+            received.position,
+            received.previous,
+            _cached_uuid(received.org_id),
+            None if property_id is None else _cached_uuid(property_id),
             None if lead_id is None else QuickUUID(lead_id),
-            came.time,
-            came.recorded_at,
-            came.actor,
-            came.origin,
+            received.time,
+            received.recorded_at,
+            received.actor,
+            received.origin,
             None if correlation_id is None else QuickUUID(correlation_id),
             None if causation_id is None else QuickUUID(causation_id),
         ),
@@ -162,12 +164,12 @@ def decode(came: Arrival) -> RecordedEvent:
 
 @lru_cache(maxsize=16)
 def source_of(log_id: UUID) -> str:
-    """How a log is called on the bus."""
+    """Return the CloudEvents source of a log."""
     return f"/crm/{log_id}"
 
 
 @lru_cache(maxsize=4_096)
-def _known_uuid(value: str) -> UUID:
-    """The few ids that stand in every record."""
-    found: UUID = QuickUUID(value)
-    return found
+def _cached_uuid(value: str) -> UUID:
+    """Return one of the few ids that every record contains, parsed once."""
+    parsed: UUID = QuickUUID(value)
+    return parsed

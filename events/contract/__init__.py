@@ -1,1 +1,1 @@
-"""The vocabulary as others see it: JSON Schemas, AsyncAPI, and what may change in it."""
+"""The published contract: JSON Schemas, the AsyncAPI document and the compatibility check."""

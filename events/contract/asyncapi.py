@@ -1,4 +1,4 @@
-"""The topics as an AsyncAPI 3 document, made of the same catalog as everything else."""
+"""The AsyncAPI 3 document of the topics, generated from the catalog."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ _MESSAGES = "#/components/messages/"
 
 
 def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
-    """The whole AsyncAPI document."""
-    taken = [entry for entry in CATALOG.values() if entry.intake is not Intake.NO]
+    """Return the AsyncAPI document."""
+    accepted = [entry for entry in CATALOG.values() if entry.intake is not Intake.NO]
     schemas: Document = {
         "Published": PUBLISHED,
         "PublishedHeaders": PUBLISHED_HEADERS,
@@ -24,20 +24,20 @@ def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
     messages: Document = {}
     for entry in CATALOG.values():
         schemas[entry.name] = _payload(entry, schemas)
-        messages[entry.name] = _published(entry)
-    for entry in taken:
+        messages[entry.name] = _published_message(entry)
+    for entry in accepted:
         payload = entry.name
-        if entry.told:
+        if entry.derivable:
             payload = f"sent.{entry.name}"
-            schemas[payload] = _sendable(schemas[entry.name], entry)
-        messages[f"sent.{entry.name}"] = _sent(entry, payload)
+            schemas[payload] = _producer_schema(schemas[entry.name], entry)
+        messages[f"sent.{entry.name}"] = _producer_message(entry, payload)
     messages["dead-letter"] = {
         "name": "dead-letter",
-        "title": "A refused record",
-        "summary": "The record as it came, with why it was refused in headers of its own.",
+        "title": "A rejected record",
+        "summary": "The record as received, with the rejection in additional headers.",
         "contentType": "application/octet-stream",
         "headers": {"$ref": _SCHEMAS + "RefusedHeaders"},
-        "payload": {"description": "The bytes of the record; left out where too large to copy."},
+        "payload": {"description": "The bytes of the record; omitted where they are too large."},
         "bindings": {"kafka": {"key": KEYS["dead_letters"]}},
     }
     return {
@@ -45,49 +45,51 @@ def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
         "info": {
             "title": "Leasing CRM",
             "version": release,
-            "description": "The facts of the leasing CRM on Kafka, as CloudEvents 1.0.",
+            "description": "The events of the leasing CRM on Kafka, as CloudEvents 1.0.",
         },
         "defaultContentType": "application/json",
-        "channels": _channels(topic_prefix, taken),
-        "operations": _operations(taken),
+        "channels": _channels(topic_prefix, accepted),
+        "operations": _operations(accepted),
         "components": {"schemas": schemas, "messages": messages},
     }
 
 
-def _channels(prefix: str, taken: list[Entry]) -> Document:
+def _channels(prefix: str, accepted: list[Entry]) -> Document:
     return {
         "events": {
             "address": f"{prefix}.events",
-            "title": "Everything that happened",
+            "title": "All events",
             "description": (
-                "CloudEvents in structured mode: one JSON document, the attributes beside `data`. "
-                "Records of one key are in order; `previous` proves that none of a shard is "
-                "missing. Correctness rests on positions, not on offsets."
+                "CloudEvents in structured mode: one JSON document with attributes and `data`. "
+                "Records with one key are in order. `previous` shows whether a record of the "
+                "shard is missing. Consumers must rely on positions, not on offsets."
             ),
             "messages": {name: {"$ref": _MESSAGES + name} for name in CATALOG},
         },
         "intake": {
             "address": f"{prefix}.intake",
-            "title": "The door for producers",
+            "title": "Intake from producers",
             "description": (
-                "CloudEvents in binary mode, or structured: the attributes without `ce_` beside "
-                "`data` in a JSON object, content type `application/cloudevents+json`."
+                "CloudEvents in binary mode, or in structured mode: a JSON object with `data` and "
+                "the attributes without `ce_`, content type `application/cloudevents+json`."
             ),
-            "messages": {entry.name: {"$ref": f"{_MESSAGES}sent.{entry.name}"} for entry in taken},
+            "messages": {
+                entry.name: {"$ref": f"{_MESSAGES}sent.{entry.name}"} for entry in accepted
+            },
         },
         "deadLetters": {
             "address": f"{prefix}.dead-letters",
-            "title": "What the door refused",
-            "description": "A copy; the table of dead letters is the truth.",
+            "title": "Dead letters",
+            "description": "Copies of dead letters. Their table is authoritative.",
             "messages": {"dead-letter": {"$ref": _MESSAGES + "dead-letter"}},
         },
     }
 
 
-def _operations(taken: list[Entry]) -> Document:
+def _operations(accepted: list[Entry]) -> Document:
     return {
         "publishEvents": _operation("send", "events", list(CATALOG)),
-        "takeIn": _operation("receive", "intake", [entry.name for entry in taken]),
+        "takeIn": _operation("receive", "intake", [entry.name for entry in accepted]),
         "copyDeadLetters": _operation("send", "deadLetters", ["dead-letter"]),
     }
 
@@ -101,8 +103,8 @@ def _operation(action: str, channel: str, messages: list[str]) -> Document:
     }
 
 
-def _published(entry: Entry) -> Document:
-    """A record of the relay: the attributes and the payload in one document."""
+def _published_message(entry: Entry) -> Document:
+    """Return the message of a published record: attributes and payload in one document."""
     data = {"$ref": _SCHEMAS + entry.name}
     own = {"properties": {"type": _only(entry.name), "data": data}, "required": ["data"]}
     return _message(
@@ -114,8 +116,8 @@ def _published(entry: Entry) -> Document:
     )
 
 
-def _sent(entry: Entry, payload: str) -> Document:
-    """A record of a producer in binary mode."""
+def _producer_message(entry: Entry, payload: str) -> Document:
+    """Return the message of a producer's record in binary mode."""
     own = {"properties": {"ce_type": _only(entry.name)}}
     return _message(
         entry,
@@ -129,6 +131,7 @@ def _sent(entry: Entry, payload: str) -> Document:
 def _message(
     entry: Entry, key: str, *, content_type: str, headers: Document, payload: Document
 ) -> Document:
+    mark = {"x-planned": True} if entry.planned else {}
     return {
         "name": entry.name,
         "title": f"{entry.name} version {entry.version}",
@@ -141,6 +144,7 @@ def _message(
         "x-schema-version": entry.version,
         "x-stream": entry.stream,
         "x-intake": entry.intake.value,
+        **mark,
     }
 
 
@@ -149,7 +153,7 @@ def _only(name: str) -> Document:
 
 
 def _payload(entry: Entry, schemas: Document) -> Document:
-    """The event's schema, what it refers to moved to the shared schemas, personal fields marked."""
+    """Return the event's schema with marked personal fields; definitions move to `schemas`."""
     schema = entry.kind.model_json_schema(ref_template=_SCHEMAS + "{model}")
     schemas.update(schema.pop("$defs", {}))
     for field, subject in entry.personal.items():
@@ -157,6 +161,7 @@ def _payload(entry: Entry, schemas: Document) -> Document:
     return schema
 
 
-def _sendable(schema: Document, entry: Entry) -> Document:
-    required = [field for field in schema["required"] if field not in entry.told]
+def _producer_schema(schema: Document, entry: Entry) -> Document:
+    """Return the schema for producers: the derivable fields are not required."""
+    required = [field for field in schema["required"] if field not in entry.derivable]
     return {**schema, "required": required}

@@ -1,8 +1,8 @@
-"""What became of a JSON Schema: which differences the other side can live with.
+"""The comparison of two JSON Schemas: which differences are compatible.
 
-Both sides count. What was valid must stay valid, for producers and for the log; and what readers
-could rely on must stay true. So fields may be added where they are optional, choices may be
-added, bounds may loosen: everything else needs a new version of the event.
+Valid payloads must stay valid, for producers and for the log, and the guarantees for consumers
+must remain true. So optional fields and choices may be added and bounds may be widened. Every
+other change needs a new version of the event.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ Schema = dict[str, Any]
 
 
 class Verdict(StrEnum):
-    """Whether others can live with a change."""
+    """The compatibility of a change."""
 
     COMPATIBLE = "compatible"
     INCOMPATIBLE = "incompatible"
 
 
 class Change(NamedTuple):
-    """One difference: where, what, and whether others can live with it."""
+    """One difference: its location, a description and its compatibility."""
 
     verdict: Verdict
     where: str
@@ -34,17 +34,17 @@ _STRUCTURE = {"properties", "required", "items", "additionalProperties", "anyOf"
 
 
 def changes(before: Schema, after: Schema, where: str) -> Iterator[Change]:
-    """Every difference between two self-contained schemas of the same thing."""
+    """Yield every difference between two self-contained schemas of the same event."""
     yield from _compare(before, after, where, before.get("$defs", {}), after.get("$defs", {}))
 
 
 def _compare(old: Schema, new: Schema, where: str, olds: Schema, news: Schema) -> Iterator[Change]:
-    old, new = _plain(old, olds), _plain(new, news)
+    old, new = _resolve(old, olds), _resolve(new, news)
     if "anyOf" in old or "anyOf" in new:
         yield from _alternatives(old, new, where, olds, news)
         return
     if old.get("type") != new.get("type"):
-        yield _no(where, f"type {old.get('type')} became {new.get('type')}")
+        yield _incompatible(where, f"type {old.get('type')} became {new.get('type')}")
         return
     yield from _choices(old, new, where)
     yield from _keywords(old, new, where)
@@ -53,8 +53,8 @@ def _compare(old: Schema, new: Schema, where: str, olds: Schema, news: Schema) -
         yield from _part(old.get(part, True), new.get(part, True), f"{where}[]", olds, news)
 
 
-def _plain(schema: Schema, definitions: Schema) -> Schema:
-    """`schema` with its reference followed, its constant a choice of one."""
+def _resolve(schema: Schema, definitions: Schema) -> Schema:
+    """Return `schema` with references resolved and a constant as an enum of one value."""
     while "$ref" in schema:
         target = definitions[schema["$ref"].rsplit("/", 1)[1]]
         schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
@@ -70,10 +70,10 @@ def _alternatives(
     before, after = _by_type(old, olds), _by_type(new, news)
     if max(len(before), len(after)) < max(len(_union(old)), len(_union(new))):
         if old != new:
-            yield _no(where, "a union of like types changed")
+            yield _incompatible(where, "a union of alternatives of one type changed")
         return
     if before.keys() != after.keys():
-        yield _no(where, f"type {_types(before)} became {_types(after)}")
+        yield _incompatible(where, f"type {_types(before)} became {_types(after)}")
         return
     yield from _keywords(_without_union(old), _without_union(new), where)
     for kind, alternative in before.items():
@@ -81,20 +81,20 @@ def _alternatives(
 
 
 def _without_union(schema: Schema) -> Schema:
-    """What is said beside the alternatives; where there are none, only the default is."""
-    kept = schema if "anyOf" in schema else {k: schema[k] for k in ("default",) if k in schema}
-    return {key: value for key, value in kept.items() if key != "anyOf"}
+    """Return the keywords beside the alternatives; without alternatives only the default."""
+    beside = schema if "anyOf" in schema else {k: schema[k] for k in ("default",) if k in schema}
+    return {key: value for key, value in beside.items() if key != "anyOf"}
 
 
 def _union(schema: Schema) -> list[Schema]:
-    alone = {key: value for key, value in schema.items() if key != "default"}
-    found: list[Schema] = schema.get("anyOf", [alone])
-    return found
+    single = {key: value for key, value in schema.items() if key != "default"}
+    alternatives: list[Schema] = schema.get("anyOf", [single])
+    return alternatives
 
 
 def _by_type(schema: Schema, definitions: Schema) -> dict[str, Schema]:
-    found = [_plain(choice, definitions) for choice in _union(schema)]
-    return {f"{choice.get('type')}/{choice.get('format', '')}": choice for choice in found}
+    choices = [_resolve(choice, definitions) for choice in _union(schema)]
+    return {f"{choice.get('type')}/{choice.get('format', '')}": choice for choice in choices}
 
 
 def _types(alternatives: dict[str, Schema]) -> str:
@@ -104,14 +104,14 @@ def _types(alternatives: dict[str, Schema]) -> str:
 def _choices(old: Schema, new: Schema, where: str) -> Iterator[Change]:
     before, after = old.get("enum"), new.get("enum")
     if before is None and after is not None:
-        yield _no(where, f"only {after} are allowed now")
+        yield _incompatible(where, f"only {after} are allowed now")
     elif before is not None and after is None:
-        yield _yes(where, "any value is allowed now")
+        yield _compatible(where, "any value is allowed now")
     elif before is not None and after is not None:
         for value in (value for value in before if value not in after):
-            yield _no(where, f"{value!r} is no longer allowed")
+            yield _incompatible(where, f"{value!r} is no longer allowed")
         for value in (value for value in after if value not in before):
-            yield _yes(where, f"{value!r} is allowed now")
+            yield _compatible(where, f"{value!r} is allowed now")
 
 
 def _keywords(old: Schema, new: Schema, where: str) -> Iterator[Change]:
@@ -120,7 +120,11 @@ def _keywords(old: Schema, new: Schema, where: str) -> Iterator[Change]:
         if before == after and (keyword in old) == (keyword in new):
             continue
         what = f"{keyword} {before} became {after}"
-        yield _yes(where, what) if _loosened(keyword, before, after) else _no(where, what)
+        yield (
+            _compatible(where, what)
+            if _loosened(keyword, before, after)
+            else _incompatible(where, what)
+        )
 
 
 def _loosened(keyword: str, before: Any, after: Any) -> bool:
@@ -135,20 +139,22 @@ def _loosened(keyword: str, before: Any, after: Any) -> bool:
 
 def _fields(old: Schema, new: Schema, where: str, olds: Schema, news: Schema) -> Iterator[Change]:
     before, after = old.get("properties", {}), new.get("properties", {})
-    needed, needs = set(old.get("required", ())), set(new.get("required", ()))
+    was_required, is_required = set(old.get("required", ())), set(new.get("required", ()))
     for field in before:
         at = f"{where}.{field}"
         if field not in after:
-            yield _no(at, "field is gone")
+            yield _incompatible(at, "field was removed")
             continue
-        if (field in needed) != (field in needs):
-            yield _no(at, "field became " + ("required" if field in needs else "optional"))
+        if (field in was_required) != (field in is_required):
+            yield _incompatible(
+                at, "field became " + ("required" if field in is_required else "optional")
+            )
         yield from _compare(before[field], after[field], at, olds, news)
     for field in after.keys() - before.keys():
-        if field in needs:
-            yield _no(f"{where}.{field}", "new field is required")
+        if field in is_required:
+            yield _incompatible(f"{where}.{field}", "new field is required")
         else:
-            yield _yes(f"{where}.{field}", "new optional field")
+            yield _compatible(f"{where}.{field}", "new optional field")
 
 
 def _part(old: Any, new: Any, where: str, olds: Schema, news: Schema) -> Iterator[Change]:
@@ -156,16 +162,17 @@ def _part(old: Any, new: Any, where: str, olds: Schema, news: Schema) -> Iterato
         yield from _compare(old, new, where, olds, news)
     elif old != new:
         loosened = new is True or old is False
-        yield (_yes if loosened else _no)(where, f"allowed {_said(old)}, now {_said(new)}")
+        change = _compatible if loosened else _incompatible
+        yield change(where, f"allowed {_describe(old)}, now {_describe(new)}")
 
 
-def _said(part: Any) -> str:
+def _describe(part: Any) -> str:
     return "some" if isinstance(part, dict) else "anything" if part else "nothing"
 
 
-def _yes(where: str, what: str) -> Change:
+def _compatible(where: str, what: str) -> Change:
     return Change(Verdict.COMPATIBLE, where, what)
 
 
-def _no(where: str, what: str) -> Change:
+def _incompatible(where: str, what: str) -> Change:
     return Change(Verdict.INCOMPATIBLE, where, what)

@@ -1,4 +1,4 @@
-"""The contract as files: what an export consists of, and what was released before."""
+"""The contract as files: their export, and the parser of a released contract."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ ASYNCAPI = "asyncapi.json"
 _READABLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
-class NoContract(ValueError):
-    """What was read is no released contract."""
+class InvalidContract(ValueError):
+    """A file that is not a released contract."""
 
 
-def exported() -> dict[str, bytes]:
-    """Path below the contract's directory → content.
+def export_files() -> dict[str, bytes]:
+    """Return path below the contract's directory → content.
 
-    Schemas carry their version in their name, so those of older versions stay where they are.
+    File names of schemas contain the version, so schemas of older versions are kept.
     """
     current = contract()
     files: dict[str, Any] = {CONTRACT: current, ASYNCAPI: document()}
@@ -29,17 +29,17 @@ def exported() -> dict[str, bytes]:
     return {path: orjson.dumps(content, option=_READABLE) for path, content in files.items()}
 
 
-def parsed(content: bytes) -> Contract:
-    """A released contract as it was written. Raises `NoContract`."""
+def parse_contract(content: bytes) -> Contract:
+    """Return the released contract in a file. Raises `InvalidContract`."""
     try:
-        found: Contract = orjson.loads(content)
-        events = found["events"].values()
-        whole = all(event.keys() >= _PARTS for event in events)
+        released: Contract = orjson.loads(content)
+        events = released["events"].values()
+        is_complete = all(event.keys() >= _REQUIRED_KEYS for event in events)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise NoContract(f"{CONTRACT} cannot be read: {error}") from error
-    if not whole:
-        raise NoContract(f"{CONTRACT} lacks parts of an event: export it again from its release")
-    return found
+        raise InvalidContract(f"{CONTRACT} is not a contract: {error}") from error
+    if not is_complete:
+        raise InvalidContract(f"{CONTRACT} has incomplete events: export it again from its release")
+    return released
 
 
-_PARTS = {"version", "stream", "entity", "intake", "personal", "told", "schema"}
+_REQUIRED_KEYS = {"version", "stream", "entity", "intake", "personal", "told", "schema"}

@@ -1,4 +1,4 @@
-"""What the records on the topics say of themselves: CloudEvents attributes and Kafka headers."""
+"""JSON Schemas of the CloudEvents attributes and Kafka headers of records on the topics."""
 
 from typing import Any
 
@@ -40,65 +40,76 @@ PUBLISHED_HEADERS = _object(
 PUBLISHED = _object(
     {
         "specversion": _SPEC,
-        "id": _uuid("The event's id, for ever."),
+        "id": _uuid("The event's id, which never changes."),
         "type": _text("The event's name."),
         "source": _text(
-            "The log: `/crm/<log id>`; records of another are not ours.", format="uri-reference"
+            "The log: `/crm/<log id>`. Records of another log must not be applied.",
+            format="uri-reference",
         ),
         "subject": _text("`<entity type>/<entity id>`: the event's stream."),
-        "time": _text(f"When it happened. {_INSTANT}", format="date-time"),
+        "time": _text(f"When the event happened. {_INSTANT}", format="date-time"),
         "datacontenttype": {"type": "string", "const": "application/json"},
-        "recordedat": _text(f"When the log took it. {_INSTANT}", format="date-time"),
-        "generation": _integer("The life of the log.", 1),
+        "recordedat": _text(
+            f"When the event was appended to the log. {_INSTANT}", format="date-time"
+        ),
+        "generation": _integer("The log generation.", 1),
         "shard": _integer("Murmur2 of the key modulo 64.", 0, maximum=63),
-        "position": _decimal("The place in the whole log, without gaps."),
-        "previous": _decimal("The position before this one in its shard, 0 for the first."),
+        "position": _decimal("The number of the event in the whole log, without gaps."),
+        "previous": _decimal("The previous position in the same shard, 0 for the first."),
         "entitytype": _text("The stream's type."),
         "entityid": _uuid("The stream's id."),
-        "entityversion": _integer("The place in the stream, from one.", 1),
+        "entityversion": _integer("The number of the event in its stream, from one.", 1),
         "schemaversion": _integer("The version of the schema of `data`.", 1),
         "orgid": _uuid("The organisation."),
-        "actor": _text("Who said it: `user:<id>`, `visitor:<id>`, `producer:<name>` …"),
-        "origin": _text("How it came.", enum=["live", "import", "adopt", "correction"]),
+        "actor": _text("Who caused the event: `user:<id>`, `visitor:<id>`, `producer:<name>` …"),
+        "origin": _text(
+            "How the event came into the log.", enum=["live", "import", "adopt", "correction"]
+        ),
     },
     {
-        "propertyid": _uuid("The property; absent for an organisation's own facts."),
-        "leadid": _uuid("The lead it is about."),
-        "correlationid": _uuid("What it belongs to."),
-        "causationid": _uuid("What it follows from."),
+        "propertyid": _uuid("The property; absent for events of an organisation."),
+        "leadid": _uuid("The lead that the event is about."),
+        "correlationid": _uuid("The id of the process that the event belongs to."),
+        "causationid": _uuid("The id of the event or command that caused it."),
     },
 )
 
 SENT = _object(
     {
         "ce_specversion": _SPEC,
-        "ce_id": _text("Yours: with the source it makes the event one event, however often sent."),
+        "ce_id": _text("Id from the producer: records with the same source and id are one event."),
         "ce_type": _text("The event's name."),
-        "ce_source": _text("Who you are.", format="uri-reference"),
-        "ce_propertyid": _uuid("The property; its organisation is looked up, never sent."),
+        "ce_source": _text("The producer.", format="uri-reference"),
+        "ce_propertyid": _uuid("The property. The core takes the organisation from it."),
     },
     {
         "content-type": {"type": "string", "const": "application/json"},
-        "ce_time": _text(f"When it happened; left out: now. {_INSTANT}", format="date-time"),
-        "ce_schemaversion": _decimal("The version of the payload's schema; left out: today's."),
-        "ce_subject": _text("Anything; not read."),
-        "ce_correlationid": _uuid("What it belongs to."),
-        "ce_causationid": _uuid("What it follows from."),
+        "ce_time": _text(
+            f"When the event happened; now if omitted. {_INSTANT}", format="date-time"
+        ),
+        "ce_schemaversion": _decimal(
+            "The version of the payload's schema; the current one if omitted."
+        ),
+        "ce_subject": _text("Any text; it is ignored."),
+        "ce_correlationid": _uuid("The id of the process that the event belongs to."),
+        "ce_causationid": _uuid("The id of the event or command that caused it."),
     },
 )
 
 REFUSED = _object(
     {
-        "crm-dead-letter-id": _uuid("Its id in the table of dead letters."),
-        "crm-reason": _text("A stable key of the reason."),
-        "crm-detail": _text("The reason in words, and what to do about it."),
-        "crm-origin": _text("Where it came from: `<topic>/<partition>/<offset>`."),
-        "crm-first-at": _text(f"When it was first refused. {_INSTANT}", format="date-time"),
+        "crm-dead-letter-id": _uuid("The id in the table of dead letters."),
+        "crm-reason": _text("The stable code of the reason."),
+        "crm-detail": _text("The reason as text, and what to do."),
+        "crm-origin": _text("The source of the record: `<topic>/<partition>/<offset>`."),
+        "crm-first-at": _text(f"When it was first rejected. {_INSTANT}", format="date-time"),
     },
     {
-        "crm-value-bytes": _decimal("How large the value was, where it is left out."),
-        "crm-headers-bytes": _decimal("How large its own headers were, where they are left out."),
-        "crm-key-bytes": _decimal("How large the key was, where it is left out."),
+        "crm-value-bytes": _decimal("Size of the value in bytes, where the copy omits it."),
+        "crm-headers-bytes": _decimal(
+            "Size of the record's own headers in bytes, where the copy omits them."
+        ),
+        "crm-key-bytes": _decimal("Size of the key in bytes, where the copy omits it."),
     },
 )
 
@@ -106,8 +117,11 @@ KEYS = {
     "events": {
         "type": "string",
         "format": "uuid",
-        "description": "The property id; the organisation id for what is above properties.",
+        "description": "The property id; the organisation id for events without a property.",
     },
-    "intake": {"type": "string", "description": "The property id keeps your order."},
-    "dead_letters": {"type": "string", "description": "The record's own key."},
+    "intake": {
+        "type": "string",
+        "description": "The property id, which keeps the records of a property in order.",
+    },
+    "dead_letters": {"type": "string", "description": "The key of the rejected record."},
 }

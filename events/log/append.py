@@ -1,4 +1,4 @@
-"""Appending: several streams, their guards and claims, in the caller's one transaction."""
+"""The append of events to several streams, with guards and claims, in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from uuid import UUID
 
 from events import codec
 from events.log import limits, reserved_times
-from events.log.claims import claim
+from events.log.claims import update_claims
 from events.log.connection import Connection
 from events.log.errors import Conflict, IdReused, WrongProperty
+from events.log.locks import lock_for_append
 from events.log.shard import shard_of
 from events.record import NewEvent, Stream
 
@@ -27,24 +28,23 @@ _TYPES = (
 _INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM unnest(" + (
     ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES, start=1)) + ")"
 )
-COPY_FROM_EVENTS = 16
-LOCKS_AT_MOST = 200
-"""An append of more streams locks its whole property instead: locks are a shared, small table."""
+MIN_COPY_EVENTS = 16
+"""From this number of rows on, COPY is faster than INSERT."""
 
 
-class _Head(NamedTuple):
-    """The newest row of a stream: its version, and the ordering key it belongs to."""
+class _StreamHead(NamedTuple):
+    """The newest row of a stream: its version and its ordering key."""
 
     version: int
-    owner: UUID
+    ordering_key: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
-    """What became of an append: ids that are new, and ids the log had already (same content)."""
+class AppendResult:
+    """The result of an append: new event ids, and ids that the log had with the same content."""
 
     new: tuple[UUID, ...]
-    known: tuple[UUID, ...]
+    duplicates: tuple[UUID, ...]
 
 
 async def append(
@@ -53,149 +53,116 @@ async def append(
     *,
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int] | None = None,
-) -> Appended:
+) -> AppendResult:
     """Append `events` in the caller's transaction, which must be open (READ COMMITTED).
 
-    `expected` gives the version each decided stream must be at; a stream that is missing there is
-    an observation and goes to its next version. `guards` are streams only read, whose version must
-    still hold. Events that the log has already are recognised by id.
+    `expected` is stream → the version that it must have. A stream that is missing there is
+    observed: its events get the next versions. `guards` are streams that were only read and must
+    still have the given version. Events that the log has already are recognised by their id.
 
     Raises `Conflict`, `ClaimTaken`, `IdReused`, `WrongProperty`, `LimitExceeded`.
     """
     if not conn.is_in_transaction():
-        raise RuntimeError("append needs the caller's transaction: what it decides is one commit")
+        raise RuntimeError(
+            "append needs an open transaction: begin one before the streams are read"
+        )
     if not events:
-        return Appended((), ())
+        return AppendResult((), ())
     now = datetime.now(UTC)
-    sealed = [_sealed(event, now) for event in events]
+    payloads = [_checked_payload(event, now) for event in events]
     guards = guards or {}
-    await _lock(conn, events, guards)
+    # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
+    # sees everything that the previous holders of the locks committed.
+    await lock_for_append(conn, events, guards)
     digests = {event.id: codec.digest(event.event) for event in events}
-    known, reused, heads = await _found(conn, digests, list({*(e.stream for e in events), *guards}))
+    duplicates, reused, heads = await _read_state(
+        conn, digests, list({*(e.stream for e in events), *guards})
+    )
     if reused:
-        # Two that derive an id from what they answer race for it: the loser decides again.
-        _versions(events, heads, expected, guards)
+        # Two commands that derive the same event id can race for it. Then the versions differ too:
+        # report the conflict first, so that the loser decides again.
+        _check_versions(events, heads, expected, guards)
         raise IdReused(min(reused))
-    fresh = [(e, p) for e, p in zip(events, sealed, strict=True) if e.id not in known]
-    repeated = len(fresh) - len({e.id for e, _ in fresh})
-    if repeated:
-        fresh = _first_of_each(fresh)
-    if not fresh:
-        return Appended((), tuple(known))
-    versions = _versions([e for e, _ in fresh], heads, expected, guards)
+    new = [(e, p) for e, p in zip(events, payloads, strict=True) if e.id not in duplicates]
+    if len(new) > len({event.id for event, _ in new}):
+        new = _without_repetitions(new)
+    if not new:
+        return AppendResult((), tuple(duplicates))
+    versions = _check_versions([event for event, _ in new], heads, expected, guards)
     rows = []
-    for event, payload in fresh:
+    for event, payload in new:
         versions[event.stream] += 1
         rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
     await _insert(conn, rows)
-    await claim(conn, [event for event, _ in fresh])
-    await reserved_times.keep(conn, [event for event, _ in fresh])
-    return Appended(tuple(event.id for event, _ in fresh), tuple(known))
+    # Only new events change claims and times: duplicates changed them at their first append.
+    new_events = [event for event, _ in new]
+    await update_claims(conn, new_events)
+    await reserved_times.store_times(conn, new_events)
+    return AppendResult(tuple(event.id for event in new_events), tuple(duplicates))
 
 
-def _sealed(event: NewEvent, now: datetime) -> bytes:
+def _checked_payload(event: NewEvent, now: datetime) -> bytes:
     limits.check_instant(event.occurred_at, now)
-    return limits.sealed(event.event)
+    return limits.seal_checked(event.event)
 
 
-async def _lock(conn: Connection, events: Sequence[NewEvent], guards: Mapping[Stream, int]) -> None:
-    """Lock the streams appended to, and share the locks of those relied upon.
-
-    Locks live until the transaction's end and are taken in one order, so they cannot deadlock.
-    Every append shares its property's lock; a large one holds it alone and needs no other.
-    """
-    properties = sorted({event.ordering_key for event in events})
-    written = {event.stream for event in events}
-    alone = len(written) > LOCKS_AT_MOST
-    wanted = {("order", key): not alone for key in properties}
-    if not alone:
-        wanted |= {stream: True for stream in guards if stream not in written}
-        wanted |= dict.fromkeys(written, False)
-    await conn.execute(
-        """
-        SELECT CASE WHEN shared THEN pg_advisory_xact_lock_shared(key)
-                    ELSE pg_advisory_xact_lock(key) END
-        FROM (SELECT crm.lock_of(kind, id) AS key, bool_and(shared) AS shared,
-                     min(CASE WHEN kind = 'order' THEN 0 ELSE 1 END) AS level
-              FROM unnest($1::text[], $2::uuid[], $3::bool[]) AS wanted (kind, id, shared)
-              GROUP BY 1 ORDER BY level, key) AS in_order
-        """,
-        [kind for kind, _ in wanted],
-        [key for _, key in wanted],
-        list(wanted.values()),
-    )
-
-
-async def lock_streams(conn: Connection, streams: Sequence[Stream]) -> None:
-    """Take contended streams' locks before reading them, so that racing commands queue."""
-    await conn.execute(
-        """
-        SELECT pg_advisory_xact_lock(key)
-        FROM (SELECT DISTINCT crm.lock_of(kind, id) AS key
-              FROM unnest($1::text[], $2::uuid[]) AS wanted (kind, id) ORDER BY 1) AS in_order
-        """,
-        [stream.entity_type for stream in streams],
-        [stream.entity_id for stream in streams],
-    )
-
-
-async def _found(
+async def _read_state(
     conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
-) -> tuple[set[UUID], set[UUID], dict[Stream, _Head]]:
-    """Which events the log has, which ids say something else there, and where the streams are."""
+) -> tuple[set[UUID], set[UUID], dict[Stream, _StreamHead]]:
+    """Return the ids in the log with the same content, those with another, and stream → head."""
     rows = await conn.fetch(
         """
-        SELECT id, digest, NULL AS kind, NULL::int AS version, NULL::uuid AS owner
+        SELECT id, digest, NULL AS kind, NULL::int AS version, NULL::uuid AS ordering_key
         FROM public.crm_events WHERE id = ANY($1::uuid[])
         UNION ALL
-        SELECT wanted.id, NULL, wanted.kind, head.version, head.owner
-        FROM unnest($2::text[], $3::uuid[]) AS wanted (kind, id)
+        SELECT requested.id, NULL, requested.kind, head.version, head.ordering_key
+        FROM unnest($2::text[], $3::uuid[]) AS requested (kind, id)
         CROSS JOIN LATERAL (
-          SELECT version, coalesce(property_id, org_id) AS owner FROM public.crm_events e
-          WHERE e.entity_type = wanted.kind AND e.entity_id = wanted.id
+          SELECT version, coalesce(property_id, org_id) AS ordering_key FROM public.crm_events e
+          WHERE e.entity_type = requested.kind AND e.entity_id = requested.id
           ORDER BY version DESC LIMIT 1) AS head
         """,
         list(digests),
         [stream.entity_type for stream in streams],
         [stream.entity_id for stream in streams],
     )
-    known: set[UUID] = set()
+    duplicates: set[UUID] = set()
     reused: set[UUID] = set()
-    heads: dict[Stream, _Head] = {}
+    heads: dict[Stream, _StreamHead] = {}
     for row in rows:
         if row["kind"] is not None:
-            heads[Stream(row["kind"], row["id"])] = _Head(row["version"], row["owner"])
+            heads[Stream(row["kind"], row["id"])] = _StreamHead(row["version"], row["ordering_key"])
         elif row["digest"] != digests[row["id"]]:
             reused.add(row["id"])
         else:
-            known.add(row["id"])
-    return known, reused, heads
+            duplicates.add(row["id"])
+    return duplicates, reused, heads
 
 
-def _first_of_each(fresh: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:
-    """The same event twice in one append is one; raises `IdReused`."""
-    first: dict[UUID, tuple[NewEvent, bytes]] = {}
-    for event, payload in fresh:
-        held = first.setdefault(event.id, (event, payload))
-        if codec.digest(event.event) != codec.digest(held[0].event):
+def _without_repetitions(new: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:
+    """Return the events without repetitions within one append. Raises `IdReused`."""
+    by_id: dict[UUID, tuple[NewEvent, bytes]] = {}
+    for event, payload in new:
+        first, _ = by_id.setdefault(event.id, (event, payload))
+        if codec.digest(event.event) != codec.digest(first.event):
             raise IdReused(event.id)
-    return list(first.values())
+    return list(by_id.values())
 
 
-def _versions(
+def _check_versions(
     events: Sequence[NewEvent],
-    heads: Mapping[Stream, _Head],
+    heads: Mapping[Stream, _StreamHead],
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
 ) -> dict[Stream, int]:
-    """The version each stream is at, after checking what was expected of it."""
-    owners = {event.stream: event.ordering_key for event in events}
-    versions = dict.fromkeys([*owners, *guards], 0)
+    """Return the version of each stream, 0 for a new one. Raises `Conflict`, `WrongProperty`."""
+    ordering_keys = {event.stream: event.ordering_key for event in events}
+    versions = dict.fromkeys([*ordering_keys, *guards], 0)
     for stream in versions:
         if (head := heads.get(stream)) is None:
             continue
         versions[stream] = head.version
-        if owners.get(stream, head.owner) != head.owner:
+        if ordering_keys.get(stream, head.ordering_key) != head.ordering_key:
             raise WrongProperty(stream)
     for stream, version in [*guards.items(), *expected.items()]:
         if versions.get(stream, version) != version:
@@ -204,17 +171,17 @@ def _versions(
 
 
 def _row(event: NewEvent, version: int, payload: bytes, digest: bytes) -> tuple[object, ...]:
-    said, cause = event.event, event.cause
+    content, cause = event.event, event.cause
     return (
-        event.id, said.stream, said.stream_id, version, shard_of(event.ordering_key),
-        said.name, said.version, event.org_id, event.property_id, said.lead,
+        event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
+        content.name, content.version, event.org_id, event.property_id, content.lead,
         event.occurred_at, payload, digest,
         cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
     )  # fmt: skip
 
 
 async def _insert(conn: Connection, rows: list[tuple[object, ...]]) -> None:
-    if len(rows) < COPY_FROM_EVENTS:
+    if len(rows) < MIN_COPY_EVENTS:
         await conn.execute(_INSERT, *zip(*rows, strict=True))
     else:
         await conn.copy_records_to_table(

@@ -1,34 +1,51 @@
-"""Claiming: what events claim, let go of and hand over, as rows in the append's transaction."""
+"""Claims as rows: events make, end and transfer them in the transaction of their append.
+
+The primary key (kind, scope, value) makes a value unique. `owner` is the entity that has it now.
+`via` lists the earlier owners since the claim was made, the first of them its origin, one for each
+merge that transferred it; it is empty for a claim that was never transferred.
+"""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from events.claims import MERGED, OF_A_LEAD, Claim, Move, claims_of, move_of, releases_of
+from events.claims import (
+    LEAD_CLAIM_KINDS,
+    MERGED,
+    Claim,
+    ClaimMove,
+    claims_of,
+    move_of,
+    releases_of,
+)
 from events.log.connection import Connection
 from events.log.errors import ClaimTaken
 from events.record import NewEvent
 
 
-async def claim(conn: Connection, events: Sequence[NewEvent]) -> None:
-    """Let go of what the events end, then take what they claim: what they come to counts.
+async def update_claims(conn: Connection, events: Sequence[NewEvent]) -> None:
+    """Apply the changes of claims by new events. Raises `ClaimTaken`.
 
-    Where claims move from one owner to another, what is said before and after is kept apart.
+    Events between two merges are applied together, by their net effect.
     """
-    said: list[NewEvent] = []
+    # A merge changes the owner of existing rows. So the claims of earlier events must be written
+    # before it, and those of later events after it.
+    pending: list[NewEvent] = []
     for event in events:
         if (move := move_of(event.event)) is None:
-            said.append(event)
+            pending.append(event)
             continue
-        await _let_go_and_take(conn, said)
-        said = []
-        await _move(conn, move, event.ordering_key)
-    await _let_go_and_take(conn, said)
+        await _apply_net_effect(conn, pending)
+        pending = []
+        await _transfer(conn, move, event.ordering_key)
+    await _apply_net_effect(conn, pending)
 
 
-async def _move(conn: Connection, move: Move, scope: UUID) -> None:
-    """`via` is the way a claim came, so that each of several merges can be taken back."""
-    named = (MERGED, scope, str(move.loser), move.loser)
+async def _transfer(conn: Connection, move: ClaimMove, scope: UUID) -> None:
+    """Transfer the loser's claims to the winner, or return those that came through the loser."""
+    merged_id = (MERGED, scope, str(move.loser), move.loser)
     if move.back:
+        # A claim came through the loser if the loser is in `via`. Cutting `via` before the loser
+        # undoes this merge and the later ones of the same claim, but keeps the earlier ones.
         await conn.execute(
             "UPDATE crm.claims SET owner = $1, via = via[:array_position(via, $1) - 1] "
             "WHERE via @> ARRAY[$1::uuid] AND via <> '{}' AND scope = $2",
@@ -36,96 +53,99 @@ async def _move(conn: Connection, move: Move, scope: UUID) -> None:
             scope,
         )
         await conn.execute(
-            "DELETE FROM crm.claims WHERE (kind, scope, value, owner) = ($1, $2, $3, $4)", *named
+            "DELETE FROM crm.claims WHERE (kind, scope, value, owner) = ($1, $2, $3, $4)",
+            *merged_id,
         )
         return
     await conn.execute("INSERT INTO crm.claims (kind, scope, value, owner) "
-                       "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", *named)  # fmt: skip
+                       "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", *merged_id)  # fmt: skip
     await conn.execute(
         "UPDATE crm.claims SET owner = $2, via = via || $1::uuid "
         "WHERE owner = $1 AND scope = $3 AND kind = ANY($4)",
         move.loser,
         move.winner,
         scope,
-        list(OF_A_LEAD),
+        list(LEAD_CLAIM_KINDS),
     )
 
 
-async def _let_go_and_take(conn: Connection, events: Sequence[NewEvent]) -> None:
-    """What all of these come to."""
-    last: dict[tuple[str, UUID, UUID], Claim | None] = {}
-    ended: set[UUID] = set()
+async def _apply_net_effect(conn: Connection, events: Sequence[NewEvent]) -> None:
+    """Apply the net effect of these events on claims: release first, then acquire."""
+    final: dict[tuple[str, UUID, UUID], Claim | None] = {}
+    releasing: set[UUID] = set()
     for event in events:
         scope = event.ordering_key
         for kind, owner in releases_of(event.event):
-            last[kind, scope, owner] = None
-            ended.add(owner)
-        last |= {(claim.kind, scope, claim.owner): claim for claim in claims_of(event.event)}
-    made: dict[tuple[str, UUID, str], Claim] = {}
-    for (kind, scope, owner), held in last.items():
-        if held is None:
+            final[kind, scope, owner] = None
+            releasing.add(owner)
+        final |= {(claim.kind, scope, claim.owner): claim for claim in claims_of(event.event)}
+    acquired: dict[tuple[str, UUID, str], Claim] = {}
+    for (kind, scope, owner), claim in final.items():
+        if claim is None:
             continue
-        first = made.setdefault((kind, scope, held.value), held)
-        if first.owner != owner and held.firm:
+        first = acquired.setdefault((kind, scope, claim.value), claim)
+        if first.owner != owner and claim.firm:
             raise ClaimTaken(kind, first.owner)
-    if last:
-        await _release(conn, last, ended)
-    if made:
-        await _take(conn, made)
+    # Releases come first: one append can pass a value from one entity to another.
+    if final:
+        await _release(conn, final, releasing)
+    if acquired:
+        await _acquire(conn, acquired)
 
 
 async def _release(
-    conn: Connection, last: Mapping[tuple[str, UUID, UUID], Claim | None], ended: set[UUID]
+    conn: Connection, final: Mapping[tuple[str, UUID, UUID], Claim | None], releasing: set[UUID]
 ) -> None:
-    """Delete what these owners held of these kinds, but for the value they hold now.
-
-    What was moved to another owner is held by the first of `via`, by few and seldom: those of
-    `ended` only are looked for.
-    """
-    rows = [(*holder, None if claim is None else claim.value) for holder, claim in last.items()]
-    await conn.execute(_RELEASE.format("held.owner = now.owner AND held.via = '{}'"),
+    """Delete the claims of these owners and kinds, except for the values that they claim now."""
+    rows = [(*key, None if claim is None else claim.value) for key, claim in final.items()]
+    await conn.execute(_RELEASE.format("old.owner = new.owner AND old.via = '{}'"),
                        *zip(*rows, strict=True))  # fmt: skip
-    given = [row for row in rows if row[2] in ended]
-    if given:
-        moved = "held.via @> ARRAY[now.owner] AND held.via <> '{}' AND held.via[1] = now.owner"
-        await conn.execute(_RELEASE.format(moved), *zip(*given, strict=True))
+    # A transferred claim ends with events of its origin, the first of `via`. There are few of
+    # them, so the second statement runs only for owners whose events release something.
+    origins = [row for row in rows if row[2] in releasing]
+    if origins:
+        # `@>` repeats the third condition in a form that the index on `via` supports.
+        transferred = "old.via @> ARRAY[new.owner] AND old.via <> '{}' AND old.via[1] = new.owner"
+        await conn.execute(_RELEASE.format(transferred), *zip(*origins, strict=True))
 
 
 _RELEASE = """
-DELETE FROM crm.claims held USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
-  AS now (kind, scope, owner, value)
-WHERE {} AND held.kind = now.kind AND held.scope = now.scope
-  AND held.value IS DISTINCT FROM now.value
+DELETE FROM crm.claims old USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
+  AS new (kind, scope, owner, value)
+WHERE {} AND old.kind = new.kind AND old.scope = new.scope
+  AND old.value IS DISTINCT FROM new.value
 """
 
 
-async def _take(conn: Connection, made: Mapping[tuple[str, UUID, str], Claim]) -> None:
-    """What a merged lead claims is its winner's at once. Raises `ClaimTaken` where a firm claim is
-    another's."""
-    rows = sorted(made)
-    taken = await conn.fetch(
+async def _acquire(conn: Connection, acquired: Mapping[tuple[str, UUID, str], Claim]) -> None:
+    """Insert claims; those of a merged lead go to its winner. Raises `ClaimTaken`."""
+    rows = sorted(acquired)
+    # The update on a conflict changes nothing. It makes RETURNING give the present owner, and it
+    # waits for a concurrent transaction with the same value. The order of the rows is the same in
+    # all transactions, so that two of them cannot deadlock.
+    owners = await conn.fetch(
         """
-        WITH wanted AS (
-          SELECT said.kind, said.scope, said.value, coalesce(merged.owner, said.owner) AS owner,
+        WITH requested AS (
+          SELECT new.kind, new.scope, new.value, coalesce(merged.owner, new.owner) AS owner,
             coalesce(merged.via, '{}') AS via
           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[])
-            AS said (kind, scope, value, owner)
-          LEFT JOIN crm.claims merged ON merged.kind = $5 AND merged.scope = said.scope
-            AND merged.value = said.owner::text
-        ), taken AS (
-          INSERT INTO crm.claims AS held (kind, scope, value, owner, via)
-          SELECT kind, scope, value, owner, via FROM wanted ORDER BY kind, scope, value
-          ON CONFLICT (kind, scope, value) DO UPDATE SET owner = held.owner
+            AS new (kind, scope, value, owner)
+          LEFT JOIN crm.claims merged ON merged.kind = $5 AND merged.scope = new.scope
+            AND merged.value = new.owner::text
+        ), present AS (
+          INSERT INTO crm.claims AS stored (kind, scope, value, owner, via)
+          SELECT kind, scope, value, owner, via FROM requested ORDER BY kind, scope, value
+          ON CONFLICT (kind, scope, value) DO UPDATE SET owner = stored.owner
           RETURNING kind, scope, value, owner
         )
-        SELECT kind, scope, value, taken.owner, taken.owner = wanted.owner AS mine
-        FROM taken JOIN wanted USING (kind, scope, value)
+        SELECT kind, scope, value, present.owner, present.owner = requested.owner AS is_acquired
+        FROM present JOIN requested USING (kind, scope, value)
         """,
         *zip(*rows, strict=True),
-        [made[row].owner for row in rows],
+        [acquired[row].owner for row in rows],
         MERGED,
     )
-    for row in taken:
-        claim = made[row["kind"], row["scope"], row["value"]]
-        if not row["mine"] and claim.firm:
+    for row in owners:
+        claim = acquired[row["kind"], row["scope"], row["value"]]
+        if not row["is_acquired"] and claim.firm:
             raise ClaimTaken(claim.kind, row["owner"])

@@ -1,4 +1,4 @@
-"""Commands that were carried out, by their ids: a repeat gets the first one's answer."""
+"""Command ids: a repeated command gets the result of the first execution."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,61 +8,74 @@ from uuid import UUID, uuid5
 from events.log.connection import Connection
 
 PURGE_AT_ONCE = 1_000
+"""Expired command ids that one call of `purge` deletes at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command that may come again; `digest` is of what it says. Kept for ever, or for a time."""
+class CommandId:
+    """The id of a command that may be repeated, with a digest of the command's content.
+
+    The id is stored until `expires_at`, or for ever if that is None.
+    """
 
     id: UUID
     digest: bytes
     expires_at: datetime | None = None
 
     def seed(self, part: str = "") -> UUID | None:
-        """What ids of a part of its events follow from; None where the id is free after a time."""
+        """Return the id from which event ids of the command are derived; `part` separates several.
+
+        Return None for an id that expires: a later command with the same id must get other ids.
+        """
         if self.expires_at is not None:
             return None
         return uuid5(self.id, part) if part else self.id
 
 
 class CommandReused(Exception):
-    """The id of a command came again with another content: use a new id for a new command."""
+    """The command id was used with another content: use a new id for a new command."""
 
 
-async def claim(conn: Connection, command: Command) -> Any | None:
-    """Claim a command's id in the open transaction; its answer, where it has been given one.
+async def claim(conn: Connection, command_id: CommandId) -> Any | None:
+    """Claim a command id in the open transaction and return the stored result, or None.
 
-    Waits for another transaction that has claimed the id. None means: carry it out (again, where
-    who began it did not end it: its work must know what it has done). Raises `CommandReused`.
+    None means that the caller must execute the command. Waits while another transaction has
+    claimed the id. Raises `CommandReused`.
     """
+    # An expired id counts as unused, also before `purge` has deleted it.
     await conn.execute(
-        "DELETE FROM crm.commands WHERE id = $1 AND expires_at < clock_timestamp()", command.id
+        "DELETE FROM crm.commands WHERE id = $1 AND expires_at < clock_timestamp()", command_id.id
     )
+    # A concurrent insert of the same id blocks here until the other transaction ends. If that one
+    # commits, this insert does nothing and its result is read below; if it rolls back, the id is
+    # claimed here. So two executions of one command never overlap.
     await conn.execute(
         "INSERT INTO crm.commands (id, digest, expires_at) VALUES ($1, $2, $3) "
         "ON CONFLICT (id) DO NOTHING",
-        command.id,
-        command.digest,
-        command.expires_at,
+        command_id.id,
+        command_id.digest,
+        command_id.expires_at,
     )
-    held = await conn.fetchrow(
-        "SELECT digest, answer FROM crm.commands WHERE id = $1 FOR UPDATE", command.id
+    # The row lock keeps the id claimed where the row was committed without a result, by a command
+    # that runs in several transactions: a repetition waits for the present one.
+    row = await conn.fetchrow(
+        "SELECT digest, answer FROM crm.commands WHERE id = $1 FOR UPDATE", command_id.id
     )
-    if held is None or held["digest"] != command.digest:
+    if row is None or row["digest"] != command_id.digest:
         raise CommandReused(CommandReused.__doc__)
-    return held["answer"]
+    return row["answer"]
 
 
-async def settle(conn: Connection, command: Command, answer: Any) -> None:
-    """Keep the answer, in the transaction that claimed the id. `answer` is JSON, not null."""
-    await conn.execute("UPDATE crm.commands SET answer = $2 WHERE id = $1", command.id, answer)
+async def settle(conn: Connection, command_id: CommandId, answer: Any) -> None:
+    """Store the result of a command (JSON, not null) in the transaction that claimed its id."""
+    await conn.execute("UPDATE crm.commands SET answer = $2 WHERE id = $1", command_id.id, answer)
 
 
 async def purge(conn: Connection, limit: int = PURGE_AT_ONCE) -> int:
-    """Forget commands whose time is over, at most `limit`; how many."""
-    done: str = await conn.execute(
+    """Delete at most `limit` expired command ids and return their number."""
+    status: str = await conn.execute(
         "DELETE FROM crm.commands WHERE id IN (SELECT id FROM crm.commands "
         "WHERE expires_at < clock_timestamp() LIMIT $1 FOR UPDATE SKIP LOCKED)",
         limit,
     )
-    return int(done.rpartition(" ")[2])
+    return int(status.rpartition(" ")[2])

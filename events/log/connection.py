@@ -1,4 +1,4 @@
-"""A connection to the log, from a pool or on its own."""
+"""The type of a connection to the log, from a pool or separate."""
 
 from typing import TYPE_CHECKING, TypeAlias
 

@@ -1,31 +1,31 @@
-"""Why the log refuses: the whole tree on one screen."""
+"""The reasons for which the log refuses an append."""
 
 from uuid import UUID
 
 from events.record import Stream
 
 
-class LogRefused(Exception):
-    """The log did not take the events; nothing was written."""
+class AppendRefused(Exception):
+    """An append that the log refused; nothing was written."""
 
     code = "refused"
 
 
-class Conflict(LogRefused):
-    """Somebody else appended to a stream first: read it again and decide again."""
+class Conflict(AppendRefused):
+    """A stream with another version than expected, because of a concurrent append."""
 
     code = "conflict"
 
-    def __init__(self, stream: Stream, expected: int, found: int) -> None:
+    def __init__(self, stream: Stream, expected: int, actual: int) -> None:
         super().__init__(
-            f"{stream.entity_type} {stream.entity_id} is at version {found}, not {expected}: "
+            f"{stream.entity_type} {stream.entity_id} is at version {actual}, not {expected}: "
             "read it again and decide again"
         )
-        self.stream, self.expected, self.found = stream, expected, found
+        self.stream, self.expected, self.actual = stream, expected, actual
 
 
-class ClaimTaken(LogRefused):
-    """A value that must be unique (a lead's e-mail in its property) belongs to another."""
+class ClaimTaken(AppendRefused):
+    """A unique value, such as a lead's e-mail in its property, that another entity owns."""
 
     code = "claim_taken"
 
@@ -34,21 +34,21 @@ class ClaimTaken(LogRefused):
         self.kind, self.owner = kind, owner
 
 
-class IdReused(LogRefused):
-    """An id that is known came again with another content."""
+class IdReused(AppendRefused):
+    """An event id that the log has with another content."""
 
     code = "id_reused"
 
     def __init__(self, event_id: UUID) -> None:
         super().__init__(
             f"event {event_id} is already in the log with another content: "
-            "an id says one thing for ever, send the new fact under a new id"
+            "use a new id for a new event"
         )
         self.event_id = event_id
 
 
-class WrongProperty(LogRefused):
-    """A stream lives in one property for ever."""
+class WrongProperty(AppendRefused):
+    """A stream that belongs to another property: streams never move."""
 
     code = "wrong_property"
 
@@ -56,7 +56,7 @@ class WrongProperty(LogRefused):
         super().__init__(f"{stream.entity_type} {stream.entity_id} belongs to another property")
 
 
-class LimitExceeded(LogRefused):
-    """An event is too large, holds text PostgreSQL cannot keep, or lies in the future."""
+class LimitExceeded(AppendRefused):
+    """An event that is too large, in the future, or has text that PostgreSQL cannot store."""
 
     code = "limit_exceeded"

@@ -1,4 +1,4 @@
-"""What the log takes at all: one event it could not carry would stop a relay for everybody."""
+"""The limits of events. Without them one event could stop the relay for all properties."""
 
 import json
 import re
@@ -17,44 +17,46 @@ _EXPONENT = re.compile(rb"[:,\[]-?[0-9.]+[eE]")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def sealed(event: Event) -> bytes:
-    """The payload of `event`, checked. Raises `LimitExceeded`."""
+def seal_checked(event: Event) -> bytes:
+    """Return the stored payload of `event`. Raises `LimitExceeded`."""
     try:
         payload = codec.seal(event)
     except ValueError as error:
         raise LimitExceeded(f"{event.name}: a text is not valid Unicode: {error}") from error
-    size = _written_out(payload)
+    size = _stored_size(payload)
     if size > MAX_EVENT_BYTES:
         raise LimitExceeded(
-            f"{event.name}: {size:,} bytes; an event is at most {MAX_EVENT_BYTES:,}"
+            f"{event.name}: the event has {size:,} bytes, the limit is {MAX_EVENT_BYTES:,}"
         )
     if b"\\u0000" in payload and _NUL.search(payload):
         raise LimitExceeded(f"{event.name}: U+0000 in a text cannot be stored: remove it")
     return payload
 
 
-def _written_out(payload: bytes) -> int:
-    """Its bytes as PostgreSQL gives them out: 1e300 comes back as a one and three hundred zeros."""
+def _stored_size(payload: bytes) -> int:
+    """Return the size as PostgreSQL prints it: 1e300 becomes a one and three hundred zeros."""
     if len(payload) > MAX_EVENT_BYTES or not _EXPONENT.search(payload):
         return len(payload)
-    longer = 0
+    added_bytes = 0
 
     def count(number: str) -> float:
-        nonlocal longer
-        longer += len(f"{Decimal(number):f}") - len(number)
+        nonlocal added_bytes
+        added_bytes += len(f"{Decimal(number):f}") - len(number)
         return 0.0
 
     json.loads(payload, parse_float=count)
-    return len(payload) + longer
+    return len(payload) + added_bytes
 
 
 def check_instant(occurred_at: datetime, now: datetime) -> None:
-    """Refuse what has not happened yet, beyond what two clocks may differ by."""
+    """Raise `LimitExceeded` for an instant beyond the clock tolerance or before `EARLIEST`."""
     if occurred_at.tzinfo is None:
         raise LimitExceeded("occurred_at has no time zone: send an instant, for example with Z")
     if occurred_at > now + CLOCK_TOLERANCE:
         raise LimitExceeded(
-            f"occurred_at {occurred_at.isoformat()} lies in the future: an event has happened"
+            f"occurred_at {occurred_at.isoformat()} is in the future: send the time of the event"
         )
     if occurred_at < EARLIEST:
-        raise LimitExceeded(f"occurred_at {occurred_at.isoformat()} is before {EARLIEST.year}")
+        raise LimitExceeded(
+            f"occurred_at {occurred_at.isoformat()} is before {EARLIEST.year}: correct it"
+        )

@@ -1,4 +1,4 @@
-"""Reading: histories of streams to decide on, and the order of the whole to project from."""
+"""Reads of the log: streams for deciders, and positions in order for projectors."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
@@ -7,7 +7,7 @@ import asyncpg
 
 from events.codec import read_event
 from events.log.connection import Connection
-from events.record import RecordedEvent, Stream, recorded_of
+from events.record import RecordedEvent, Stream, make_recorded_event
 
 COLUMNS = (
     "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
@@ -17,26 +17,29 @@ COLUMNS = (
 
 
 def decode(row: asyncpg.Record) -> RecordedEvent:
-    """The fact in a row selected as `COLUMNS`; one this build cannot read comes as `Unknown`."""
+    """Return the recorded event of a row selected with `COLUMNS`.
+
+    Its event is an `UnreadableEvent` where this build cannot read it.
+    """
     (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
      previous, *rest) = row.values()  # fmt: skip
     event = read_event(name, schema_version, payload)
-    return recorded_of(
+    return make_recorded_event(
         (id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest)
     )
 
 
-async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[RecordedEvent]:
-    """The histories of these streams, merged in the order they were written."""
+async def streams(conn: Connection, streams_to_read: Sequence[Stream]) -> list[RecordedEvent]:
+    """Return the events of these streams, merged in the order in which they were written."""
     rows = await conn.fetch(
         f"""
         SELECT {COLUMNS} FROM public.crm_events
-        JOIN unnest($1::text[], $2::uuid[]) AS wanted (wanted_type, wanted_id)
-          ON entity_type = wanted_type AND entity_id = wanted_id
+        JOIN unnest($1::text[], $2::uuid[]) AS requested (requested_type, requested_id)
+          ON entity_type = requested_type AND entity_id = requested_id
         ORDER BY seq
         """,
-        [stream.entity_type for stream in wanted],
-        [stream.entity_id for stream in wanted],
+        [stream.entity_type for stream in streams_to_read],
+        [stream.entity_id for stream in streams_to_read],
     )
     return [decode(row) for row in rows]
 
@@ -44,7 +47,7 @@ async def streams(conn: Connection, wanted: Sequence[Stream]) -> list[RecordedEv
 async def shard_rows(
     conn: Connection, shard: int, *, after: int, upto: int, limit: int
 ) -> list[asyncpg.Record]:
-    """Numbered rows of a shard with after < position ≤ upto, in order, at most `limit`."""
+    """Return the rows of a shard with after < position ≤ upto, in order, at most `limit`."""
     return await conn.fetch(
         f"SELECT {COLUMNS} FROM public.crm_events "
         "WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
@@ -58,7 +61,7 @@ async def shard_rows(
 async def shards_rows(
     conn: Connection, shards: Sequence[int], *, after: int, upto: int, limit: int
 ) -> list[asyncpg.Record]:
-    """The same of several shards together, in the order of the whole log."""
+    """Return the rows of several shards with after < position ≤ upto, ordered by position."""
     return await conn.fetch(
         f"SELECT {COLUMNS} FROM public.crm_events WHERE shard = ANY($1::smallint[]) "
         "AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
@@ -72,7 +75,7 @@ async def shards_rows(
 async def shard_pages(
     conn: Connection, shard: int, *, after: int, upto: int, limit: int
 ) -> AsyncIterator[list[asyncpg.Record]]:
-    """`shard_rows`, page after page."""
+    """Yield the rows of `shard_rows` page by page."""
     while rows := await shard_rows(conn, shard, after=after, upto=upto, limit=limit):
         yield rows
         if len(rows) < limit:
@@ -81,7 +84,7 @@ async def shard_pages(
 
 
 async def position_rows(conn: Connection, *, after: int, upto: int) -> list[asyncpg.Record]:
-    """Numbered rows with after < position ≤ upto in the order of the whole log: no gaps."""
+    """Return the rows of the whole log with after < position ≤ upto: there are no gaps."""
     return await conn.fetch(
         f"SELECT {COLUMNS} FROM public.crm_events "
         "WHERE position > $1 AND position <= $2 ORDER BY position",
@@ -91,6 +94,6 @@ async def position_rows(conn: Connection, *, after: int, upto: int) -> list[asyn
 
 
 async def position_of(conn: Connection, event_id: UUID) -> int | None:
-    """The event's position; 0 while it is not numbered, None where there is no such event."""
+    """Return an event's position: 0 before it is numbered, None if there is no such event."""
     row = await conn.fetchrow("SELECT position FROM public.crm_events WHERE id = $1", event_id)
     return None if row is None else row["position"] or 0

@@ -1,1 +1,1 @@
-"""The engine: folds facts into rows, fenced and checkpointed; rebuilds and verifies them."""
+"""The projection engine: applies events with fencing and checkpoints; rebuilds and verifies."""

@@ -1,7 +1,7 @@
-"""Adoption: what the host wrote into tables that were its own before, and how far it is a fact.
+"""Adoption state: which rows of the in-place tables are the host's, as far as the engine needs it.
 
-A row the core has not come to yet, or that no fact can tell of, has no organisation. What the host
-wrote is in its row at once, while the tables come to the fact of it later.
+A row that is not adopted has no organisation. A later change of the host is in its row at once,
+while the projector applies the event of that change later.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from events.log.connection import Connection
 NONE, OPEN, COMPLETE = "none", "open", "complete"
 
 
-class NotAdopted(Exception):
-    """The host has rows that no fact tells of: folded afresh they would be missing."""
+class AdoptionRequired(Exception):
+    """The host has rows without events: a rebuild would lose them."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -24,43 +24,47 @@ class NotAdopted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HostRows:
-    """Which rows of the kept tables a comparison leaves out.
+    """The rows of in-place tables that a comparison leaves out.
 
-    `shared`: the host writes these tables too, so a row without an organisation is not the core's.
-    `ahead`: keys of rows in which the host is ahead of the facts that the tables have come to.
+    `is_shared`: the host writes these tables too, so a row without an organisation is the host's.
+    `ahead`: keys of rows with changes of the host whose events are not applied yet.
     """
 
-    shared: bool
+    is_shared: bool
     ahead: Sequence[UUID]
 
 
-async def state(conn: Connection) -> str:
-    """`none`: only the core writes; `open`: the host's rows are being adopted; or `complete`."""
-    found: str = await conn.fetchval("SELECT state FROM crm.adoption")
-    return found
+async def read_state(conn: Connection) -> str:
+    """Return `none` (only the core writes), `open` (rows are being adopted) or `complete`."""
+    state: str = await conn.fetchval("SELECT state FROM crm.adoption")
+    return state
 
 
-async def demand(conn: Connection) -> None:
-    """Raises `NotAdopted`."""
-    if await state(conn) == OPEN:
-        raise NotAdopted
+async def require_adopted(conn: Connection) -> None:
+    """Raise `AdoptionRequired` while rows are being adopted."""
+    if await read_state(conn) == OPEN:
+        raise AdoptionRequired
 
 
-async def host_rows(conn: Connection, group: str) -> HostRows:
-    """As the snapshot of the caller's transaction shows it, like the checkpoints of `unit`."""
-    if await state(conn) == NONE:
+async def read_host_rows(conn: Connection, group: str) -> HostRows:
+    """Return the rows to leave out, in the snapshot of the caller's transaction.
+
+    The checkpoints of `group` must be read in the same snapshot.
+    """
+    if await read_state(conn) == NONE:
         return HostRows(False, ())
     rows = await conn.fetch(
         """
-        SELECT DISTINCT coalesce((said.payload ->> 'message_id')::uuid, said.entity_id) AS key
+        SELECT DISTINCT coalesce((ahead.payload ->> 'message_id')::uuid, ahead.entity_id) AS key
         FROM (
           SELECT entity_id, payload FROM public.crm_events
           WHERE position IS NULL AND actor = 'host' AND entity_type IN ('lead', 'conversation')
           UNION ALL
           SELECT e.entity_id, e.payload FROM crm.checkpoints c
           JOIN public.crm_events e ON e.shard = c.shard AND e.position > c.position
-          WHERE c.unit = $1 AND e.actor = 'host' AND e.entity_type IN ('lead', 'conversation')
-        ) AS said
+          WHERE c.projection_group = $1 AND e.actor = 'host'
+            AND e.entity_type IN ('lead', 'conversation')
+        ) AS ahead
         """,
         group,
     )

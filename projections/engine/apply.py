@@ -1,19 +1,17 @@
-"""Applying facts: fold a batch in memory, write it in one fenced transaction, isolate poison."""
+"""Applying events: fold a batch in memory, and write it in one fenced transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
 from events.log.connection import Connection
-from events.record import RecordedEvent, Unknown
+from events.record import RecordedEvent, UnreadableEvent
 from projections.engine import checkpoints, parked, store
+from projections.engine.batch import FoldedEvents, WriteBatch, WriterIdentity
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.parked import Parking
-from projections.engine.projection import DerivedTable, Written
-from projections.engine.projection_group import ProjectionGroup
-from projections.engine.working_set import Poison, Work
+from projections.engine.parked import ParkedEvent
+from projections.engine.working_set import WorkingSet
 
 BAD_ROW_ERRORS = (
     asyncpg.IntegrityConstraintViolationError,
@@ -24,183 +22,124 @@ BAD_ROW_ERRORS = (
     TypeError,
     ValueError,
 )
-"""What the database or its driver raises when a fact made a row it cannot hold."""
+"""Errors of the database or its driver for a row that it cannot store: the event is at fault.
 
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """Which tables of which life of the log a writer believes in; `schema` is a shadow's."""
-
-    group: ProjectionGroup
-    generation: int
-    schema: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """Facts that are in a working set; `moves`: shard → (where the tables are, where they come)."""
-
-    recorded_events: Sequence[RecordedEvent]
-    parkings: Sequence[Parking]
-    moves: Mapping[int, tuple[Checkpoint, int]]
-
-    def joined(self, later: "Folded") -> "Folded":
-        """Both as one, from where this one begins."""
-        moves = dict(self.moves)
-        for shard, (believed, target) in later.moves.items():
-            moves[shard] = (moves[shard][0] if shard in moves else believed, target)
-        return Folded(
-            [*self.recorded_events, *later.recorded_events],
-            [*self.parkings, *later.parkings],
-            moves,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Facts with the changes they made, ready to be written."""
-
-    folded: Folded
-    changes: Mapping[DerivedTable, Written]
+All other errors, such as a lost connection, say nothing about the event.
+"""
 
 
 async def prepare(
     conn: Connection,
-    life: Life,
-    work: Work,
+    identity: WriterIdentity,
+    work: WorkingSet,
     recorded_events: Sequence[RecordedEvent],
-    held: Mapping[int, Checkpoint],
+    owned: Mapping[int, Checkpoint],
     waiting: Mapping[int, set[UUID]],
-) -> Batch:
-    """`fold`, and take what changed out of `work`. Raises `Poison`."""
-    return Batch(await fold(conn, life, work, recorded_events, held, waiting), work.take())
+) -> WriteBatch:
+    """Fold events and take the changes out of the working set. Raise `PoisonEvent`."""
+    folded = await fold(conn, identity, work, recorded_events, owned, waiting)
+    return WriteBatch(folded, work.take_changes())
 
 
 async def fold(
     conn: Connection,
-    life: Life,
-    work: Work,
+    identity: WriterIdentity,
+    work: WorkingSet,
     recorded_events: Sequence[RecordedEvent],
-    held: Mapping[int, Checkpoint],
+    owned: Mapping[int, Checkpoint],
     waiting: Mapping[int, set[UUID]],
-) -> Folded:
-    """Fold facts into `work`; what touches a parked id is parked behind it.
+) -> FoldedEvents:
+    """Fold events into the working set; park those that touch a parked id.
 
-    `waiting` is shard → parked ids. Raises `Poison`.
+    `owned`: shard → its checkpoint; `waiting`: shard → ids that parked events touch.
+    Raise `PoisonEvent`.
     """
-    flowing: list[RecordedEvent] = []
-    parkings: list[Parking] = []
-    grown: dict[int, set[UUID]] = {}
+    applicable: list[RecordedEvent] = []
+    parked_events: list[ParkedEvent] = []
+    newly_waiting: dict[int, set[UUID]] = {}
     for recorded in recorded_events:
-        ids = grown.get(recorded.shard) or waiting.get(recorded.shard)
-        if (why := _must_park(recorded, ids)) is None:
-            flowing.append(recorded)
+        ids = newly_waiting.get(recorded.shard) or waiting.get(recorded.shard)
+        if (reason := _parking_reason(recorded, ids)) is None:
+            applicable.append(recorded)
             continue
-        await _flow(conn, life, work, flowing)  # what is before it says which rows are tied
-        flowing = []
-        parking = Parking(recorded, *why, await touched(conn, life, work, recorded))
-        parkings.append(parking)
-        grown[recorded.shard] = (ids or set()) | parking.touches
-    await _flow(conn, life, work, flowing)
-    return Folded(recorded_events, parkings, _moves(recorded_events, held))
+        # The events before this one decide which rows are connected with its own: fold them first.
+        await _load_and_fold(conn, identity, work, applicable)
+        applicable = []
+        touches = await ids_to_park(conn, identity, work, recorded)
+        parked_events.append(ParkedEvent(recorded, *reason, touches))
+        newly_waiting[recorded.shard] = (ids or set()) | touches
+    await _load_and_fold(conn, identity, work, applicable)
+    return FoldedEvents(recorded_events, parked_events, moves_of(recorded_events, owned))
 
 
-async def _flow(
-    conn: Connection, life: Life, work: Work, recorded_events: Sequence[RecordedEvent]
+async def _load_and_fold(
+    conn: Connection,
+    identity: WriterIdentity,
+    work: WorkingSet,
+    recorded_events: Sequence[RecordedEvent],
 ) -> None:
-    for table, keys in work.wanted(recorded_events).items():
-        await store.fetch(conn, table, work.rows[table], keys, life.schema)
-    await work.fold_in_turns(recorded_events)
+    for table, keys in work.missing_keys(recorded_events).items():
+        await store.fetch(conn, table, work.rows[table], keys, identity.schema)
+    await work.fold_in_slices(recorded_events)
 
 
-async def touched(
-    conn: Connection, life: Life, work: Work, recorded: RecordedEvent
+async def ids_to_park(
+    conn: Connection, identity: WriterIdentity, work: WorkingSet, recorded: RecordedEvent
 ) -> frozenset[UUID]:
-    """The ids that must wait while `fact` is parked: those it touches, and whose rows are tied to
-    theirs. All facts before it must be in `work`."""
-    own = parked.touched_by(recorded)
-    found = set(own)
+    """Return the ids that must wait while this event is parked.
+
+    These are the ids that it touches, and the ids of rows that can be reached from them by
+    following. The working set must contain all events before it.
+    """
+    touched = parked.touched_ids(recorded)
+    waiting = set(touched)
     for table, rows in work.rows.items():
         if table.follows:
-            keys = rows.missing({key.int: key for key in own})
-            await store.fetch(conn, table, rows, keys, life.schema)
-            found.update(rows.tied_to(own).values())
-    return frozenset(found)
+            keys = rows.missing_keys({key.int: key for key in touched})
+            await store.fetch(conn, table, rows, keys, identity.schema)
+            waiting.update(rows.reachable_keys(touched).values())
+    return frozenset(waiting)
 
 
-async def write(conn: Connection, life: Life, batch: Batch) -> None:
-    """Write a batch and its checkpoints in one transaction. Raises `Fenced` and `GUILTY`."""
-    async with conn.transaction():
-        await checkpoints.advance(
-            conn, life.group.name, life.group.version, life.generation, batch.folded.moves
-        )
-        await store.write(conn, batch.changes, life.schema)
-        await parked.park(conn, life.group.name, batch.folded.parkings)
+async def write(conn: Connection, identity: WriterIdentity, batch: WriteBatch) -> None:
+    """Write a batch with its checkpoints in one transaction.
 
-
-async def isolate(
-    conn: Connection,
-    life: Life,
-    work: Work,
-    recorded_events: Sequence[RecordedEvent],
-    held: dict[int, Checkpoint],
-    waiting: dict[int, set[UUID]],
-) -> int:
-    """Apply facts of which one or more are guilty: halve until each is found, and park it.
-
-    Commits as it goes and moves `held` along. Returns how many it parked. Raises `Fenced`.
+    Raise `FencingError` if another consumer owns a shard, and one of `BAD_ROW_ERRORS`.
     """
-    if not recorded_events:
-        return 0
-    bad: RecordedEvent | None = None
-    work.forget()
-    try:
-        batch = await prepare(conn, life, work, recorded_events, held, waiting)
-        await write(conn, life, batch)
-    except Poison as poison:
-        bad, problem = poison.recorded, (poison.projection, repr(poison.error))
-    except BAD_ROW_ERRORS as error:
-        problem = ("database", f"{type(error).__name__}: {error}")
-    else:
-        settle(held, waiting, batch.folded)
-        return len(batch.folded.parkings)
-    work.forget()
-    if len(recorded_events) == 1:
-        parking = Parking(
-            recorded_events[0], *problem, await touched(conn, life, work, recorded_events[0])
+    group = identity.group
+    async with conn.transaction():
+        # The checkpoints come first: their conditional update is the fence. A replaced consumer
+        # fails here before it has written a row. A new owner increments the epoch in the same
+        # rows, so it waits until this transaction has ended, and reads its positions.
+        await checkpoints.advance(
+            conn, group.name, group.version, identity.generation, batch.folded.moves
         )
-        alone = Folded(recorded_events, (parking,), _moves(recorded_events, held))
-        await write(conn, life, Batch(alone, {}))
-        settle(held, waiting, alone)
-        return 1
-    at = recorded_events.index(bad) if bad else len(recorded_events) // 2
-    parts = (
-        (recorded_events[:at], recorded_events[at : at + 1], recorded_events[at + 1 :])
-        if bad
-        else (recorded_events[:at], recorded_events[at:])
-    )
-    return sum([await isolate(conn, life, work, part, held, waiting) for part in parts])
+        await store.write(conn, batch.changes, identity.schema)
+        await parked.park(conn, group.name, batch.folded.parked_events)
 
 
-def settle(held: dict[int, Checkpoint], waiting: dict[int, set[UUID]], folded: Folded) -> None:
-    """Believe that these facts are written."""
+def record_progress(
+    owned: dict[int, Checkpoint], waiting: dict[int, set[UUID]], folded: FoldedEvents
+) -> None:
+    """Move the positions in memory, and note the parked ids, as if these events were written."""
     for shard, (checkpoint, position) in folded.moves.items():
-        held[shard] = Checkpoint(position, checkpoint.epoch)
-    for parking in folded.parkings:
-        waiting.setdefault(parking.recorded.shard, set()).update(parking.touches)
+        owned[shard] = Checkpoint(position, checkpoint.epoch)
+    for parked_event in folded.parked_events:
+        waiting.setdefault(parked_event.recorded.shard, set()).update(parked_event.touches)
 
 
-def _must_park(recorded: RecordedEvent, waiting: set[UUID] | None) -> tuple[str, str] | None:
-    """Reason and detail."""
-    if waiting and parked.waits_for(recorded, waiting):
-        return parked.BEHIND_IT
-    if isinstance(recorded.event, Unknown):
+def moves_of(
+    recorded_events: Sequence[RecordedEvent], owned: Mapping[int, Checkpoint]
+) -> dict[int, tuple[Checkpoint, int]]:
+    """Return shard → (its checkpoint, the position of its last event here)."""
+    last = {recorded.shard: recorded.position for recorded in recorded_events}
+    return {shard: (owned[shard], position) for shard, position in last.items()}
+
+
+def _parking_reason(recorded: RecordedEvent, waiting: set[UUID] | None) -> tuple[str, str] | None:
+    """Return reason and detail if the event cannot be folded now."""
+    if waiting and parked.is_blocked(recorded, waiting):
+        return parked.BLOCKED
+    if isinstance(recorded.event, UnreadableEvent):
         return "unknown", recorded.event.why
     return None
-
-
-def _moves(
-    recorded_events: Sequence[RecordedEvent], held: Mapping[int, Checkpoint]
-) -> dict[int, tuple[Checkpoint, int]]:
-    last = {recorded.shard: recorded.position for recorded in recorded_events}
-    return {shard: (held[shard], position) for shard, position in last.items()}

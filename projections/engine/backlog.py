@@ -1,98 +1,102 @@
-"""The backlog: what is folded and not durable yet. One batch is being written, the rest waits.
+"""The backlog: folded events that are not durable. One batch is written, the others wait.
 
-The next batch is all that has gathered meanwhile: where the database is slower than folding, fewer
-and larger transactions write each row once that many facts have changed.
+The next batch is everything that was folded meanwhile. If the database is slower than folding,
+there are fewer and larger transactions, and a row that changed many times is written once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from projections.engine.apply import Batch, Folded
-from projections.engine.working_set import Work
+from projections.engine.batch import FoldedEvents, WriteBatch
+from projections.engine.working_set import WorkingSet
 
 GATHER_EVENTS = 2_500
-"""So many facts may wait behind the batch being written: then folding waits too."""
+"""Events that may wait behind the batch being written; with more, folding waits too."""
 
 
 @dataclass(slots=True)
-class _Writing:
-    batch: Batch
+class _ActiveWrite:
+    batch: WriteBatch
     task: "asyncio.Task[None]"
 
 
 class Backlog:
-    """Of one working set. Only `open` lets a batch begin: rows are whole between folds only."""
+    """The folded events of one working set that are not durable.
 
-    def __init__(self, work: Work, write: Callable[[Batch], Awaitable[None]]) -> None:
+    A batch takes its rows from the working set, so it may begin only between two folds: `pause`
+    is called before a fold, `add` or `resume` after it.
+    """
+
+    def __init__(self, work: WorkingSet, write: Callable[[WriteBatch], Awaitable[None]]) -> None:
         self._work, self._write = work, write
-        self._gathered: Folded | None = None
-        self._writing: _Writing | None = None
-        self._open = True
+        self._gathered: FoldedEvents | None = None
+        self._active: _ActiveWrite | None = None
+        self._is_paused = False
         self.folded = 0
-        """Events ever gathered."""
+        """Events ever added."""
         self.durable = 0
-        """Of these, events that are written or given up."""
+        """Those of `folded` that are written, or withdrawn and applied in another way."""
 
     def __len__(self) -> int:
-        """How many events wait behind the batch being written."""
+        """Return the number of events that wait behind the batch being written."""
         return 0 if self._gathered is None else len(self._gathered.recorded_events)
 
     @property
     def writing(self) -> "asyncio.Task[None] | None":
-        """The batch being written, or the one that failed."""
-        return None if self._writing is None else self._writing.task
+        """Return the task that writes a batch, or the one that failed."""
+        return None if self._active is None else self._active.task
 
-    def shut(self) -> None:
-        """The rows are being folded: no batch begins."""
-        self._open = False
+    def pause(self) -> None:
+        """Begin no batch: rows are being folded."""
+        self._is_paused = True
 
-    def gather(self, folded: Folded) -> None:
-        """These facts are in the rows now: written as soon as nothing else is."""
-        self._gathered = folded if self._gathered is None else self._gathered.joined(folded)
+    def add(self, folded: FoldedEvents) -> None:
+        """Add events that are folded, and write them as soon as no batch is being written."""
+        gathered = self._gathered
+        self._gathered = folded if gathered is None else gathered.followed_by(folded)
         self.folded += len(folded.recorded_events)
-        self.open()
+        self.resume()
 
-    def open(self) -> None:
-        """The rows are whole."""
-        self._open = True
-        if self._writing is None:
+    def resume(self) -> None:
+        """Allow a batch to begin: no fold is going on."""
+        self._is_paused = False
+        if self._active is None:
             self._begin()
 
-    async def room(self) -> None:
-        """Wait until folding may go on. Raises what writing raised."""
-        while self._writing and (len(self) >= GATHER_EVENTS or self._writing.task.done()):
-            await self._writing.task
+    async def wait_for_room(self) -> None:
+        """Wait while too many events are waiting. Raise the error of a failed write."""
+        while self._active and (len(self) >= GATHER_EVENTS or self._active.task.done()):
+            await self._active.task
 
     async def drain(self) -> None:
-        """Wait until nothing is left. Raises what writing raised: `withdraw` then."""
-        while self._writing:
-            await self._writing.task
+        """Wait until all is written. Raise the error of a failed write: then call `withdraw`."""
+        while self._active:
+            await self._active.task
 
-    def withdraw(self) -> Folded | None:
-        """Take back all that is not durable, in order, to begin again from where it began."""
-        writing, self._writing = self._writing, None
-        if writing is not None and not writing.task.cancel() and not writing.task.cancelled():
-            writing.task.exception()  # seen: the event loop need not tell of it
-        parts = [part for part in (writing and writing.batch.folded, self._gathered) if part]
-        self._gathered, self._open = None, True
-        return parts[0].joined(parts[1]) if len(parts) > 1 else next(iter(parts), None)
+    def withdraw(self) -> FoldedEvents | None:
+        """Take back all events that are not durable, in order, with their first checkpoints."""
+        active, self._active = self._active, None
+        if active is not None and not active.task.cancel() and not active.task.cancelled():
+            active.task.exception()  # mark it as retrieved, or the event loop logs it
+        parts = [part for part in (active and active.batch.folded, self._gathered) if part]
+        self._gathered, self._is_paused = None, False
+        return parts[0].followed_by(parts[1]) if len(parts) > 1 else next(iter(parts), None)
 
-    def settled(self) -> None:
-        """What was taken back is written in another way, or no longer this engine's business."""
+    def mark_durable(self) -> None:
+        """Count withdrawn events as durable: they were applied in another way, or released."""
         self.durable = self.folded
 
     def _begin(self) -> None:
         folded, self._gathered = self._gathered, None
         if folded is None:
             return
-        batch = Batch(folded, self._work.take())
-        task = asyncio.create_task(self._written(batch))
-        self._writing = _Writing(batch, task)
+        batch = WriteBatch(folded, self._work.take_changes())
+        self._active = _ActiveWrite(batch, asyncio.create_task(self._run(batch)))
 
-    async def _written(self, batch: Batch) -> None:
+    async def _run(self, batch: WriteBatch) -> None:
         await self._write(batch)
         self.durable += len(batch.folded.recorded_events)
-        self._writing = None
-        if self._open:
+        self._active = None
+        if not self._is_paused:
             self._begin()

@@ -1,4 +1,4 @@
-"""History for a rebuild from the bus: partition by partition, holes filled from the log."""
+"""The bus as a source of history for a rebuild: missing records are read from the log."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -7,56 +7,60 @@ import asyncpg
 
 from events.bus import wire
 from events.bus.read import Reader
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 from events.log import read
 from events.log.shard import shards_in
 from events.record import RecordedEvent
-from projections.engine.refold import PAGE_EVENTS, Pages
+from projections.engine.shard_history import PAGE_EVENTS, EventPages
 
 
 @dataclass(slots=True)
 class BusSource:
-    """A source for `Rebuild`; `missing` counts what the bus lacked and the log gave."""
+    """A history source that reads partition by partition.
+
+    `missing` counts the events that the bus lacked and the log had.
+    """
 
     pool: asyncpg.Pool
     reader: Reader
     generation: int
     missing: int = 0
 
-    async def histories(self, bounds: Mapping[int, int]) -> AsyncIterator[Pages]:
-        """One history a partition: all shards that lie in it."""
+    async def histories(self, bounds: Mapping[int, int]) -> AsyncIterator[EventPages]:
+        """Yield one history for each partition: all shards that it contains."""
         for number in range(self.reader.partitions):
             shards = shards_in(number, self.reader.partitions)
-            yield self._partition(number, {shard: bounds.get(shard, 0) for shard in shards})
+            yield self._read_partition(number, {shard: bounds.get(shard, 0) for shard in shards})
 
-    async def _partition(self, number: int, bounds: Mapping[int, int]) -> Pages:
+    async def _read_partition(self, number: int, bounds: Mapping[int, int]) -> EventPages:
         reached = dict.fromkeys(bounds, 0)
-        async for arrivals in self.reader.partition(number):
-            yield await self._joined(arrivals, reached, bounds)
+        async for records in self.reader.partition(number):
+            yield await self._decode(records, reached, bounds)
         for shard, upto in bounds.items():
             while reached[shard] < upto:
-                yield await self._from_log(shard, reached, upto)
+                yield await self._read_log(shard, reached, upto)
 
-    async def _joined(
-        self, arrivals: list[Arrival], reached: dict[int, int], bounds: Mapping[int, int]
+    async def _decode(
+        self, records: list[ReceivedRecord], reached: dict[int, int], bounds: Mapping[int, int]
     ) -> list[RecordedEvent]:
-        """What is new of these records, with every hole before one filled."""
+        """Return the new events of these records, with every gap before them filled."""
         recorded_events: list[RecordedEvent] = []
-        for came in arrivals:
-            shard = came.shard
-            if came.generation != self.generation or shard not in reached:
+        for record in records:
+            shard = record.shard
+            if record.generation != self.generation or shard not in reached:
                 continue
-            if not reached[shard] < came.position <= bounds[shard]:
+            if not reached[shard] < record.position <= bounds[shard]:
                 continue
-            while reached[shard] < came.previous:
-                recorded_events += await self._from_log(shard, reached, came.previous)
-            recorded_events.append(wire.decode(came))
-            reached[shard] = came.position
+            while reached[shard] < record.previous:
+                recorded_events += await self._read_log(shard, reached, record.previous)
+            recorded_events.append(wire.decode(record))
+            reached[shard] = record.position
         return recorded_events
 
-    async def _from_log(
+    async def _read_log(
         self, shard: int, reached: dict[int, int], upto: int
     ) -> list[RecordedEvent]:
+        """Return a page of missing events, and move `reached` to its end."""
         async with self.pool.acquire() as conn:
             rows = await read.shard_rows(
                 conn, shard, after=reached[shard], upto=upto, limit=PAGE_EVENTS

@@ -1,8 +1,8 @@
-"""Checkpoints: how far a unit has come in each shard, and who may move it on.
+"""Checkpoints: the last applied position of a projection group in each shard, and its owner.
 
-Every write of a batch begins by moving its checkpoint rows, conditional on everything the writer
-believes: its epoch, the position it starts from, the generation of the log and the version of the
-code. A row that does not move means that somebody else owns the shard now.
+Each write of a batch first moves its checkpoint rows, on condition of everything that the writer
+assumes: its owner epoch, the position before the batch, the generation of the log and the versions
+of the projections. If a row does not match, another consumer owns the shard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,30 +12,32 @@ from events.log.connection import Connection
 from events.log.shard import SHARDS
 
 
-class Fenced(Exception):
-    """These shards belong to another consumer now: roll back and let go of them."""
+class FencingError(Exception):
+    """Another consumer owns these shards: roll back and release them."""
 
     def __init__(self, shards: Iterable[int]) -> None:
         self.shards = sorted(shards)
-        super().__init__(f"another consumer has taken over shards {self.shards}")
+        super().__init__(
+            f"another consumer has taken over shards {self.shards}: own them again to go on"
+        )
 
 
 class WrongVersion(Exception):
-    """The live tables hold another version of the projections, or another life of the log."""
+    """The live tables are of other projection versions, or of another generation of the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a consumer believes of one shard: it stands in the database until it is fenced."""
+    """The position and owner epoch that a consumer assumes for one shard."""
 
     position: int
     epoch: int
 
 
 async def create(conn: Connection, group: str, version: str, generation: int) -> None:
-    """Make the checkpoint rows of a unit where they are not there yet."""
+    """Insert the missing checkpoint rows of a projection group, at position 0."""
     await conn.execute(
-        "INSERT INTO crm.checkpoints (unit, shard, version, generation) "
+        "INSERT INTO crm.checkpoints (projection_group, shard, version, generation) "
         "SELECT $1, shard, $2, $3 FROM generate_series(0, $4 - 1) AS shard ON CONFLICT DO NOTHING",
         group,
         version,
@@ -44,7 +46,7 @@ async def create(conn: Connection, group: str, version: str, generation: int) ->
     )
 
 
-async def claim(
+async def own(
     conn: Connection,
     group: str,
     version: str,
@@ -52,18 +54,21 @@ async def claim(
     shards: Sequence[int],
     owner: str,
 ) -> dict[int, Checkpoint]:
-    """Become the owner of shards: their epoch goes up, which fences whoever had them.
+    """Become the owner of shards and return their checkpoints. Raise `WrongVersion`.
 
-    Waits for a transaction the last owner may have open. Raises `WrongVersion`.
+    The owner epoch increases, which fences the former owner. The row lock waits for a transaction
+    that the former owner has open, so the returned positions are final. The rows are locked in the
+    order of the shards: two consumers that own several shards at once cannot deadlock.
     """
     rows = await conn.fetch(
         """
-        WITH wanted AS (
-          SELECT unit, shard FROM crm.checkpoints
-          WHERE unit = $1 AND shard = ANY($2::smallint[]) ORDER BY shard FOR UPDATE)
-        UPDATE crm.checkpoints held SET owner_epoch = owner_epoch + 1, owner = $3
-        FROM wanted WHERE held.unit = wanted.unit AND held.shard = wanted.shard
-        RETURNING held.shard, position, owner_epoch, version, generation
+        WITH requested AS (
+          SELECT projection_group, shard FROM crm.checkpoints
+          WHERE projection_group = $1 AND shard = ANY($2::smallint[]) ORDER BY shard FOR UPDATE)
+        UPDATE crm.checkpoints c SET owner_epoch = owner_epoch + 1, owner = $3
+        FROM requested
+        WHERE c.projection_group = requested.projection_group AND c.shard = requested.shard
+        RETURNING c.shard, position, owner_epoch, version, generation
         """,
         group,
         list(shards),
@@ -72,7 +77,7 @@ async def claim(
     for row in rows:
         if row["version"] != version:
             raise WrongVersion(
-                f"the tables of {group} hold projections {row['version']}, this build has "
+                f"the tables of {group} contain projections {row['version']}, this build has "
                 f"{version}: run `crm replay rebuild --all` with this build, then start it again"
             )
         if row["generation"] != generation:
@@ -81,7 +86,7 @@ async def claim(
                 f"which is at {generation}: run `crm replay rebuild --all`"
             )
     if len(rows) != len(set(shards)):
-        raise WrongVersion(f"unit {group} has no checkpoints: run `crm db migrate`")
+        raise WrongVersion(f"projection group {group} has no checkpoints: run `crm db migrate`")
     return {row["shard"]: Checkpoint(row["position"], row["owner_epoch"]) for row in rows}
 
 
@@ -92,23 +97,23 @@ async def advance(
     generation: int,
     moves: Mapping[int, tuple[Checkpoint, int]],
 ) -> None:
-    """Move checkpoints, as the first statement of a batch's transaction: shard → (from, to).
+    """Move checkpoints: shard → (assumed checkpoint, new position). Raise `FencingError`.
 
-    The same statement marks the transaction as the engine's, which may write derived tables, and
-    as one that need not wait for the disk: its checkpoints are lost with its rows. Raises `Fenced`
-    for shards whose row is not what was believed.
+    It is the first statement of a batch's transaction. The same statement sets two local settings,
+    to save round trips: `crm.engine` lets the transaction write derived tables, and
+    `synchronous_commit = off` is safe because a crash loses the checkpoints together with the rows.
     """
     shards = sorted(moves)
     moved = await conn.fetch(
         """
-        UPDATE crm.checkpoints held
+        UPDATE crm.checkpoints c
         SET position = move.target, moved_at = clock_timestamp()
         FROM unnest($4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[])
-          AS move (shard, believed, epoch, target)
-        WHERE held.unit = $1 AND held.shard = move.shard AND held.version = $2
-          AND held.generation = $3 AND held.position = move.believed
-          AND held.owner_epoch = move.epoch
-        RETURNING held.shard, set_config('crm.engine', 'on', true),
+          AS move (shard, position, epoch, target)
+        WHERE c.projection_group = $1 AND c.shard = move.shard AND c.version = $2
+          AND c.generation = $3 AND c.position = move.position
+          AND c.owner_epoch = move.epoch
+        RETURNING c.shard, set_config('crm.engine', 'on', true),
           set_config('synchronous_commit', 'off', true)
         """,
         group,
@@ -120,41 +125,44 @@ async def advance(
         [moves[shard][1] for shard in shards],
     )
     if len(moved) != len(shards):
-        raise Fenced(set(shards) - {row["shard"] for row in moved})
+        raise FencingError(set(shards) - {row["shard"] for row in moved})
 
 
 async def positions(conn: Connection, group: str) -> dict[int, int]:
-    """Shard → position."""
-    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", group)
+    """Return shard → position."""
+    rows = await conn.fetch(
+        "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1", group
+    )
     return {row["shard"]: row["position"] for row in rows}
 
 
-async def hold(conn: Connection, group: str) -> dict[int, int]:
-    """Shard → position, held still until the caller's transaction ends."""
+async def lock_positions(conn: Connection, group: str) -> dict[int, int]:
+    """Return shard → position, and keep the rows locked until the caller's transaction ends."""
     rows = await conn.fetch(
-        "SELECT shard, position FROM crm.checkpoints WHERE unit = $1 ORDER BY shard FOR UPDATE",
+        "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1 "
+        "ORDER BY shard FOR UPDATE",
         group,
     )
     return {row["shard"]: row["position"] for row in rows}
 
 
-async def begin(
+async def recreate(
     conn: Connection, group: str, version: str, generation: int, bounds: Mapping[int, int]
 ) -> None:
-    """Make a unit's checkpoints afresh at certain positions."""
-    await forget(conn, group)
+    """Replace the checkpoint rows of a group by new ones at these positions (shard → position)."""
+    await delete(conn, group)
     await create(conn, group, version, generation)
-    await take_over(conn, group, version, generation, bounds)
+    await reset(conn, group, version, generation, bounds)
 
 
-async def take_over(
+async def reset(
     conn: Connection, group: str, version: str, generation: int, bounds: Mapping[int, int]
 ) -> None:
-    """The checkpoints speak of other tables from now on: whoever wrote the old ones is fenced."""
+    """Set the checkpoints for other tables (shard → position), and fence the former owners."""
     await conn.execute(
         "UPDATE crm.checkpoints SET owner_epoch = owner_epoch + 1, version = $2, generation = $3, "
         "position = upto FROM unnest($4::smallint[], $5::bigint[]) AS bound (shard, upto) "
-        "WHERE unit = $1 AND checkpoints.shard = bound.shard",
+        "WHERE projection_group = $1 AND checkpoints.shard = bound.shard",
         group,
         version,
         generation,
@@ -163,5 +171,6 @@ async def take_over(
     )
 
 
-async def forget(conn: Connection, group: str) -> None:
-    await conn.execute("DELETE FROM crm.checkpoints WHERE unit = $1", group)
+async def delete(conn: Connection, group: str) -> None:
+    """Delete the checkpoint rows of a group."""
+    await conn.execute("DELETE FROM crm.checkpoints WHERE projection_group = $1", group)

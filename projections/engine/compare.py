@@ -1,60 +1,94 @@
-"""Comparing live tables with their twins: counts, checksums whatever the order, differences."""
+"""Comparison of live tables with shadow tables: counts, checksums and sample differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from events.log.connection import Connection
-from projections.engine.adoption import HostRows
-from projections.engine.projection import DerivedTable
+import asyncpg
 
-SHOWN = 5
-PATIENCE_SECONDS = 86_400.0
-"""Whole tables are compared, longer than the connection awaits other answers."""
+from events.log.connection import Connection
+from projections.engine import adoption
+from projections.engine.adoption import HostRows
+from projections.engine.derived_table import DerivedTable
+from projections.engine.parallel import run_for_tables
+from projections.engine.projection_group import ProjectionGroup
+from projections.engine.tail import Progress
+
+MAX_DIFFERENCES = 5
+"""Sample differences that are reported for a table."""
+TIMEOUT_SECONDS = 86_400.0
+"""Limit for a query that reads a whole table; the usual limit of a connection is too short."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One row that is not the same on both sides; `columns`: name → (live, rebuilt)."""
+class RowDifference:
+    """A row that differs; `columns`: name → (live, rebuilt)."""
 
     key: str
     columns: dict[str, tuple[Any, Any]]
 
     def __str__(self) -> str:
-        said = ", ".join(
+        values = ", ".join(
             f"{name}: {live!r} → {new!r}" for name, (live, new) in self.columns.items()
         )
-        return f"{self.key}: {said}"
+        return f"{self.key}: {values}"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What one table's two sides hold."""
+    """The result for one table."""
 
     table: str
     live_rows: int
     rebuilt_rows: int
     equal: bool
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[RowDifference] = field(default_factory=list)
 
 
-async def compare(conn: Connection, table: DerivedTable, schema: str, host: HostRows) -> Comparison:
-    """Compare in the caller's transaction, which must be one REPEATABLE READ snapshot."""
+async def compare_tables(
+    pool: asyncpg.Pool,
+    snapshot: Connection,
+    part: ProjectionGroup,
+    live_group: str,
+    schema: str,
+    progress: Progress,
+) -> list[Comparison]:
+    """Compare all tables in parallel, on connections that share the snapshot of `snapshot`."""
+    host = await adoption.read_host_rows(snapshot, live_group)
+    snapshot_id = await snapshot.fetchval("SELECT pg_export_snapshot()")
+
+    async def compare(conn: Connection, table: DerivedTable) -> Comparison:
+        async with conn.transaction(isolation="repeatable_read", readonly=True):
+            await conn.execute(f"SET TRANSACTION SNAPSHOT '{snapshot_id}'")
+            await conn.execute("SET LOCAL statement_timeout = 0")
+            return await compare_table(conn, table, schema, host)
+
+    return await run_for_tables(pool, part.tables, compare, "compare", progress)
+
+
+async def compare_table(
+    conn: Connection, table: DerivedTable, schema: str, host: HostRows
+) -> Comparison:
+    """Compare a live table with its shadow table.
+
+    The caller's transaction must be one REPEATABLE READ snapshot. The checksum is a sum of row
+    hashes, so it does not depend on the order of the rows.
+    """
     row = ", ".join(f'"{column}"' for column in table.columns)
-    counted = (
+    summary = (
         f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)::numeric) AS checksum FROM "
     )
-    sides = _Sides.of(table, schema, host)
-    (live,) = await conn.fetch(counted + sides.live, *sides.values, timeout=PATIENCE_SECONDS)
-    (new,) = await conn.fetch(counted + sides.new, *sides.values, timeout=PATIENCE_SECONDS)
-    equal = tuple(live) == tuple(new)
-    found = [] if equal else await _differences(conn, table, sides)
-    return Comparison(table.name, live["count"], new["count"], equal, found)
+    sides = _ComparedSides.of(table, schema, host)
+    (live,) = await conn.fetch(summary + sides.live, *sides.values, timeout=TIMEOUT_SECONDS)
+    (new,) = await conn.fetch(summary + sides.new, *sides.values, timeout=TIMEOUT_SECONDS)
+    is_equal = tuple(live) == tuple(new)
+    differences = [] if is_equal else await _sample_differences(conn, table, sides)
+    return Comparison(table.name, live["count"], new["count"], is_equal, differences)
 
 
-class _Sides(NamedTuple):
-    """What is compared, as SQL: a table and what of it counts; `values` are its parameters."""
+class _ComparedSides(NamedTuple):
+    """Live and rebuilt rows as SQL: a table with its condition; `values` are the parameters."""
 
     live: str
     new: str
@@ -62,35 +96,39 @@ class _Sides(NamedTuple):
 
     @classmethod
     def of(cls, table: DerivedTable, schema: str, host: HostRows) -> Self:
-        live, new = f"{table.schema}.{table.name}", f"{schema}.{table.name}"
-        if not (table.kept and host.shared):
+        live, new = table.live_name, f"{schema}.{table.name}"
+        if not (table.is_in_place and host.is_shared):
             return cls(live, new, ())
-        level = f'"{table.key}" <> ALL ($1::uuid[])'
+        condition = f'"{table.key}" <> ALL ($1::uuid[])'
         return cls(
-            f"{live} WHERE org_id IS NOT NULL AND {level}", f"{new} WHERE {level}", (host.ahead,)
+            f"{live} WHERE org_id IS NOT NULL AND {condition}",
+            f"{new} WHERE {condition}",
+            (host.ahead,),
         )
 
 
-async def _differences(conn: Connection, table: DerivedTable, sides: _Sides) -> list[Difference]:
+async def _sample_differences(
+    conn: Connection, table: DerivedTable, sides: _ComparedSides
+) -> list[RowDifference]:
     key = table.key
-    row = ", ".join(f'"{column}"' for column in table.columns)
+    columns = ", ".join(f'"{column}"' for column in table.columns)
     rows = await conn.fetch(
-        f"SELECT coalesce(live.key, new.key)::text AS key, live.said AS live, new.said AS new "
-        f"FROM (SELECT {key} AS key, to_jsonb(t) AS said FROM "
-        f"      (SELECT {row} FROM {sides.live}) AS t) AS live "
-        f"FULL JOIN (SELECT {key} AS key, to_jsonb(t) AS said FROM "
-        f"      (SELECT {row} FROM {sides.new}) AS t) AS new USING (key) "
-        f"WHERE live.said IS DISTINCT FROM new.said ORDER BY 1 LIMIT {SHOWN}",
+        f"SELECT coalesce(live.key, new.key)::text AS key, live.data AS live, new.data AS new "
+        f"FROM (SELECT {key} AS key, to_jsonb(t) AS data FROM "
+        f"      (SELECT {columns} FROM {sides.live}) AS t) AS live "
+        f"FULL JOIN (SELECT {key} AS key, to_jsonb(t) AS data FROM "
+        f"      (SELECT {columns} FROM {sides.new}) AS t) AS new USING (key) "
+        f"WHERE live.data IS DISTINCT FROM new.data ORDER BY 1 LIMIT {MAX_DIFFERENCES}",
         *sides.values,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
     )
     return [
-        Difference(found["key"], _columns(found["live"] or {}, found["new"] or {}))
-        for found in rows
+        RowDifference(row["key"], _different_columns(row["live"] or {}, row["new"] or {}))
+        for row in rows
     ]
 
 
-def _columns(live: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _different_columns(live: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = list({**live, **new})
     return {
         name: (live.get(name), new.get(name)) for name in names if live.get(name) != new.get(name)

@@ -1,30 +1,35 @@
-"""Kept tables: what a rebuild found different is written into them, for nothing takes their place.
+"""In-place tables: a rebuild corrects them by writing differences, because they are not swapped.
 
-They were the host's before. Its columns, its rows that no fact tells of, and what others made
-dependent on these tables stay; so do grants, policies, triggers and foreign keys.
+The host owned them before the core. Its other columns, its rows that are not adopted, and
+everything that depends on these tables stay as they are.
 """
 
 from collections.abc import Sequence
 
 from events.log.connection import Connection
-from projections.engine.projection import DerivedTable
+from projections.engine.derived_table import DerivedTable
 
 
 async def write_differences(
-    conn: Connection, tables: Sequence[DerivedTable], schema: str, old_schema: str, *, shared: bool
+    conn: Connection,
+    tables: Sequence[DerivedTable],
+    schema: str,
+    old_schema: str,
+    *,
+    is_shared: bool,
 ) -> None:
-    """Make these live tables say what their twins say, in the caller's transaction.
+    """Make the rows of live tables equal to their shadow tables, in the caller's transaction.
 
-    What rows said before is kept in `old_schema`. `shared`: rows without an organisation are the
-    host's alone, and stay. Foreign keys are checked before this returns.
+    The former values of changed rows are stored in `old_schema`. `is_shared`: the host writes these
+    tables too, so rows without an organisation are the host's and stay. Foreign keys are checked
+    before this returns.
     """
     for table in tables:
-        await _remember(conn, table, schema, old_schema, shared)
-    for table in reversed(tables):
+        await _store_former_rows(conn, table, schema, old_schema, is_shared)
+    for table in reversed(tables):  # children first
         await conn.execute(
-            f"DELETE FROM {_live(table)} AS live WHERE {_mine(shared)} AND NOT EXISTS "
-            f'(SELECT FROM {schema}.{table.name} AS new WHERE new."{table.key}" = '
-            f'live."{table.key}")'
+            f"DELETE FROM {table.live_name} AS live WHERE {_owned_by_core(is_shared)} "
+            f"AND NOT EXISTS (SELECT FROM {schema}.{table.name} AS new WHERE {_same_key(table)})"
         )
     for table in tables:
         names = ", ".join(f'"{column}"' for column in table.columns)
@@ -32,34 +37,32 @@ async def write_differences(
             f'"{column}" = new."{column}"' for column in table.columns if column != table.key
         )
         await conn.execute(
-            f"UPDATE {_live(table)} AS live SET {assignments} FROM {schema}.{table.name} AS new "
-            f"WHERE {_same_key(table)} AND {_differs(table)}"
+            f"UPDATE {table.live_name} AS live SET {assignments} "
+            f"FROM {schema}.{table.name} AS new WHERE {_same_key(table)} AND {_differs(table)}"
         )
         await conn.execute(
-            f"INSERT INTO {_live(table)} ({names}) "
+            f"INSERT INTO {table.live_name} ({names}) "
             f"SELECT {names} FROM {schema}.{table.name} AS new WHERE NOT EXISTS "
-            f"(SELECT FROM {_live(table)} AS live WHERE {_same_key(table)})"
+            f"(SELECT FROM {table.live_name} AS live WHERE {_same_key(table)})"
         )
-    await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")  # tables with checks due cannot be altered
+    # PostgreSQL refuses to alter a table while checks of it are pending.
+    await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-async def _remember(
-    conn: Connection, table: DerivedTable, schema: str, old_schema: str, shared: bool
+async def _store_former_rows(
+    conn: Connection, table: DerivedTable, schema: str, old_schema: str, is_shared: bool
 ) -> None:
     names = ", ".join(f'live."{column}"' for column in table.columns)
     await conn.execute(
-        f"CREATE TABLE {old_schema}.{table.name} AS SELECT {names} FROM {_live(table)} AS live "
+        f"CREATE TABLE {old_schema}.{table.name} AS SELECT {names} FROM {table.live_name} AS live "
         f"LEFT JOIN {schema}.{table.name} AS new ON {_same_key(table)} "
-        f'WHERE {_differs(table)} AND (new."{table.key}" IS NOT NULL OR {_mine(shared)})'
+        f'WHERE {_differs(table)} AND (new."{table.key}" IS NOT NULL '
+        f"OR {_owned_by_core(is_shared)})"
     )
 
 
-def _live(table: DerivedTable) -> str:
-    return f"{table.schema}.{table.name}"
-
-
-def _mine(shared: bool) -> str:
-    return "live.org_id IS NOT NULL" if shared else "true"
+def _owned_by_core(is_shared: bool) -> str:
+    return "live.org_id IS NOT NULL" if is_shared else "true"
 
 
 def _same_key(table: DerivedTable) -> str:

@@ -1,257 +1,179 @@
-"""The live engine: owns shards, proves that nothing is missing, applies, and heals from the log.
+"""The live engine: owns shards, applies received records in order, and fills gaps from the log.
 
-Records may come twice, late, torn or not at all. Each carries the position before it in its shard,
-so a batch is applied only where it joins what was applied before; a hole is read from the log.
-While one batch is being written the next ones are folded.
+A record may arrive twice, late or never. Each record carries the position before it in its shard,
+so the engine applies a record only if it follows the last applied one, and reads the missing events
+from the log otherwise. While one batch is written, the next events are folded.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import asyncpg
 
 from events.bus import wire
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 from events.log import read, sequencer
-from events.log.connection import Connection
 from events.record import RecordedEvent
-from projections.engine import apply, checkpoints, parked
-from projections.engine.apply import Batch, Life
-from projections.engine.backlog import Backlog
-from projections.engine.checkpoints import Checkpoint
-from projections.engine.working_set import TURN_EVENTS, Poison
+from projections.engine import checkpoints, parked
+from projections.engine.batch import WriterIdentity
+from projections.engine.pipeline import ProjectionPipeline
+from projections.engine.working_set import SLICE_EVENTS
 
 FILL_EVENTS = 2_000
-"""How many facts are read from the log at a time."""
-HOLD_ROWS = 5_000
-"""How many rows may stay in memory between batches."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened since the start, in events."""
-
-    projected: int = 0
-    duplicates: int = 0
-    healed: int = 0
-    refused: int = 0
-    parked: int = 0
+"""Events that are read from the log at a time."""
 
 
 class Engine:
-    """Applies arrivals of the shards it owns. One at a time: callers queue on a lock."""
+    """Applies records of the shards that it owns.
 
-    def __init__(self, pool: asyncpg.Pool, life: Life, owner: str) -> None:
-        self.pool, self.life, self.owner = pool, life, owner
-        self.counts = Counts()
-        self._work = life.group.work()
-        self._held: dict[int, Checkpoint] = {}
-        self._waiting: dict[int, set[UUID]] = {}
-        self._far: set[int] = set()
-        self._backlog = Backlog(self._work, self._write)
+    Calls run one after the other: a lock orders them. After an error the engine owns no shard,
+    because its memory may differ from the tables; the caller must own the shards again.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, identity: WriterIdentity, owner: str) -> None:
+        self.pool, self.identity, self.owner = pool, identity, owner
+        self._pipeline = ProjectionPipeline(pool, identity)
+        self._owned = self._pipeline.owned
+        self.counts = self._pipeline.counts
         self._lock = asyncio.Lock()
 
     @property
-    def owned(self) -> frozenset[int]:
-        return frozenset(self._held)
+    def owned_shards(self) -> frozenset[int]:
+        return frozenset(self._owned.checkpoints)
 
     @property
-    def far(self) -> frozenset[int]:
-        """Owned shards whose hole is longer than a page: no record is taken until `heal` came."""
-        return frozenset(self._far)
+    def lagging_shards(self) -> frozenset[int]:
+        """Return the owned shards whose gap is longer than a page.
 
-    async def claim(self, shards: Sequence[int]) -> None:
-        """Own these shards from now on. Waits for a zombie's transaction. Raises `WrongVersion`."""
-        async with self._lock:
-            with self._all_or_nothing():
-                await self._level()
-            self._work.forget()
-            group = self.life.group
-            async with self.pool.acquire() as conn, conn.transaction():
-                held = await checkpoints.claim(
-                    conn, group.name, group.version, self.life.generation, shards, self.owner
-                )
-                waiting = await parked.touched(conn, group.name, shards)
-            for shard in shards:
-                self._waiting.pop(shard, None)
-                self._far.discard(shard)
-            self._held |= held
-            self._waiting |= waiting
+        Their records are skipped until `fill_gap` has read the whole gap.
+        """
+        return frozenset(self._owned.lagging)
 
-    async def release(self, shards: Iterable[int] | None = None) -> None:
-        """Let go of shards, all of them where none are named, after writing what is folded."""
-        async with self._lock:
-            try:
-                with self._all_or_nothing():
-                    await self._level()
-            finally:
-                self._drop(self._held.keys() if shards is None else shards)
+    async def own(self, shards: Sequence[int]) -> None:
+        """Own these shards from now on. Raise `WrongVersion`.
 
-    async def apply(self, arrivals: Sequence[Arrival]) -> None:
-        """Apply what is new of these records, in order, and heal the holes before them.
-
-        Returns when they are folded; `settle` waits until they are durable. Raises `Fenced`, and
-        what asyncpg raises when the database is away: nothing is owned then, claim again.
+        Waits until an open transaction of the former owner has ended.
         """
         async with self._lock:
-            with self._all_or_nothing():
-                recorded_events: list[RecordedEvent] = []
-                reached = {shard: held.position for shard, held in self._held.items()}
-                for came in arrivals:
-                    if not self._is_new(came, reached):
-                        continue
-                    if came.previous != reached[came.shard]:
-                        await self._project(recorded_events)
-                        recorded_events = []
-                        if await self._fill_page(came.shard, came.position):
-                            self._far.add(came.shard)
-                        reached[came.shard] = self._held[came.shard].position
-                        continue
-                    recorded_events.append(wire.decode(came))
-                    reached[came.shard] = came.position
-                    if not len(recorded_events) % TURN_EVENTS:
-                        await asyncio.sleep(0)
-                await self._project(recorded_events)
+            with self._releasing_on_error():
+                await self._pipeline.drain()
+            # The former owner may have written rows of these shards: load them again.
+            self._pipeline.work.clear()
+            group = self.identity.group
+            async with self.pool.acquire() as conn, conn.transaction():
+                owned = await checkpoints.own(
+                    conn, group.name, group.version, self.identity.generation, shards, self.owner
+                )
+                waiting = await parked.read_waiting_ids(conn, group.name, shards)
+            self._owned.add(owned, waiting)
 
-    async def settle(self) -> None:
-        """Wait until everything folded so far is durable. Raises as `apply` does."""
-        backlog, mark = self._backlog, self._backlog.folded
-        while backlog.durable < mark:
+    async def release(self, shards: Iterable[int] | None = None) -> None:
+        """Release shards, or all of them, after writing all folded events."""
+        async with self._lock:
+            try:
+                with self._releasing_on_error():
+                    await self._pipeline.drain()
+            finally:
+                self._owned.remove(self.owned_shards if shards is None else shards)
+                self._pipeline.work.clear()
+
+    async def apply(self, records: Sequence[ReceivedRecord]) -> None:
+        """Fold the new ones of these records in order, and fill the gaps before them.
+
+        Returns when they are folded; `flush` waits until they are durable. Raises `FencingError`,
+        and the error of asyncpg if the database cannot be reached.
+        """
+        async with self._lock:
+            with self._releasing_on_error():
+                recorded_events: list[RecordedEvent] = []
+                reached = self._owned.positions()
+                for record in records:
+                    if not self._is_new(record, reached):
+                        continue
+                    if record.previous != reached[record.shard]:
+                        # A gap: apply the events before it, then a page of the gap. The page also
+                        # contains this record, unless the gap is longer.
+                        await self._pipeline.project(recorded_events)
+                        recorded_events = []
+                        if await self._fill_page(record.shard, record.position):
+                            self._owned.lagging.add(record.shard)
+                        reached[record.shard] = self._owned.checkpoints[record.shard].position
+                        continue
+                    recorded_events.append(wire.decode(record))
+                    reached[record.shard] = record.position
+                    if not len(recorded_events) % SLICE_EVENTS:
+                        await asyncio.sleep(0)  # let the task run that writes a batch
+                await self._pipeline.project(recorded_events)
+
+    async def flush(self) -> None:
+        """Wait until all events folded before this call are durable. Raises the same as `apply`."""
+        backlog = self._pipeline.backlog
+        target = backlog.folded
+        while backlog.durable < target:
             writing = backlog.writing
             if writing is not None and not writing.done():
                 await asyncio.wait({writing})
                 continue
-            async with self._lock:  # what was written failed, or a fold is going on
-                with self._all_or_nothing():
-                    await self._level()
+            async with self._lock:  # the write failed, or another call is folding
+                with self._releasing_on_error():
+                    await self._pipeline.drain()
 
-    async def behind(self) -> dict[int, int]:
-        """Owned shard → the log's last position there, where it is beyond the checkpoint."""
+    async def find_gaps(self) -> dict[int, int]:
+        """Return owned shard → shard head, for the shards whose checkpoint is below the head."""
         async with self.pool.acquire() as conn:
-            heads = await sequencer.heads(conn)
-        return {s: heads[s] for s, held in self._held.items() if heads.get(s, 0) > held.position}
+            heads = await sequencer.read_shard_heads(conn)
+        positions = self._owned.positions()
+        return {shard: heads[shard] for shard, at in positions.items() if heads.get(shard, 0) > at}
 
     async def fill_gap(self, shard: int, upto: int) -> None:
-        """Apply from the log what the bus has not brought, up to a position.
+        """Apply the events of a shard from the log, up to a position. Raises the same as `apply`.
 
-        Page by page, so that other shards' records get their turn. Raises as `apply` does.
+        The lock is released after each page, so that records of other shards are applied too.
         """
         more = True
-        while more and shard in self._held:
+        while more and shard in self._owned.checkpoints:
             async with self._lock:
-                with self._all_or_nothing():
-                    more = shard in self._held and await self._fill_page(shard, upto)
-        self._far.discard(shard)
+                with self._releasing_on_error():
+                    is_owned = shard in self._owned.checkpoints
+                    more = is_owned and await self._fill_page(shard, upto)
+        self._owned.lagging.discard(shard)
 
-    def _is_new(self, came: Arrival, reached: dict[int, int]) -> bool:
-        if came.generation != self.life.generation:
+    def _is_new(self, record: ReceivedRecord, reached: dict[int, int]) -> bool:
+        """Return whether to apply a record; `reached`: owned shard → position."""
+        if record.generation != self.identity.generation:
             self.counts.refused += 1
             return False
-        if came.shard not in reached or came.shard in self._far:
+        if record.shard not in reached or record.shard in self._owned.lagging:
             return False
-        if came.position <= reached[came.shard]:
+        if record.position <= reached[record.shard]:
             self.counts.duplicates += 1
             return False
         return True
 
     async def _fill_page(self, shard: int, upto: int) -> bool:
-        """Apply the next facts of a shard from the log; whether there may be more."""
-        at = self._held[shard].position
-        if at >= upto:
+        """Apply the next page of a shard from the log; return whether there may be more."""
+        position = self._owned.checkpoints[shard].position
+        if position >= upto:
             return False
         async with self.pool.acquire() as conn:
-            rows = await read.shard_rows(conn, shard, after=at, upto=upto, limit=FILL_EVENTS)
+            rows = await read.shard_rows(conn, shard, after=position, upto=upto, limit=FILL_EVENTS)
         if not rows:
-            self.counts.refused += 1
+            self.counts.refused += 1  # a record that claims a position the log does not have
             return False
-        self.counts.healed += len(rows)
-        await self._project([read.decode(row) for row in rows])
+        self.counts.filled += len(rows)
+        await self._pipeline.project([read.decode(row) for row in rows])
         return len(rows) == FILL_EVENTS
 
-    async def _project(self, recorded_events: Sequence[RecordedEvent]) -> None:
-        """Fold facts while the last batch is written, then begin to write them."""
-        if not recorded_events:
-            return
-        if len(self._work) > HOLD_ROWS:
-            await self._level()
-            self._work.forget()
+    @contextmanager
+    def _releasing_on_error(self) -> Iterator[None]:
+        """Release all shards if the block raises an error.
+
+        Memory may then be ahead of the tables or behind them. Owning a shard again loads its
+        checkpoint from the database.
+        """
         try:
-            await self._backlog.room()
-        except apply.BAD_ROW_ERRORS:
-            await self._begin_again()
-        self._backlog.shut()
-        try:
-            async with self.pool.acquire() as conn:
-                folded = await apply.fold(
-                    conn, self.life, self._work, recorded_events, self._held, self._waiting
-                )
-        except Poison:
-            await self._begin_again(recorded_events)
-            return
-        apply.settle(self._held, self._waiting, folded)
-        self._backlog.gather(folded)
-
-    async def _level(self) -> None:
-        """Wait until everything folded is durable, parking what cannot be."""
-        self._backlog.open()
-        try:
-            await self._backlog.drain()
-        except apply.BAD_ROW_ERRORS:
-            await self._begin_again()
-
-    async def _begin_again(self, recorded_events: Sequence[RecordedEvent] = ()) -> None:
-        """A fact of those that are not durable, or of these, is guilty: park it, write the rest."""
-        writing = self._backlog.writing
-        if writing is not None:
-            await asyncio.wait({writing})
-        lost = self._backlog.withdraw()
-        async with self.pool.acquire() as conn:
-            if lost is not None:
-                for shard, (believed, _) in lost.moves.items():
-                    self._held[shard] = believed
-                self._waiting = await parked.touched(conn, self.life.group.name, self._held)
-                await self._isolate(conn, lost.recorded_events)
-            await self._isolate(conn, recorded_events)
-        self._backlog.settled()
-
-    async def _isolate(self, conn: Connection, recorded_events: Sequence[RecordedEvent]) -> None:
-        """Write facts of which some are guilty, those parked: nothing in memory is believed."""
-        self.counts.parked += await apply.isolate(
-            conn, self.life, self._work, recorded_events, self._held, self._waiting
-        )
-        self.counts.projected += len(recorded_events)
-
-    async def _write(self, batch: Batch) -> None:
-        async with self.pool.acquire() as conn:
-            await apply.write(conn, self.life, batch)
-        self.counts.projected += len(batch.folded.recorded_events)
-        self.counts.parked += len(batch.folded.parkings)
-
-    def _drop(self, shards: Iterable[int]) -> None:
-        for shard in list(shards):
-            self._held.pop(shard, None)
-            self._waiting.pop(shard, None)
-            self._far.discard(shard)
-        self._work.forget()
-
-    def _all_or_nothing(self) -> "_LetGo":
-        return _LetGo(self)
-
-
-@dataclass(slots=True)
-class _LetGo:
-    """After an error nothing is believed any more: every shard is let go of, to be claimed anew."""
-
-    engine: Engine
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
-        self.engine._backlog.withdraw()
-        self.engine._backlog.settled()
-        self.engine._drop(self.engine.owned)
+            yield
+        except BaseException:
+            self._pipeline.abandon()
+            raise

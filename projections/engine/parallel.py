@@ -1,4 +1,4 @@
-"""Several tables at once, each on a connection of its own."""
+"""Parallel work on tables: each table is processed on a connection of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,34 +7,33 @@ from typing import TypeVar
 import asyncpg
 
 from events.log.connection import Connection
-from projections.engine.projection import DerivedTable
+from projections.engine.derived_table import DerivedTable
 from projections.engine.tail import Progress
 
 T = TypeVar("T")
-LANES = 4
-"""So many tables are indexed or compared at once."""
+MAX_PARALLEL_TABLES = 4
 
 
-async def each_table(
+async def run_for_tables(
     pool: asyncpg.Pool,
     tables: Sequence[DerivedTable],
-    act: Callable[[Connection, DerivedTable], Awaitable[T]],
+    process: Callable[[Connection, DerivedTable], Awaitable[T]],
     stage: str,
     progress: Progress,
 ) -> list[T]:
-    """Do something with every table, telling how many are done; what came of it, in their order."""
-    lanes, done = asyncio.Semaphore(LANES), 0
+    """Process every table, report the number of finished ones, and return the results in order."""
+    slots, done = asyncio.Semaphore(MAX_PARALLEL_TABLES), 0
 
-    async def one(table: DerivedTable) -> T:
+    async def run(table: DerivedTable) -> T:
         nonlocal done
-        async with lanes, pool.acquire() as conn:
-            found = await act(conn, table)
+        async with slots, pool.acquire() as conn:
+            result = await process(conn, table)
         done += 1
         progress(stage, done, len(tables))
-        return found
+        return result
 
     progress(stage, 0, len(tables))
-    tasks = [asyncio.create_task(one(table)) for table in tables]
+    tasks = [asyncio.create_task(run(table)) for table in tables]
     try:
         return await asyncio.gather(*tasks)
     finally:

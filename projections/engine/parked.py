@@ -1,4 +1,4 @@
-"""Parked facts: what no projector could fold, and everything after it that touches the same ids."""
+"""Parked events: those that no projector could fold, and all later ones that touch the same ids."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,19 @@ from uuid import UUID
 
 from events.event import touches
 from events.log.connection import Connection
-from events.record import RecordedEvent, Unknown
+from events.record import RecordedEvent, UnreadableEvent
+
+BEHIND = "behind"
+BLOCKED = (BEHIND, "an event before it, which touches the same ids, is parked")
+"""Reason and detail of an event that only waits for another parked event."""
+MAX_DETAIL_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Parking:
-    """One fact to be parked; `behind` when it only waits for another.
+class ParkedEvent:
+    """An event to be parked, with the reason.
 
-    `touches`: the ids that must wait meanwhile, those it touches and those tied to them.
+    `touches`: the ids that must wait until it is applied or dropped.
     """
 
     recorded: RecordedEvent
@@ -23,86 +28,85 @@ class Parking:
     touches: frozenset[UUID]
 
     @property
-    def behind(self) -> bool:
+    def is_behind(self) -> bool:
+        """Return whether the event only waits for another parked event."""
         return self.reason == BEHIND
 
 
-BEHIND = "behind"
-BEHIND_IT = (BEHIND, "an event before it, which touches the same ids, is parked")
-"""Reason and detail of what waits."""
+def touched_ids(recorded: RecordedEvent) -> frozenset[UUID]:
+    """Return the ids that an event is about, and the ids of the rows that it creates.
 
-
-def touched_by(recorded: RecordedEvent) -> frozenset[UUID]:
-    """The ids `fact` says something about, and those of its rows, which may be named to go."""
+    A later event may name such a row, for example to delete it.
+    """
     own = {recorded.id, recorded.entity_id} | ({recorded.lead_id} if recorded.lead_id else set())
-    if isinstance(recorded.event, Unknown):
+    if isinstance(recorded.event, UnreadableEvent):
         return frozenset(
             own | _ids_in(recorded.event.payload) - {recorded.property_id, recorded.org_id}
         )
-    return touches(recorded.event) | recorded.event.named_by(recorded.id) | own
+    return touches(recorded.event) | recorded.event.row_ids(recorded.id) | own
 
 
-def waits_for(recorded: RecordedEvent, parked: set[UUID]) -> bool:
-    """Whether something `fact` touches, or the property it lives in, is parked."""
-    return bool(parked) and (
-        recorded.property_id in parked
-        or recorded.org_id in parked
-        or not parked.isdisjoint(touched_by(recorded))
+def is_blocked(recorded: RecordedEvent, waiting: set[UUID]) -> bool:
+    """Return whether an id that the event touches, its property or organisation is waiting."""
+    return bool(waiting) and (
+        recorded.property_id in waiting
+        or recorded.org_id in waiting
+        or not waiting.isdisjoint(touched_ids(recorded))
     )
 
 
-async def park(conn: Connection, group: str, parkings: Sequence[Parking]) -> None:
-    """Write down parked facts; one that is parked already counts another attempt."""
-    if not parkings:
+async def park(conn: Connection, group: str, parked_events: Sequence[ParkedEvent]) -> None:
+    """Store parked events; count another attempt for an event that is stored already."""
+    if not parked_events:
         return
     await conn.executemany(
         """
-        INSERT INTO crm.parked AS held
-          (unit, event_id, shard, position, touches, reason, detail, behind)
+        INSERT INTO crm.parked AS stored
+          (projection_group, event_id, shard, position, touches, reason, detail, behind)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (unit, event_id) DO UPDATE SET attempts = held.attempts + 1,
+        ON CONFLICT (projection_group, event_id) DO UPDATE SET attempts = stored.attempts + 1,
           reason = excluded.reason, detail = excluded.detail, behind = excluded.behind,
           touches = excluded.touches
         """,
         [
             (group, p.recorded.id, p.recorded.shard, p.recorded.position, sorted(p.touches),
-             p.reason, p.detail[:2000], p.behind)
-            for p in parkings
+             p.reason, p.detail[:MAX_DETAIL_CHARACTERS], p.is_behind)
+            for p in parked_events
         ],
     )  # fmt: skip
 
 
-async def touched(conn: Connection, group: str, shards: Iterable[int]) -> dict[int, set[UUID]]:
-    """Shard → the ids that wait there."""
+async def remove(conn: Connection, group: str, recorded: RecordedEvent) -> None:
+    """Delete the row of a parked event that was applied or dropped."""
+    await conn.execute(
+        "DELETE FROM crm.parked WHERE projection_group = $1 AND event_id = $2", group, recorded.id
+    )
+
+
+async def read_waiting_ids(
+    conn: Connection, group: str, shards: Iterable[int]
+) -> dict[int, set[UUID]]:
+    """Return shard → the ids that wait there."""
     rows = await conn.fetch(
-        "SELECT shard, touches FROM crm.parked WHERE unit = $1 AND shard = ANY($2::smallint[])",
+        "SELECT shard, touches FROM crm.parked "
+        "WHERE projection_group = $1 AND shard = ANY($2::smallint[])",
         group,
         list(shards),
     )
-    found: dict[int, set[UUID]] = {}
+    waiting: dict[int, set[UUID]] = {}
     for row in rows:
-        found.setdefault(row["shard"], set()).update(row["touches"])
-    return found
+        waiting.setdefault(row["shard"], set()).update(row["touches"])
+    return waiting
 
 
-async def skipped(conn: Connection, group: str) -> frozenset[UUID]:
-    """Facts the tables do not show: those parked now, and those dropped for ever."""
-    rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE unit = $1", group)
-    return frozenset(row["event_id"] for row in rows) | await dropped(conn, group)
+async def read_skipped_ids(conn: Connection, group: str) -> frozenset[UUID]:
+    """Return the ids of events that the tables do not contain: parked now, or dropped."""
+    rows = await conn.fetch("SELECT event_id FROM crm.parked WHERE projection_group = $1", group)
+    return frozenset(row["event_id"] for row in rows) | await read_dropped_ids(conn, group)
 
 
-async def forget_beyond(conn: Connection, group: str) -> None:
-    """Nothing is parked that the tables have not come to: another life of the log may lack it."""
-    await conn.execute(
-        "DELETE FROM crm.parked p USING crm.checkpoints c "
-        "WHERE p.unit = $1 AND c.unit = p.unit AND c.shard = p.shard AND NOT EXISTS "
-        "(SELECT FROM public.crm_events e WHERE e.id = p.event_id AND e.position <= c.position)",
-        group,
-    )
-
-
-async def dropped(conn: Connection, group: str) -> frozenset[UUID]:
-    """Facts an operator has given up: no table ever shows them."""
+async def read_dropped_ids(conn: Connection, group: str) -> frozenset[UUID]:
+    """Return the ids of events that an operator has dropped: no table contains them, ever."""
     rows = await conn.fetch(
         "SELECT (payload ->> 'dropped_event_id')::uuid AS id FROM public.crm_events "
         "WHERE event_type = 'parked.dropped' AND payload ->> 'unit' = $1",
@@ -111,8 +115,19 @@ async def dropped(conn: Connection, group: str) -> frozenset[UUID]:
     return frozenset(row["id"] for row in rows)
 
 
+async def delete_beyond_checkpoints(conn: Connection, group: str) -> None:
+    """Delete parked events beyond the checkpoints: another log generation may lack them."""
+    await conn.execute(
+        "DELETE FROM crm.parked p USING crm.checkpoints c "
+        "WHERE p.projection_group = $1 AND c.projection_group = p.projection_group "
+        "AND c.shard = p.shard AND NOT EXISTS "
+        "(SELECT FROM public.crm_events e WHERE e.id = p.event_id AND e.position <= c.position)",
+        group,
+    )
+
+
 def _ids_in(value: Any) -> set[UUID]:
-    """Every UUID in a payload whose shape is not known."""
+    """Return every UUID in a payload of unknown shape."""
     match value:
         case dict():
             return set().union(*(_ids_in(part) for part in value.values()))

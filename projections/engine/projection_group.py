@@ -1,42 +1,43 @@
-"""A unit: the projections that share a checkpoint, because foreign keys tie their tables."""
+"""Projection groups: the projections whose tables share one checkpoint per shard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from projections.engine.projection import DerivedTable, Projection
-from projections.engine.working_set import Work
+from projections.engine.derived_table import DerivedTable
+from projections.engine.projection import Projection
+from projections.engine.working_set import WorkingSet
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionGroup:
-    """Projections in the order their tables depend on each other, parents first."""
+    """Projections that share checkpoints, because foreign keys connect their tables.
+
+    They are in the order in which the tables depend on each other, parents first.
+    """
 
     name: str
     projections: tuple[Projection, ...]
 
     @property
     def version(self) -> str:
-        """Which versions of which projections the unit's tables hold, as one word."""
-        return " ".join(f"{p.name}.{p.version}" for p in sorted(self.projections, key=_name))
+        """Return name and version of each projection as one text, for example `leads.2 tours.1`."""
+        names = sorted(self.projections, key=lambda projection: projection.name)
+        return " ".join(f"{projection.name}.{projection.version}" for projection in names)
 
     @property
     def tables(self) -> tuple[DerivedTable, ...]:
         return tuple(table for projection in self.projections for table in projection.tables)
 
-    def work(self) -> Work:
-        """An empty working set."""
-        return Work(self.projections)
+    def working_set(self) -> WorkingSet:
+        """Return an empty working set."""
+        return WorkingSet(self.projections)
 
-    def only(self, names: Sequence[str], group: str) -> "ProjectionGroup":
-        """A unit of some of the projections. Raises `LookupError` for a name it does not have."""
-        known = {projection.name for projection in self.projections}
-        if unknown := set(names) - known:
+    def subset(self, names: Sequence[str], group: str) -> "ProjectionGroup":
+        """Return a group of some of the projections. Raise `LookupError` for an unknown name."""
+        available = {projection.name for projection in self.projections}
+        if unknown := set(names) - available:
             raise LookupError(
                 f"there is no projection {', '.join(sorted(unknown))}; "
-                f"there are {', '.join(sorted(known))}"
+                f"there are {', '.join(sorted(available))}"
             )
         return ProjectionGroup(group, tuple(p for p in self.projections if p.name in names))
-
-
-def _name(projection: Projection) -> str:
-    return projection.name

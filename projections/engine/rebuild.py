@@ -1,9 +1,9 @@
-"""Rebuilding: a shadow is folded from history, made level with the live tables, swapped in.
+"""Rebuild and verification: fold shadow tables, make them level with live, compare, swap.
 
-Nothing here can cause a side effect: it reads the log or the bus and writes tables.
+None of it can cause a side effect: it reads the log or the bus, and writes tables.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,152 +13,135 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from events.log import sequencer
 from events.log.connection import Connection
-from projections.engine import adoption, checkpoints, compare, parked, shadow
-from projections.engine.compare import Comparison
-from projections.engine.outcome import Busy, Differs, Incomplete, Outcome
-from projections.engine.parallel import each_table
-from projections.engine.projection import DerivedTable
+from projections.engine import adoption, checkpoints, foreign_keys, parked, shadow
+from projections.engine.compare import compare_tables
+from projections.engine.derived_table import DerivedTable
+from projections.engine.parallel import run_for_tables
 from projections.engine.projection_group import ProjectionGroup
-from projections.engine.refold import Folder, Target
-from projections.engine.shadow import Differing
+from projections.engine.rebuild_bounds import RebuildBounds, read_bounds
+from projections.engine.rebuild_result import RebuildDifference, RebuildInProgress, RebuildResult
+from projections.engine.shadow_fold import FoldTarget, HistoryFold
+from projections.engine.swap import InPlaceDifferences, swap
 from projections.engine.tail import Progress, Tail
 
 REBUILD, VERIFY, OLD = "crm_rebuild", "crm_verify", "crm_old"
-PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"
-"""The tail is reached on another connection while this one holds the checkpoints."""
+"""The schemas of rebuilt tables, of verified tables, and of the tables before the last swap."""
+LONG_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"
+"""The transaction that locks the checkpoints is idle while the tail uses another connection."""
 SWAP_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """One rebuild of some projections of the live unit."""
+    """One rebuild of some projections (`part`) of the live projection group."""
 
     pool: asyncpg.Pool
     live: ProjectionGroup
     part: ProjectionGroup
-    fold: Folder
+    fold: HistoryFold
     progress: Progress
     _omitted: dict[str, set[UUID]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-    """Schema → the facts its twins do not hold, as their tail needs it."""
+    """Schema → ids of the events that its shadow tables lack; see `Tail`."""
 
-    async def verify(self) -> Outcome:
-        """Fold afresh up to where the live tables are, compare, and leave no trace."""
-        async with self._alone(VERIFY) as outcome:
+    async def verify(self) -> RebuildResult:
+        """Build shadow tables up to the live positions, compare, and drop them."""
+        async with self._lock_schema(VERIFY) as result:
             try:
-                await self._make(VERIFY, outcome)
-                async with self._level(VERIFY) as held:
-                    outcome.comparisons = await self._compare(VERIFY, held)
+                await self._build_shadow(VERIFY, result)
+                async with self._level_snapshot(VERIFY) as snapshot:
+                    result.comparisons = await compare_tables(
+                        self.pool, snapshot, self.part, self.live.name, VERIFY, self.progress
+                    )
             finally:
                 async with self.pool.acquire() as conn:
                     await shadow.drop(conn, VERIFY)
-                    await checkpoints.forget(conn, VERIFY)
-        return outcome
+                    await checkpoints.delete(conn, VERIFY)
+        return result
 
-    async def rebuild(self, *, repair: bool) -> Outcome:
-        """Fold afresh, compare, and put the rebuilt tables in the live ones' place.
+    async def rebuild(self, *, repair: bool) -> RebuildResult:
+        """Build shadow tables, compare, and swap them with the live tables.
 
-        Raises `Differs` where they differ, unless a repair is wanted or the version is new.
+        Raise `RebuildDifference` if comparable rows differ, unless `repair` is true.
         """
-        async with self._alone(REBUILD) as outcome:
-            known = await self._make(REBUILD, outcome)
-            async with self._level(REBUILD) as held:
-                outcome.comparisons = await self._compare(REBUILD, held)
-            if not outcome.equal and not repair and known:
-                raise Differs(outcome.comparisons)
-            same = {found.table for found in outcome.comparisons if found.equal and known}
-            await self._swap([t for t in self.part.tables if t.kept and t.name not in same])
-            outcome.swapped = True
-        return outcome
+        async with self._lock_schema(REBUILD) as result:
+            is_comparable = await self._build_shadow(REBUILD, result)
+            async with self._level_snapshot(REBUILD) as snapshot:
+                result.comparisons = await compare_tables(
+                    self.pool, snapshot, self.part, self.live.name, REBUILD, self.progress
+                )
+            if is_comparable and not result.equal and not repair:
+                raise RebuildDifference(result.comparisons)
+            equal = {c.table for c in result.comparisons if c.equal and is_comparable}
+            in_place = [table for table in self.part.tables if table.is_in_place]
+            await self._swap([table for table in in_place if table.name not in equal])
+            result.swapped = True
+        return result
 
     @asynccontextmanager
-    async def _alone(self, schema: str) -> AsyncIterator[Outcome]:
+    async def _lock_schema(self, schema: str) -> AsyncIterator[RebuildResult]:
+        """Yield an empty result. Raise `RebuildInProgress` if another process has the lock."""
         async with self.pool.acquire() as conn:
             if not await conn.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", schema):
-                raise Busy(f"another {schema.removeprefix('crm_')} is running: wait for it")
+                raise RebuildInProgress(
+                    f"another {schema.removeprefix('crm_')} is running: wait until it has ended"
+                )
             try:
-                yield Outcome()
+                yield RebuildResult()
             finally:
                 await conn.execute("SELECT pg_advisory_unlock(hashtext($1))", schema)
 
-    async def _make(self, schema: str, outcome: Outcome) -> bool:
-        """Fold the shadow and complete it; whether the live tables are of this very version."""
+    async def _build_shadow(self, schema: str, result: RebuildResult) -> bool:
+        """Fold and complete shadow tables; return whether live rows must equal theirs."""
         async with self.pool.acquire() as conn:
-            await adoption.demand(conn)
-            state = await sequencer.state(conn)
+            await adoption.require_adopted(conn)
+            state = await sequencer.read_log_state(conn)
             live = self.live
             await checkpoints.create(conn, live.name, live.version, state.generation)
-            bounds, same_life, same_version = await self._bounds(conn, state.generation)
-            target = Target(self.part, schema, await parked.skipped(conn, live.name))
-            self._omitted[schema] = set(target.skipped)
+            bounds = await read_bounds(conn, live, self.part, state.generation)
+            skipped = await parked.read_skipped_ids(conn, live.name)
+            self._omitted[schema] = set(skipped)
             await shadow.create(conn, self.part.tables, schema)
-            whole = await conn.fetchval(
-                "SELECT count(*) FROM public.crm_events e "
-                "JOIN unnest($1::smallint[], $2::bigint[]) AS bound (shard, upto) "
-                "ON e.shard = bound.shard AND e.position <= upto",
-                list(bounds),
-                list(bounds.values()),
+            total = await bounds.count_events(conn)
+            await self._fold(FoldTarget(self.part, schema, skipped), bounds, total, result)
+            keys = await foreign_keys.read_foreign_keys(conn, self.part.tables)
+
+            async def complete(lane: Connection, table: DerivedTable) -> None:
+                await shadow.complete(lane, table, schema)
+
+            await run_for_tables(self.pool, self.part.tables, complete, "indexes", self.progress)
+            await foreign_keys.add_to_shadows(conn, keys, self.part.tables, schema)
+            await checkpoints.recreate(
+                conn, schema, self.part.version, state.generation, bounds.positions
             )
-            await self._fold(target, bounds, whole, outcome)
-            keys = await shadow.foreign_keys(conn, self.part.tables)
-
-            async def index(lane: Connection, table: DerivedTable) -> None:
-                await shadow.index(lane, table, schema)
-
-            await each_table(self.pool, self.part.tables, index, "indexes", self.progress)
-            await shadow.refer(conn, keys, self.part.tables, schema)
-            await checkpoints.begin(conn, schema, self.part.version, state.generation, bounds)
-        return same_life and same_version
-
-    async def _bounds(self, conn: Connection, generation: int) -> tuple[dict[int, int], bool, bool]:
-        """How far to fold: where the live tables are, or the log's end where they are beyond it.
-
-        What is parked was found up to there, also in another life of the log: what comes after it
-        is for the live unit to apply or to park. Also whether the live tables are of this life of
-        the log, and of this build's versions.
-        """
-        rows = await conn.fetch(
-            "SELECT shard, position, generation, version FROM crm.checkpoints WHERE unit = $1",
-            self.live.name,
-        )
-        changed = {word for row in rows for word in row["version"].split()}.symmetric_difference(
-            self.live.version.split()
-        )
-        names = {word.rpartition(".")[0] for word in changed}
-        if left_out := names & {p.name for p in self.live.projections} - {
-            p.name for p in self.part.projections
-        }:
-            raise Incomplete(left_out)
-        heads = await sequencer.heads(conn)
-        bounds = {row["shard"]: min(row["position"], heads[row["shard"]]) for row in rows}
-        same_life = all(row["generation"] == generation for row in rows)
-        return bounds, same_life, not changed
+        return bounds.is_comparable
 
     async def _fold(
-        self, target: Target, bounds: Mapping[int, int], whole: int, outcome: Outcome
+        self, target: FoldTarget, bounds: RebuildBounds, total: int, result: RebuildResult
     ) -> None:
-        def folded(count: int) -> None:
-            outcome.events += count
-            self.progress("events", outcome.events, whole)
+        def report(count: int) -> None:
+            result.events += count
+            self.progress("events", result.events, total)
 
-        self.progress("events", 0, whole)
-        await self.fold(target, bounds, folded)
+        self.progress("events", 0, total)
+        await self.fold(target, bounds.positions, report)
 
     @asynccontextmanager
-    async def _level(self, schema: str) -> AsyncIterator[Connection]:
-        """Hold the live unit still for the moment in which the shadow becomes level with it.
+    async def _level_snapshot(self, schema: str) -> AsyncIterator[Connection]:
+        """Yield a connection whose snapshot sees live and shadow tables at the same positions.
 
-        Yields a connection whose snapshot sees both level; the live unit goes on meanwhile.
+        The live checkpoints are locked only until the snapshot is taken. So the projectors wait
+        for the last events of the tail, but not for the comparison.
         """
         tail = self._tail(schema)
-        await tail.come_near(self.progress)
+        await tail.approach(self.progress)
         async with self.pool.acquire() as snapshot:
-            async with self.pool.acquire() as holder, holder.transaction():
-                await holder.execute(PATIENT)
-                await tail.reach(await checkpoints.hold(holder, self.live.name))
+            async with self.pool.acquire() as locking, locking.transaction():
+                await locking.execute(LONG_IDLE_TIMEOUT)
+                await tail.catch_up(await checkpoints.lock_positions(locking, self.live.name))
                 await snapshot.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                await snapshot.execute("SELECT 1 FROM crm.log")
+                await snapshot.execute("SELECT 1 FROM crm.log")  # the first query takes it
                 await snapshot.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             try:
                 yield snapshot
@@ -168,21 +151,8 @@ class Rebuild:
     def _tail(self, schema: str) -> Tail:
         return Tail(self.pool, self.live, self.part, schema, self._omitted[schema])
 
-    async def _compare(self, schema: str, snapshot: Connection) -> list[Comparison]:
-        """Compare every table in one snapshot, which other connections take part in."""
-        host = await adoption.host_rows(snapshot, self.live.name)
-        shared = await snapshot.fetchval("SELECT pg_export_snapshot()")
-
-        async def one(lane: Connection, table: DerivedTable) -> Comparison:
-            async with lane.transaction(isolation="repeatable_read", readonly=True):
-                await lane.execute(f"SET TRANSACTION SNAPSHOT '{shared}'")
-                await lane.execute("SET LOCAL statement_timeout = 0")
-                return await compare.compare(lane, table, schema, host)
-
-        return await each_table(self.pool, self.part.tables, one, "compare", self.progress)
-
     async def _swap(self, differing: Sequence[DerivedTable]) -> None:
-        """Swap in one short transaction; who is in the way is waited for, a moment at a time."""
+        """Swap, and try again if others hold the locks: each attempt waits for a short time."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(
                 (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
@@ -196,28 +166,33 @@ class Rebuild:
 
     async def _swap_once(self, differing: Sequence[DerivedTable]) -> None:
         async with self.pool.acquire() as conn:
-            keys = await shadow.foreign_keys(conn, self.part.tables)
-            state = await sequencer.state(conn)
+            keys = await foreign_keys.read_foreign_keys(conn, self.part.tables)
+            state = await sequencer.read_log_state(conn)
             async with conn.transaction():
-                await conn.execute(PATIENT)
-                await self._tail(REBUILD).reach(await checkpoints.hold(conn, self.live.name))
-                await conn.execute("SET LOCAL crm.engine = 'on'")
-                shared = await adoption.state(conn) != adoption.NONE
-                referring = await shadow.swap(
-                    conn, keys, self.part.tables, REBUILD, OLD, Differing(differing, shared)
+                await conn.execute(LONG_IDLE_TIMEOUT)
+                # From here on no projector can write: the tail makes the shadow tables level with
+                # the live tables, and they stay level until the commit.
+                await self._tail(REBUILD).catch_up(
+                    await checkpoints.lock_positions(conn, self.live.name)
                 )
+                await conn.execute("SET LOCAL crm.engine = 'on'")
+                is_shared = await adoption.read_state(conn) != adoption.NONE
+                differences = InPlaceDifferences(differing, is_shared)
+                unvalidated = await swap(conn, keys, self.part.tables, REBUILD, OLD, differences)
+                # The live checkpoints take the positions of the new tables. The new owner epoch
+                # fences every consumer that has rows of the old tables in memory.
                 reached = await checkpoints.positions(conn, REBUILD)
-                await checkpoints.take_over(
+                await checkpoints.reset(
                     conn, self.live.name, self.live.version, state.generation, reached
                 )
-                await parked.forget_beyond(conn, self.live.name)
-                await checkpoints.forget(conn, REBUILD)
-                await _note_versions(conn, self.part)
+                await parked.delete_beyond_checkpoints(conn, self.live.name)
+                await checkpoints.delete(conn, REBUILD)
+                await _store_versions(conn, self.part)
                 await shadow.drop(conn, REBUILD)
-            await shadow.validate(conn, referring)
+            await foreign_keys.validate(conn, unvalidated)
 
 
-async def _note_versions(conn: Connection, part: ProjectionGroup) -> None:
+async def _store_versions(conn: Connection, part: ProjectionGroup) -> None:
     await conn.executemany(
         "INSERT INTO crm.projections (name, version, rebuilt_at) "
         "VALUES ($1, $2, clock_timestamp()) ON CONFLICT (name) DO UPDATE "

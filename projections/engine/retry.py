@@ -1,4 +1,4 @@
-"""Trying parked facts again after a fix, in order; and giving one up, which is a fact itself."""
+"""Retry of parked events after a fix, in their order."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,77 +9,84 @@ from events.log import read
 from events.log.connection import Connection
 from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked, store
-from projections.engine.apply import Life
-from projections.engine.parked import Parking
-from projections.engine.working_set import Poison, Work
+from projections.engine.batch import WriterIdentity
+from projections.engine.parked import ParkedEvent
+from projections.engine.working_set import PoisonEvent, WorkingSet
 
 
 @dataclass(slots=True)
-class Retried:
-    """What became of a shard's parked facts."""
+class RetryResult:
+    """Numbers of a shard's parked events by result."""
 
     applied: int = 0
     dropped: int = 0
     still_parked: int = 0
 
 
-async def retry(pool: asyncpg.Pool, life: Life, shard: int) -> Retried:
-    """Fold a shard's parked facts again, in order, as its owner for the moment.
+async def retry_parked(pool: asyncpg.Pool, identity: WriterIdentity, shard: int) -> RetryResult:
+    """Apply a shard's parked events in order, in one transaction.
 
-    Owning it fences the live consumer, which claims the shard back and knows the outcome.
+    The transaction owns the shard: this fences the live consumer, whose memory would otherwise
+    differ from the tables. The consumer owns the shard again and reads the result.
     """
-    group = life.group
-    done = Retried()
+    group = identity.group
+    result = RetryResult()
     async with pool.acquire() as conn, conn.transaction():
-        await checkpoints.claim(
-            conn, group.name, group.version, life.generation, [shard], "retry of parked events"
+        await checkpoints.own(
+            conn, group.name, group.version, identity.generation, [shard], "retry of parked events"
         )
         await conn.execute("SET LOCAL crm.engine = 'on'")
-        recorded_events = await _parked_events(conn, group.name, shard)
-        dropped = await parked.dropped(conn, group.name)
+        dropped = await parked.read_dropped_ids(conn, group.name)
         waiting: set[UUID] = set()
-        work = group.work()
-        for recorded in recorded_events:
+        work = group.working_set()
+        for recorded in await _read_parked_events(conn, group.name, shard):
             if recorded.id in dropped:
-                done.dropped += 1
-                await _unpark(conn, group.name, recorded)
+                result.dropped += 1
+                await parked.remove(conn, group.name, recorded)
                 continue
-            problem = await _try(conn, life, work, recorded, waiting)
-            if problem is None:
-                done.applied += 1
-                await _unpark(conn, group.name, recorded)
+            parked_event = await _try(conn, identity, work, recorded, waiting)
+            if parked_event is None:
+                result.applied += 1
+                await parked.remove(conn, group.name, recorded)
             else:
-                done.still_parked += 1
-                waiting |= problem.touches
-                await parked.park(conn, group.name, [problem])
-    return done
+                result.still_parked += 1
+                waiting |= parked_event.touches
+                await parked.park(conn, group.name, [parked_event])
+    return result
 
 
-async def hold(conn: Connection, group: str, event_id: UUID) -> bool:
-    """Whether a fact is parked; no retry touches its shard until the caller's transaction ends."""
+async def lock_if_parked(conn: Connection, group: str, event_id: UUID) -> bool:
+    """Return whether an event is parked; its shard stays locked in the caller's transaction.
+
+    The lock keeps a retry from applying the event meanwhile.
+    """
     await conn.execute(
-        "SELECT FROM crm.checkpoints WHERE unit = $1 AND shard = "
+        "SELECT FROM crm.checkpoints WHERE projection_group = $1 AND shard = "
         "(SELECT shard FROM public.crm_events WHERE id = $2) FOR UPDATE",
         group,
         event_id,
     )
-    found: bool = await conn.fetchval(
-        "SELECT EXISTS (SELECT FROM crm.parked WHERE unit = $1 AND event_id = $2)", group, event_id
+    is_parked: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM crm.parked WHERE projection_group = $1 AND event_id = $2)",
+        group,
+        event_id,
     )
-    return found
+    return is_parked
 
 
-async def shards_with_parked(conn: Connection, group: str) -> list[int]:
+async def find_shards_with_parked(conn: Connection, group: str) -> list[int]:
+    """Return the shards that have parked events."""
     rows = await conn.fetch(
-        "SELECT DISTINCT shard FROM crm.parked WHERE unit = $1 ORDER BY shard", group
+        "SELECT DISTINCT shard FROM crm.parked WHERE projection_group = $1 ORDER BY shard", group
     )
     return [row["shard"] for row in rows]
 
 
-async def _parked_events(conn: Connection, group: str, shard: int) -> list[RecordedEvent]:
+async def _read_parked_events(conn: Connection, group: str, shard: int) -> list[RecordedEvent]:
     rows = await conn.fetch(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id IN "
-        "(SELECT event_id FROM crm.parked WHERE unit = $1 AND shard = $2) ORDER BY position",
+        "(SELECT event_id FROM crm.parked "
+        "WHERE projection_group = $1 AND shard = $2) ORDER BY position",
         group,
         shard,
     )
@@ -87,34 +94,36 @@ async def _parked_events(conn: Connection, group: str, shard: int) -> list[Recor
 
 
 async def _try(
-    conn: Connection, life: Life, work: Work, recorded: RecordedEvent, waiting: set[UUID]
-) -> Parking | None:
-    """Fold one fact in a savepoint; why it stays parked, or None when it is written."""
-    if parked.waits_for(recorded, waiting):
-        return Parking(recorded, *parked.BEHIND_IT, await apply.touched(conn, life, work, recorded))
+    conn: Connection,
+    identity: WriterIdentity,
+    work: WorkingSet,
+    recorded: RecordedEvent,
+    waiting: set[UUID],
+) -> ParkedEvent | None:
+    """Apply one event in a savepoint. Return None if it is written, else why it stays parked."""
+    if parked.is_blocked(recorded, waiting):
+        touches = await apply.ids_to_park(conn, identity, work, recorded)
+        return ParkedEvent(recorded, *parked.BLOCKED, touches)
     savepoint = conn.transaction()
     await savepoint.start()
     try:
-        held = {recorded.shard: checkpoints.Checkpoint(0, 0)}
-        batch = await apply.prepare(conn, life, work, [recorded], held, {})
-        if batch.folded.parkings:
+        # The event is below the checkpoint, so no checkpoint moves: any value will do.
+        owned = {recorded.shard: checkpoints.Checkpoint(0, 0)}
+        batch = await apply.prepare(conn, identity, work, [recorded], owned, {})
+        if batch.folded.parked_events:
             await savepoint.rollback()
-            return batch.folded.parkings[0]
-        await store.write(conn, batch.changes, life.schema)
+            return batch.folded.parked_events[0]
+        await store.write(conn, batch.changes, identity.schema)
+        # Check the deferred foreign keys now: at the commit it would be too late to park this one.
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-    except Poison as poison:
-        why = (poison.projection, repr(poison.error))
+    except PoisonEvent as error:
+        reason = (error.projection, repr(error.error))
     except apply.BAD_ROW_ERRORS as error:
-        why = ("database", f"{type(error).__name__}: {error}")
+        reason = ("database", f"{type(error).__name__}: {error}")
     else:
         await savepoint.commit()
         return None
-    work.forget()
+    work.clear()
     await savepoint.rollback()
-    return Parking(recorded, *why, await apply.touched(conn, life, work, recorded))
-
-
-async def _unpark(conn: Connection, group: str, recorded: RecordedEvent) -> None:
-    await conn.execute(
-        "DELETE FROM crm.parked WHERE unit = $1 AND event_id = $2", group, recorded.id
-    )
+    touches = await apply.ids_to_park(conn, identity, work, recorded)
+    return ParkedEvent(recorded, *reason, touches)

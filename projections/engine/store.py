@@ -1,4 +1,4 @@
-"""Rows between memory and PostgreSQL: loaded by key, written in sets."""
+"""The row store: loads rows from PostgreSQL by key, and writes changed rows in sets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
@@ -6,97 +6,104 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from events.log.connection import Connection
-from projections.engine.projection import DerivedTable, Row, Rows, Stored, Written
+from projections.engine.derived_table import DerivedTable, Row, StoredRow
+from projections.engine.table_rows import RowChanges, TableRows
 
-TEXTS_KEPT = 4_096
-"""What a statement says follows from its table, schema and place: asking for types is slow."""
+CACHED_TEXTS = 4_096
+"""Cached SQL texts. A text depends on table, schema and parameter number, and is slow to make."""
 COPY_FROM_ROWS = 8
-"""From here on COPY costs less than one INSERT of arrays."""
+"""Number of rows from which COPY is faster than one INSERT of arrays."""
 
 
 async def fetch(
     conn: Connection,
     table: DerivedTable,
-    rows: Rows,
+    rows: TableRows,
     keys: list[UUID],
     schema: str | None = None,
 ) -> None:
-    """Bring stored rows into memory by key, and those they follow, and what these follow."""
+    """Load stored rows into memory by key, and all rows that can be reached by following."""
     while keys:
-        found = await load(conn, table, keys, schema)
-        rows.load(keys, found)
-        keys = rows.missing(table.followed(found.values())) if table.follows else []
+        stored = await load(conn, table, keys, schema)
+        rows.load(keys, stored)
+        keys = rows.missing_keys(table.followed_keys(stored.values())) if table.follows else []
 
 
 async def load(
     conn: Connection, table: DerivedTable, keys: Iterable[UUID], schema: str | None = None
 ) -> dict[UUID, Row]:
-    """Stored rows by key."""
+    """Return stored rows by key."""
     columns = ", ".join(f'"{column}"' for column in table.columns)
-    found = await conn.fetch(
+    records = await conn.fetch(
         f'SELECT {columns} FROM {schema or table.schema}."{table.name}" '
         f'WHERE "{table.key}" = ANY($1::uuid[])',
         list(keys),
     )
     key = table.key
-    return {record[key]: dict(record) for record in found}
+    return {record[key]: dict(record) for record in records}
 
 
 async def write(
     conn: Connection,
-    changes: Mapping[DerivedTable, Written],
+    changes: Mapping[DerivedTable, RowChanges],
     schema: str | None = None,
 ) -> None:
-    """Write what a batch changed: children are deleted before parents, all else in any order.
+    """Write the changes of a batch, in the caller's transaction.
 
-    Foreign keys are checked at the commit. What is little is one statement: one way there and back.
+    Rows are deleted children first, because foreign key actions never run. Everything else may be
+    written in any order: foreign keys are deferred to the commit. Small sets of rows are joined in
+    one statement, to save round trips.
     """
-    for table, written in reversed(list(changes.items())):
-        if written.deleted:
+    for table, change in reversed(list(changes.items())):
+        if change.deleted:
             await conn.execute(
                 f'DELETE FROM {schema or table.schema}."{table.name}" '
                 f'WHERE "{table.key}" = ANY($1::uuid[])',
-                list(written.deleted),
+                list(change.deleted),
             )
-    few: list[_Statement] = []
-    for table, written in changes.items():
-        home = schema or table.schema
-        update = _Statement(_update, table, home, written.updated)
-        if len(written.updated) < COPY_FROM_ROWS:
-            few.append(update)
+    small: list[_Statement] = []
+    for table, change in changes.items():
+        target = schema or table.schema
+        update = _Statement(_update, table, target, change.updated)
+        if len(change.updated) < COPY_FROM_ROWS:
+            small.append(update)
         else:
             await _execute(conn, [update])
-        if len(written.inserted) < COPY_FROM_ROWS:
-            few.append(_Statement(_insert, table, home, written.inserted))
+        if len(change.inserted) < COPY_FROM_ROWS:
+            small.append(_Statement(_insert, table, target, change.inserted))
         else:
-            await _copy(conn, table, written.inserted, home)
-    await _execute(conn, few)
+            await _copy(conn, table, change.inserted, target)
+    await _execute(conn, small)
 
 
-async def insert(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
-    """Rows that are new, whatever their number."""
+async def insert(conn: Connection, table: DerivedTable, rows: list[StoredRow], schema: str) -> None:
+    """Insert new rows."""
     if len(rows) < COPY_FROM_ROWS:
         await _execute(conn, [_Statement(_insert, table, schema, rows)])
     else:
         await _copy(conn, table, rows, schema)
 
 
-async def _copy(conn: Connection, table: DerivedTable, rows: list[Stored], schema: str) -> None:
+async def _copy(conn: Connection, table: DerivedTable, rows: list[StoredRow], schema: str) -> None:
     await conn.copy_records_to_table(
         table.name, schema_name=schema, columns=table.columns, records=rows
     )
 
 
 class _Statement(NamedTuple):
-    """Rows of one table to be sent as an array a column; `text` takes the first array's number."""
+    """Rows of one table that are sent as one array for each column.
+
+    `text` makes the SQL text; its last argument is the parameter number of the first array.
+    """
 
     text: Callable[[DerivedTable, str, int], str]
     table: DerivedTable
     schema: str
-    rows: list[Stored]
+    rows: list[StoredRow]
 
 
 async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
+    """Execute statements as one: all but the last become common table expressions."""
     texts: list[str] = []
     arrays: list[tuple[Any, ...]] = []
     for text, table, schema, rows in statements:
@@ -104,30 +111,30 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
             continue
         texts.append(text(table, schema, len(arrays) + 1))
         columns: list[tuple[Any, ...]] = [*zip(*rows, strict=True)]
-        for at in _arrays(table):
-            columns[at] = tuple(map(_array, columns[at]))
+        for at in _array_indexes(table):
+            columns[at] = tuple(map(_array_literal, columns[at]))
         arrays += columns
     if texts:
         *before, last = texts
-        named = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(before))
-        await conn.execute(f"WITH {named} {last}" if named else last, *arrays)
+        parts = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(before))
+        await conn.execute(f"WITH {parts} {last}" if parts else last, *arrays)
 
 
-@lru_cache(maxsize=TEXTS_KEPT)
+@lru_cache(maxsize=CACHED_TEXTS)
 def _insert(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
-    read = ", ".join(_read(table, column) for column in table.columns)
+    values = ", ".join(_value(table, column) for column in table.columns)
     return (
         f'INSERT INTO {schema}."{table.name}" ({names}) '
-        f"SELECT {read} FROM {_unnest(table, first)} AS changed ({names})"
+        f"SELECT {values} FROM {_unnest(table, first)} AS changed ({names})"
     )
 
 
-@lru_cache(maxsize=TEXTS_KEPT)
+@lru_cache(maxsize=CACHED_TEXTS)
 def _update(table: DerivedTable, schema: str, first: int) -> str:
     names = ", ".join(f'"{column}"' for column in table.columns)
     assignments = ", ".join(
-        f'"{column}" = {_read(table, column)}' for column in table.columns if column != table.key
+        f'"{column}" = {_value(table, column)}' for column in table.columns if column != table.key
     )
     return (
         f'UPDATE {schema}."{table.name}" AS stored SET {assignments} '
@@ -137,29 +144,32 @@ def _update(table: DerivedTable, schema: str, first: int) -> str:
 
 
 def _unnest(table: DerivedTable, first: int) -> str:
-    """An array a column; arrays themselves are sent as texts, for an array of arrays is flat."""
-    kinds = [
+    """Return the `unnest` of one array for each column.
+
+    The values of array columns are sent as texts, because `unnest` flattens an array of arrays.
+    """
+    types = [
         "TEXT" if column in table.array_columns else kind
-        for column, kind in zip(table.columns, table.types, strict=True)
+        for column, kind in zip(table.columns, table.column_types, strict=True)
     ]
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, start=first))
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=first))
     return f"unnest({arrays})"
 
 
-def _read(table: DerivedTable, column: str) -> str:
-    """A column of what `_unnest` gives, named `changed`, in the column's own type."""
-    kind = table.types[table.columns.index(column)]
+def _value(table: DerivedTable, column: str) -> str:
+    """Return a column of `changed` in the type of the table's column."""
+    kind = table.column_types[table.columns.index(column)]
     return f'changed."{column}"' + (f"::{kind}" if column in table.array_columns else "")
 
 
 @cache
-def _arrays(table: DerivedTable) -> list[int]:
-    """Where a table's rows have arrays of texts."""
+def _array_indexes(table: DerivedTable) -> list[int]:
+    """Return the indexes of the columns that contain arrays of texts."""
     return [table.columns.index(name) for name in table.array_columns]
 
 
-def _array(texts: Sequence[str] | None) -> str | None:
-    """An array of texts as PostgreSQL spells it."""
+def _array_literal(texts: Sequence[str] | None) -> str | None:
+    """Return an array of texts as PostgreSQL spells it."""
     if texts is None:
         return None
     quoted = (text.replace("\\", r"\\").replace('"', r"\"") for text in texts)

@@ -1,6 +1,6 @@
-"""The tail: what came after a shadow was folded is applied to it until it is level with live.
+"""The tail of a rebuild: applies later events to shadow tables until they are level with live.
 
-So is what was parked when it was folded and has been retried since.
+It also applies events that were parked when the shadow tables were folded, and retried since.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,24 +14,26 @@ from events.log import read, sequencer
 from events.log.connection import Connection
 from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked
-from projections.engine.apply import Batch, Folded, Life
+from projections.engine.batch import FoldedEvents, WriteBatch, WriterIdentity
 from projections.engine.checkpoints import Checkpoint
 from projections.engine.projection_group import ProjectionGroup
-from projections.engine.refold import refuse_unknown
-from projections.engine.working_set import Work
+from projections.engine.shard_history import refuse_unreadable
+from projections.engine.working_set import WorkingSet
 
 PAGE_EVENTS = 5_000
-ROUNDS = 50
+MAX_ROUNDS = 50
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told (stage, done, whole): events while folding, tables and rounds otherwise."""
+"""A function of (stage, done, total): events while folding, else tables or rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Follows the live unit into a shadow, whose own checkpoints are called as its schema.
+    """A follower of the live projection group that writes shadow tables.
 
-    `omitted`: the facts left out of the shadow because they are parked or dropped; kept up to date.
+    The shadow tables have checkpoints of their own; their group has the name of the schema.
+    `omitted`: ids of events that the shadow tables lack because they are parked or dropped. It is
+    updated in place.
     """
 
     pool: asyncpg.Pool
@@ -40,59 +42,62 @@ class Tail:
     schema: str
     omitted: set[UUID]
 
-    async def come_near(self, progress: Progress) -> None:
-        """Follow without holding the live unit, until little is left."""
-        for number in range(ROUNDS):
-            progress("tail", number, ROUNDS)
+    async def approach(self, progress: Progress) -> None:
+        """Follow without a lock on the live checkpoints, until less than a page is left."""
+        for number in range(MAX_ROUNDS):
+            progress("tail", number, MAX_ROUNDS)
             async with self.pool.acquire() as conn:
                 bounds = await checkpoints.positions(conn, self.live.name)
-            if await self.reach(bounds) < PAGE_EVENTS:
+            if await self.catch_up(bounds) < PAGE_EVENTS:
                 break
-        progress("tail", ROUNDS, ROUNDS)
+        progress("tail", MAX_ROUNDS, MAX_ROUNDS)
 
-    async def reach(self, bounds: Mapping[int, int]) -> int:
-        """Apply what came since, up to `bounds`; how many facts that was.
+    async def catch_up(self, bounds: Mapping[int, int]) -> int:
+        """Apply the events up to these positions (shard → position); return their number.
 
-        Raises `CannotFold`, `Poison`.
+        Raise `UnsupportedEvent`, `PoisonEvent`.
         """
         async with self.pool.acquire() as conn:
-            state = await sequencer.state(conn)
+            state = await sequencer.read_log_state(conn)
             group = ProjectionGroup(self.schema, self.part.projections)
-            life = Life(group, state.generation, self.schema)
-            rows = await conn.fetch("SELECT * FROM crm.checkpoints WHERE unit = $1", self.schema)
-            held = {r["shard"]: Checkpoint(r["position"], r["owner_epoch"]) for r in rows}
-            skipped = await parked.skipped(conn, self.live.name)
-            work = group.work()
-            count = await self._take_back(conn, life, work, skipped, held)
+            identity = WriterIdentity(group, state.generation, self.schema)
+            rows = await conn.fetch(
+                "SELECT * FROM crm.checkpoints WHERE projection_group = $1", self.schema
+            )
+            owned = {r["shard"]: Checkpoint(r["position"], r["owner_epoch"]) for r in rows}
+            skipped = await parked.read_skipped_ids(conn, self.live.name)
+            work = group.working_set()
+            count = await self._apply_omitted(conn, identity, work, skipped, owned)
             for shard, upto in bounds.items():
                 async for page in read.shard_pages(
-                    conn, shard, after=held[shard].position, upto=upto, limit=PAGE_EVENTS
+                    conn, shard, after=owned[shard].position, upto=upto, limit=PAGE_EVENTS
                 ):
                     recorded_events = [read.decode(row) for row in page]
-                    shown = [recorded for recorded in recorded_events if recorded.id not in skipped]
-                    await _apply(conn, life, work, shown, recorded_events[-1], held)
+                    visible = [r for r in recorded_events if r.id not in skipped]
+                    await _apply(conn, identity, work, visible, recorded_events[-1], owned)
                     self.omitted.update({recorded.id for recorded in recorded_events} & skipped)
                     count += len(recorded_events)
         return count
 
-    async def _take_back(
+    async def _apply_omitted(
         self,
         conn: Connection,
-        life: Life,
-        work: Work,
+        identity: WriterIdentity,
+        work: WorkingSet,
         skipped: frozenset[UUID],
-        held: Mapping[int, Checkpoint],
+        owned: Mapping[int, Checkpoint],
     ) -> int:
-        """Apply what was left out and is in the live tables since a retry; how many facts that was.
+        """Apply omitted events that a retry has applied to the live tables; return their number.
 
-        As there, facts applied late commute with all that was applied before them.
+        The order is the same as in the live tables as far as it matters: a parked event and all
+        events that touch the same ids were parked together, so other events do not depend on them.
         """
-        back, count = self.omitted - skipped, 0
-        while back and (
+        retried, count = self.omitted - skipped, 0
+        while retried and (
             rows := await conn.fetch(
                 f"SELECT {read.COLUMNS} FROM public.crm_events "
                 "WHERE id = ANY($1::uuid[]) ORDER BY position LIMIT $2",
-                list(back),
+                list(retried),
                 PAGE_EVENTS,
             )
         ):
@@ -100,30 +105,34 @@ class Tail:
             late = [
                 recorded
                 for recorded in recorded_events
-                if recorded.position <= held[recorded.shard].position
+                if recorded.position <= owned[recorded.shard].position
             ]
-            refuse_unknown(late)
-            batch = await apply.prepare(conn, life, work, late, held, {})
-            await apply.write(conn, life, Batch(Folded(late, (), {}), batch.changes))
-            found = {recorded.id for recorded in recorded_events}
-            self.omitted.difference_update(found)
-            back -= found
+            refuse_unreadable(late)
+            batch = await apply.prepare(conn, identity, work, late, owned, {})
+            folded = FoldedEvents(late, (), {})
+            await apply.write(conn, identity, WriteBatch(folded, batch.changes))
+            ids = {recorded.id for recorded in recorded_events}
+            self.omitted.difference_update(ids)
+            retried -= ids
             count += len(late)
         return count
 
 
 async def _apply(
     conn: Connection,
-    life: Life,
-    work: Work,
+    identity: WriterIdentity,
+    work: WorkingSet,
     recorded_events: Sequence[RecordedEvent],
     last: RecordedEvent,
-    held: dict[int, Checkpoint],
+    owned: dict[int, Checkpoint],
 ) -> None:
-    """Write the facts of one shard's page, and move its checkpoint to the page's last."""
-    refuse_unknown(recorded_events)
-    batch = await apply.prepare(conn, life, work, recorded_events, held, {})
-    before = held[last.shard]
-    moves = {last.shard: (before, last.position)}
-    await apply.write(conn, life, Batch(Folded(recorded_events, (), moves), batch.changes))
-    held[last.shard] = Checkpoint(last.position, before.epoch)
+    """Write a page of one shard, and move its checkpoint to the last event of the page.
+
+    The last event itself may be skipped, so the checkpoint cannot follow from the events.
+    """
+    refuse_unreadable(recorded_events)
+    batch = await apply.prepare(conn, identity, work, recorded_events, owned, {})
+    before = owned[last.shard]
+    folded = FoldedEvents(recorded_events, (), {last.shard: (before, last.position)})
+    await apply.write(conn, identity, WriteBatch(folded, batch.changes))
+    owned[last.shard] = Checkpoint(last.position, before.epoch)

@@ -1,4 +1,4 @@
-"""The working set of a unit: the rows its projections hold in memory while they fold."""
+"""The working set: the rows that the projections of a group keep in memory while they fold."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,16 @@ from uuid import UUID
 
 from events.event import Event
 from events.record import RecordedEvent
-from projections.engine.projection import DerivedTable, Handler, Projection, Rows, Tables, Written
+from projections.engine.derived_table import DerivedTable
+from projections.engine.projection import Projection, ProjectorFunction, Tables
+from projections.engine.table_rows import RowChanges, TableRows
 
-TURN_EVENTS = 200
-"""So many facts are read or folded before the tasks that write and fetch get their turn."""
+SLICE_EVENTS = 200
+"""Events that are read or folded before the tasks that write and fetch may run."""
 
 
-class Poison(Exception):
-    """A projector could not fold a fact; the fact, and what the projector said."""
+class PoisonEvent(Exception):
+    """A projector raised an error: the event, the projection and the error."""
 
     def __init__(self, recorded: RecordedEvent, projection: str, error: Exception) -> None:
         super().__init__(
@@ -23,69 +25,75 @@ class Poison(Exception):
         self.recorded, self.projection, self.error = recorded, projection, error
 
 
-class Work:
-    """Rows by table, and which handler of which projection folds which kind of event."""
+class WorkingSet:
+    """Rows by table, and the projectors of each event class."""
 
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
-        self.rows: dict[DerivedTable, Rows] = {
-            table: Rows(table) for projection in projections for table in projection.tables
+        self.rows: dict[DerivedTable, TableRows] = {
+            table: TableRows(table) for projection in projections for table in projection.tables
         }
-        self._handlers: dict[type, list[tuple[Handler, Tables, str]]] = {}
-        self._keys: dict[type, list[tuple[DerivedTable, str]]] = {}
+        self._projectors: dict[type, list[tuple[ProjectorFunction, Tables, str]]] = {}
+        self._key_fields: dict[type, list[tuple[DerivedTable, str]]] = {}
         for projection in projections:
             rows = self.rows[projection.table]
             tables = Tables(rows, rows if projection.state is None else self.rows[projection.state])
-            for kind, handler in projection.handlers.items():
-                self._handlers.setdefault(kind, []).append((handler, tables, projection.name))
-                self._keys.setdefault(kind, []).extend(_keys(projection.tables, kind))
+            for kind, projector in projection.projectors.items():
+                self._projectors.setdefault(kind, []).append((projector, tables, projection.name))
+                fields = _key_fields(projection.tables, kind)
+                self._key_fields.setdefault(kind, []).extend(fields)
 
-    def wanted(self, recorded_events: Iterable[RecordedEvent]) -> dict[DerivedTable, list[UUID]]:
-        """The keys that folding `facts` may read and that are not held yet."""
-        wanted: dict[DerivedTable, dict[int, UUID]] = {table: {} for table in self.rows}
-        fields = self._keys
+    def missing_keys(
+        self, recorded_events: Iterable[RecordedEvent]
+    ) -> dict[DerivedTable, list[UUID]]:
+        """Return by table the keys that folding these events may read and that are not loaded."""
+        needed: dict[DerivedTable, dict[int, UUID]] = {table: {} for table in self.rows}
+        fields = self._key_fields
         for recorded in recorded_events:
             event = recorded.event
             for table, name in fields.get(type(event), ()):
                 value = getattr(event, name)
                 if isinstance(value, UUID):
-                    wanted[table][value.int] = value
+                    needed[table][value.int] = value
                 elif value is not None:
-                    wanted[table].update((key.int, key) for key in value)
-        missing = {table: self.rows[table].missing(keys) for table, keys in wanted.items()}
+                    needed[table].update((key.int, key) for key in value)
+        missing = {table: self.rows[table].missing_keys(keys) for table, keys in needed.items()}
         return {table: keys for table, keys in missing.items() if keys}
 
-    async def fold_in_turns(self, recorded_events: Sequence[RecordedEvent]) -> None:
-        """`fold`, letting other tasks go on meanwhile: what was folded before is being written."""
-        for start in range(0, len(recorded_events), TURN_EVENTS):
-            self.fold(recorded_events[start : start + TURN_EVENTS])
+    async def fold_in_slices(self, recorded_events: Sequence[RecordedEvent]) -> None:
+        """Fold in slices. Other tasks run between them, such as the one that writes a batch."""
+        for start in range(0, len(recorded_events), SLICE_EVENTS):
+            self.fold(recorded_events[start : start + SLICE_EVENTS])
             await asyncio.sleep(0)
 
     def fold(self, recorded_events: Iterable[RecordedEvent]) -> None:
-        """Fold facts in order. Raises `Poison`; the working set must then be forgotten."""
-        handlers = self._handlers
+        """Fold events in order. Raise `PoisonEvent`; the working set must then be cleared."""
+        projectors = self._projectors
         for recorded in recorded_events:
             event = recorded.event
-            for handler, tables, name in handlers.get(type(event), ()):
+            for projector, tables, name in projectors.get(type(event), ()):
                 try:
-                    handler(tables, recorded, event)
+                    projector(tables, recorded, event)
                 except Exception as error:
-                    raise Poison(recorded, name, error) from error
+                    raise PoisonEvent(recorded, name, error) from error
 
-    def take(self) -> dict[DerivedTable, Written]:
-        """What has to be written, by table, parents before children."""
-        return {table: rows.take() for table, rows in self.rows.items()}
+    def take_changes(self) -> dict[DerivedTable, RowChanges]:
+        """Return by table what has to be written, parents before children."""
+        return {table: rows.take_changes() for table, rows in self.rows.items()}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
+        """Drop every row: the next batch loads the rows that it needs."""
         for rows in self.rows.values():
-            rows.forget()
+            rows.clear()
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 
 
 @cache
-def _keys(tables: tuple[DerivedTable, ...], kind: type[Event]) -> list[tuple[DerivedTable, str]]:
+def _key_fields(
+    tables: tuple[DerivedTable, ...], kind: type[Event]
+) -> list[tuple[DerivedTable, str]]:
     return [(table, name) for table in tables for name in table.keyed_by if _has(kind, name)]
 
 

@@ -1,1 +1,1 @@
-"""The rules of scoring: pure functions of facts and an instant."""
+"""The rules of scoring: pure functions of scoring inputs and an instant."""

@@ -1,23 +1,19 @@
-"""Which engagement a domain event is: a chat, a tour, a captured lead, or one reported as such."""
+"""Engagements of domain events: chats, tours, captured leads, and reported engagements."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from events.chat import (
-    ConversationMessageReceived,
-    ConversationStarted,
-    SessionIdentified,
-    chat_begun,
-)
+from events.conversations import ConversationMessageReceived, ConversationStarted
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
 from events.record import RecordedEvent
+from events.sessions import SessionIdentified, chat_start_id
 from events.tours import TourCompleted, TourNoShowRecorded, TourScheduled
 
 
 class Engagement(NamedTuple):
-    """A row of `lead_engagement_events` to be. A no-show is named by its tour."""
+    """A future row of `lead_engagement_events`. The id of a no-show is derived from its tour."""
 
     id: UUID
     lead_id: UUID
@@ -27,78 +23,87 @@ class Engagement(NamedTuple):
 
 
 def engagements_of(recorded: RecordedEvent) -> list[Engagement]:
-    """The engagement a fact is, of a known lead; a captured lead counts when nobody typed it in."""
-    global _last
-    if _last[0] is not recorded:  # two projections ask one after the other
-        found = _FOUND_IN.get(type(recorded.event))
-        _last = (recorded, [] if found is None else found(recorded.id, recorded.event))
-    return _last[1]
+    """Return the engagements of an event.
+
+    An event without a lead has none. A captured lead is an engagement unless a console user
+    entered it.
+    """
+    global _last_result
+    if _last_result[0] is not recorded:  # two projections call this for the same event
+        function = _FUNCTIONS.get(type(recorded.event))
+        engagements = [] if function is None else function(recorded.id, recorded.event)
+        _last_result = (recorded, engagements)
+    return _last_result[1]
 
 
-_last: tuple[RecordedEvent | None, list[Engagement]] = (None, [])
+_last_result: tuple[RecordedEvent | None, list[Engagement]] = (None, [])
 
 
-def _recorded(event_id: UUID, event: EngagementRecorded) -> list[Engagement]:
+def _reported(event_id: UUID, event: EngagementRecorded) -> list[Engagement]:
     return [
         Engagement(event_id, event.lead_id, event.event_type, event.score_weight, event.metadata)
     ]
 
 
-def _in_chat(
+def _chat(
     event_id: UUID, event: ConversationMessageReceived | ConversationStarted
 ) -> list[Engagement]:
     if event.lead_id is None:
         return []
-    spoke = type(event) is ConversationMessageReceived
-    kind = EngagementType.CHAT_MESSAGE_SENT if spoke else EngagementType.CHAT_STARTED
-    said = {"conversation_id": str(event.conversation_id)}
-    return [_weighed(event_id, event.lead_id, kind, said)]
+    is_message = type(event) is ConversationMessageReceived
+    kind = EngagementType.CHAT_MESSAGE_SENT if is_message else EngagementType.CHAT_STARTED
+    metadata = {"conversation_id": str(event.conversation_id)}
+    return [_with_default_weight(event_id, event.lead_id, kind, metadata)]
 
 
-def _identified(event_id: UUID, event: SessionIdentified) -> list[Engagement]:
+def _earlier_chats(event_id: UUID, event: SessionIdentified) -> list[Engagement]:
     return [
-        _weighed(
-            chat_begun(event_id, conversation),
+        _with_default_weight(
+            chat_start_id(event_id, conversation_id),
             event.lead_id,
             EngagementType.CHAT_STARTED,
-            {"conversation_id": str(conversation)},
+            {"conversation_id": str(conversation_id)},
         )
-        for conversation in event.conversation_ids
+        for conversation_id in event.conversation_ids
     ]
 
 
-def _captured(event_id: UUID, event: LeadCaptured) -> list[Engagement]:
+def _captured_lead(event_id: UUID, event: LeadCaptured) -> list[Engagement]:
     if event.captured_by is not None:
         return []
-    return [_weighed(event_id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})]
+    return [
+        _with_default_weight(event_id, event.lead_id, EngagementType.WEBSITE_LEAD_SUBMITTED, {})
+    ]
 
 
-def _toured(event_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
-    booked = type(event) is TourScheduled
-    kind = EngagementType.TOUR_SCHEDULED if booked else EngagementType.TOUR_COMPLETED
-    return [_weighed(event_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
+def _tour(event_id: UUID, event: TourScheduled | TourCompleted) -> list[Engagement]:
+    is_booking = type(event) is TourScheduled
+    kind = EngagementType.TOUR_SCHEDULED if is_booking else EngagementType.TOUR_COMPLETED
+    return [_with_default_weight(event_id, event.lead_id, kind, {"tour_id": str(event.tour_id)})]
 
 
-def _missed(_event_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
-    said = {"tour_id": str(event.tour_id)}
-    return [_weighed(event.no_show_id, event.lead_id, EngagementType.TOUR_NO_SHOW, said)]
+def _no_show(_event_id: UUID, event: TourNoShowRecorded) -> list[Engagement]:
+    metadata = {"tour_id": str(event.tour_id)}
+    return [
+        _with_default_weight(event.no_show_id, event.lead_id, EngagementType.TOUR_NO_SHOW, metadata)
+    ]
 
 
-def _weighed(
+def _with_default_weight(
     row_id: UUID, lead_id: UUID, kind: EngagementType, metadata: dict[str, Any]
 ) -> Engagement:
     return Engagement(row_id, lead_id, kind, ENGAGEMENT_WEIGHTS[kind], metadata)
 
 
-_FOUND_IN: dict[type, Callable[[UUID, Any], list[Engagement]]] = {
-    ConversationMessageReceived: _in_chat,
-    ConversationStarted: _in_chat,
-    EngagementRecorded: _recorded,
-    LeadCaptured: _captured,
-    SessionIdentified: _identified,
-    TourCompleted: _toured,
-    TourNoShowRecorded: _missed,
-    TourScheduled: _toured,
+_FUNCTIONS: dict[type, Callable[[UUID, Any], list[Engagement]]] = {
+    ConversationMessageReceived: _chat,
+    ConversationStarted: _chat,
+    EngagementRecorded: _reported,
+    LeadCaptured: _captured_lead,
+    SessionIdentified: _earlier_chats,
+    TourCompleted: _tour,
+    TourNoShowRecorded: _no_show,
+    TourScheduled: _tour,
 }
-ENGAGING = tuple(_FOUND_IN)
-"""The kinds of event `engagements_of` finds something in."""
+ENGAGING = tuple(_FUNCTIONS)
+"""The event classes that can be an engagement."""

@@ -1,6 +1,6 @@
-"""What a score is made of: facts of one lead, small enough to keep beside it as JSON.
+"""Scoring inputs: the values from which the score of one lead is computed, stored as JSON.
 
-Instants are whole microseconds since 1970, so that memory, JSON and PostgreSQL agree exactly.
+Instants are integers: microseconds since 1970. So memory, JSON and PostgreSQL agree exactly.
 """
 
 from bisect import insort
@@ -13,12 +13,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = 86_400_000_000
 WINDOW = 30 * DAY
-"""How long an engagement counts; days are 24 hours."""
+"""How long an engagement counts, in microseconds; a day has 24 hours."""
 
 
 class ScoringInputs(TypedDict):
-    """`window`: [instant, weight] of the last 30 days in order; `engagements`: all there were.
+    """The scoring inputs of one lead.
 
+    `window`: [instant, weight] of the engagements of the last 30 days, in order.
+    `engagements`: number of all engagements ever.
     `tours`: tour id → [status, instant of its no-show or null].
     """
 
@@ -34,43 +36,46 @@ class ScoringInputs(TypedDict):
 
 
 def micros(instant: datetime) -> int:
+    """Return an instant in microseconds since 1970."""
     return (instant - EPOCH) // MICROSECOND
 
 
 @lru_cache(maxsize=4_096)
 def instant(micros: int) -> datetime:
+    """Return the instant of microseconds since 1970."""
     return EPOCH + timedelta(microseconds=micros)
 
 
-def engaged(inputs: ScoringInputs, at: int, weight: int, now: int) -> None:
-    """An engagement happened at `at`; one that has left the window by `now` only counts as one."""
+def add_engagement(inputs: ScoringInputs, at: int, weight: int, now: int) -> None:
+    """Add an engagement of the instant `at`; after the window it only increases the number."""
     inputs["engagements"] += 1
     if at > now - WINDOW:
         insort(inputs["window"], [at, weight])
 
 
-def disengaged(inputs: ScoringInputs, at: int, weight: int) -> None:
-    """An engagement turned out not to have happened."""
+def remove_engagement(inputs: ScoringInputs, at: int, weight: int) -> None:
+    """Remove an engagement that did not take place, such as a corrected no-show."""
     inputs["engagements"] -= 1
     if [at, weight] in inputs["window"]:
         inputs["window"].remove([at, weight])
 
 
 def expire(inputs: ScoringInputs, now: int) -> None:
-    """Forget engagements that no longer count: an instant never comes back."""
+    """Remove engagements that have left the window; `now` never decreases."""
     window, low = inputs["window"], now - WINDOW
     if not window or window[0][0] > low:
         return
-    gone = 0
-    while gone < len(window) and window[gone][0] <= low:
-        gone += 1
-    del window[:gone]
+    expired = 0
+    while expired < len(window) and window[expired][0] <= low:
+        expired += 1
+    del window[:expired]
 
 
-def together(own: ScoringInputs, others: Iterable[ScoringInputs]) -> ScoringInputs:
-    """The facts of one person who was taken for several leads: a copy.
+def combine(own: ScoringInputs, others: Iterable[ScoringInputs]) -> ScoringInputs:
+    """Return the inputs of merged leads as a new object.
 
-    Who it is comes from the lead it is known by, `own`; what it did from all of them.
+    Contact details and source are those of the surviving lead, `own`; engagements and tours are
+    those of all leads.
     """
     window, tours = [*own["window"]], {**own["tours"]}
     engagements = own["engagements"]

@@ -1,29 +1,29 @@
-"""Merged leads: which one of them the others are known by, and what all of them make together.
+"""Merged leads: which lead of a merge is scored, and the scoring inputs of all its leads together.
 
-Rows of `lead_score_state`, held in memory. A lead points to the one it was merged into, which may
-have been merged itself; the one at the top is scored, with the facts of all below it.
+The functions work on rows of `lead_score_state` in memory. A lead points to the lead that it was
+merged into, which may be merged itself. The lead at the top is scored, with the inputs of all.
 """
 
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
-from projections.scoring.inputs import ScoringInputs, together
+from projections.scoring.inputs import ScoringInputs, combine
 
 Row: TypeAlias = dict[str, Any]
 
 
-class Rows(Protocol):
-    """Rows by lead, as the engine holds them in memory."""
+class StateRows(Protocol):
+    """State rows by lead id, as the engine keeps them in memory."""
 
     def get(self, key: UUID) -> Row | None:
-        """None where there is none."""
+        """Return the row, or None if there is none."""
 
     def change(self, key: UUID) -> Row:
-        """The row, to be changed in place. Raises `LookupError` where there is none."""
+        """Return the row to change it in place. Raise `LookupError` if there is none."""
 
 
-def top_of(rows: Rows, row: Row) -> Row:
-    """The row of the lead that this one is known by, to be changed."""
+def top_of(rows: StateRows, row: Row) -> Row:
+    """Return the row of the top lead to change it."""
     lead_id: UUID = row["lead_id"]
     while row["merged_into"] is not None:
         lead_id = row["merged_into"]
@@ -31,18 +31,22 @@ def top_of(rows: Rows, row: Row) -> Row:
     return rows.change(lead_id)
 
 
-def whole(rows: Rows, row: Row) -> ScoringInputs:
-    """The facts of a lead and of all merged into it: its own, where there are none."""
+def combined_inputs(rows: StateRows, row: Row) -> ScoringInputs:
+    """Return the inputs of a lead and of all leads merged into it.
+
+    Without merged leads these are the lead's own inputs, not a copy.
+    """
     if not row["merged"]:
-        own: ScoringInputs = row["facts"]
+        own: ScoringInputs = row["inputs"]
         return own
-    return together(row["facts"], [each["facts"] for each in _below(rows, row)])
+    return combine(row["inputs"], [lead["inputs"] for lead in _leads_below(rows, row)])
 
 
-def tie(loser: Row, winner: Row, top: Row) -> None:
-    """Let `loser` point to `winner`, whose top is `top`.
+def link(loser: Row, winner: Row, top: Row) -> None:
+    """Let `loser` point to `winner`, whose top lead is `top`.
 
-    Raises `ValueError` for what no decision allows: a loser twice, or a circle.
+    Raise `ValueError` if the loser is merged already, or if the links would form a circle. No
+    decider allows either.
     """
     if loser["merged_into"] is not None:
         raise ValueError(f"lead {loser['lead_id']} is merged already")
@@ -53,23 +57,23 @@ def tie(loser: Row, winner: Row, top: Row) -> None:
     winner["merged"] = [*(winner["merged"] or []), str(loser["lead_id"])]
 
 
-def untie(loser: Row, winner: Row) -> None:
-    """Let `loser` stand for itself again. Raises `ValueError` where it was not merged so."""
+def unlink(loser: Row, winner: Row) -> None:
+    """Undo `link`. Raise `ValueError` if `loser` does not point to `winner`."""
     if loser["merged_into"] != winner["lead_id"]:
         raise ValueError(f"lead {loser['lead_id']} is not merged into {winner['lead_id']}")
     loser["merged_into"] = None
-    winner["merged"] = [one for one in winner["merged"] if one != str(loser["lead_id"])]
+    winner["merged"] = [lead_id for lead_id in winner["merged"] if lead_id != str(loser["lead_id"])]
     for row in (loser, winner):
         if not row["merged"] and row["merged_into"] is None:
             row["merged"] = None
 
 
-def _below(rows: Rows, row: Row) -> list[Row]:
-    """Everything merged into a lead, directly or not, in the order of the merges."""
-    found: list[Row] = []
-    for one in row["merged"]:
-        below = rows.get(UUID(one))
-        if below is None:
-            raise LookupError(f"there is no lead {one} to fold")
-        found += [below, *_below(rows, below)]
-    return found
+def _leads_below(rows: StateRows, row: Row) -> list[Row]:
+    """Return all leads merged into a lead, directly or not, in the order of the merges."""
+    below: list[Row] = []
+    for lead_id in row["merged"]:
+        merged = rows.get(UUID(lead_id))
+        if merged is None:
+            raise LookupError(f"there is no lead {lead_id} to score")
+        below += [merged, *_leads_below(rows, merged)]
+    return below

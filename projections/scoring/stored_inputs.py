@@ -1,4 +1,4 @@
-"""The facts of scoring, read back from the rows of a lead, its tours and its engagement."""
+"""Scoring inputs computed from the rows of a lead, its tours and its engagements."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,19 +14,23 @@ def inputs_of(
     window: Iterable[tuple[datetime, int]],
     engagements: int,
 ) -> ScoringInputs:
-    """`window`: instant and weight of what may count; `engagements`: how much there ever was."""
+    """Return the scoring inputs of a lead.
+
+    `tours`: id and status. `window`: instant and weight of the engagements that may count.
+    `engagements`: number of all engagements ever.
+    """
     return {
         "created": micros(lead["created_at"]),
         "source": lead["source"],
-        "email": _there(lead["email"]),
-        "phone": _there(lead["phone"]),
-        "first_name": _there(lead["first_name"]),
-        "last_name": _there(lead["last_name"]),
+        "email": _is_filled(lead["email"]),
+        "phone": _is_filled(lead["phone"]),
+        "first_name": _is_filled(lead["first_name"]),
+        "last_name": _is_filled(lead["last_name"]),
         "window": sorted([micros(at), weight] for at, weight in window),
         "engagements": engagements,
         "tours": {str(tour): [status, None] for tour, status in tours},
     }
 
 
-def _there(value: str | None) -> bool:
+def _is_filled(value: str | None) -> bool:
     return bool(value and value.strip())

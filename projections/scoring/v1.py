@@ -1,7 +1,7 @@
-"""Scoring model v1.0: the plan's `score_lead`, number for number, as a pure function.
+"""Scoring model v1.0: the function `score_lead` of the plan, number for number, as pure functions.
 
-What differs by intent: the clock is a parameter, days are 24 hours, an event after that instant
-does not count, a missing source is called "unknown", and the factors sum to the total.
+Intended differences: the instant is a parameter, days have 24 hours, an event after the instant
+does not count, a missing source is named "unknown", and the factors sum to the total.
 """
 
 from functools import lru_cache
@@ -16,7 +16,7 @@ ENGAGEMENT_CAP = 40
 HIGH_ENGAGEMENT = 20
 BUCKETS = ((70, "hot"), (45, "warm"), (20, "cold"))
 AGES = ((DAY, 15), (3 * DAY, 12), (7 * DAY, 8), (14 * DAY, 5))
-"""A lead younger than this many microseconds scores that much for timing; an older one 2."""
+"""(age limit in microseconds, points for timing of a younger lead); an older lead gets `OLDEST`."""
 OLDEST = 2
 SOURCES = ((("referral",), 15), (("google",), 12), (("luma",), 10), (("facebook", "meta"), 8),
            (("website",), 8))  # fmt: skip
@@ -24,7 +24,7 @@ OTHER_SOURCE = 5
 
 
 class Factor(TypedDict):
-    """Why a score is what it is; `impact` is signed text, as clients show it."""
+    """A named part of a score; `impact` is a signed number as text, for example `+8`."""
 
     factor: str
     impact: str
@@ -32,7 +32,7 @@ class Factor(TypedDict):
 
 
 class Score(NamedTuple):
-    """A result of the model; `factors` sum to `total`."""
+    """The result of the model; the factors sum to `total`."""
 
     total: int
     engagement: int
@@ -44,8 +44,8 @@ class Score(NamedTuple):
     factors: list[Factor]
 
 
-class Told(NamedTuple):
-    """A score with what it looks like where it is kept: told once for the same parts."""
+class StoredScore(NamedTuple):
+    """A score with the values that are stored, encoded once for equal scores."""
 
     score: Score
     as_list: list[Any]
@@ -53,15 +53,16 @@ class Told(NamedTuple):
 
 
 def score(inputs: ScoringInputs, as_of: int) -> Score:
-    """The score of a lead at an instant (microseconds since 1970). Nobody changes its factors."""
-    return told(inputs, as_of).score
+    """Return the score at an instant in microseconds since 1970. It is shared: do not change it."""
+    return score_to_store(inputs, as_of).score
 
 
-def told(inputs: ScoringInputs, as_of: int) -> Told:
-    """The same, to be kept."""
+def score_to_store(inputs: ScoringInputs, as_of: int) -> StoredScore:
+    """Return the score with its stored values."""
     engagement = engagement_score(inputs, as_of)
     return _result(
-        inputs["email"], inputs["phone"], inputs["first_name"], inputs["last_name"], inputs["source"],
+        inputs["email"], inputs["phone"], inputs["first_name"], inputs["last_name"],
+        inputs["source"],
         engagement, inputs["engagements"] if engagement > HIGH_ENGAGEMENT else None,
         timing_score(as_of - inputs["created"]), behavior_score(inputs),
     )  # fmt: skip
@@ -71,8 +72,11 @@ def told(inputs: ScoringInputs, as_of: int) -> Told:
 def _result(
     email: bool, phone: bool, first_name: bool, last_name: bool, source: str | None,
     engagement: int, engagements: int | None, timing: int, behavior: int,
-) -> Told:  # fmt: skip
-    """One object for the same parts of whichever lead; `engagements` where there are many."""
+) -> StoredScore:  # fmt: skip
+    """Return the same object for equal arguments.
+
+    `engagements` is the number of engagements if it is shown as a factor.
+    """
     factors: list[Factor] = []
     names = 3 * first_name + 3 * last_name
     if email:
@@ -82,8 +86,8 @@ def _result(
     if names:
         factors.append(_factor("Name", names))
     completeness = 8 * email + 6 * phone + names
-    found_at = source_score(source)
-    factors.append(_factor(f"Source: {source or 'unknown'}", found_at))
+    source_points = source_score(source)
+    factors.append(_factor(f"Source: {source or 'unknown'}", source_points))
     if engagements is not None:
         factors.append(_factor(f"High engagement ({engagements} events)", engagement))
     elif engagement:
@@ -91,18 +95,18 @@ def _result(
     factors.append(_factor("Timing", timing))
     if behavior:
         factors.append(_factor("Tour activity" if behavior > 0 else "Tour no-show", behavior))
-    whole = completeness + found_at + engagement + timing + behavior
-    total = max(0, min(100, whole))
-    if total != whole:
-        factors.append(_factor("Limit", total - whole))
+    sum_of_factors = completeness + source_points + engagement + timing + behavior
+    total = max(0, min(100, sum_of_factors))
+    if total != sum_of_factors:
+        factors.append(_factor("Limit", total - sum_of_factors))
     result = Score(
-        total, engagement, timing, found_at, completeness, behavior, bucket_of(total), factors
+        total, engagement, timing, source_points, completeness, behavior, bucket_of(total), factors
     )
-    return Told(result, list(result), orjson.dumps(factors))
+    return StoredScore(result, list(result), orjson.dumps(factors))
 
 
 def next_change(inputs: ScoringInputs, now: int) -> int | None:
-    """The first instant after `now` at which time alone changes the score."""
+    """Return the first instant after `now` at which time alone changes the score, or None."""
     created = inputs["created"]
     change = None
     for limit, _ in AGES:
@@ -114,29 +118,33 @@ def next_change(inputs: ScoringInputs, now: int) -> int | None:
         window = [entry for entry in window if entry[0] > now - WINDOW]
     if not window or (change is not None and window[0][0] + WINDOW >= change):
         return change
-    left = sum([weight for _, weight in window])
-    held = min(ENGAGEMENT_CAP, left)
+    remaining = sum([weight for _, weight in window])
+    points = min(ENGAGEMENT_CAP, remaining)
     for number, (at, weight) in enumerate(window, start=1):
         if change is not None and at + WINDOW >= change:
             break
-        left -= weight
-        last_of_instant = number == len(window) or window[number][0] != at
-        if last_of_instant and min(ENGAGEMENT_CAP, left) != held:
+        remaining -= weight
+        is_last_of_instant = number == len(window) or window[number][0] != at
+        if is_last_of_instant and min(ENGAGEMENT_CAP, remaining) != points:
             return at + WINDOW
     return change
 
 
 def bucket_of(total: int) -> str:
-    for least, bucket in BUCKETS:
-        if total >= least:
+    """Return hot, warm, cold or unqualified."""
+    for minimum, bucket in BUCKETS:
+        if total >= minimum:
             return bucket
     return "unqualified"
 
 
 @lru_cache(maxsize=1_024)
 def source_score(source: str | None) -> int:
-    """Letter by letter in lower case, as PostgreSQL's ILIKE compares."""
-    text = "".join(letter.lower()[0] for letter in source or "")
+    """Return the points of a source.
+
+    Each character is lowered by itself, as PostgreSQL's ILIKE does.
+    """
+    text = "".join(character.lower()[0] for character in source or "")
     for words, points in SOURCES:
         if any(word in text for word in words):
             return points
@@ -144,6 +152,7 @@ def source_score(source: str | None) -> int:
 
 
 def timing_score(age: int) -> int:
+    """Return the points for an age in microseconds."""
     for limit, points in AGES:
         if age < limit:
             return points
@@ -151,7 +160,7 @@ def timing_score(age: int) -> int:
 
 
 def engagement_score(inputs: ScoringInputs, as_of: int) -> int:
-    """The weights of the last 30 days, at most 40; there is no lower bound."""
+    """Return the sum of the weights of the last 30 days, at most 40; it may be negative."""
     low = as_of - WINDOW
     return min(
         sum([weight for at, weight in inputs["window"] if low < at <= as_of]), ENGAGEMENT_CAP
@@ -159,6 +168,7 @@ def engagement_score(inputs: ScoringInputs, as_of: int) -> int:
 
 
 def behavior_score(inputs: ScoringInputs) -> int:
+    """Return the points for tours: the best status of any tour counts."""
     if not inputs["tours"]:
         return 0
     statuses = {status for status, _ in inputs["tours"].values()}

@@ -1,43 +1,43 @@
-"""The port of whoever answers visitors when no agent does."""
+"""The interface of the responder, which computes the bot's replies to visitors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.host import HostProperty
-
-LONGEST_ANSWER = 4_000
+MAX_REPLY_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What a responder is told: the last message, what was said before, and whose house it is.
+class ResponderRequest:
+    """The input of a responder.
 
-    `history` holds (role, content), oldest first; `settings` are the widget's as they stand.
+    `address` and `property_settings` are the host's, `widget_settings` those of the widget.
+    `history` has the earlier messages as (role, content), the oldest first.
     """
 
     message: str
-    host_property: HostProperty
-    settings: Mapping[str, Any]
+    property_name: str
+    address: Mapping[str, Any]
+    property_settings: Mapping[str, Any]
+    widget_settings: Mapping[str, Any]
     history: tuple[tuple[str, str], ...] = ()
     wants_tour: bool = False
     first_name: str | None = None
-    is_lead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """What it says. A wish it read out of the text is a proposal, never a booking."""
+class ResponderReply:
+    """The reply of a responder."""
 
     content: str
-    proposals: Mapping[str, Any] = field(default_factory=dict)
 
 
-class NoAnswer(Exception):
-    """There is nothing to say to the visitor now: a person has to."""
+class NoReply(Exception):
+    """The responder has no reply: an agent has to answer."""
 
 
 class Responder(Protocol):
-    """May take seconds; says between 1 and `LONGEST_ANSWER` characters, or raises `NoAnswer`."""
+    """A source of replies; it may need seconds."""
 
-    async def reply(self, turn: Turn) -> Response: ...
+    async def reply(self, request: ResponderRequest) -> ResponderReply:
+        """Return a reply of 1 to `MAX_REPLY_CHARACTERS` characters. Raises `NoReply`."""

@@ -1,7 +1,7 @@
-"""Adopting: every row the host has in tables the core shares becomes a fact, once, batch by batch.
+"""Adoption: append one event for every row that the host has in the shared tables, in batches.
 
-The facts are made by the database (migration 0011), which makes the same ones when the host's other
-code writes. A batch never waits for the host: what the host is writing is left for the next pass.
+The database makes the events (migration 0011), in the same way as for later writes of the host. A
+batch never waits for the host: a row that the host is writing is left for the next pass.
 """
 
 import asyncio
@@ -15,59 +15,59 @@ import asyncpg
 
 from events.log.connection import Connection
 from projections.engine import adoption
-from services.adoption.tables import KINDS, Kind, look
+from services.adoption.adopted_tables import ADOPTED_TABLES, AdoptedTable, count_rows
 
 BATCH_ROWS = 500
 PASSES = 20
 PAUSE_SECONDS = 0.5
-"""Between passes, for the host to finish what it was writing."""
-PATIENCE = "200ms"
-"""Shorter than PostgreSQL waits before it looks for deadlocks and ends somebody's transaction."""
+"""The pause between two passes, in which the host can commit what it is writing."""
+LOCK_TIMEOUT = "200ms"
+"""Shorter than `deadlock_timeout`: PostgreSQL must not end a transaction of the host for us."""
 
 Progress: TypeAlias = Callable[[str, int], None]
-"""Told (table, so many rows more are done)."""
+"""Called with a table and the number of rows that were adopted since the last call."""
 
 
-class Busy(Exception):
+class AdoptionRunning(Exception):
     """Another `crm adopt` is running."""
 
     def __init__(self) -> None:
-        super().__init__("another `crm adopt` is running: wait for it")
+        super().__init__("another `crm adopt` is running: wait until it ends")
 
 
 class NothingToAdopt(Exception):
-    """The host has no rows of its own; whether it may write is for an operator to say."""
+    """The host has no rows; only the operator knows whether its other code will write some."""
 
     def __init__(self) -> None:
         super().__init__(
-            "there is nothing to adopt, and only the core writes these tables: say --open if the "
-            "host's other code shall write leads, conversations and messages too"
+            "there are no rows to adopt, and only the core may write leads, conversations and "
+            "messages: use --open if the host's other code will write them too"
         )
 
 
 async def adopt(pool: asyncpg.Pool, progress: Progress, *, open_: bool = False) -> Counter[str]:
-    """Adopt whatever can be; table → new facts. Nothing is left to do only if `complete` says so.
+    """Adopt all rows that can be adopted; return the number of new events by table.
 
-    From the first moment on the host's other code may write: the database logs it. Raises `Busy`,
-    `NothingToAdopt`.
+    The host's other code may write from the first moment: the database logs its writes. Rows may be
+    left: `mark_complete` checks. Raise `AdoptionRunning` or `NothingToAdopt`.
     """
     new: Counter[str] = Counter()
-    async with _alone(pool):
-        await _open(pool, unasked=not open_)
+    async with _lock_adoption(pool):
+        await _open_tables(pool, needs_rows=not open_)
         for number in range(PASSES):
             if number:
                 await asyncio.sleep(PAUSE_SECONDS)
-            later = 0
-            for kind in KINDS:
-                later += await _pass(pool, kind, progress, new)
-            if not later:
+            remaining = 0
+            for table in ADOPTED_TABLES:
+                remaining += await _adopt_table(pool, table, progress, new)
+            if not remaining:
                 break
     return new
 
 
-async def complete(pool: asyncpg.Pool) -> bool:
-    """Note that adoption is complete, where every row is a fact or cannot be one."""
-    if any(found.to_adopt for found in await look(pool)):
+async def mark_complete(pool: asyncpg.Pool) -> bool:
+    """Mark the adoption as complete; return False if rows are left that can be adopted."""
+    if any(counts.to_adopt for counts in await count_rows(pool)):
         return False
     async with pool.acquire() as conn:
         await conn.execute(
@@ -79,68 +79,87 @@ async def complete(pool: asyncpg.Pool) -> bool:
 
 
 @asynccontextmanager
-async def _alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
+async def _lock_adoption(pool: asyncpg.Pool) -> AsyncIterator[None]:
     async with pool.acquire() as conn:
         if not await conn.fetchval("SELECT pg_try_advisory_lock(hashtext('crm adopt'))"):
-            raise Busy
+            raise AdoptionRunning
         try:
             yield
         finally:
             await conn.execute("SELECT pg_advisory_unlock(hashtext('crm adopt'))")
 
 
-async def _open(pool: asyncpg.Pool, *, unasked: bool) -> None:
+async def _open_tables(pool: asyncpg.Pool, *, needs_rows: bool) -> None:
+    """Let the host's other code write the tables; raise `NothingToAdopt` without rows of it."""
     async with pool.acquire() as conn:
-        if await adoption.state(conn) != adoption.NONE:
+        if await adoption.read_state(conn) != adoption.NONE:
             return
-        if unasked and not any(
-            [
-                await conn.fetchval(f"SELECT EXISTS (SELECT FROM public.{kind.table} r "
-                                    f"WHERE {kind.waiting})")
-                for kind in KINDS
-            ]
-        ):  # fmt: skip
+        if needs_rows and not await _has_waiting_rows(conn):
             raise NothingToAdopt
         await conn.execute("SELECT crm.open_adoption()")
 
 
-async def _pass(pool: asyncpg.Pool, kind: Kind, progress: Progress, new: Counter[str]) -> int:
-    """Go through a table once, in the order of its keys; how many rows are to be tried again."""
-    after, later = UUID(int=0), 0
+async def _has_waiting_rows(conn: Connection) -> bool:
+    for table in ADOPTED_TABLES:
+        query = f"SELECT EXISTS (SELECT FROM public.{table.table} r WHERE {table.is_waiting})"
+        if await conn.fetchval(query):
+            return True
+    return False
+
+
+async def _adopt_table(
+    pool: asyncpg.Pool, table: AdoptedTable, progress: Progress, new: Counter[str]
+) -> int:
+    """Go through a table once, in the order of its keys; return how many rows to try again."""
+    after, remaining = UUID(int=0), 0
     async with pool.acquire() as conn:
         while True:
             rows = await conn.fetch(
-                f"SELECT r.id, {kind.home} AS home FROM {kind.source} "
-                f"WHERE r.id > $1 AND {kind.waiting} ORDER BY r.id LIMIT {BATCH_ROWS}",
+                f"SELECT r.id, {table.property_id} AS property_id FROM {table.source} "
+                f"WHERE r.id > $1 AND {table.is_waiting} ORDER BY r.id LIMIT {BATCH_ROWS}",
                 after,
             )
             if not rows:
-                return later
+                return remaining
             after = rows[-1]["id"]
-            told = await _batch(conn, kind, rows)
-            if told["new"]:
-                new[kind.table] += told["new"]
-            later += len(rows) - told["new"] - told["refused"] - told["known"]
-            progress(kind.table, told["new"])
+            results = await _adopt_batch(conn, table, rows)
+            if results["new"]:
+                new[table.table] += results["new"]
+            remaining += len(rows) - results["new"] - results["refused"] - results["known"]
+            progress(table.table, results["new"])
 
 
-async def _batch(conn: Connection, kind: Kind, rows: Sequence[asyncpg.Record]) -> Counter[str]:
-    """Adopt rows in one transaction, holding their properties alone: new, known, refused, later."""
+async def _adopt_batch(
+    conn: Connection, table: AdoptedTable, rows: Sequence[asyncpg.Record]
+) -> Counter[str]:
+    """Adopt rows in one transaction; count the results `new`, `known`, `refused` and `later`.
+
+    A row that the host has locked, or whose property it is writing, is skipped.
+    """
     async with conn.transaction():
-        await conn.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-        held = await _hold(conn, sorted({row["home"] for row in rows if row["home"]}))
-        found = await conn.fetch(
-            f"WITH batch AS MATERIALIZED (SELECT r FROM public.{kind.table} r "
-            "  WHERE r.id = ANY($1::uuid[]) ORDER BY r.id FOR SHARE SKIP LOCKED) "
-            f"SELECT crm.adopt_{kind.noun}(r, 'adopt', 'adopt') AS told FROM batch",
-            [row["id"] for row in rows if row["home"] is None or row["home"] in held],
+        await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        locked = await _lock_order_keys(
+            conn, sorted({row["property_id"] for row in rows if row["property_id"]})
         )
-    words = [row["told"] for row in found]
+        keys = [
+            row["id"] for row in rows if row["property_id"] is None or row["property_id"] in locked
+        ]
+        results = await conn.fetch(
+            f"WITH batch AS MATERIALIZED (SELECT r FROM public.{table.table} r "
+            "  WHERE r.id = ANY($1::uuid[]) ORDER BY r.id FOR SHARE SKIP LOCKED) "
+            f"SELECT crm.adopt_{table.noun}(r, 'adopt', 'adopt') AS result FROM batch",
+            keys,
+        )
+    words = [row["result"] for row in results]
+    # Any other word is the reason why the row was refused.
     return Counter(word if word in ("new", "known", "later") else "refused" for word in words)
 
 
-async def _hold(conn: Connection, properties: Sequence[UUID]) -> set[UUID]:
-    """Hold these properties' order alone, those that can be had at once; which they are."""
+async def _lock_order_keys(conn: Connection, properties: Sequence[UUID]) -> set[UUID]:
+    """Lock the order of these properties' events; return those that could be locked at once.
+
+    With the whole order locked, the database need not lock each stream of the batch.
+    """
     await conn.execute("SELECT set_config('crm.host_streams', '200', true)")
     if await _lock(conn, properties):
         return set(properties)
@@ -148,6 +167,7 @@ async def _hold(conn: Connection, properties: Sequence[UUID]) -> set[UUID]:
 
 
 async def _lock(conn: Connection, properties: Sequence[UUID]) -> bool:
+    """Take the locks until the transaction ends; return False if that would have to wait."""
     try:
         async with conn.transaction():
             await conn.execute(

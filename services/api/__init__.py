@@ -1,1 +1,1 @@
-"""The HTTP API: routes by noun, the schemas of their bodies, authentication and rate limits."""
+"""The HTTP API: routes and schemas, one module per noun, authentication and rate limits."""

@@ -1,50 +1,51 @@
-"""The HTTP API: widget and console routes, health, and the figures of this process."""
+"""The API application: all routes, the documentation, health, and this process's metrics."""
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator
 
 import asyncpg
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from events.log.commands import PURGE_AT_ONCE, purge
 from projections import widget_keys
-from services.adapters.openai_compatible import responding
+from services.adapters.model_responder import open_responder
 from services.adapters.responder import Responder
 from services.api import problems
-from services.api.context import Core, open_core
-from services.api.middleware import Edge
-from services.api.openapi import document
-from services.api.rate_limit import counters
-from services.api.responses import json_of
+from services.api.context import ApiContext, open_context
+from services.api.docs_page.routes import documentation_routes
+from services.api.expired_rows import purge_expired_rows
+from services.api.middleware import EdgeMiddleware
 from services.api.routes.catalog import ROUTERS
-from services.api.session_listeners import Listening
-from services.runtime.database import AWAY, open_engine, pooled
+from services.api.session_listeners import SessionListeners
+from services.runtime.clock import Clock
+from services.runtime.database import open_engine, pooled
 from services.runtime.health import Check, health_routes
-from services.runtime.logging import get_logger
+from services.runtime.schema_readiness import schema_check
 from services.runtime.settings import Settings
 
-DOCUMENT = "/api/openapi.json"
-PURGE_SECONDS = 600.0
 
-log = get_logger("api")
+def create_app(
+    settings: Settings, responder: Responder | None = None, clock: Clock | None = None
+) -> FastAPI:
+    """Return the application. Its database pools are open while its lifespan runs.
 
-
-def create_app(settings: Settings, responder: Responder | None = None) -> FastAPI:
-    """The whole application; its pools live as long as its lifespan."""
+    `responder` replaces the one that the settings name; `clock` replaces the system clock.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
-        listening = Listening(engine, settings.streams_per_process)
-        async with pooled(settings, "crm api") as pool, responding(settings) as configured:
-            app.state.core = open_core(settings, pool, engine, responder or configured, listening)
-            checks["database"] = _database(pool)
-            tasks = [asyncio.create_task(_purge(pool)), asyncio.create_task(listening.run())]
+        listeners = SessionListeners(engine, settings.streams_per_process)
+        async with pooled(settings, "crm api") as pool, open_responder(settings) as configured:
+            app.state.context = open_context(
+                settings, pool, engine, responder or configured, listeners, clock or Clock()
+            )
+            checks["database"] = _database_check(pool)
+            checks["schema"] = schema_check(pool)
+            tasks = [
+                asyncio.create_task(purge_expired_rows(pool)),
+                asyncio.create_task(listeners.run()),
+            ]
             try:
                 yield
             finally:
@@ -54,54 +55,31 @@ def create_app(settings: Settings, responder: Responder | None = None) -> FastAP
                 await engine.dispose()
 
     checks: dict[str, Check] = {}
+    # FastAPI's own documentation pages load their files from another host: they stay off.
     app = FastAPI(
         title="Leasing CRM", version="1", lifespan=lifespan, redirect_slashes=False,
         openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router)
-    app.router.routes.append(Route(DOCUMENT, _document))
+    app.router.routes.extend(documentation_routes())
     app.router.routes.extend(health_routes(checks))
-    problems.install(app)
+    problems.install_handlers(app)
 
-    async def is_allowed(origin: str) -> bool:
-        """May some active widget be shown on this origin?"""
+    async def is_origin_allowed(origin: str) -> bool:
         if origin == "null" or not origin.isprintable():
             return False
-        core: Core = app.state.core
-        async with core.engine.begin() as conn:
+        context: ApiContext = app.state.context
+        async with context.engine.begin() as conn:
             return await conn.scalar(widget_keys.allowing(origin)) is not None
 
-    app.add_middleware(Edge, is_allowed=is_allowed)
+    app.add_middleware(EdgeMiddleware, is_origin_allowed=is_origin_allowed)
     return app
 
 
-async def _document(_request: Request) -> Response:
-    return Response(_written_document(), media_type="application/json")
-
-
-@functools.cache
-def _written_document() -> bytes:
-    return json_of(document(ROUTERS))
-
-
-def _database(pool: asyncpg.Pool) -> Check:
+def _database_check(pool: asyncpg.Pool) -> Check:
     async def check() -> str | None:
         await pool.fetchval("SELECT 1")
         return None
 
     return check
-
-
-async def _purge(pool: asyncpg.Pool) -> None:
-    """Forget answers and counters whose time is over, a bounded batch at a time."""
-    while True:
-        try:
-            async with pool.acquire() as conn:
-                while await purge(conn) == PURGE_AT_ONCE:
-                    await asyncio.sleep(1)
-                while await counters.purge(conn) == counters.PURGE_AT_ONCE:
-                    await asyncio.sleep(1)
-        except AWAY as error:
-            log.warning("commands.purge_failed", error=str(error))
-        await asyncio.sleep(PURGE_SECONDS)

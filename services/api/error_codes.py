@@ -1,13 +1,26 @@
-"""What may be refused, as status → codes: by what a route depends on, and by what it does."""
+"""The error codes of every route, as status → codes, for the OpenAPI document.
+
+The codes of a dependency are listed here once. Each route names the groups of its own codes.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from services.api.auth.callers import admin, listener, new_visitor, person, visitor, writer
-from services.api.responses import once, reached
+from services.api.auth.console_authentication import (
+    authenticate_console_user,
+    require_admin,
+    require_writer,
+)
+from services.api.auth.widget_authentication import (
+    authenticate_page_visitor,
+    authenticate_stream_visitor,
+    authenticate_visitor,
+)
+from services.api.consistency import wait_for_token
+from services.api.idempotency import check_idempotency_key
 
 Codes: TypeAlias = Mapping[int, tuple[str, ...]]
-"""Status → the codes its problem documents may have."""
+"""Status → the codes that problem documents with this status can have."""
 
 EVERYWHERE: Codes = {500: ("internal",), 503: ("unavailable",)}
 PARAMETERS: Codes = {400: ("invalid",)}
@@ -16,25 +29,25 @@ BODY: Codes = {
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
 }
-_ADMITTED: Codes = {
+_WIDGET: Codes = {
     400: ("invalid_visitor",),
     401: ("no_key",),
     403: ("origin_not_allowed", "widget_inactive"),
     429: ("rate_limited",),
 }
-_BY_KEY: Codes = {**_ADMITTED, 401: ("no_key", "bad_key")}
+_WIDGET_KEY_REQUIRED: Codes = {**_WIDGET, 401: ("no_key", "bad_key")}
 BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
-    visitor: _BY_KEY,
-    listener: _BY_KEY,
-    new_visitor: {**_ADMITTED, 404: ("not_found",)},
-    person: {401: ("unauthenticated",)},
-    writer: {403: ("forbidden",)},
-    admin: {403: ("forbidden",)},
-    reached: {
+    authenticate_visitor: _WIDGET_KEY_REQUIRED,
+    authenticate_stream_visitor: _WIDGET_KEY_REQUIRED,
+    authenticate_page_visitor: {**_WIDGET, 404: ("not_found",)},
+    authenticate_console_user: {401: ("unauthenticated",)},
+    require_writer: {403: ("forbidden",)},
+    require_admin: {403: ("forbidden",)},
+    wait_for_token: {
         400: ("malformed_token", "token_of_another_generation"),
         503: ("not_there_yet",),
     },
-    once: {
+    check_idempotency_key: {
         400: ("invalid_idempotency_key", "invalid", "limit_exceeded"),
         404: ("wrong_property",),
         409: ("conflict", "claim_taken"),
@@ -44,46 +57,45 @@ BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
 
 NOT_FOUND: Codes = {404: ("not_found",)}
 CHAT: Codes = {400: ("empty_message",)}
-SINCE: Codes = {400: ("invalid_after", "unknown_message")}
+MESSAGE_CURSOR: Codes = {400: ("invalid_after", "unknown_message")}
 CONTACT: Codes = {400: ("invalid_email", "invalid_phone"), 409: ("known_lead",)}
 NO_CONTACT: Codes = {400: ("no_contact",)}
 CURSOR: Codes = {400: ("malformed_cursor",)}
 STAFF: Codes = {400: ("unknown_profile",)}
-WHEN: Codes = {
+TOUR_TIME: Codes = {
     400: ("tour_in_past", "invalid_date"),
     409: ("no_time_zone",),
     422: ("no_such_time", "unknown_zone"),
 }
-PLACE: Codes = {
+SLOT_CAPACITY: Codes = {
     400: ("invalid_duration",),
     409: ("slot_full", "slot_closed", "agent_busy"),
 }
-TOURS_ON: Codes = {404: ("tours_off",)}
+TOURS_ENABLED: Codes = {404: ("tours_off",)}
 SLOT: Codes = {400: ("no_slot", "tour_in_past"), 404: ("not_found",)}
 NO_EMAIL: Codes = {400: ("no_email",)}
 NO_VISITOR: Codes = {400: ("no_visitor",)}
-OF_LEAD: Codes = {404: ("not_found", "unknown_subject")}
-OF_TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
+SUBJECT: Codes = {404: ("not_found", "unknown_subject")}
+TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
 ACTIVITY: Codes = {400: ("unknown_activity_type", "derived_activity_type")}
 LEASED: Codes = {409: ("leased",)}
 MERGE: Codes = {409: ("same_lead", "already_merged")}
 UNMERGE: Codes = {409: ("not_merged",)}
-OF_CONVERSATION: Codes = {404: ("not_found",), 409: ("taken_over",)}
-RELEASING: Codes = {404: ("not_found",), 403: ("not_in_charge",)}
-ANSWERING: Codes = {400: ("empty_message",), 404: ("not_found",), 409: ("not_taken_over",)}
+CONVERSATION: Codes = {404: ("not_found",), 409: ("taken_over",)}
+RELEASE: Codes = {404: ("not_found",), 403: ("not_in_charge",)}
+AGENT_MESSAGE: Codes = {400: ("empty_message",), 404: ("not_found",), 409: ("not_taken_over",)}
 STREAM: Codes = {503: ("too_many_streams",)}
 RANGE: Codes = {400: ("invalid_range",)}
-ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
+TIME_ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
-KEY: Codes = {409: ("key_not_shown_again",)}
+WIDGET_KEY: Codes = {409: ("key_not_shown_again",)}
 VERSION: Codes = {409: ("stale_version",)}
-OF_DEFINITION: Codes = {404: ("not_found", "unknown_subject")}
 DEFINITION: Codes = {400: ("invalid_definition", "unknown_trigger"), 409: ("template_not_ready",)}
 VARIABLES: Codes = {400: ("unknown_variable", "malformed_variable")}
 TEMPLATE: Codes = {400: ("invalid_template", *VARIABLES[400])}
 SLUG: Codes = {409: ("slug_taken",)}
-OF_RUN: Codes = {404: ("not_this_lead", "no_live_run"), 409: ("run_state",)}
+RUN: Codes = {404: ("not_this_lead", "no_live_run"), 409: ("run_state",)}
 MESSAGE: Codes = {
     400: (
         "no_recipient", "no_message", "ambiguous_message", "message_too_long", "template_channel",
@@ -94,17 +106,22 @@ MESSAGE: Codes = {
 }  # fmt: skip
 
 
-def refuses(*kinds: Codes) -> dict[int | str, dict[str, Any]]:
-    """What a route refuses of its own, for its decorator; its dependencies add theirs."""
-    return {status: {CODES: codes} for status, codes in together(*kinds).items()}
-
-
 CODES = "codes"
+"""The key under which a route's `responses` carry its codes until the document is made."""
 
 
-def together(*kinds: Codes) -> dict[int, tuple[str, ...]]:
-    found: dict[int, tuple[str, ...]] = {}
-    for kind in kinds:
-        for status, codes in kind.items():
-            found[status] = tuple(dict.fromkeys([*found.get(status, ()), *codes]))
-    return found
+def error_responses(*groups: Codes) -> dict[int | str, dict[str, Any]]:
+    """Return a route's own error codes, for `responses` of its decorator.
+
+    The codes of its dependencies are added when the document is made.
+    """
+    return {status: {CODES: codes} for status, codes in merge_codes(*groups).items()}
+
+
+def merge_codes(*groups: Codes) -> dict[int, tuple[str, ...]]:
+    """Return the codes of all groups by status, each once, in order."""
+    merged: dict[int, tuple[str, ...]] = {}
+    for group in groups:
+        for status, codes in group.items():
+            merged[status] = tuple(dict.fromkeys([*merged.get(status, ()), *codes]))
+    return merged

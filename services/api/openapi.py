@@ -1,7 +1,8 @@
-"""The API's OpenAPI 3.1 document: made of what routes depend on, so that it cannot lag behind.
+"""The OpenAPI 3.1 document of the API, generated from the routes and their dependencies.
 
-FastAPI gives paths, parameters, security and the shapes of answers; added here are the bodies that
-`Takes` validates, the problem documents by status and code, the headers of answers, and examples.
+FastAPI provides paths, parameters, security and response schemas. This module adds the request
+bodies that `BodyParser` validates, the error codes by status, response headers, examples and
+operation ids.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,137 +17,151 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from services.api import error_codes
+from services.api.consistency import TOKEN_HEADER
+from services.api.idempotency import check_idempotency_key
 from services.api.problems import TITLES, ProblemDocument
-from services.api.request_body import Takes
-from services.api.responses import TOKEN, once
-from services.api.schemas.schema import Answered, Examples
+from services.api.request_body import BodyParser
+from services.api.schemas.schema import Examples, ResponseModel
 
 Json = dict[str, Any]
 
-ABOUT = """\
+DESCRIPTION = """\
 The routes of the LumaLeasing widget (`X-API-Key`) and of the console (`Authorization: Bearer`).
 
-Every error is a problem document (RFC 9457) with a stable `code`. Every write takes an
-`Idempotency-Key` and answers a token in `X-CRM-Token`; a read given that token waits, bounded,
-until it can show what was written."""
+Every error is a problem document (RFC 9457) with a stable `code`. Every write accepts an
+`Idempotency-Key` and returns a consistency token in `X-CRM-Token`. A read with that token waits,
+with a limit, until it can return the write."""
 _REF = "#/components/schemas/"
 _TOKEN: Json = {
-    "description": "Hand it to a read, which then shows this write.",
+    "description": "The consistency token: a read with it contains this write.",
     "schema": {"type": "string"},
 }
-_RETRY: Json = {"description": "Try again after so many seconds.", "schema": {"type": "integer"}}
-_CHALLENGE: Json = {"description": "What is needed.", "schema": {"type": "string"}}
+_RETRY_AFTER: Json = {
+    "description": "Try again after this number of seconds.",
+    "schema": {"type": "integer"},
+}
+_CHALLENGE: Json = {
+    "description": "The required kind of credentials.",
+    "schema": {"type": "string"},
+}
 
 
-def document(routers: Iterable[APIRouter]) -> Json:
-    """The whole document, as JSON."""
+def build_document(routers: Iterable[APIRouter]) -> Json:
+    """Return the whole document."""
     routes = [route for router in routers for route in router.routes]
-    made = get_openapi(title="Leasing CRM", version="1", description=ABOUT, routes=routes)
-    schemas: Json = made["components"]["schemas"]
+    document = get_openapi(title="Leasing CRM", version="1", description=DESCRIPTION, routes=routes)
+    schemas: Json = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)  # FastAPI's own idea of what is wrong: nothing here answers it
+        schemas.pop(name, None)  # FastAPI's own validation errors: no route returns them
     _define(schemas, ProblemDocument, "serialization")
     for route in routes:
         if isinstance(route, APIRoute):
             for method in route.methods or ():
-                _tell(made["paths"][route.path_format][method.lower()], route, schemas)
-    return made
+                _complete(document["paths"][route.path_format][method.lower()], route, schemas)
+    return document
 
 
-def _tell(operation: Json, route: APIRoute, schemas: Json) -> None:
-    calls = list(_calls(route.dependant))
-    for call in calls:
-        if isinstance(call, Takes):
-            operation["requestBody"] = _body(call.model, schemas)
-    good = str(route.status_code or 200)
-    answer = operation["responses"][good]
-    answer["description"] = "As asked."
-    for shown in answer["content"].values():
-        shown.update(_examples(_answers(route)))
-    if once in calls:
-        answer["headers"] = {TOKEN: _TOKEN}
-    operation["responses"] = {good: answer} | {
+def _complete(operation: Json, route: APIRoute, schemas: Json) -> None:
+    """Add to an operation what FastAPI does not know."""
+    operation["operationId"] = route.name
+    dependencies = list(_dependencies(route.dependant))
+    for dependency in dependencies:
+        if isinstance(dependency, BodyParser):
+            operation["requestBody"] = _request_body(dependency.model, schemas)
+    success_status = str(route.status_code or 200)
+    success = operation["responses"][success_status]
+    success["description"] = "Success."
+    for content in success["content"].values():
+        content.update(_examples(_response_models(route)))
+    if check_idempotency_key in dependencies:
+        success["headers"] = {TOKEN_HEADER: _TOKEN}
+    operation["responses"] = {success_status: success} | {
         str(status): _problem(status, codes)
-        for status, codes in sorted(_refused(operation, route, calls).items())
+        for status, codes in sorted(_codes(operation, route, dependencies).items())
     }
 
 
-def _refused(
-    operation: Json, route: APIRoute, calls: list[Callable[..., Any]]
+def _codes(
+    operation: Json, route: APIRoute, dependencies: list[Callable[..., Any]]
 ) -> dict[int, tuple[str, ...]]:
+    """Return the error codes of a route by status: its own and those of its dependencies."""
     own = {
-        int(status): found[error_codes.CODES]
-        for status, found in route.responses.items()
-        if error_codes.CODES in found
+        int(status): response[error_codes.CODES]
+        for status, response in route.responses.items()
+        if error_codes.CODES in response
     }
-    kinds = [error_codes.BY_DEPENDENCY.get(call, {}) for call in calls]
-    if any(one["in"] in ("path", "query") for one in operation.get("parameters", ())):
-        kinds.append(error_codes.PARAMETERS)
+    groups = [error_codes.BY_DEPENDENCY.get(dependency, {}) for dependency in dependencies]
+    if any(item["in"] in ("path", "query") for item in operation.get("parameters", ())):
+        groups.append(error_codes.PARAMETERS)
     if "requestBody" in operation:
-        kinds.append(error_codes.BODY)
-    return error_codes.together(own, *kinds, error_codes.EVERYWHERE)
+        groups.append(error_codes.BODY)
+    return error_codes.merge_codes(own, *groups, error_codes.EVERYWHERE)
 
 
-def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
-    """Everything that is called before the route is."""
-    for one in dependant.dependencies:
-        if one.call is not None:
-            yield one.call
-        yield from _calls(one)
+def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    """Yield all dependencies of a route, also indirect ones."""
+    for dependency in dependant.dependencies:
+        if dependency.call is not None:
+            yield dependency.call
+        yield from _dependencies(dependency)
 
 
-def _body(model: type[Any], schemas: Json) -> Json:
+def _request_body(model: type[Any], schemas: Json) -> Json:
     _define(schemas, model, "validation")
-    shape = {"schema": {"$ref": _REF + model.__name__}, **_examples([model])}
-    return {"required": not model.may_be_absent, "content": {"application/json": shape}}
+    content = {"schema": {"$ref": _REF + model.__name__}, **_examples([model])}
+    return {"required": not model.may_be_absent, "content": {"application/json": content}}
 
 
-def _answers(route: APIRoute) -> list[type[Any]]:
-    """The models of a route's good answer: one, or the members of a union."""
-    shown = route.response_model
-    models = getattr(shown, "__args__", (shown,))
-    return [one for one in models if isinstance(one, type) and issubclass(one, Answered)]
+def _response_models(route: APIRoute) -> list[type[Any]]:
+    """Return the models of a route's success response: one, or the members of a union."""
+    declared = route.response_model
+    models = getattr(declared, "__args__", (declared,))
+    return [
+        model for model in models if isinstance(model, type) and issubclass(model, ResponseModel)
+    ]
 
 
 def _examples(models: Iterable[type[Any]]) -> Json:
-    said: Examples = {title: value for model in models for title, value in model.examples.items()}
-    if not said:
+    examples: Examples = {
+        title: value for model in models for title, value in model.examples.items()
+    }
+    if not examples:
         return {}
     return {
         "examples": {
             title.replace(" ", "-"): {"summary": title, "value": value}
-            for title, value in said.items()
+            for title, value in examples.items()
         }
     }
 
 
 def _problem(status: int, codes: tuple[str, ...]) -> Json:
-    said = {"properties": {"status": {"const": status}, "code": {"enum": [*codes]}}}
-    shape: Json = {
-        "schema": {"allOf": [{"$ref": _REF + ProblemDocument.__name__}, said]},
-        "examples": {codes[0]: {"value": _example(status, codes[0])}},
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": [*codes]}}}
+    content: Json = {
+        "schema": {"allOf": [{"$ref": _REF + ProblemDocument.__name__}, narrowed]},
+        "examples": {codes[0]: {"value": _problem_example(status, codes[0])}},
     }
     headers: Mapping[str, Json] = {}
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        headers = {"Retry-After": _RETRY}
+        headers = {"Retry-After": _RETRY_AFTER}
     elif status == HTTPStatus.UNAUTHORIZED and "unauthenticated" in codes:
         headers = {"WWW-Authenticate": _CHALLENGE}
     return {
         "description": f"{TITLES[status]}: " + ", ".join(f"`{code}`" for code in codes),
-        "content": {"application/problem+json": shape},
+        "content": {"application/problem+json": content},
         **({"headers": {**headers}} if headers else {}),
     }
 
 
-def _example(status: int, code: str) -> Json:
-    why = "what is wrong, in words"
+def _problem_example(status: int, code: str) -> Json:
+    text = "what is wrong, and what to do"
     return {"type": "about:blank", "title": TITLES[status], "status": status, "code": code,
-            "error": why, "detail": why}  # fmt: skip
+            "error": text, "detail": text}  # fmt: skip
 
 
 def _define(schemas: Json, model: type[BaseModel], mode: JsonSchemaMode) -> None:
-    """Add a model and those it is made of; a name means one shape."""
-    _, found = models_json_schema([(model, mode)], ref_template=_REF + "{model}")
-    for name, shape in found["$defs"].items():
-        if schemas.setdefault(name, shape) != shape:
-            raise TypeError(f"two shapes are called {name}")
+    """Add a model and its nested models to the components. Refuse one name for two schemas."""
+    _, definitions = models_json_schema([(model, mode)], ref_template=_REF + "{model}")
+    for name, schema in definitions["$defs"].items():
+        if schemas.setdefault(name, schema) != schema:
+            raise TypeError(f"two different schemas are called {name}: rename one of the models")

@@ -1,17 +1,60 @@
-"""Whose is it? The property of something a person names by its id, by the log."""
+"""Checks that an entity which a console user names belongs to the user's organisation."""
 
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from events.record import Stream
-from services.api.auth.callers import Person, no_such
-from services.api.context import Core
+from projections import host, leads
+from services.api.auth.console_users import ConsoleUser
+from services.api.context import ApiContext
+from services.api.problems import not_found
 from services.host import find_stream_owner
 
 
-async def property_of(core: Core, caller: Person, stream: Stream, kind: str) -> UUID:
-    """Raises 404 for what is not there, and for what is another organisation's."""
-    async with core.pool.acquire() as conn:
-        home = await find_stream_owner(conn, stream)  # type: ignore[arg-type]
-    if home is None or home[0] != caller.org_id or home[1] is None:
-        raise no_such(kind)
-    return home[1]
+async def property_of_stream(
+    context: ApiContext, caller: ConsoleUser, stream: Stream, kind: str
+) -> UUID:
+    """Return the property of an entity, according to the log.
+
+    Raise 404 for an unknown entity and for one of another organisation alike. `kind` names the
+    entity in the message.
+    """
+    async with context.pool.acquire() as conn:
+        owner = await find_stream_owner(conn, stream)  # type: ignore[arg-type]
+    if owner is None or owner[0] != caller.org_id or owner[1] is None:
+        raise not_found(kind)
+    return owner[1]
+
+
+async def property_of_lead(context: ApiContext, caller: ConsoleUser, lead_id: UUID) -> UUID:
+    """Return the property of a lead of the caller's organisation. Raise 404."""
+    return await property_of_stream(context, caller, Stream("lead", lead_id), "lead")
+
+
+async def require_property(context: ApiContext, caller: ConsoleUser, property_id: UUID) -> None:
+    """Raise 404 if the property does not belong to the caller's organisation."""
+    async with caller.transaction(context.engine) as conn:
+        await require_property_row(conn, caller, property_id)
+
+
+async def require_property_row(
+    conn: AsyncConnection, caller: ConsoleUser, property_id: UUID
+) -> None:
+    """Do the same as `require_property` in an open transaction."""
+    if await conn.scalar(host.org_of_property(property_id)) != caller.org_id:
+        raise not_found("property")
+
+
+async def load_surviving_lead(
+    conn: AsyncConnection, caller: ConsoleUser, lead_id: UUID
+) -> dict[str, Any]:
+    """Return the row of the lead, or of the lead into which it was merged. Raise 404.
+
+    Its `members` are the ids of all leads that were merged into it, and its own id.
+    """
+    row = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
+    if row is None:
+        raise not_found("lead")
+    return dict(row)

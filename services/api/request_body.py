@@ -1,4 +1,4 @@
-"""Reading what a client sent: JSON of a bounded size, in the shape a model says."""
+"""Request bodies: JSON of a bounded size, validated by a request model."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -7,72 +7,91 @@ import orjson
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from services.api.problems import Problem, invalid
-from services.api.schemas.schema import Sent
+from services.api.problems import Problem, invalid_request
+from services.api.schemas.schema import RequestModel
 
 MAX_BODY_BYTES = 1024 * 1024
 
-M = TypeVar("M", bound=Sent)
+M = TypeVar("M", bound=RequestModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Generic[M]):
-    """A body in its shape, and its canonical bytes."""
+class ParsedBody(Generic[M]):
+    """A validated body with its canonical bytes, which idempotency compares."""
 
-    said: M
+    body: M
     raw: bytes
 
 
-class Takes(Generic[M]):
-    """A dependency: the request's body as `model` validates it, which is what the API's document
-    shows. Raises `Problem`."""
+class BodyParser(Generic[M]):
+    """A dependency that parses a request's body with `model`.
+
+    The OpenAPI document shows `model` as the body of the route.
+    """
 
     def __init__(self, model: type[M]) -> None:
         self.model = model
 
-    async def __call__(self, request: Request) -> Taken[M]:
-        found = await _json(request, may_be_absent=self.model.may_be_absent)
+    async def __call__(self, request: Request) -> ParsedBody[M]:
+        value = await _read_json(request, may_be_absent=self.model.may_be_absent)
         try:
-            said = self.model.model_validate(found)
+            body = self.model.model_validate(value)
         except ValidationError as error:
-            raise invalid(error.errors(include_input=False, include_context=False)) from None
-        return Taken(said, _canonical(found))
+            errors = error.errors(include_input=False, include_context=False)
+            raise invalid_request(errors) from None
+        return ParsedBody(body, _canonical_bytes(value))
 
 
-def _canonical(found: Any) -> bytes:
-    """The same bytes for the same JSON. Raises `Problem`: what is read may nest deeper than what
-    can be written again."""
+def _canonical_bytes(value: Any) -> bytes:
+    """Return the same bytes for the same JSON value, whatever the order of its fields.
+
+    orjson reads deeper nesting than it writes: raise 400 for such a value.
+    """
     try:
-        return orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
-        raise Problem(400, "malformed_json", f"the body nests too deeply: {error}") from None
+        raise Problem(
+            400, "malformed_json", f"the body nests too deeply ({error}): send flatter JSON"
+        ) from None
 
 
-async def _json(request: Request, *, may_be_absent: bool) -> Any:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-    raw = await _bytes(request)
-    if may_be_absent and not raw and not kind:
+async def _read_json(request: Request, *, may_be_absent: bool) -> Any:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    raw = await _read_bytes(request)
+    if may_be_absent and not raw and not content_type:
         return {}
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise Problem(415, "unsupported_media_type", "send application/json")
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        shown = content_type[:100] or "missing"
+        raise Problem(
+            415, "unsupported_media_type",
+            f"Content-Type is {shown}: send the body as application/json",
+        )  # fmt: skip
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Problem(400, "malformed_json", f"the body is no JSON: {error}") from None
+        raise Problem(
+            400, "malformed_json", f"the body is not valid JSON ({error}): correct it"
+        ) from None
 
 
-async def _bytes(request: Request) -> bytes:
+async def _read_bytes(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
+            # Counted while reading: Content-Length may be missing or wrong.
             if size > MAX_BODY_BYTES:
                 raise Problem(
-                    413, "body_too_large", f"a body is at most {MAX_BODY_BYTES:,} bytes",
+                    413, "body_too_large",
+                    f"the body has more than {MAX_BODY_BYTES:,} bytes: send a smaller one",
                     headers={"Connection": "close"},
                 )  # fmt: skip
             parts.append(part)
     except ClientDisconnect:
-        raise Problem(400, "disconnected", "the body did not arrive whole") from None
+        raise Problem(
+            400,
+            "disconnected",
+            "the connection closed before the whole body arrived: send it again",
+        ) from None
     return b"".join(parts)

@@ -1,22 +1,24 @@
-"""The only write path: read, decide, append, in one transaction, again where a race was lost."""
+"""The command handler, the only write path: read, decide and append in one transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
+from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from events.log import commands, sequencer
-from events.log.commands import Command, CommandReused
-from events.log.errors import ClaimTaken, Conflict
+from events.log.commands import CommandId, CommandReused
+from events.log.errors import ClaimTaken, Conflict, IdReused, LimitExceeded, WrongProperty
 from events.log.shard import shard_of
 from events.log.token import Token
-from services.application.command_result import Handled, as_before, kept
-from services.application.refusals import as_refusals
+from services.application.command_result import CommandResult, decode_outcome, encode_outcome
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
+from services.runtime.validation import describe_validation_error
 
 T = TypeVar("T")
 Database: TypeAlias = "asyncpg.Pool | asyncpg.Connection"
@@ -25,28 +27,17 @@ Work: TypeAlias = Callable[[UnitOfWork], Awaitable[T]]
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.05
 
-_RACED = (
+_CONFLICTS = (
     Conflict, ClaimTaken, asyncpg.SerializationError, asyncpg.DeadlockDetectedError,
     asyncpg.UniqueViolationError,
 )  # fmt: skip
 
 
 class TooManyConflicts(Conflict):
-    """Others kept changing the same things while this was decided: try again."""
+    """Other commands changed the same streams during every attempt: try again."""
 
     def __init__(self) -> None:
         Exception.__init__(self, self.__doc__)
-
-
-async def handle(
-    database: Database, scope: Scope, command: object, *, once: Command | None = None
-) -> Handled[None]:
-    """Decide one command and append what it decides. Raises `Refused`, `Conflict`."""
-
-    async def work(uow: UnitOfWork) -> None:
-        await uow.do(command)
-
-    return await transact(database, scope, work, once=once)
 
 
 async def transact(
@@ -54,34 +45,40 @@ async def transact(
     scope: Scope,
     work: Work[T],
     *,
-    once: Command | None = None,
-    ends: bool = True,
+    command_id: CommandId | None = None,
+    is_final: bool = True,
     seed: UUID | None = None,
-) -> Handled[T]:
-    """Let `work` decide commands in one transaction and append what they decide.
+) -> CommandResult[T]:
+    """Let `work` execute commands in one transaction and append their events.
 
-    With `once` a repeat is answered as the first time, refusals too; `ends` False claims the id
-    without ending it, for work that goes on in another transaction. `seed` makes the ids of events
-    the same each time; `once` has one where it is kept for ever: afterwards its id may come with
-    another content, and ids of events never may. `work` is begun again where a race was lost, so it
-    must not do anything but decide. Raises `Refused`, and `Conflict` where races keep being lost.
+    With a `command_id`, a repetition gets the stored result of the first execution, a refusal
+    included; the result must be JSON then. With `is_final` False the id is claimed and no result
+    is stored, because the command continues in another transaction. Event ids are derived from
+    `seed`, by default from a command id that never expires. (An id that expires may come again
+    with another content, and an event id must never.)
+
+    `work` runs again after a conflict, so it must have no effects but its commands. Raises
+    `Refused`, and `Conflict` if every attempt had one.
     """
-    seed = seed or (once.seed() if once else None)
+    seed = seed or (command_id.seed() if command_id else None)
     try:
+        # Nothing is locked while a command is decided: the first transaction to append wins, the
+        # others decide again on its events. The random pause makes a second collision unlikely.
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random(0, PAUSE_SECONDS),
-            retry=retry_if_exception_type(_RACED),
+            retry=retry_if_exception_type(_CONFLICTS),
             reraise=True,
         ):
             with attempt:
-                return await _attempt(database, scope, work, once, ends, seed)
-    except ClaimTaken as taken:
-        raise Refused("claim_taken", str(taken), 409) from taken
+                return await _attempt(database, scope, work, command_id, is_final, seed)
+    except ClaimTaken as error:
+        # The owner of the claim is not going to release it: a refusal, not a conflict.
+        raise Refused("claim_taken", str(error), 409) from error
     except Conflict:
         raise
-    except _RACED as raced:
-        raise TooManyConflicts from raced
+    except _CONFLICTS as error:
+        raise TooManyConflicts from error
     raise TooManyConflicts
 
 
@@ -89,56 +86,76 @@ async def _attempt(
     database: Database,
     scope: Scope,
     work: Work[T],
-    once: Command | None,
-    ends: bool,
+    command_id: CommandId | None,
+    is_final: bool,
     seed: UUID | None,
-) -> Handled[T]:
+) -> CommandResult[T]:
     if isinstance(database, asyncpg.Pool):
         async with database.acquire() as conn:
-            # A pool's connection forwards all of the connection's own methods.
+            # A pool's connection is a proxy with all methods of a connection.
             proxied = cast("asyncpg.Connection", conn)
-            return await _attempt(proxied, scope, work, once, ends, seed)
+            return await _attempt(proxied, scope, work, command_id, is_final, seed)
+    outcome: CommandResult[T] | Refused
     async with database.transaction():
-        if once is not None and (known := await _claim(database, once)) is not None:
-            return as_before(known)
+        # The claim comes first: a repetition that runs at the same time waits here for the end of
+        # this transaction and then gets the result below, without deciding anything.
+        if command_id is not None and (stored := await _claim(database, command_id)) is not None:
+            return decode_outcome(stored)
         uow = UnitOfWork(database, scope, seed)
-        outcome: Handled[T] | Refused
         try:
+            # A savepoint: a refusal rolls back the events, but not the claim of the command id,
+            # under which the refusal is stored.
             async with database.transaction():
-                outcome = await _carry_out(uow, work)
+                outcome = await _run(uow, work, is_final)
         except Refused as refused:
-            if once is None:
+            if command_id is None:
                 raise
             outcome = refused
-        if once is not None and (ends or isinstance(outcome, Refused)):
-            await commands.settle(database, once, kept(outcome))
+        if command_id is not None and (is_final or isinstance(outcome, Refused)):
+            await commands.settle(database, command_id, encode_outcome(outcome))
     if isinstance(outcome, Refused):
         raise outcome
-    fresh = set(outcome.appended.new)
-    for key, event in outcome.events:
-        if key in fresh:
+    # Counted after the commit; an event that the log had already does not count.
+    fresh = set(outcome.append_result.new)
+    for event_id, event in outcome.events:
+        if event_id in fresh:
             APPENDED.labels(event.name).inc()
     return outcome
 
 
-async def _carry_out(uow: UnitOfWork, work: Work[T]) -> Handled[T]:
-    """Raises `Refused` for everything that would be refused again."""
-    with as_refusals():
+async def _run(uow: UnitOfWork, work: Work[T], is_final: bool) -> CommandResult[T]:
+    """Run the work and append its events. Raises `Refused` for every permanent error."""
+    with permanent_errors_as_refusals():
         result = await work(uow)
-        appended = await uow.append()
+        append_result = await uow.append()
     events = tuple(uow.events)
     last = events[-1][0] if events else uow.last_read
     token = None if last is None else await _token(uow, last)
-    return Handled(result, token, appended, events)
+    return CommandResult(result, token, append_result, events, result if is_final else None)
 
 
 async def _token(uow: UnitOfWork, event_id: UUID) -> Token:
-    state = await sequencer.state(uow.conn)
+    state = await sequencer.read_log_state(uow.conn)
     return Token(state.generation, shard_of(uow.scope.property_id), event_id)
 
 
-async def _claim(conn: asyncpg.Connection, once: Command) -> Any | None:
+async def _claim(conn: asyncpg.Connection, command_id: CommandId) -> Any | None:
     try:
-        return await commands.claim(conn, once)
-    except CommandReused as reused:
-        raise Refused("idempotency_key_reused", str(reused), 422) from reused
+        return await commands.claim(conn, command_id)
+    except CommandReused as error:
+        raise Refused("idempotency_key_reused", str(error), 422) from error
+
+
+@contextmanager
+def permanent_errors_as_refusals() -> Iterator[None]:
+    """Turn errors of the log and of event classes that a retry cannot cure into `Refused`."""
+    try:
+        yield
+    except IdReused as error:
+        raise Refused(error.code, str(error), 422) from error
+    except LimitExceeded as error:
+        raise Refused(error.code, str(error), 400) from error
+    except WrongProperty as error:
+        raise Refused(error.code, str(error), 404) from error
+    except ValidationError as error:
+        raise Refused("invalid", describe_validation_error(error), 400) from error

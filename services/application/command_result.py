@@ -1,11 +1,11 @@
-"""What a transaction came to, and the same as JSON: kept, so that a repeat is answered from it."""
+"""The result of a transaction, and its JSON form under which a repetition gets it again."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from events.event import Event
-from events.log.append import Appended
+from events.log.append import AppendResult
 from events.log.token import Token
 from services.deciders.decider import Refused
 
@@ -13,22 +13,27 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Handled(Generic[T]):
-    """What a transaction came to. `result` is JSON where the command had an id, as it may be
-    the kept answer of the first time (`repeated`); `token` is null where nothing was there."""
+class CommandResult(Generic[T]):
+    """The result of a transaction.
+
+    `result` is what the work returned. `stored` is the JSON that is stored under the command id:
+    a repetition (`repeated`) has it, and has it as `result` too, because its work did not run.
+    `token` is None if nothing was read or written.
+    """
 
     result: T
     token: Token | None
-    appended: Appended
+    append_result: AppendResult
     events: tuple[tuple[UUID, Event], ...] = ()
+    stored: Any = None
     repeated: bool = False
 
 
-def kept(outcome: Handled[Any] | Refused) -> dict[str, Any]:
-    """An outcome as JSON."""
-    if isinstance(outcome, Handled):
+def encode_outcome(outcome: CommandResult[Any] | Refused) -> dict[str, Any]:
+    """Return a result or a refusal as JSON."""
+    if isinstance(outcome, CommandResult):
         return {
-            "result": outcome.result,
+            "result": outcome.stored,
             "token": str(outcome.token) if outcome.token else None,
         }
     return {
@@ -41,9 +46,10 @@ def kept(outcome: Handled[Any] | Refused) -> dict[str, Any]:
     }
 
 
-def as_before(known: dict[str, Any]) -> Handled[Any]:
-    """The outcome that was kept. Raises `Refused` where it was a refusal."""
-    if "refused" in known:
-        raise Refused(**known["refused"])
-    token = Token.parse(known["token"]) if known["token"] else None
-    return Handled(known["result"], token, Appended((), ()), repeated=True)
+def decode_outcome(stored: dict[str, Any]) -> CommandResult[Any]:
+    """Return the stored result of the first execution. Raises `Refused` if it was a refusal."""
+    if "refused" in stored:
+        raise Refused(**stored["refused"])
+    token = Token.parse(stored["token"]) if stored["token"] else None
+    result = stored["result"]
+    return CommandResult(result, token, AppendResult((), ()), stored=result, repeated=True)

@@ -1,24 +1,32 @@
-"""A producer says that something happened: the core's own decision must be the very same."""
+"""The use case of decided intake: the core must decide the same event that a producer sent."""
 
 from datetime import datetime
 from uuid import UUID
 
-from events.event import Event
-from events.leads import LeadMerged
+from events.consents import ConsentGiven, ConsentWithdrawn, consent_id
+from events.event import ChangeEvent, Event
+from events.leads import LeadCaptured
 from events.log import read
-from events.log.append import Appended
+from events.log.append import AppendResult
 from events.log.errors import IdReused
+from events.merges import LeadMerged
 from events.record import Cause, RecordedEvent, Stream
 from events.tours import TourRescheduled, TourScheduled
 from services.application.command_handler import Database, transact
-from services.application.tours import carry_out
+from services.application.leads import find_contact_owners
+from services.application.tours import execute_tour_command
 from services.application.unit_of_work import Scope, UnitOfWork
-from services.deciders.decided_events import Known, disagreement, propose, said_of
+from services.deciders.decided_events import DecisionContext, command_for
 from services.deciders.decider import Refused
 from services.deciders.tours import TourCommand
 
+OMITTABLE_FIELDS = frozenset({"session_id", "lead_id", "previous_status", "slot_id"})
+"""Fields that a producer may omit, because the core knows their values."""
+NULLABLE_FIELDS = frozenset({"slot_id"})
+"""Fields that a producer may send as null for the same reason."""
 
-async def handle_proposal(
+
+async def handle_decided_event(
     database: Database,
     event: Event,
     *,
@@ -27,27 +35,27 @@ async def handle_proposal(
     property_id: UUID,
     occurred_at: datetime,
     cause: Cause,
-) -> Appended:
-    """Append what a producer says happened, where the core decides the very same.
+) -> AppendResult:
+    """Append a producer's event if the core decides the same, with the consequences it decides.
 
-    What else the core decides with it is appended too. An event the log has already is known and
-    not decided again. Raises `UnknownSubject` (a `Refused`) where what it is about has not begun,
-    `Refused` with a code, `Conflict` where races keep being lost.
+    An event that the log has already is a duplicate and is not decided again. Raises
+    `UnknownSubject` (a `Refused`) if its subject does not exist, `Refused` if the core decides
+    otherwise, and `Conflict` after too many conflicts.
     """
 
     async def work(uow: UnitOfWork) -> bool:
-        known = await _recognised(uow, event, event_id)
-        if not known:
-            await _agree(uow, event, event_id)
-        return known
+        is_duplicate = await _is_in_log(uow, event, event_id)
+        if not is_duplicate:
+            await _decide(uow, event, event_id)
+        return is_duplicate
 
     scope = Scope(org_id, property_id, occurred_at, cause)
-    handled = await transact(database, scope, work, seed=event_id)
-    return Appended((), (event_id,)) if handled.result else handled.appended
+    outcome = await transact(database, scope, work, seed=event_id)
+    return AppendResult((), (event_id,)) if outcome.result else outcome.append_result
 
 
-async def _recognised(uow: UnitOfWork, event: Event, event_id: UUID) -> bool:
-    """Is this very event in the log already? Raises `IdReused` where the id says another thing."""
+async def _is_in_log(uow: UnitOfWork, event: Event, event_id: UUID) -> bool:
+    """Return whether the log has this event. Raises `IdReused` if the id has another content."""
     row = await uow.conn.fetchrow(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id = $1", event_id
     )
@@ -56,61 +64,67 @@ async def _recognised(uow: UnitOfWork, event: Event, event_id: UUID) -> bool:
     recorded: RecordedEvent = read.decode(row)
     if not isinstance(recorded.event, Event):
         raise IdReused(event_id)
-    said = event
     if event.lead != recorded.event.lead and recorded.property_id == uow.scope.property_id:
-        said = await _once_meant(uow, event, recorded.event)
-    if disagreement(said, recorded.event) != []:
+        event = await _with_recorded_lead(uow, event, recorded.event)
+    if differing_fields(event, recorded.event) != []:
         raise IdReused(event_id)
     return True
 
 
-async def _once_meant(uow: UnitOfWork, event: Event, kept: Event) -> Event:
-    """What was proposed about one lead may have been decided about another: they were merged then,
-    and need not be any more."""
-    named = [lead for lead in (event.lead, kept.lead) if lead is not None]
-    for lead in named:
-        for recorded in await uow.history(Stream("lead", lead)):
-            if isinstance(recorded.event, LeadMerged):
-                return said_of(event, kept.lead)
+async def _with_recorded_lead(uow: UnitOfWork, event: Event, recorded: Event) -> Event:
+    """Return the event with the lead of the recorded event if one of the two was ever merged.
+
+    The first time, the event of a merged lead was decided for the surviving lead. The merge may
+    have been undone since.
+    """
+    for lead in (event.lead, recorded.lead):
+        for other in await uow.history(Stream("lead", lead)) if lead is not None else []:
+            if isinstance(other.event, LeadMerged):
+                return with_lead(event, recorded.lead)
     return event
 
 
-async def _agree(uow: UnitOfWork, event: Event, event_id: UUID) -> None:
-    """Decide what is proposed, and keep it under the producer's id. Raises `Refused`."""
-    command = propose(event, await _known(uow, event))
+async def _decide(uow: UnitOfWork, event: Event, event_id: UUID) -> None:
+    """Decide the event's command and give the decided event the producer's id.
+
+    Raises `Refused` if nothing or something else is decided.
+    """
+    command = command_for(event, await _context(uow, event))
     if isinstance(command, TourCommand):
-        decided = await carry_out(uow, command)
+        decided_events = await execute_tour_command(uow, command)
     else:
-        decided = await uow.do(command)
-    if not decided:
-        raise Refused("already_so", f"{event.name}: it is so already, there is nothing to say")
-    differing: list[str] = []
-    for each in decided:
-        fields = disagreement(await _meant(uow, event, each), each)
+        decided_events = await uow.execute(command)
+    if not decided_events:
+        raise Refused("already_so", f"{event.name}: nothing to append, it is the present state")
+    differences: list[str] = []
+    for decided in decided_events:
+        fields = differing_fields(await _with_decided_lead(uow, event, decided), decided)
         if fields == []:
-            uow.give_id(each, event_id)
+            uow.assign_event_id(decided, event_id)
             return
-        differing += fields or []
-    if differing:
+        differences += fields or []
+    if differences:
         raise Refused(
-            "disagreed", f"{event.name}: the core decides otherwise on {', '.join(differing)}"
+            "disagreed", f"{event.name}: the core decides otherwise on {', '.join(differences)}"
         )
-    names = ", ".join(each.name for each in decided)
+    names = ", ".join(decided.name for decided in decided_events)
     raise Refused("disagreed", f"{event.name}: the core decides {names} instead")
 
 
-async def _meant(uow: UnitOfWork, event: Event, decided: Event) -> Event:
-    """What is said of a merged lead is meant for the one it is known by, and the other way round
-    for what stays the merged lead's own."""
-    said, meant = event.lead, decided.lead
-    if said is None or meant is None or said == meant:
+async def _with_decided_lead(uow: UnitOfWork, event: Event, decided: Event) -> Event:
+    """Return the event with the lead of the decided event if both leads are merged into one.
+
+    The decided event has the surviving lead, or the merged one for what stays its own.
+    """
+    lead, decided_lead = event.lead, decided.lead
+    if lead is None or decided_lead is None or lead == decided_lead:
         return event
-    if await uow.known_as(said) != await uow.known_as(meant):
+    if await uow.surviving_lead(lead) != await uow.surviving_lead(decided_lead):
         return event
-    return said_of(event, meant)
+    return with_lead(event, decided_lead)
 
 
-async def _known(uow: UnitOfWork, event: Event) -> Known:
+async def _context(uow: UnitOfWork, event: Event) -> DecisionContext:
     zone: str | None = None
     owner: UUID | None = None
     if isinstance(event, TourScheduled | TourRescheduled):
@@ -120,5 +134,37 @@ async def _known(uow: UnitOfWork, event: Event) -> Known:
         )
     email = getattr(event, "email", None)
     if email:
-        owner = (await uow.owner_of_contact(email, None)).email
-    return Known(uow.scope.at, zone, owner)
+        owner = (await find_contact_owners(uow, email, None)).email
+    return DecisionContext(uow.scope.at, zone, owner)
+
+
+def differing_fields(proposed: Event, decided: Event) -> list[str] | None:
+    """Return the fields in which two events differ; None if they are different events.
+
+    An omittable field that the producer omitted is not a difference.
+    """
+    if type(proposed) is not type(decided) or proposed.stream_id != decided.stream_id:
+        return None
+    differing = [
+        name
+        for name in type(proposed).model_fields
+        if getattr(proposed, name) != getattr(decided, name)
+        and (name in proposed.model_fields_set or name not in OMITTABLE_FIELDS)
+        and (getattr(proposed, name) is not None or name not in NULLABLE_FIELDS)
+    ]
+    return differing + sorted(_changed_fields(proposed) ^ _changed_fields(decided))
+
+
+def _changed_fields(event: Event) -> set[str]:
+    """Return the changed fields of an event of changes, where null and absent are different."""
+    return set(event.changes) if isinstance(event, ChangeEvent) else set()
+
+
+def with_lead(event: Event, lead_id: UUID | None) -> Event:
+    """Return the same event about another lead; the id of a new lead stays as it is."""
+    if isinstance(event, LeadCaptured) or "lead_id" not in type(event).model_fields:
+        return event
+    changes: dict[str, object] = {"lead_id": lead_id}
+    if isinstance(event, ConsentGiven | ConsentWithdrawn) and lead_id is not None:
+        changes["consent_id"] = consent_id(lead_id, event.channel)
+    return event.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Letters: what a message to a lead says, of a template or of what somebody typed."""
+"""The rendering of a message to a lead, from a template or from a text that an agent typed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from events.record import Stream
 from events.tours import TourStatus
 from events.workflows import MessageChannel
 from projections import tours
-from services.application.rows import row_of
-from services.application.templates import template_of
+from services.application.rows import build_row
+from services.application.templates import find_template
 from services.application.unit_of_work import UnitOfWork
+from services.deciders import leads
 from services.deciders.decider import Refused, UnknownSubject
-from services.deciders.leads import Lead, UpdateLead
-from services.deciders.message_values import TourTold, values_of
-from services.deciders.rendering import Values, mentions, render
+from services.deciders.message_values import TourDetails, collect_values
+from services.deciders.rendering import render, variables_in
 from services.host import load_property
 
-USUAL_SUBJECT = "Message from {{property_name}}"
-_TOURS_AT_MOST = 100
+DEFAULT_SUBJECT = "Message from {{property_name}}"
+_MAX_TOURS = 100
 _LIVE = (TourStatus.SCHEDULED, TourStatus.CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What is asked for: a text, or a template by its slug; a subject, or the usual one."""
+class MessageDraft:
+    """A message to be rendered: a text or the slug of a template, and a subject or the default."""
 
     channel: MessageChannel
     text: str | None = None
@@ -34,8 +34,8 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What is to be sent, whole; `template_id` and its version where it was one."""
+class RenderedMessage:
+    """A message with all values; `template_id` and its version if it is from a template."""
 
     body: str
     subject: str | None
@@ -43,61 +43,61 @@ class Letter:
     template_version: int | None = None
 
 
-async def letter(uow: UnitOfWork, lead_id: UUID, draft: Draft) -> Letter:
-    """Raises `Refused`: no such template, one of the other channel, a value that is missing."""
-    person: Lead = await uow.state(UpdateLead(lead_id, {}))
-    if not person.exists:
+async def render_message(uow: UnitOfWork, lead_id: UUID, draft: MessageDraft) -> RenderedMessage:
+    """Render a message to a lead.
+
+    Raises `Refused` for an unknown lead, for a template that does not exist or has another channel,
+    and for a missing value.
+    """
+    lead = await uow.load(leads.decider, await uow.surviving_lead(lead_id))
+    if not lead.exists:
         raise UnknownSubject(Stream("lead", lead_id))
     host_property = await load_property(uow.conn, uow.scope.property_id)
     text, subject = draft.text or "", draft.subject
     template_id = template_version = None
     if draft.template_slug is not None:
-        found = await template_of(uow, draft.template_slug)
-        if found is None or found[1].wording is None:
-            raise Refused("not_found", "template not found, or not in use", 404)
-        wording = found[1].wording
-        if wording.channel is not draft.channel:
-            raise Refused("template_channel", f"this template is for {wording.channel}", 400)
-        template_id, template_version = found[0], found[1].version
-        text, subject = wording.body, subject or wording.subject
-    subject = subject or USUAL_SUBJECT
+        template = await find_template(uow, draft.template_slug)
+        if template is None:
+            raise Refused("not_found", "template not found, or not active", 404)
+        content = template.content
+        if content.channel is not draft.channel:
+            raise Refused("template_channel", f"this template is for {content.channel}", 400)
+        template_id, template_version = template.template_id, template.version
+        text, subject = content.body, subject or content.subject
+    subject = subject or DEFAULT_SUBJECT
     texts = [text] if draft.channel is MessageChannel.SMS else [text, subject]
-    tour = await _tour(uow, lead_id) if _speaks_of_tours(texts) else None
-    values = values_of(
-        person.details, host_property.name, host_property.address, host_property.settings, tour
+    tour = await _find_tour(uow, lead_id) if _is_about_tours(texts) else None
+    values = collect_values(
+        lead.details, host_property.name, host_property.address, host_property.settings, tour
     )
-    body, *more = _rendered(texts, values)
-    return Letter(body, more[0] if more else None, template_id, template_version)
+    body, *more = [render(text, values) for text in texts]
+    return RenderedMessage(body, more[0] if more else None, template_id, template_version)
 
 
-def _rendered(texts: Iterable[str], values: Values) -> list[str]:
-    return [render(text, values) for text in texts]
+def _is_about_tours(texts: Iterable[str]) -> bool:
+    return any(name.startswith("tour_") for text in texts for name in variables_in(text))
 
 
-def _speaks_of_tours(texts: Iterable[str]) -> bool:
-    return any(name.startswith("tour_") for text in texts for name in mentions(text))
-
-
-async def _tour(uow: UnitOfWork, lead_id: UUID) -> TourTold | None:
-    """The lead's next tour; where none is coming, the last one that was not called off."""
-    rows = await uow.conn.fetch(
+async def _find_tour(uow: UnitOfWork, lead_id: UUID) -> TourDetails | None:
+    """Return the lead's next tour; without one, the last tour that was not cancelled."""
+    ids = await uow.conn.fetch(
         "SELECT DISTINCT entity_id FROM public.crm_events WHERE lead_id = $1 "
         "AND entity_type = 'tour' AND property_id = $2 LIMIT $3",
         lead_id,
         uow.scope.property_id,
-        _TOURS_AT_MOST,
+        _MAX_TOURS,
     )
-    known = [await _tour_row(uow, row["entity_id"]) for row in rows]
-    mine = [row for row in known if row and row["status"] != TourStatus.CANCELLED]
-    coming = [row for row in mine if row["starts_at"] > uow.scope.at and row["status"] in _LIVE]
+    rows = [row for key in ids if (row := await _tour_row(uow, key["entity_id"]))]
+    rows = [row for row in rows if row["status"] != TourStatus.CANCELLED]
+    coming = [row for row in rows if row["starts_at"] > uow.scope.at and row["status"] in _LIVE]
     if coming:
         row = min(coming, key=lambda row: row["starts_at"])
-    elif mine:
-        row = max(mine, key=lambda row: row["starts_at"])
+    elif rows:
+        row = max(rows, key=lambda row: row["starts_at"])
     else:
         return None
-    return TourTold(row["tour_date"], row["tour_time"], row["tour_type"])
+    return TourDetails(row["tour_date"], row["tour_time"], row["tour_type"])
 
 
 async def _tour_row(uow: UnitOfWork, tour_id: UUID) -> dict[str, Any] | None:
-    return row_of(tours.projection, tour_id, await uow.history(Stream("tour", tour_id)))
+    return build_row(tours.projection, tour_id, await uow.history(Stream("tour", tour_id)))

@@ -1,84 +1,87 @@
-"""Whom a command is for: what names a merged lead is meant for the lead it is known by.
+"""The redirect of commands for a merged lead to the surviving lead.
 
-Old ids keep working for every command there is, whoever sends it. What belongs to the merged lead
-itself stays its own: its tours, its runs, and the sessions it was identified in.
+Ids of merged leads keep working in every command. Tours, runs and sessions of the merged lead stay
+its own: their events keep its id.
 """
 
 from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
-from events.chat import SessionIdentified, SessionStarted
 from events.record import RecordedEvent, Stream
 from events.runs import RunEnrolled
+from events.sessions import SessionIdentified, SessionStarted
 from events.tours import TourScheduled
 from services.deciders.leads import CaptureLead
 from services.deciders.sessions import IdentifySession
 from services.deciders.tours import TourCommand
 
 
-class Histories(Protocol):
-    """What happened so far, as one transaction sees it."""
+class HistoryReader(Protocol):
+    """The part of a unit of work that a redirect needs."""
 
     async def history(self, stream: Stream) -> list[RecordedEvent]:
-        """What happened in a stream."""
+        """Return the events of a stream."""
 
-    async def known_as(self, lead_id: UUID) -> UUID:
-        """The lead that this one is known by: itself, where it was not merged."""
+    async def surviving_lead(self, lead_id: UUID) -> UUID:
+        """Return the lead that this one was merged into at last; itself if it was not merged."""
 
 
-async def addressed(uow: Histories, command: Any) -> Any:
-    """The command as it is to be decided."""
+async def redirect_command(uow: HistoryReader, command: Any) -> Any:
+    """Return the command with the lead that it is to be decided for."""
     match command:
         case CaptureLead():
-            if command.known is None:
+            if command.existing_lead is None:
                 return command
-            return replace(command, known=await uow.known_as(command.known))
+            return replace(command, existing_lead=await uow.surviving_lead(command.existing_lead))
         case IdentifySession():
-            return await _of_session(uow, command)
+            return await _redirect_session(uow, command)
         case TourCommand():
-            return await _of_tour(uow, command)
+            return await _redirect_tour(uow, command)
         case _:
-            named = getattr(command, "lead_id", None)
-            if not isinstance(named, UUID):
+            if not isinstance(command.lead_id, UUID):
                 return command
-            meant = await _of_run(uow, getattr(command, "run_id", None), named)
-            return command if meant == named else replace(command, lead_id=meant)
+            run_id = getattr(command, "run_id", None)
+            lead_id = await _lead_of_run(uow, run_id, command.lead_id)
+            return command if lead_id == command.lead_id else replace(command, lead_id=lead_id)
 
 
-async def _of_session(uow: Histories, command: IdentifySession) -> IdentifySession:
-    """A session of a merged lead stays its own, else every chat of it would count twice."""
-    held: UUID | None = None
-    for number, recorded in enumerate(await uow.history(Stream("session", command.session_id))):
-        if isinstance(recorded.event, SessionIdentified) or (
-            isinstance(recorded.event, SessionStarted) and not number
-        ):
-            held = recorded.event.lead_id
-    if held == command.lead_id:
+async def _redirect_session(uow: HistoryReader, command: IdentifySession) -> IdentifySession:
+    """Keep the lead of a session if it was merged into the same lead.
+
+    Otherwise each chat of the session would count as an engagement of both leads.
+    """
+    session_lead: UUID | None = None
+    history = await uow.history(Stream("session", command.session_id))
+    for number, recorded in enumerate(history):
+        is_first_start = isinstance(recorded.event, SessionStarted) and not number
+        if isinstance(recorded.event, SessionIdentified) or is_first_start:
+            session_lead = recorded.lead_id
+    if session_lead == command.lead_id:
         return command
-    known_as = await uow.known_as(command.lead_id)
-    if held is not None and await uow.known_as(held) == known_as:
-        return replace(command, lead_id=held)
-    return replace(command, lead_id=known_as)
+    survivor = await uow.surviving_lead(command.lead_id)
+    if session_lead is not None and await uow.surviving_lead(session_lead) == survivor:
+        return replace(command, lead_id=session_lead)
+    return replace(command, lead_id=survivor)
 
 
-async def _of_run(uow: Histories, run_id: UUID | None, lead_id: UUID) -> UUID:
-    """Whom a command is for: a run's own lead, where that is of the same person."""
-    known_as = await uow.known_as(lead_id)
+async def _lead_of_run(uow: HistoryReader, run_id: UUID | None, lead_id: UUID) -> UUID:
+    """Return the lead of a run if it was merged into the same lead, else the surviving lead."""
+    survivor = await uow.surviving_lead(lead_id)
     for recorded in [] if run_id is None else await uow.history(Stream("run", run_id)):
         if isinstance(recorded.event, RunEnrolled):
-            owner = recorded.event.lead_id
-            return owner if await uow.known_as(owner) == known_as else known_as
-    return known_as
+            run_lead = recorded.event.lead_id
+            return run_lead if await uow.surviving_lead(run_lead) == survivor else survivor
+    return survivor
 
 
-async def _of_tour(uow: Histories, command: TourCommand) -> TourCommand:
-    owner: UUID | None = None
+async def _redirect_tour(uow: HistoryReader, command: TourCommand) -> TourCommand:
+    tour_lead: UUID | None = None
     for recorded in await uow.history(Stream("tour", command.tour_id)):
         if isinstance(recorded.event, TourScheduled):
-            owner = recorded.event.lead_id
-    known_as = await uow.known_as(command.lead_id)
-    if owner in (None, known_as):
-        return replace(command, lead_id=known_as)
-    ours = await uow.known_as(owner) == known_as
-    return replace(command, lead_id=known_as, tour_lead=owner if ours else None)
+            tour_lead = recorded.event.lead_id
+    survivor = await uow.surviving_lead(command.lead_id)
+    if tour_lead is None or tour_lead == survivor:
+        return replace(command, lead_id=survivor)
+    is_same_person = await uow.surviving_lead(tour_lead) == survivor
+    return replace(command, lead_id=survivor, tour_lead=tour_lead if is_same_person else None)

@@ -1,4 +1,4 @@
-"""Merging: one lead for a person who was taken for two, and back."""
+"""The use cases of merges: merge two leads, and undo a merge."""
 
 from uuid import UUID
 
@@ -11,24 +11,25 @@ from services.deciders.merges import MergeLeads, UnmergeLead
 async def merge(
     uow: UnitOfWork, loser_id: UUID, winner_id: UUID, *, reason: str | None, by: UUID | None
 ) -> UUID:
-    """Merge a lead into another, or into the one that other is known by: whose id is returned.
+    """Merge a lead into the surviving lead of another one; return the surviving lead.
 
-    Raises `Refused`. Who merges or enrols one of both at the same time waits, or is decided again.
+    Raises `Refused`. A merge or an enrolment of one of the two leads at the same time waits, or
+    has a conflict and is decided again.
     """
     await uow.lock(Stream("lead", loser_id), Stream("lead", winner_id))
-    top = await uow.known_as(winner_id)
+    survivor = await uow.surviving_lead(winner_id)
     runs = await _runs(uow, loser_id)
-    await uow.do(MergeLeads(loser_id, top, uow.scope.at, runs, reason, by))
-    return top
+    await uow.execute(MergeLeads(loser_id, survivor, uow.scope.at, runs, reason, by))
+    return survivor
 
 
 async def unmerge(uow: UnitOfWork, loser_id: UUID, *, reason: str | None, by: UUID | None) -> UUID:
-    """Let a lead stand for itself again; the id of the lead it was known by. Raises `Refused`."""
+    """Undo the merge of a lead; return the lead that was the surviving one. Raises `Refused`."""
     await uow.lock(Stream("lead", loser_id))
-    above = await uow.merged_into(loser_id)
+    above = await uow.leads_above(loser_id)
     if not above:
-        raise Refused("not_merged", f"lead {loser_id} is merged into no other")
-    await uow.do(UnmergeLead(loser_id, above, uow.scope.at, reason, by))
+        raise Refused("not_merged", f"lead {loser_id} is not merged into another lead")
+    await uow.execute(UnmergeLead(loser_id, above, uow.scope.at, reason, by))
     return above[-1]
 
 

@@ -1,17 +1,27 @@
-"""Templates by the name steps and people know them by: their slug, a claim in the property."""
+"""Templates by their slug, which is a claim in the property."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
-from events.claims import SLUG, value_of
+from events.claims import SLUG, claim_value
 from events.workflows import MessageChannel, Step
 from services.application.unit_of_work import UnitOfWork
-from services.deciders.templates import RetireTemplate, Template
+from services.deciders import templates
+from services.deciders.templates import TemplateContent
 
 
-async def owners_of_slugs(uow: UnitOfWork, slugs: Iterable[str]) -> dict[str, UUID]:
-    """Slug → the template of this property that has it, for those that are there."""
-    values = {value_of(slug): slug for slug in slugs}
+class ActiveTemplate(NamedTuple):
+    """An active template in its newest version."""
+
+    template_id: UUID
+    version: int
+    content: TemplateContent
+
+
+async def find_slug_owners(uow: UnitOfWork, slugs: Iterable[str]) -> dict[str, UUID]:
+    """Return slug → the template of the property that has it, for the slugs that exist."""
+    values = {claim_value(slug): slug for slug in slugs}
     if not values:
         return {}
     rows = await uow.conn.fetch(
@@ -24,22 +34,25 @@ async def owners_of_slugs(uow: UnitOfWork, slugs: Iterable[str]) -> dict[str, UU
     return {values[row["value"]]: row["owner"] for row in rows}
 
 
-async def template_of(uow: UnitOfWork, slug: str) -> tuple[UUID, Template] | None:
-    """The template with this slug that is in use; None where there is none."""
-    owner = (await owners_of_slugs(uow, [slug])).get(slug)
-    if owner is None:
+async def find_template(uow: UnitOfWork, slug: str) -> ActiveTemplate | None:
+    """Return the active template with this slug, or None."""
+    template_id = (await find_slug_owners(uow, [slug])).get(slug)
+    if template_id is None:
         return None
-    found: Template = await uow.state(RetireTemplate(owner))
-    wording = found.wording
-    is_it = wording is not None and wording.is_active and wording.slug == slug
-    return (owner, found) if is_it else None
+    template = await uow.load(templates.decider, template_id)
+    content = template.content
+    if content is None or not content.is_active or content.slug != slug:
+        return None
+    return ActiveTemplate(template_id, template.version, content)
 
 
-async def channels_of(uow: UnitOfWork, steps: Sequence[Step]) -> dict[str, MessageChannel]:
-    """Slug → channel of the templates these steps name, for those that are in use."""
-    found: dict[str, MessageChannel] = {}
+async def load_template_channels(
+    uow: UnitOfWork, steps: Sequence[Step]
+) -> dict[str, MessageChannel]:
+    """Return slug → channel of the active templates that the steps name."""
+    channels: dict[str, MessageChannel] = {}
     for slug in dict.fromkeys(step.template_slug for step in steps if step.template_slug):
-        known = await template_of(uow, slug)
-        if known is not None and known[1].wording is not None:
-            found[slug] = known[1].wording.channel
-    return found
+        template = await find_template(uow, slug)
+        if template is not None:
+            channels[slug] = template.content.channel
+    return channels

@@ -1,29 +1,32 @@
-"""Seeding: a property gets the system's workflows and texts, once, whoever asks for them."""
+"""The use case that gives a property the default workflows and templates."""
 
 from typing import NamedTuple
 
-from services.application.templates import owners_of_slugs
+from services.application.templates import find_slug_owners
 from services.application.unit_of_work import UnitOfWork
 from services.deciders import default_workflows
 
 
-class Seeded(NamedTuple):
-    """How many were new."""
+class SeedCounts(NamedTuple):
+    """The number of definitions and templates that were created."""
 
     definitions: int
     templates: int
 
 
-async def seed(uow: UnitOfWork) -> Seeded:
-    """Write what is not there yet; what a person has made of it since stays as it is."""
+async def seed_property(uow: UnitOfWork) -> SeedCounts:
+    """Create the defaults that do not exist yet; those that exist stay as they were edited."""
     property_id = uow.scope.property_id
-    owners = await owners_of_slugs(uow, (wording.slug for wording in default_workflows.TEMPLATES))
-    texts = [
-        await uow.do(default_workflows.template_of(property_id, wording, owners.get(wording.slug)))
-        for wording in default_workflows.TEMPLATES
+    templates, workflows = default_workflows.TEMPLATES, default_workflows.WORKFLOWS
+    owners = await find_slug_owners(uow, (content.slug for content in templates))
+    template_events = [
+        await uow.execute(
+            default_workflows.default_template(property_id, content, owners.get(content.slug))
+        )
+        for content in templates
     ]
-    flows = [
-        await uow.do(default_workflows.workflow_of(property_id, default))
-        for default in default_workflows.WORKFLOWS
+    workflow_events = [
+        await uow.execute(default_workflows.default_workflow(property_id, default))
+        for default in workflows
     ]
-    return Seeded(sum(map(len, flows)), sum(map(len, texts)))
+    return SeedCounts(sum(map(len, workflow_events)), sum(map(len, template_events)))

@@ -1,1 +1,1 @@
-"""Pure decisions: a command and what happened so far give new facts, or a refusal."""
+"""Deciders: pure functions that decide a command on the events so far."""

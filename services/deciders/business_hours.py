@@ -1,40 +1,38 @@
-"""Business hours: is somebody there at an instant, by the wall clock of the property's zone?
+"""Business hours: whether a property is open at an instant, in its own time zone.
 
-Hours are weekday → `{start, end}`, each "HH:MM", or null where it is closed; a weekday that is
-missing is closed too. An end that is not after its start is on the next day, so equal ones are a
-whole day. A window belongs to the day it begins on: on a holiday none begins. Nothing set means
-always open, as help desks have it that know no schedule.
+Hours map a weekday to `{start, end}`, each "HH:MM", or to null if it is closed; a missing weekday
+is closed too. If the end is not after the start, it is on the next day, so two equal times are a
+whole day. A window belongs to the day on which it begins: none begins on a holiday. A property
+without any hours and holidays is always open, as help desks are that have no schedule.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.deciders.decider import Refused
-from services.deciders.local_time import zone_of
+from services.deciders.local_time import WEEKDAYS, load_zone, parse_clock
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-CLOCK = r"([01][0-9]|2[0-3]):([0-5][0-9])"
 ONE_DAY = timedelta(days=1)
-_CLOCK = re.compile(CLOCK)
 
 
 def is_open(
     hours: Mapping[str, Any] | None, holidays: Collection[str], zone: str | None, at: datetime
 ) -> bool:
-    """Is `at` within a window? `holidays` are ISO dates; hours that say nothing sensible for a day
-    are none, and without a zone that exists no wall clock says that it is open."""
+    """Return whether `at` is within a window; `holidays` are ISO dates.
+
+    Malformed hours of a day count as closed. With an unknown zone it is never open.
+    """
     if not hours and not holidays:
         return True
     try:
-        local = at.astimezone(zone_of(zone or ""))
+        local = at.astimezone(load_zone(zone or ""))
     except Refused:
         return False
     today = local.date()
     return any(
-        _has_struck(local, start) and not _has_struck(local, end)
+        _has_reached(local, start) and not _has_reached(local, end)
         for day in (today - ONE_DAY, today)
         if day.isoformat() not in holidays
         for start, end in _windows(hours, day)
@@ -42,31 +40,25 @@ def is_open(
 
 
 def _windows(hours: Mapping[str, Any] | None, day: date) -> list[tuple[datetime, datetime]]:
-    """The window that begins on a day, if one does, on the wall clock."""
+    """Return the window that begins on a day, if any, as naive local times."""
     if not hours:
         start = datetime.combine(day, time())
         return [(start, start + ONE_DAY)]
-    said = hours.get(WEEKDAYS[day.weekday()])
-    if not isinstance(said, Mapping):
+    span = hours.get(WEEKDAYS[day.weekday()])
+    if not isinstance(span, Mapping):
         return []
-    opens, closes = clock_of(said.get("start")), clock_of(said.get("end"))
+    opens, closes = parse_clock(span.get("start")), parse_clock(span.get("end"))
     if opens is None or closes is None:
         return []
     end = datetime.combine(day if closes > opens else day + ONE_DAY, closes)
     return [(datetime.combine(day, opens), end)]
 
 
-def clock_of(text: object) -> time | None:
-    """The time that "HH:MM" says; None for anything else."""
-    said = _CLOCK.fullmatch(text) if isinstance(text, str) else None
-    return time(int(said[1]), int(said[2])) if said else None
+def _has_reached(now: datetime, wall: datetime) -> bool:
+    """Return whether the wall clock has shown `wall`, or a later time, by `now`.
 
-
-def _has_struck(now: datetime, wall: datetime) -> bool:
-    """Has the clock on the wall shown this time, or a later one, by now?
-
-    So a time that is skipped in spring strikes at the jump, and one that comes twice in autumn
-    strikes at the first: a window neither opens nor closes twice.
+    A time that is skipped in spring is reached at the jump. A time that comes twice in autumn is
+    reached the first time. So no window opens or closes twice.
     """
     if wall <= now.replace(tzinfo=None, fold=0):
         return True

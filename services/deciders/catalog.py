@@ -1,4 +1,4 @@
-"""The one list of deciders: which of them decides a command."""
+"""The catalog of deciders, and the decider of each command."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from services.deciders import (
     engagements,
     leads,
     merges,
-    messages,
     runs,
     sessions,
     slots,
@@ -28,7 +27,6 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     tour_outcomes.decider,
     slots.decider,
     sessions.decider,
-    messages.decider,
     conversations.decider,
     engagements.decider,
     consents.decider,
@@ -39,11 +37,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     deliveries.decider,
 )
 
-_DECIDER_OF: dict[type, Decider[Any, Any]] = {
+DECIDER_OF: dict[type, Decider[Any, Any]] = {
     command: decider for decider in DECIDERS for command in decider.commands
 }
-
-
-def decider_of(command: object) -> Decider[Any, Any]:
-    """Raises `LookupError` for what is no command."""
-    return _DECIDER_OF[type(command)]
+"""The decider of each command class."""

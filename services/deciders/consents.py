@@ -1,4 +1,4 @@
-"""Consents: what a lead agreed to receive on a channel, and that it does so no more."""
+"""The decider of consents: a lead's permission for one channel, given or withdrawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +10,12 @@ from events.event import Event
 from events.record import Stream
 from services.deciders import leads
 from services.deciders.decider import Decider, UnknownSubject
-from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 
 
 @dataclass(frozen=True, slots=True)
-class SayConsent:
-    """A lead gave consent, or took it back; `text`, `place` and `at` are the evidence."""
+class RecordConsent:
+    """A lead gave or withdrew consent; `text`, `place` and `at` are the evidence."""
 
     lead_id: UUID
     channel: ConsentChannel
@@ -30,14 +29,14 @@ class SayConsent:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The last thing said, and whose it is; nothing was said where `given` is None."""
+    """The newest decision about a channel (`given` is None if there is none), and the lead."""
 
     given: bool | None = None
     at: datetime | None = None
     lead: Lead = field(default_factory=Lead)
 
 
-def streams(command: SayConsent) -> Sequence[Stream]:
+def streams(command: RecordConsent) -> Sequence[Stream]:
     return [
         Stream("consent", consent_id(command.lead_id, command.channel)),
         Stream("lead", command.lead_id),
@@ -52,20 +51,26 @@ def evolve(state: Consent, event: Event) -> Consent:
             return replace(state, lead=leads.evolve(state.lead, event))
 
 
-def decide(command: SayConsent, state: Consent) -> list[Event]:
-    """The same said at the same time is nothing new; said again later it is evidence again."""
+def decide(command: RecordConsent, state: Consent) -> list[Event]:
+    """Return no event for the same decision of the same instant; a later one is new evidence."""
     if not state.lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
     if (state.given, state.at) == (command.given, command.at):
         return []
-    said = {
-        "consent_id": consent_id(command.lead_id, command.channel),
-        "lead_id": command.lead_id, "channel": command.channel, "text": command.text,
-        "place": command.place, "at": command.at, "recorded_by": command.recorded_by,
-        "keyword": None if command.given else command.keyword,
-    }  # fmt: skip
-    kind = ConsentGiven if command.given else ConsentWithdrawn
-    return [kind.model_validate(without_nulls(**said))]
+    stream_id = consent_id(command.lead_id, command.channel)
+    if command.given:
+        return [ConsentGiven(
+            consent_id=stream_id, lead_id=command.lead_id, channel=command.channel,
+            text=command.text, place=command.place, at=command.at,
+            recorded_by=command.recorded_by,
+        )]  # fmt: skip
+    return [ConsentWithdrawn(
+        consent_id=stream_id, lead_id=command.lead_id, channel=command.channel, text=command.text,
+        place=command.place, at=command.at, keyword=command.keyword,
+        recorded_by=command.recorded_by,
+    )]  # fmt: skip
 
 
-decider: Decider[SayConsent, Consent] = Decider((SayConsent,), streams, Consent(), evolve, decide)
+decider: Decider[RecordConsent, Consent] = Decider(
+    "consent", (RecordConsent,), streams, Consent(), evolve, decide
+)

@@ -1,15 +1,12 @@
-"""Conversations: what is said in them, and who answers: the bot, or an agent who took over."""
+"""The decider of conversations: the bot or an agent replies, an agent takes over and gives back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, assert_never
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
 from uuid import UUID
 
-from events.chat import (
-    ConversationAdopted,
+from events.conversations import (
     ConversationAnswered,
-    ConversationMessageAdopted,
-    ConversationMessageReceived,
     ConversationReleased,
     ConversationReplied,
     ConversationTakenOver,
@@ -17,13 +14,13 @@ from events.chat import (
 )
 from events.event import Event
 from events.record import Stream
+from services.deciders.chats import Conversation, check_repeated_message, evolve_conversation
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """The bot answers; `epoch` is the takeover epoch it had read."""
+class PostBotReply:
+    """Append the bot's reply. `epoch` is the takeover epoch that was read before computing it."""
 
     conversation_id: UUID
     message_id: UUID
@@ -33,8 +30,8 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitForPerson:
-    """Nobody but a person can go on here; `content` tells the visitor so, once."""
+class WaitForAgent:
+    """Mark the conversation as waiting for an agent; `content` is a message that says so."""
 
     conversation_id: UUID
     reason: str
@@ -43,8 +40,8 @@ class WaitForPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver:
-    """An agent takes the conversation from the bot."""
+class TakeOverConversation:
+    """Replace the bot by an agent; `content` is a system message that informs the visitor."""
 
     conversation_id: UUID
     agent_id: UUID
@@ -53,8 +50,11 @@ class TakeOver:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """The conversation goes back to the bot; with `only_own` only if `released_by` is in charge."""
+class ReleaseConversation:
+    """Give the conversation back to the bot.
+
+    With `only_own`, only the agent in charge may do so.
+    """
 
     conversation_id: UUID
     released_by: UUID | None = None
@@ -64,8 +64,8 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The agent in charge answers; `epoch`, where given, is the one the agent saw."""
+class PostAgentAnswer:
+    """Append a message of the agent in charge. `epoch` is the takeover epoch the agent saw."""
 
     conversation_id: UUID
     message_id: UUID
@@ -74,156 +74,103 @@ class Answer:
     epoch: int | None = None
 
 
-Command: TypeAlias = Reply | WaitForPerson | TakeOver | Release | Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A conversation; `said` is message id → who (user, assistant, system) and what."""
-
-    session_id: UUID | None = None
-    lead_id: UUID | None = None
-    is_human_mode: bool = False
-    agent_id: UUID | None = None
-    epoch: int = 0
-    is_waiting: bool = False
-    turns: int = 0
-    said: dict[UUID, tuple[str, str]] = field(default_factory=dict)
+Command: TypeAlias = (
+    PostBotReply | WaitForAgent | TakeOverConversation | ReleaseConversation | PostAgentAnswer
+)
 
 
 def streams(command: Command) -> Sequence[Stream]:
     return [Stream("conversation", command.conversation_id)]
 
 
-def evolve(known: Conversation | None, event: Event) -> Conversation | None:
-    if event.stream != "conversation":
-        return known
-    anew = known is None
-    if known is None:
-        known = Conversation(getattr(event, "session_id", None), event.lead)
-    message, content = getattr(event, "message_id", None), getattr(event, "content", None)
-    if message is not None and content is not None:
-        known = replace(known, said={**known.said, message: (_role(event), content)})
-    match event:
-        case ConversationMessageReceived():
-            return replace(known, turns=known.turns + 1)
-        case ConversationAdopted():
-            return _adopted(known, event, anew=anew)
-        case ConversationTakenOver():
-            return replace(known, is_human_mode=True, agent_id=event.agent_id, epoch=event.epoch,
-                           is_waiting=False)  # fmt: skip
-        case ConversationReleased():
-            return replace(known, is_human_mode=False, agent_id=None, epoch=event.epoch)
-        case ConversationAnswered():
-            return replace(known, is_waiting=False)
-        case ConversationWaiting():
-            return replace(known, is_waiting=True)
-        case _:
-            return known
-
-
-def _adopted(known: Conversation, event: ConversationAdopted, *, anew: bool) -> Conversation:
-    """What the host says of it; going over to people, and back, is an epoch as any other."""
-    said = event.changes
-    changed = event.is_human_mode if anew else "is_human_mode" in said
-    return replace(
-        known,
-        lead_id=said.get("lead_id", known.lead_id),
-        is_human_mode=said.get("is_human_mode", known.is_human_mode),
-        agent_id=said.get("human_agent_id", known.agent_id),
-        epoch=known.epoch + int(changed),
-    )
-
-
-def decide(command: Command, known: Conversation | None) -> list[Event]:
-    if known is None:
+def decide(command: Command, state: Conversation | None) -> list[Event]:
+    if state is None:
         raise UnknownSubject(Stream("conversation", command.conversation_id))
-    where = without_nulls(
-        conversation_id=command.conversation_id,
-        session_id=known.session_id,
-        lead_id=known.lead_id,
-        message_id=command.message_id,
-        content=command.content,
-    )
     if command.message_id is not None and command.content is not None:
-        said = known.said.get(command.message_id)
-        if said is not None:
-            role = "assistant" if isinstance(command, Reply | Answer) else "system"
-            return said_again(command.message_id, said, (role, command.content))
+        before = state.messages.get(command.message_id)
+        if before is not None:
+            is_reply = isinstance(command, PostBotReply | PostAgentAnswer)
+            role = "assistant" if is_reply else "system"
+            check_repeated_message(before, (role, command.content), command.message_id)
+            return []
     match command:
-        case Reply():
-            return _reply(command, known, where)
-        case WaitForPerson():
-            if known.is_human_mode or known.is_waiting:
-                return []
-            return [ConversationWaiting.model_validate(where | {"reason": command.reason})]
-        case TakeOver():
-            return _take_over(command, known, where)
-        case Release():
-            return _release(command, known, where)
-        case Answer():
-            return _answer(command, known, where)
+        case PostBotReply():
+            return _reply(command, state)
+        case WaitForAgent():
+            return _wait(command, state)
+        case TakeOverConversation():
+            return _take_over(command, state)
+        case ReleaseConversation():
+            return _release(command, state)
+        case PostAgentAnswer():
+            return _answer(command, state)
         case _:
             assert_never(command)
 
 
-def _reply(command: Reply, known: Conversation, where: dict[str, Any]) -> list[Event]:
-    if known.is_human_mode or command.epoch != known.epoch:
-        raise Refused("stale_epoch", "an agent has taken over since the bot began to think")
-    more = without_nulls(epoch=command.epoch, in_reply_to=command.in_reply_to)
-    return [ConversationReplied.model_validate(where | more)]
+def _reply(command: PostBotReply, state: Conversation) -> list[Event]:
+    # The epoch fences a reply that was computed before an agent took over: it must not appear.
+    if state.is_human_mode or command.epoch != state.epoch:
+        raise Refused("stale_epoch", "an agent took over while the bot computed its reply")
+    return [ConversationReplied(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        epoch=command.epoch, in_reply_to=command.in_reply_to,
+    )]  # fmt: skip
 
 
-def _take_over(command: TakeOver, known: Conversation, where: dict[str, Any]) -> list[Event]:
-    if known.is_human_mode and known.agent_id == command.agent_id:
+def _wait(command: WaitForAgent, state: Conversation) -> list[Event]:
+    if state.is_human_mode or state.is_waiting:
         return []
-    if known.is_human_mode and known.agent_id is not None:
-        raise Refused("taken_over", "another agent has this conversation")
-    taken = {"agent_id": command.agent_id, "epoch": known.epoch + 1}
-    return [ConversationTakenOver.model_validate(where | taken)]
+    return [ConversationWaiting(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        reason=command.reason,
+    )]  # fmt: skip
 
 
-def _release(command: Release, known: Conversation, where: dict[str, Any]) -> list[Event]:
-    if not known.is_human_mode:
+def _take_over(command: TakeOverConversation, state: Conversation) -> list[Event]:
+    if state.is_human_mode and state.agent_id == command.agent_id:
         return []
-    if command.only_own and known.agent_id not in (None, command.released_by):
+    if state.is_human_mode and state.agent_id is not None:
+        raise Refused("taken_over", "another agent has taken over this conversation")
+    return [ConversationTakenOver(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        agent_id=command.agent_id, epoch=state.epoch + 1,
+    )]  # fmt: skip
+
+
+def _release(command: ReleaseConversation, state: Conversation) -> list[Event]:
+    if not state.is_human_mode:
+        return []
+    if command.only_own and state.agent_id not in (None, command.released_by):
         raise Refused(
-            "not_in_charge", "only the agent in charge or an admin gives a conversation back", 403
+            "not_in_charge", "only the agent in charge or an admin may release a conversation", 403
         )
-    more = without_nulls(epoch=known.epoch + 1, released_by=command.released_by)
-    return [ConversationReleased.model_validate(where | more)]
+    return [ConversationReleased(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        epoch=state.epoch + 1, released_by=command.released_by,
+    )]  # fmt: skip
 
 
-def _answer(command: Answer, known: Conversation, where: dict[str, Any]) -> list[Event]:
-    if not known.is_human_mode:
-        raise Refused("not_taken_over", "take the conversation over before answering")
-    if known.agent_id not in (None, command.agent_id):
-        raise Refused("taken_over", "another agent has this conversation")
-    if command.epoch not in (None, known.epoch):
-        raise Refused("stale_epoch", "the conversation changed hands meanwhile")
-    more = without_nulls(agent_id=command.agent_id, epoch=command.epoch)
-    return [ConversationAnswered.model_validate(where | more)]
-
-
-def said_again(message_id: UUID, said: tuple[str, str], again: tuple[str, str]) -> list[Event]:
-    """A message id is one thing that one side said, for ever: (role, content). Raises `Refused`."""
-    if said != again:
-        raise Refused("id_reused", f"message {message_id} said something else before", 422)
-    return []
-
-
-def _role(event: Event) -> str:
-    match event:
-        case ConversationMessageReceived():
-            return "user"
-        case ConversationReplied() | ConversationAnswered():
-            return "assistant"
-        case ConversationMessageAdopted():
-            return event.role.value
-        case _:
-            return "system"
+def _answer(command: PostAgentAnswer, state: Conversation) -> list[Event]:
+    if not state.is_human_mode:
+        raise Refused("not_taken_over", "take the conversation over before you answer")
+    if state.agent_id not in (None, command.agent_id):
+        raise Refused("taken_over", "another agent has taken over this conversation")
+    if command.epoch not in (None, state.epoch):
+        raise Refused("stale_epoch", "the conversation was taken over or released meanwhile")
+    return [ConversationAnswered(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        agent_id=command.agent_id, epoch=command.epoch,
+    )]  # fmt: skip
 
 
 decider: Decider[Command, Conversation | None] = Decider(
-    (Reply, WaitForPerson, TakeOver, Release, Answer), streams, None, evolve, decide
-)
+    "conversation",
+    (PostBotReply, WaitForAgent, TakeOverConversation, ReleaseConversation, PostAgentAnswer),
+    streams, None, evolve_conversation, decide,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a decider is, and what it says when it refuses."""
+"""The shape of a decider, and the refusals with which it answers a command."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,16 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[C, S]):
-    """Pure functions for the commands of one noun.
+    """The pure functions that decide the commands of one noun.
 
-    `streams` are those a command reads; no stream's events may change what another's mean, for
-    they are folded one stream after the other. `evolve` takes any event and never fails. `decide`
-    may raise `Refused`; no events mean that there is nothing to do.
+    - `entity_type`: the stream type of the entity that `UnitOfWork.load` reads by its id;
+    - `streams`: the streams that a command reads. They are folded one after the other, so no event
+      of one stream may change the meaning of an event of another;
+    - `evolve`: takes any event and never fails;
+    - `decide`: may raise `Refused`. No events mean that there is nothing to do.
     """
 
+    entity_type: str
     commands: tuple[type[C], ...]
     streams: Callable[[C], Sequence[Stream]]
     initial: S
@@ -28,7 +31,7 @@ class Decider(Generic[C, S]):
 
 
 class Refused(Exception):
-    """A command is refused for good: `code` is stable, `status` is what HTTP answers."""
+    """The final refusal of a command: `code` is stable, `status` is the HTTP status."""
 
     def __init__(
         self, code: str, message: str, status: int = 409, details: Mapping[str, Any] | None = None
@@ -39,7 +42,7 @@ class Refused(Exception):
 
 
 class UnknownSubject(Refused):
-    """What the command is about has not begun: not in this log, or not yet."""
+    """The refusal of a command whose entity has no events, or none yet, in this log."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__("unknown_subject", f"no {stream.entity_type} {stream.entity_id}", 404)

@@ -1,7 +1,7 @@
-"""Defaults: the workflows and texts every property begins with, inactive until reviewed.
+"""The default workflows and templates of every property, inactive until they are reviewed.
 
-The texts speak only of what is always known (the property's name, the tour's time), because a
-missing value stops a message: a lead that left nothing but a number has no first name.
+The texts use only values that always exist (the property's name, the tour's time), because a
+missing value stops a message: a lead that left only a phone number has no first name.
 """
 
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from uuid import UUID, uuid5
 
 from events.leads import LeadStatus
 from events.workflows import MessageChannel, Step, StepAction
-from services.deciders.templates import DefineTemplate, Wording
-from services.deciders.workflows import DefineWorkflow, Trigger, Written
+from services.deciders.templates import DefineTemplate, TemplateContent
+from services.deciders.workflows import DefineWorkflow, Trigger, WorkflowContent
 
 REASON = "system default"
 _NAMESPACE = UUID("b1f7c1de-1f0a-5e0b-9c36-0f7d4c2a9e51")
@@ -18,11 +18,11 @@ _SMS, _EMAIL = StepAction.SMS, StepAction.EMAIL
 _FIVE_MINUTES = 5 / 60
 
 
-class Default(NamedTuple):
-    """A workflow of the system, under a key that never changes."""
+class DefaultWorkflow(NamedTuple):
+    """A default workflow with a key that never changes."""
 
     key: str
-    written: Written
+    content: WorkflowContent
 
 
 def _step(name: str, action: StepAction, delay_hours: float, template_slug: str) -> Step:
@@ -30,7 +30,7 @@ def _step(name: str, action: StepAction, delay_hours: float, template_slug: str)
 
 
 WORKFLOWS = (
-    Default("new-lead-nurture", Written(
+    DefaultWorkflow("new-lead-nurture", WorkflowContent(
         "New Lead Nurture", Trigger.LEAD_CREATED,
         (
             _step("welcome", _SMS, _FIVE_MINUTES, "new-lead-welcome"),
@@ -40,7 +40,7 @@ WORKFLOWS = (
         (LeadStatus.TOUR_BOOKED, LeadStatus.LEASED, LeadStatus.LOST),
         "Welcomes a new lead and invites it to a tour.",
     )),
-    Default("tour-no-show-recovery", Written(
+    DefaultWorkflow("tour-no-show-recovery", WorkflowContent(
         "Tour No-Show Recovery", Trigger.TOUR_NO_SHOW,
         (
             _step("follow-up", _SMS, 2.0, "tour-no-show-followup"),
@@ -49,7 +49,7 @@ WORKFLOWS = (
         (LeadStatus.TOURED, LeadStatus.APPLIED, LeadStatus.LEASED, LeadStatus.LOST),
         "Offers another day to somebody who could not come.",
     )),
-    Default("post-tour-follow-up", Written(
+    DefaultWorkflow("post-tour-follow-up", WorkflowContent(
         "Post-Tour Follow-Up", Trigger.TOUR_COMPLETED,
         (
             _step("thanks", _SMS, 4.0, "post-tour-thanks"),
@@ -61,13 +61,13 @@ WORKFLOWS = (
 )  # fmt: skip
 
 
-def _sms(slug: str, name: str, body: str) -> Wording:
-    return Wording(slug, name, MessageChannel.SMS, body, is_active=False)
+def _sms(slug: str, name: str, body: str) -> TemplateContent:
+    return TemplateContent(slug, name, MessageChannel.SMS, body, is_active=False)
 
 
-def _email(slug: str, name: str, subject: str, *paragraphs: str) -> Wording:
+def _email(slug: str, name: str, subject: str, *paragraphs: str) -> TemplateContent:
     body = "\n\n".join(["Hello,", *paragraphs, "The team at {{property_name}}"])
-    return Wording(slug, name, MessageChannel.EMAIL, body, subject, is_active=False)
+    return TemplateContent(slug, name, MessageChannel.EMAIL, body, subject, is_active=False)
 
 
 TEMPLATES = (
@@ -150,23 +150,25 @@ TEMPLATES = (
 
 
 def definition_id(property_id: UUID, key: str) -> UUID:
-    """The id of a property's own copy of a system workflow."""
+    """Return the id of a property's copy of a default workflow."""
     return uuid5(_NAMESPACE, f"{property_id}/definition/{key}")
 
 
 def template_id(property_id: UUID, slug: str) -> UUID:
-    """The id of a property's own copy of a system text."""
+    """Return the id of a property's copy of a default template."""
     return uuid5(_NAMESPACE, f"{property_id}/template/{slug}")
 
 
-def workflow_of(property_id: UUID, default: Default) -> DefineWorkflow:
+def default_workflow(property_id: UUID, default: DefaultWorkflow) -> DefineWorkflow:
     return DefineWorkflow(
-        definition_id(property_id, default.key), default.written, seeded=True, change_reason=REASON
+        definition_id(property_id, default.key), default.content, seeded=True, change_reason=REASON
     )
 
 
-def template_of(property_id: UUID, wording: Wording, slug_owner: UUID | None) -> DefineTemplate:
+def default_template(
+    property_id: UUID, content: TemplateContent, slug_owner: UUID | None
+) -> DefineTemplate:
     return DefineTemplate(
-        template_id(property_id, wording.slug), wording, slug_owner, seeded=True,
+        template_id(property_id, content.slug), content, slug_owner, seeded=True,
         change_reason=REASON,
     )  # fmt: skip

@@ -1,9 +1,8 @@
-"""Deliveries: a message to a lead is planned, or skipped with the reason why it must not be."""
+"""The decider of deliveries: a message to a lead is planned, or skipped for want of consent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
@@ -14,7 +13,6 @@ from events.workflows import MessageChannel
 from services.deciders import consents, leads
 from services.deciders.consents import Consent
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 from services.deciders.templates import SMS_CHARACTERS
 
@@ -23,7 +21,7 @@ NO_CONSENT = "no_consent"
 
 @dataclass(frozen=True, slots=True)
 class PlanDelivery:
-    """Send a lead a message, whole as it is, at `due_at`."""
+    """Plan to send a rendered message to a lead at `due_at`."""
 
     delivery_id: UUID
     lead_id: UUID
@@ -39,7 +37,7 @@ class PlanDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery, whom it goes to, and what they said about being written to on its channel."""
+    """The state of a delivery, with its lead and the lead's consent for the channel."""
 
     is_planned: bool = False
     lead: Lead = field(default_factory=Lead)
@@ -70,47 +68,47 @@ def decide(command: PlanDelivery, state: Delivery) -> list[Event]:
         raise UnknownSubject(Stream("lead", command.lead_id))
     if state.is_planned:
         return []
-    recipient = recipient_of(state.lead, command.channel)
+    recipient = find_recipient(state.lead, command.channel)
     if recipient is None:
-        way = "phone number" if command.channel is MessageChannel.SMS else "e-mail address"
-        raise Refused("no_recipient", f"the lead has no {way} that can be written to", 400)
+        contact = "complete phone number" if _is_sms(command) else "e-mail address"
+        raise Refused("no_recipient", f"the lead has no {contact} to send to", 400)
     if not command.body.strip():
-        raise Refused("no_message", "there is nothing to send", 400)
-    sms = command.channel is MessageChannel.SMS
-    if sms and len(command.body) > SMS_CHARACTERS:
+        raise Refused("no_message", "the message is empty", 400)
+    if _is_sms(command) and len(command.body) > SMS_CHARACTERS:
         raise Refused("message_too_long", f"an sms has at most {SMS_CHARACTERS:,} characters", 400)
-    subject = None if sms else " ".join((command.subject or "").split()) or None
-    events: list[Event] = [DeliveryPlanned.model_validate(_told(
-        command, due_at=command.due_at, template_id=command.template_id,
-        template_version=command.template_version, recipient=recipient, subject=subject,
+    events: list[Event] = [DeliveryPlanned(
+        delivery_id=command.delivery_id, lead_id=command.lead_id, channel=command.channel,
+        purpose=command.purpose, due_at=command.due_at, template_id=command.template_id,
+        template_version=command.template_version, recipient=recipient, subject=_subject(command),
         body=command.body, requested_by=command.requested_by,
-    ))]  # fmt: skip
+    )]  # fmt: skip
     if state.consent.given is False:
         at = state.consent.at
-        detail = "withdrawn" if at is None else f"withdrawn on {at.date().isoformat()}"
-        skipped = _told(command, reason=NO_CONSENT, detail=detail)
-        events.append(DeliverySkipped.model_validate(skipped))
+        events.append(DeliverySkipped(
+            delivery_id=command.delivery_id, lead_id=command.lead_id, channel=command.channel,
+            purpose=command.purpose, reason=NO_CONSENT,
+            detail="withdrawn" if at is None else f"withdrawn on {at.date().isoformat()}",
+        ))  # fmt: skip
     return events
 
 
-def recipient_of(lead: Lead, channel: MessageChannel) -> str | None:
-    """Where a message on this channel goes; a number that is not whole cannot be written to."""
+def find_recipient(lead: Lead, channel: MessageChannel) -> str | None:
+    """Return the lead's address on a channel; a phone number counts only in the form E.164."""
     if channel is MessageChannel.EMAIL:
         return lead.details.get("email") or None
     phone = lead.details.get("phone") or ""
     return phone if phone.startswith("+") else None
 
 
-def _told(command: PlanDelivery, **more: Any) -> dict[str, Any]:
-    said = {
-        "delivery_id": command.delivery_id,
-        "lead_id": command.lead_id,
-        "channel": command.channel,
-        "purpose": command.purpose,
-    }
-    return said | without_nulls(**more)
+def _is_sms(command: PlanDelivery) -> bool:
+    return command.channel is MessageChannel.SMS
+
+
+def _subject(command: PlanDelivery) -> str | None:
+    """Return the subject on one line; None for an SMS."""
+    return None if _is_sms(command) else " ".join((command.subject or "").split()) or None
 
 
 decider: Decider[PlanDelivery, Delivery] = Decider(
-    (PlanDelivery,), streams, Delivery(), evolve, decide
+    "delivery", (PlanDelivery,), streams, Delivery(), evolve, decide
 )

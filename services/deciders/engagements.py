@@ -1,16 +1,14 @@
-"""Engagement and activities: what people report about a lead that leaves no other event."""
+"""The decider of reported engagements and activities of a lead."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
+from events.activities import REPORTED_ACTIVITIES, ActivityRecorded, ActivityType
 from events.engagements import (
     DERIVED_ENGAGEMENT,
     ENGAGEMENT_WEIGHTS,
-    REPORTED_ACTIVITIES,
-    ActivityRecorded,
-    ActivityType,
     EngagementRecorded,
     EngagementType,
 )
@@ -18,13 +16,12 @@ from events.event import Event
 from events.record import Stream
 from services.deciders import leads
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEngagement:
-    """A lead did something that counts."""
+    """Record an action of a lead that has a score weight."""
 
     engagement_id: UUID
     lead_id: UUID
@@ -34,7 +31,7 @@ class RecordEngagement:
 
 @dataclass(frozen=True, slots=True)
 class RecordActivity:
-    """Somebody did something for a lead."""
+    """Record an action that somebody performed for a lead."""
 
     activity_id: UUID
     lead_id: UUID
@@ -52,16 +49,16 @@ def streams(command: Command) -> Sequence[Stream]:
 
 
 def decide(command: Command, lead: Lead) -> list[Event]:
-    event = _said(command)
+    event = _event_of(command)
     if not lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
     return [event]
 
 
-def _said(command: Command) -> Event:
+def _event_of(command: Command) -> Event:
     match command:
         case RecordEngagement():
-            kind = engagement_type(command.event_type)
+            kind = parse_engagement_type(command.event_type)
             return EngagementRecorded(
                 engagement_id=command.engagement_id,
                 lead_id=command.lead_id,
@@ -70,43 +67,42 @@ def _said(command: Command) -> Event:
                 metadata=dict(command.metadata),
             )
         case RecordActivity():
-            said = {
-                "activity_id": command.activity_id,
-                "lead_id": command.lead_id,
-                "type": activity_type(command.type),
-                "description": command.description,
-                "metadata": dict(command.metadata),
-                "created_by": command.created_by,
-            }
-            return ActivityRecorded.model_validate(without_nulls(**said))
+            return ActivityRecorded(
+                activity_id=command.activity_id,
+                lead_id=command.lead_id,
+                type=parse_activity_type(command.type),
+                description=command.description,
+                metadata=dict(command.metadata),
+                created_by=command.created_by,
+            )
         case _:
             assert_never(command)
 
 
-def engagement_type(text: str) -> EngagementType:
-    """Raises `Refused` for what is unknown or follows from tours and chats."""
+def parse_engagement_type(text: str) -> EngagementType:
+    """Raise `Refused` for an unknown type, and for one that is derived from tours and chats."""
     try:
-        found = EngagementType(text)
+        kind = EngagementType(text)
     except ValueError:
-        raise Refused("unknown_event_type", f"{text[:60]!r} is no engagement", 400) from None
-    if found in DERIVED_ENGAGEMENT:
+        raise Refused("unknown_event_type", f"{text[:60]!r} is not an engagement", 400) from None
+    if kind in DERIVED_ENGAGEMENT:
         raise Refused(
-            "derived_event_type", f"{found} follows from tours and chats, not by hand", 400
+            "derived_event_type", f"{kind} is derived from tours and chats, it is not recorded", 400
         )
-    return found
+    return kind
 
 
-def activity_type(text: str) -> ActivityType:
-    """Raises `Refused` for what is unknown or follows from an event of its own."""
+def parse_activity_type(text: str) -> ActivityType:
+    """Raise `Refused` for an unknown type, and for one that is derived from another event."""
     try:
-        found = ActivityType(text)
+        kind = ActivityType(text)
     except ValueError:
-        raise Refused("unknown_activity_type", f"{text[:60]!r} is no activity", 400) from None
-    if found not in REPORTED_ACTIVITIES:
-        raise Refused("derived_activity_type", f"{found} follows from an event of its own", 400)
-    return found
+        raise Refused("unknown_activity_type", f"{text[:60]!r} is not an activity", 400) from None
+    if kind not in REPORTED_ACTIVITIES:
+        raise Refused("derived_activity_type", f"{kind} is derived from an event of its own", 400)
+    return kind
 
 
 decider: Decider[Command, Lead] = Decider(
-    (RecordEngagement, RecordActivity), streams, Lead(), leads.evolve, decide
+    "lead", (RecordEngagement, RecordActivity), streams, Lead(), leads.evolve, decide
 )

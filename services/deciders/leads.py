@@ -1,4 +1,4 @@
-"""Leads: captured once per e-mail and property, kept up to date, moved on towards a lease."""
+"""The decider of leads: captured, updated, moved on to the next status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -6,28 +6,26 @@ from datetime import date
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
-from events.claims import value_of
+from events.claims import claim_value
 from events.event import Event
 from events.leads import (
     LeadAdopted,
     LeadCaptured,
     LeadErased,
     LeadImported,
-    LeadMerged,
     LeadNoted,
     LeadStatus,
     LeadStatusChanged,
-    LeadUnmerged,
     LeadUpdated,
 )
+from events.merges import LeadMerged, LeadUnmerged
 from events.record import Stream
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What is known of a person, normalised (`contacts`); None is not known."""
+    """The details of a person, with e-mail and phone normalised; None is unknown."""
 
     source: str | None = None
     first_name: str | None = None
@@ -39,19 +37,19 @@ class Details:
     notes: str | None = None
 
     @property
-    def given(self) -> dict[str, Any]:
-        """What is not empty, by field."""
-        found = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in found.items() if value not in (None, "")}
+    def non_empty(self) -> dict[str, Any]:
+        """Return field → value, without None and empty texts."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureLead:
-    """Somebody left a way to be reached. `known` is the lead it turned out to be, if any."""
+    """Create a lead, or update `existing_lead` if the details belong to one."""
 
     lead_id: UUID
     details: Details
-    known: UUID | None = None
+    existing_lead: UUID | None = None
     session_id: UUID | None = None
     captured_by: UUID | None = None
     note: str | None = None
@@ -59,7 +57,7 @@ class CaptureLead:
 
 @dataclass(frozen=True, slots=True)
 class UpdateLead:
-    """Change details: null empties. `email_owner` has the new e-mail, if somebody has."""
+    """Change details; null empties one. `email_owner` is the lead with the new e-mail, if any."""
 
     lead_id: UUID
     changes: Mapping[str, Any]
@@ -69,7 +67,7 @@ class UpdateLead:
 
 @dataclass(frozen=True, slots=True)
 class ChangeStatus:
-    """Move a lead on."""
+    """Change the status of a lead."""
 
     lead_id: UUID
     status: LeadStatus
@@ -79,7 +77,7 @@ class ChangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class NoteLead:
-    """Write a note about a lead."""
+    """Add a note about a lead."""
 
     lead_id: UUID
     note: str
@@ -91,7 +89,7 @@ Command: TypeAlias = CaptureLead | UpdateLead | ChangeStatus | NoteLead
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A lead as far as decisions need it; `filled` are the details its winner has from it."""
+    """The state of a lead; `filled` are the details that the winner of a merge took from it."""
 
     exists: bool = False
     status: LeadStatus = LeadStatus.NEW
@@ -100,12 +98,13 @@ class Lead:
     filled: tuple[str, ...] = ()
 
 
-DETAILS = tuple(each.name for each in fields(Details))
+DETAILS = tuple(field.name for field in fields(Details))
 PERSONAL = ("first_name", "last_name", "email", "phone", "notes")
+_BEFORE_TOUR = (LeadStatus.NEW, LeadStatus.CONTACTED)
 
 
 def streams(command: Command) -> Sequence[Stream]:
-    owner = command.known if isinstance(command, CaptureLead) else None
+    owner = command.existing_lead if isinstance(command, CaptureLead) else None
     return [Stream("lead", owner or command.lead_id)]
 
 
@@ -136,91 +135,92 @@ def decide(command: Command, state: Lead) -> list[Event]:
             return _capture(command, state)
         case UpdateLead():
             if command.email_owner not in (None, command.lead_id):
-                raise known_elsewhere(command.email_owner)
+                raise email_taken_error(command.email_owner)
             if all(state.details.get(name) == value for name, value in command.changes.items()):
                 return []
             return [_updated(command.lead_id, command.changes, command.updated_by)]
         case ChangeStatus():
-            return _move(command, state)
+            return _change_status(command, state)
         case NoteLead():
-            said = {"lead_id": command.lead_id, "note": command.note}
-            return [LeadNoted.model_validate(said | without_nulls(noted_by=command.noted_by))]
+            return [LeadNoted(
+                lead_id=command.lead_id, note=command.note, noted_by=command.noted_by
+            )]  # fmt: skip
         case _:
             assert_never(command)
 
 
-def known_elsewhere(owner: UUID | None) -> Refused:
+def email_taken_error(owner: UUID | None) -> Refused:
     return Refused(
         "known_lead", "this e-mail address belongs to another lead", 409, {"leadId": str(owner)}
     )
 
 
 def status_after_booking(lead: Lead) -> LeadStatus | None:
-    """What a booked tour makes of a lead; None where it changes nothing."""
+    """Return the status that a booked tour gives the lead; None if it stays as it is."""
     return LeadStatus.TOUR_BOOKED if lead.status in _BEFORE_TOUR else None
 
 
 def status_after_tour(lead: Lead) -> LeadStatus | None:
-    """What a completed tour makes of a lead; None where it changes nothing."""
+    """Return the status that a completed tour gives the lead; None if it stays as it is."""
     before = (*_BEFORE_TOUR, LeadStatus.TOUR_BOOKED)
     return LeadStatus.TOURED if lead.status in before else None
 
 
-_BEFORE_TOUR = (LeadStatus.NEW, LeadStatus.CONTACTED)
-
-
 def _capture(command: CaptureLead, state: Lead) -> list[Event]:
-    given = command.details.given
-    if command.known is None:
+    details = command.details.non_empty
+    if command.existing_lead is None:
         if state.exists:
-            if all(state.details.get(name) == value for name, value in given.items()):
+            if all(state.details.get(name) == value for name, value in details.items()):
                 return []
-            raise Refused("id_reused", f"lead {command.lead_id} is there already", 422)
-        said = {"lead_id": command.lead_id, "status": LeadStatus.NEW, **given}
-        told = said | without_nulls(session_id=command.session_id, captured_by=command.captured_by)
-        return [LeadCaptured.model_validate(told), *_note(command, command.lead_id)]
+            raise Refused("id_reused", f"lead {command.lead_id} exists with other details", 422)
+        captured = LeadCaptured(
+            lead_id=command.lead_id, status=LeadStatus.NEW, session_id=command.session_id,
+            captured_by=command.captured_by, **details,
+        )  # fmt: skip
+        return [captured, *_note(command, command.lead_id)]
     if not state.exists:
-        raise UnknownSubject(Stream("lead", command.known))
-    given.pop("source", None)
-    if _is_known_by_another(state, given.get("email")):
-        del given["email"]
-    news = {name: value for name, value in given.items() if state.details.get(name) != value}
-    changed: list[Event] = [_updated(command.known, news, command.captured_by)] if news else []
-    return changed + _note(command, command.known)
+        raise UnknownSubject(Stream("lead", command.existing_lead))
+    # The source is that of the first contact. It never changes.
+    details.pop("source", None)
+    if _has_another_email(state, details.get("email")):
+        del details["email"]
+    changes = {name: value for name, value in details.items() if state.details.get(name) != value}
+    updated: list[Event] = (
+        [_updated(command.existing_lead, changes, command.captured_by)] if changes else []
+    )
+    return updated + _note(command, command.existing_lead)
 
 
-def _is_known_by_another(state: Lead, email: str | None) -> bool:
-    """Is this e-mail address of a lead that was merged into this one, which has its own?"""
-    held = state.details.get("email")
-    return bool(email and held) and value_of(str(email)) != value_of(str(held))
+def _has_another_email(state: Lead, email: str | None) -> bool:
+    """Return whether the lead has an e-mail address and `email` is another one.
+
+    The other address belongs to a lead that was merged into this one.
+    """
+    current = state.details.get("email")
+    return bool(email and current) and claim_value(str(email)) != claim_value(str(current))
 
 
 def _note(command: CaptureLead, lead_id: UUID) -> list[Event]:
     if not command.note:
         return []
-    said = {"lead_id": lead_id, "note": command.note}
-    return [LeadNoted.model_validate(said | without_nulls(noted_by=command.captured_by))]
+    return [LeadNoted(lead_id=lead_id, note=command.note, noted_by=command.captured_by)]
 
 
 def _updated(lead_id: UUID, changes: Mapping[str, Any], updated_by: UUID | None) -> LeadUpdated:
-    said = {"lead_id": lead_id, **changes}
-    return LeadUpdated.model_validate(said | without_nulls(updated_by=updated_by))
+    return LeadUpdated(lead_id=lead_id, updated_by=updated_by, **changes)
 
 
-def _move(command: ChangeStatus, state: Lead) -> list[Event]:
+def _change_status(command: ChangeStatus, state: Lead) -> list[Event]:
     if command.status is state.status:
         return []
     if state.status is LeadStatus.LEASED:
-        raise Refused("leased", "a lead that has leased stays leased")
-    said = {
-        "lead_id": command.lead_id,
-        "status": command.status,
-        "previous_status": state.status,
-    }
-    told = said | without_nulls(reason=command.reason, changed_by=command.changed_by)
-    return [LeadStatusChanged.model_validate(told)]
+        raise Refused("leased", "the status of a lead that has leased cannot be changed")
+    return [LeadStatusChanged(
+        lead_id=command.lead_id, status=command.status, previous_status=state.status,
+        reason=command.reason, changed_by=command.changed_by,
+    )]  # fmt: skip
 
 
 decider: Decider[Command, Lead] = Decider(
-    (CaptureLead, UpdateLead, ChangeStatus, NoteLead), streams, Lead(), evolve, decide
+    "lead", (CaptureLead, UpdateLead, ChangeStatus, NoteLead), streams, Lead(), evolve, decide
 )

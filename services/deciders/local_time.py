@@ -1,5 +1,6 @@
-"""Local time to instant: a date and a time on the wall clock of a named zone."""
+"""Local times: a date and a time on the wall clock of a time zone, converted to an instant."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -8,11 +9,14 @@ from zoneinfo import ZoneInfo
 from services.deciders.decider import Refused
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+CLOCK = r"([01][0-9]|2[0-3]):([0-5][0-9])"
+_CLOCK = re.compile(CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A time on the wall clock of the property's zone; `fold` 1 is the second of two equal ones."""
+    """The local time of a tour; with `fold` 1 it is the second of two equal local times."""
 
     tour_date: date
     tour_time: time
@@ -22,12 +26,12 @@ class When:
 
     @property
     def instant(self) -> datetime:
-        """Raises `Refused`."""
-        return instant_of(self.tour_date, self.tour_time, self.time_zone, self.fold)
+        """Return the instant in UTC. Raises `Refused` as `to_instant` does."""
+        return to_instant(self.tour_date, self.tour_time, self.time_zone, self.fold)
 
     @property
-    def said(self) -> dict[str, Any]:
-        """As events say it. Raises `Refused`."""
+    def event_fields(self) -> dict[str, Any]:
+        """Return the fields of a tour event that state its time. Raises `Refused`."""
         return {
             "tour_date": self.tour_date,
             "tour_time": self.tour_time,
@@ -38,22 +42,33 @@ class When:
         }
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """Raises `Refused`: an unknown zone is never guessed."""
+def load_zone(name: str) -> ZoneInfo:
+    """Return the time zone. Raises `Refused` for an unknown name: a zone is never guessed."""
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
         raise Refused(
-            "unknown_zone", f"{name!r} is no time zone of the IANA data base", 422
+            "unknown_zone", f"{name!r} is not a time zone of the IANA database", 422
         ) from None
 
 
-def instant_of(day: date, at: time, zone: str, fold: int = 0) -> datetime:
-    """The instant, in UTC. Raises `Refused` for an unknown zone or a time that clocks skip."""
+def to_instant(day: date, at: time, zone: str, fold: int = 0) -> datetime:
+    """Return the instant in UTC.
+
+    Raises `Refused` for an unknown zone, and for a local time that the clock change skips.
+    """
     if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
-        raise Refused("invalid_date", f"{day} is out of range", 400)
-    local = datetime.combine(day, at.replace(tzinfo=None), zone_of(zone)).replace(fold=fold)
+        raise Refused(
+            "invalid_date", f"{day} is not between {EARLIEST_YEAR} and {LATEST_YEAR}", 400
+        )
+    local = datetime.combine(day, at.replace(tzinfo=None), load_zone(zone)).replace(fold=fold)
     instant = local.astimezone(UTC)
     if instant.astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None):
         raise Refused("no_such_time", f"{at:%H:%M} does not exist on {day} in {zone}", 422)
     return instant
+
+
+def parse_clock(text: object) -> time | None:
+    """Return the time that "HH:MM" states; None for anything else."""
+    match = _CLOCK.fullmatch(text) if isinstance(text, str) else None
+    return time(int(match[1]), int(match[2])) if match else None

@@ -1,11 +1,11 @@
-"""Runs: a lead's way through a workflow is paused, goes on, or is stopped by a person."""
+"""The decider of workflow runs: a run is paused, resumed or stopped by an agent."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from events.event import Event
@@ -21,11 +21,10 @@ from events.runs import (
     RunStopped,
 )
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -39,7 +38,7 @@ LIVE = (RunStatus.ACTIVE, RunStatus.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class PauseRun:
-    """Stand still from `at` on, and keep what is left of the delay."""
+    """Pause the run at `at`; the rest of its delay is stored."""
 
     run_id: UUID
     lead_id: UUID
@@ -50,7 +49,7 @@ class PauseRun:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRun:
-    """Go on from `at`, with what was left of the delay."""
+    """Continue the run at `at` with the rest of its delay."""
 
     run_id: UUID
     lead_id: UUID
@@ -60,7 +59,7 @@ class ResumeRun:
 
 @dataclass(frozen=True, slots=True)
 class StopRun:
-    """End early, whether the run goes or stands still."""
+    """Stop the run early, active or paused."""
 
     run_id: UUID
     lead_id: UUID
@@ -73,7 +72,10 @@ Command: TypeAlias = PauseRun | ResumeRun | StopRun
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run; what is left of its delay is either until `next_action_at` or in seconds."""
+    """The state of a run.
+
+    The rest of its delay is the time until `next_action_at`, or `remaining_seconds` if paused.
+    """
 
     lead_id: UUID | None = None
     status: RunStatus = RunStatus.ACTIVE
@@ -113,49 +115,48 @@ def decide(command: Command, state: Run) -> list[Event]:
     if state.lead_id is None:
         raise UnknownSubject(Stream("run", command.run_id))
     if state.lead_id != command.lead_id:
-        raise Refused("not_this_lead", f"run {command.run_id} is not one of this lead's", 404)
+        raise Refused("not_this_lead", f"run {command.run_id} does not belong to this lead", 404)
     if state.status not in LIVE:
-        raise Refused("run_state", f"a {state.status} run has ended")
+        raise Refused("run_state", f"the run has ended, it is {state.status}")
     match command:
         case PauseRun():
             if state.status is RunStatus.PAUSED:
                 return []
-            left = seconds_left(command.at, state.next_action_at)
-            return [RunPaused.model_validate(_told(
-                command, remaining_seconds=left, reason=command.reason,
-                paused_by=command.paused_by,
-            ))]  # fmt: skip
+            return [RunPaused(
+                run_id=command.run_id, lead_id=command.lead_id,
+                remaining_seconds=compute_remaining_seconds(command.at, state.next_action_at),
+                reason=command.reason, paused_by=command.paused_by,
+            )]  # fmt: skip
         case ResumeRun():
             if state.status is RunStatus.ACTIVE:
                 return []
-            return [RunResumed.model_validate(_told(
-                command, next_action_at=_next(command.at, state), resumed_by=command.resumed_by
-            ))]  # fmt: skip
+            return [RunResumed(
+                run_id=command.run_id, lead_id=command.lead_id,
+                next_action_at=_next_action_at(command.at, state), resumed_by=command.resumed_by,
+            )]  # fmt: skip
         case StopRun():
-            said = _told(command, reason=command.reason, stopped_by=command.stopped_by)
-            return [RunStopped.model_validate(said)]
+            return [RunStopped(
+                run_id=command.run_id, lead_id=command.lead_id, reason=command.reason,
+                stopped_by=command.stopped_by,
+            )]  # fmt: skip
         case _:
             assert_never(command)
 
 
-def seconds_left(at: datetime, until: datetime | None) -> int | None:
-    """Whole seconds, rounded up; 0 for what is due already."""
+def compute_remaining_seconds(at: datetime, until: datetime | None) -> int | None:
+    """Return whole seconds, rounded up; 0 if the instant has passed."""
     if until is None:
         return None
     return max(0, math.ceil((until - at).total_seconds()))
 
 
-def _next(at: datetime, state: Run) -> datetime | None:
-    """When a paused run goes on; one that was moved meanwhile has an instant of its own."""
+def _next_action_at(at: datetime, state: Run) -> datetime | None:
+    """Return when a resumed run acts next; a run that was moved while paused has that instant."""
     if state.remaining_seconds is not None:
         return at + timedelta(seconds=state.remaining_seconds)
     return None if state.next_action_at is None else max(at, state.next_action_at)
 
 
-def _told(command: Command, **more: Any) -> dict[str, Any]:
-    return {"run_id": command.run_id, "lead_id": command.lead_id, **without_nulls(**more)}
-
-
 decider: Decider[Command, Run] = Decider(
-    (PauseRun, ResumeRun, StopRun), streams, Run(), evolve, decide
+    "run", (PauseRun, ResumeRun, StopRun), streams, Run(), evolve, decide
 )

@@ -1,36 +1,46 @@
-"""Sessions: begun by visitors, and given to a lead once it is known who the visitor is."""
+"""The decider of sessions: started, linked to a lead, and the messages of the visitor in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 from uuid import UUID
 
-from events.chat import SessionIdentified, SessionStarted
+from events.conversations import (
+    ConversationChannel,
+    ConversationMessageReceived,
+    ConversationStarted,
+)
 from events.event import Event
 from events.record import Stream
+from events.sessions import SessionIdentified, SessionStarted
 from services.deciders import chats
-from services.deciders.chats import Chat, Session, demand_visitor
+from services.deciders.chats import (
+    Chat,
+    Session,
+    check_repeated_message,
+    not_found_error,
+    require_visitor,
+)
 from services.deciders.decider import Decider, UnknownSubject
-from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """A visitor opened the widget; `anew` where its session is known and its row is gone."""
+    """Start a session of a visitor; `restart` appends a second start for a session that exists."""
 
     session_id: UUID
     visitor_id: str | None = None
     user_agent: str | None = None
     referrer_url: str | None = None
-    anew: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifySession:
-    """A session, and the conversations held in it, belong to a lead.
+    """Link a session and its conversations to a lead.
 
-    `conversation_ids` may name conversations that have not begun, or are another session's: they
-    are left out, unless `strict`, which refuses.
+    Conversations in `conversation_ids` that have not begun, or belong to another session, are left
+    out; with `strict` they are refused.
     """
 
     session_id: UUID
@@ -40,7 +50,21 @@ class IdentifySession:
     strict: bool = False
 
 
-Command: TypeAlias = StartSession | IdentifySession
+@dataclass(frozen=True, slots=True)
+class ReceiveMessage:
+    """Append a message of a visitor; session and conversation start if they do not exist."""
+
+    session_id: UUID
+    conversation_id: UUID
+    message_id: UUID
+    content: str
+    visitor_id: str | None = None
+    user_agent: str | None = None
+    referrer_url: str | None = None
+    channel: ConversationChannel = ConversationChannel.WIDGET
+
+
+Command: TypeAlias = StartSession | IdentifySession | ReceiveMessage
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -51,7 +75,12 @@ def streams(command: Command) -> Sequence[Stream]:
             return [
                 Stream("session", command.session_id),
                 Stream("lead", command.lead_id),
-                *(Stream("conversation", each) for each in command.conversation_ids),
+                *(Stream("conversation", key) for key in command.conversation_ids),
+            ]
+        case ReceiveMessage():
+            return [
+                Stream("session", command.session_id),
+                Stream("conversation", command.conversation_id),
             ]
         case _:
             assert_never(command)
@@ -63,19 +92,21 @@ def decide(command: Command, state: Chat) -> list[Event]:
             return _start(command, state)
         case IdentifySession():
             return _identify(command, state)
+        case ReceiveMessage():
+            return _receive(command, state)
         case _:
             assert_never(command)
 
 
 def _start(command: StartSession, state: Chat) -> list[Event]:
-    if known := state.sessions.get(command.session_id):
-        demand_visitor(known, command.visitor_id, command.session_id)
-        if not command.anew:
+    if session := state.sessions.get(command.session_id):
+        require_visitor(session, command.visitor_id, command.session_id)
+        if not command.restart:
             return []
-    return [SessionStarted.model_validate(without_nulls(
+    return [SessionStarted(
         session_id=command.session_id, visitor_id=command.visitor_id,
         user_agent=command.user_agent, referrer_url=command.referrer_url,
-    ))]  # fmt: skip
+    )]  # fmt: skip
 
 
 def _identify(command: IdentifySession, state: Chat) -> list[Event]:
@@ -85,30 +116,75 @@ def _identify(command: IdentifySession, state: Chat) -> list[Event]:
     if not state.lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
     if not command.strict:
-        demand_visitor(session, command.visitor_id, command.session_id)
+        require_visitor(session, command.visitor_id, command.session_id)
     named = dict.fromkeys(command.conversation_ids)
-    held = tuple(each for each in named if _is_held(command, state, each, session))
-    if session.lead_id == command.lead_id and not held:
+    linked = tuple(key for key in named if _is_newly_linked(command, state, key, session))
+    if session.lead_id == command.lead_id and not linked:
         return []
-    return [SessionIdentified.model_validate(without_nulls(
-        session_id=command.session_id, lead_id=command.lead_id, conversation_ids=held or None,
-    ))]  # fmt: skip
+    return [SessionIdentified(
+        session_id=command.session_id, lead_id=command.lead_id, conversation_ids=linked
+    )]  # fmt: skip
 
 
-def _is_held(
+def _is_newly_linked(
     command: IdentifySession, state: Chat, conversation_id: UUID, session: Session
 ) -> bool:
-    """Does this conversation become the lead's now? One that was its from the start does not."""
+    """Return whether the command links the conversation; one that began with the lead is linked."""
     conversation = state.conversations.get(conversation_id)
     if conversation is None or conversation.session_id != command.session_id:
         if command.strict:
             raise UnknownSubject(Stream("conversation", conversation_id))
         return False
-    if session.lead_id == command.lead_id and conversation_id in session.held:
+    if session.lead_id == command.lead_id and conversation_id in session.conversations:
         return False
     return conversation.lead_id != command.lead_id
 
 
+def _receive(command: ReceiveMessage, state: Chat) -> list[Event]:
+    session = state.sessions.get(command.session_id)
+    conversation = state.conversations.get(command.conversation_id)
+    if session is None and conversation is not None:
+        raise not_found_error("conversation", command.conversation_id)
+    events = _start(
+        StartSession(
+            command.session_id, command.visitor_id, command.user_agent, command.referrer_url
+        ),
+        state,
+    )
+    session = session or Session(command.visitor_id)
+    lead_id = session.lead_id or (conversation.lead_id if conversation else None)
+    if conversation is None:
+        events.append(ConversationStarted(
+            conversation_id=command.conversation_id, session_id=command.session_id,
+            lead_id=lead_id, channel=command.channel,
+        ))  # fmt: skip
+    elif conversation.session_id != command.session_id:
+        raise not_found_error("conversation", command.conversation_id)
+    elif (before := conversation.messages.get(command.message_id)) is not None:
+        check_repeated_message(before, ("user", command.content), command.message_id)
+        return []
+    elif (
+        session.lead_id is not None
+        and conversation.lead_id != session.lead_id
+        and command.conversation_id not in session.conversations
+    ):
+        # The conversation began before the lead was known, and was not named when it became known.
+        events.append(SessionIdentified(
+            session_id=command.session_id, lead_id=session.lead_id,
+            conversation_ids=(command.conversation_id,),
+        ))  # fmt: skip
+    received = ConversationMessageReceived(
+        conversation_id=command.conversation_id, session_id=command.session_id, lead_id=lead_id,
+        message_id=command.message_id, content=command.content,
+    )  # fmt: skip
+    return [*events, received]
+
+
 decider: Decider[Command, Chat] = Decider(
-    (StartSession, IdentifySession), streams, Chat(), chats.evolve, decide
+    "session",
+    (StartSession, IdentifySession, ReceiveMessage),
+    streams,
+    Chat(),
+    chats.evolve,
+    decide,
 )

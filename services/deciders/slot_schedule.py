@@ -1,4 +1,4 @@
-"""Openings: the slots that a property's hours make of its days, in its own zone."""
+"""The slots that a property's tour hours define, in its own time zone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,13 +7,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.deciders.local_time import zone_of
+from services.deciders.local_time import WEEKDAYS, load_zone
 from services.deciders.slot_times import LONGEST_MINUTES, SlotTime
 
-USUAL_MINUTES, USUAL_CAPACITY = 30, 1
-USUAL_HOURS = (time(9), time(17))
-"""Of every day, where a property has said no hours at all."""
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DEFAULT_MINUTES, DEFAULT_CAPACITY = 30, 1
+DEFAULT_HOURS = (time(9), time(17))
+"""The hours of every day, if a property has set no hours at all."""
 
 Span = tuple[time, time]
 _ONE_DAY = timedelta(days=1)
@@ -21,59 +20,61 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TourHours:
-    """When a property shows itself. `week` holds the open weekdays; a span whose end is not after
-    its beginning passes midnight."""
+    """The times at which a property offers tours.
+
+    `week` has the open weekdays only. A span whose end is not after its start passes midnight.
+    """
 
     week: Mapping[str, Span]
     closed: frozenset[date] = frozenset()
-    duration_minutes: int = USUAL_MINUTES
+    duration_minutes: int = DEFAULT_MINUTES
     buffer_minutes: int = 0
-    capacity: int = USUAL_CAPACITY
+    capacity: int = DEFAULT_CAPACITY
     enabled: bool = True
 
 
-def tour_hours(settings: Mapping[str, Any]) -> TourHours:
-    """What the widget's settings say of tours: their own hours, else those of the business."""
+def parse_tour_hours(settings: Mapping[str, Any]) -> TourHours:
+    """Return the tour hours of a widget's settings; without any, the business hours are used."""
     closed = {*(settings.get("tour_blackout_dates") or ())}
     week = settings.get("tour_hours")
     if week is None:
         week = settings.get("business_hours")
         closed |= {*(settings.get("holidays") or ())}
     return TourHours(
-        dict.fromkeys(WEEKDAYS, USUAL_HOURS) if week is None else _week(week),
+        dict.fromkeys(WEEKDAYS, DEFAULT_HOURS) if week is None else _parse_week(week),
         frozenset(closed),
-        settings.get("tour_duration_minutes") or USUAL_MINUTES,
+        settings.get("tour_duration_minutes") or DEFAULT_MINUTES,
         settings.get("tour_buffer_minutes") or 0,
-        settings.get("tour_capacity") or USUAL_CAPACITY,
+        settings.get("tour_capacity") or DEFAULT_CAPACITY,
         settings.get("tours_enabled") is not False,
     )
 
 
-def slots_between(
+def list_slots(
     property_id: UUID, zone: str, hours: TourHours, first: date, last: date
 ) -> list[SlotTime]:
-    """The slots that begin on these local days, in order. Raises `Refused` for an unknown zone.
+    """Return the slots that begin on these local days, in order.
 
-    Slots follow one another in elapsed time, so none is at a time that clocks skip, and an hour
-    that comes twice has its slots twice.
+    Slots follow one another in elapsed time. So no slot is at a local time that the clock change
+    skips, and an hour that comes twice has its slots twice. Raises `Refused` for an unknown zone.
     """
     if hours.duration_minutes > LONGEST_MINUTES:
         return []
-    local = zone_of(zone)
-    found: dict[datetime, SlotTime] = {}
+    local = load_zone(zone)
+    slots: dict[datetime, SlotTime] = {}
     day = first - _ONE_DAY
     while day <= last:
         for starts_at in _starts(day, hours, local):
             if first <= starts_at.astimezone(local).date() <= last:
-                found[starts_at] = SlotTime(property_id, starts_at, hours.duration_minutes, zone)
+                slots[starts_at] = SlotTime(property_id, starts_at, hours.duration_minutes, zone)
         day += _ONE_DAY
-    return [found[at] for at in sorted(found)]
+    return [slots[at] for at in sorted(slots)]
 
 
 def is_offered(slot: SlotTime, hours: TourHours) -> bool:
-    """Do the hours make this very slot?"""
+    """Return whether the hours define exactly this slot."""
     day = slot.local.date()
-    return slot in slots_between(slot.property_id, slot.time_zone, hours, day, day)
+    return slot in list_slots(slot.property_id, slot.time_zone, hours, day, day)
 
 
 def _starts(day: date, hours: TourHours, zone: ZoneInfo) -> Iterator[datetime]:
@@ -94,22 +95,22 @@ def _starts(day: date, hours: TourHours, zone: ZoneInfo) -> Iterator[datetime]:
         at += step
 
 
-def _week(said: object) -> dict[str, Span]:
-    """What is no pair of times is closed."""
+def _parse_week(week: object) -> dict[str, Span]:
+    """Return the open weekdays; a weekday without two valid times is closed."""
     spans = {}
     for name in WEEKDAYS:
-        span = said.get(name) if isinstance(said, Mapping) else None
+        span = week.get(name) if isinstance(week, Mapping) else None
         if isinstance(span, Mapping):
-            opens, closes = _time(span.get("start")), _time(span.get("end"))
+            opens, closes = _parse_time(span.get("start")), _parse_time(span.get("end"))
             if opens is not None and closes is not None:
                 spans[name] = (opens, closes)
     return spans
 
 
-def _time(said: object) -> time | None:
-    if said == "24:00":
+def _parse_time(text: object) -> time | None:
+    if text == "24:00":
         return time(0)
     try:
-        return time.fromisoformat(said).replace(tzinfo=None) if isinstance(said, str) else None
+        return time.fromisoformat(text).replace(tzinfo=None) if isinstance(text, str) else None
     except ValueError:
         return None

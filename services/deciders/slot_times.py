@@ -1,4 +1,4 @@
-"""The time of a slot: when it begins in a property and how long it lasts; its id says so too."""
+"""The time of a slot: its property, start and duration, which its id encodes."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from services.deciders.decider import Refused
-from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, When, zone_of
+from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, When, load_zone
 
 LONGEST_MINUTES = 24 * 60
 _SECONDS_BITS, _MINUTES_BITS, _HASH_BITS = 37, 11, 74
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SlotTime:
-    """A slot's time; `starts_at` in UTC, to the second."""
+    """The time of a slot; `starts_at` is in UTC, in whole seconds."""
 
     property_id: UUID
     starts_at: datetime
@@ -30,29 +30,32 @@ class SlotTime:
 
     @property
     def id(self) -> UUID:
-        """A UUID of version 8: when and how long in clear, the property as a fingerprint."""
+        """Return a UUID of version 8: start and duration in clear, the property as a hash.
+
+        So the slot of an id is known without a table, and only in its own property.
+        """
         seconds = int((self.starts_at - _EPOCH).total_seconds())
-        said = f"{self.property_id}/{seconds}/{self.duration_minutes}"
-        print_ = int.from_bytes(hashlib.sha256(said.encode()).digest()) >> (256 - _HASH_BITS)
+        text = f"{self.property_id}/{seconds}/{self.duration_minutes}"
+        hashed = int.from_bytes(hashlib.sha256(text.encode()).digest()) >> (256 - _HASH_BITS)
         clear = (seconds << _MINUTES_BITS) | self.duration_minutes
-        low = print_ & ((1 << 62) - 1)
-        return UUID(int=clear << 80 | 8 << 76 | (print_ >> 62) << 64 | 0b10 << 62 | low)
+        low = hashed & ((1 << 62) - 1)
+        return UUID(int=clear << 80 | 8 << 76 | (hashed >> 62) << 64 | 0b10 << 62 | low)
 
     @property
     def local(self) -> datetime:
-        """The beginning on the wall clock of the zone, with its fold."""
-        return self.starts_at.astimezone(zone_of(self.time_zone))
+        """Return the start on the wall clock of the time zone, with its fold."""
+        return self.starts_at.astimezone(load_zone(self.time_zone))
 
     @property
     def when(self) -> When:
-        """As tours say it."""
+        """Return the local time of a tour in this slot."""
         at = self.local
         return When(at.date(), at.time(), self.time_zone, at.fold, self.duration_minutes)
 
     @property
-    def said(self) -> dict[str, Any]:
-        """As `slot.opened` says it."""
-        at, end = self.local, self.ends_at.astimezone(zone_of(self.time_zone))
+    def event_fields(self) -> dict[str, Any]:
+        """Return the fields of `slot.opened` that state the slot's time."""
+        at, end = self.local, self.ends_at.astimezone(load_zone(self.time_zone))
         return {
             "slot_id": self.id,
             "slot_date": at.date(),
@@ -65,27 +68,27 @@ class SlotTime:
         }
 
     def days(self) -> Iterator[date]:
-        """The days, in UTC, that the slot touches: slots that overlap share one."""
+        """Return the UTC days that the slot touches: slots that overlap share at least one."""
         day, last = self.starts_at.date(), (self.ends_at - timedelta.resolution).date()
         while day <= last:
             yield day
             day += timedelta(days=1)
 
 
-def slot_of(property_id: UUID, when: When) -> SlotTime:
-    """The slot a tour at this time takes its place in. Raises `Refused`."""
+def make_slot_time(property_id: UUID, when: When) -> SlotTime:
+    """Return the slot of a tour at this time. Raises `Refused` if the time is not valid."""
     if when.duration_minutes > LONGEST_MINUTES:
-        raise Refused("invalid_duration", "a tour takes a day at most", 400)
+        raise Refused("invalid_duration", f"a tour takes at most {LONGEST_MINUTES} minutes", 400)
     starts_at = when.instant.replace(microsecond=0)
     return SlotTime(property_id, starts_at, when.duration_minutes, when.time_zone)
 
 
-def slot_behind(slot_id: UUID, property_id: UUID, time_zone: str) -> SlotTime | None:
-    """The slot of this property that has this id; None where there cannot be one."""
+def decode_slot_id(slot_id: UUID, property_id: UUID, time_zone: str) -> SlotTime | None:
+    """Return the slot of this property with this id; None if the id is not one of its slots."""
     clear = slot_id.int >> 80
     seconds, minutes = divmod(clear, 1 << _MINUTES_BITS)
     at = _EPOCH + timedelta(seconds=seconds)
     if not (0 < minutes <= LONGEST_MINUTES and EARLIEST_YEAR < at.year < LATEST_YEAR):
         return None
-    found = SlotTime(property_id, at, minutes, time_zone)
-    return found if found.id == slot_id else None
+    slot = SlotTime(property_id, at, minutes, time_zone)
+    return slot if slot.id == slot_id else None

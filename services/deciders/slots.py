@@ -1,4 +1,4 @@
-"""Slots: places for tours are held a while, taken, left, and never more than there are."""
+"""The decider of slots: places are held, taken and released, never more than the capacity."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,21 +10,20 @@ from events.event import Event
 from events.record import Stream
 from events.slots import SlotClosed, SlotHeld, SlotOpened, SlotReleased
 from services.deciders.decider import Decider, Refused
-from services.deciders.fields import without_nulls
 from services.deciders.slot_times import SlotTime
 
 HOLD = timedelta(minutes=10)
 
-Taken: TypeAlias = tuple[datetime, datetime, int]
-"""From when to when how many places are taken."""
+OccupiedSpan: TypeAlias = tuple[datetime, datetime, int]
+"""(start, end, number of places occupied in between)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakePlace:
-    """Take a place: for a tour for good, else until `expires_at`; `at` is now.
+    """Take a place: for a tour for good, or else until `expires_at`; `at` is now.
 
-    `overlapping` are the other slots of the property that share time with this one: what is taken
-    there is taken here too. `instead_of` is a hold that ends with it.
+    `overlapping` are the other slots of the property that overlap this one: a place occupied there
+    is occupied here too. `instead_of` is a hold that this one replaces.
     """
 
     slot: SlotTime
@@ -39,8 +38,8 @@ class TakePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class LeavePlace:
-    """Give a place back."""
+class ReleasePlace:
+    """Release a place."""
 
     slot_id: UUID
     hold_id: UUID
@@ -49,18 +48,18 @@ class LeavePlace:
 
 @dataclass(frozen=True, slots=True)
 class CloseSlot:
-    """No further tours here."""
+    """Allow no further tours in the slot."""
 
     slot_id: UUID
     reason: str | None = None
 
 
-Command: TypeAlias = TakePlace | LeavePlace | CloseSlot
+Command: TypeAlias = TakePlace | ReleasePlace | CloseSlot
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A place that is taken; for good where `expires_at` is null."""
+    """A place that is taken; without `expires_at` it is taken for good."""
 
     tour_id: UUID | None = None
     expires_at: datetime | None = None
@@ -71,7 +70,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot as it stands; one that was never opened has no time."""
+    """The state of a slot; one that was never opened has no times."""
 
     starts_at: datetime | None = None
     ends_at: datetime | None = None
@@ -79,8 +78,8 @@ class Slot:
     closed: bool = False
     holds: Mapping[UUID, Hold] = field(default_factory=dict)
 
-    def taken(self, at: datetime, *without: UUID | None) -> int:
-        """How many places are taken at the instant `at`."""
+    def count_places(self, at: datetime, *without: UUID | None) -> int:
+        """Return how many places are taken at an instant, apart from the holds `without`."""
         return sum(hold.is_live(at) for key, hold in self.holds.items() if key not in without)
 
 
@@ -90,8 +89,8 @@ Slots: TypeAlias = Mapping[UUID, Slot]
 def streams(command: Command) -> Sequence[Stream]:
     match command:
         case TakePlace():
-            return [Stream("slot", each) for each in (command.slot.id, *command.overlapping)]
-        case LeavePlace() | CloseSlot():
+            return [Stream("slot", key) for key in (command.slot.id, *command.overlapping)]
+        case ReleasePlace() | CloseSlot():
             return [Stream("slot", command.slot_id)]
         case _:
             assert_never(command)
@@ -117,9 +116,10 @@ def evolve(state: Slots, event: Event) -> Slots:
     return {**state, event.slot_id: slot}
 
 
-def most_taken(slot: SlotTime, others: Iterable[Taken]) -> int:
-    """How many places are taken at the fullest moment of a slot."""
-    inside = [one for one in others if one[0] < slot.ends_at and one[1] > slot.starts_at]
+def compute_peak_occupancy(slot: SlotTime, others: Iterable[OccupiedSpan]) -> int:
+    """Return how many places are occupied at the fullest moment of a slot."""
+    inside = [span for span in others if span[0] < slot.ends_at and span[1] > slot.starts_at]
+    # The number only grows where a span starts, so the maximum is at one of the starts.
     moments = {slot.starts_at, *(max(start, slot.starts_at) for start, _, _ in inside)}
     return max(
         sum(places for start, end, places in inside if start <= moment < end) for moment in moments
@@ -130,16 +130,16 @@ def decide(command: Command, state: Slots) -> list[Event]:
     match command:
         case TakePlace():
             return _take(command, state)
-        case LeavePlace():
+        case ReleasePlace():
             hold = state.get(command.slot_id, Slot()).holds.get(command.hold_id)
-            return [] if hold is None else [_released(command.slot_id, command.hold_id, hold,
-                                                      command.reason)]  # fmt: skip
+            if hold is None:
+                return []
+            return [_released(command.slot_id, command.hold_id, hold, command.reason)]
         case CloseSlot():
             slot = state.get(command.slot_id, Slot())
             if slot.closed or slot.starts_at is None:
                 return []
-            said = without_nulls(slot_id=command.slot_id, reason=command.reason)
-            return [SlotClosed.model_validate(said)]
+            return [SlotClosed(slot_id=command.slot_id, reason=command.reason)]
         case _:
             assert_never(command)
 
@@ -147,55 +147,53 @@ def decide(command: Command, state: Slots) -> list[Event]:
 def _take(command: TakePlace, state: Slots) -> list[Event]:
     time, at = command.slot, command.at
     slot = state.get(time.id, Slot())
-    held = slot.holds.get(command.hold_id)
-    if held is not None and held.is_live(at):
+    hold = slot.holds.get(command.hold_id)
+    if hold is not None and hold.is_live(at):
         return []
-    _demand_place(command, slot, state)
-    said = {**time.said, "capacity": command.capacity}
-    known = slot.starts_at is not None and slot.capacity == command.capacity
-    events: list[Event] = [] if known else [SlotOpened.model_validate(said)]
-    for key, hold in slot.holds.items():
-        if not hold.is_live(at):
-            events.append(_released(time.id, key, hold, "expired"))
+    _require_place(command, slot, state)
+    events: list[Event] = []
+    if slot.starts_at is None or slot.capacity != command.capacity:
+        events.append(SlotOpened(**time.event_fields, capacity=command.capacity))
+    for key, other in slot.holds.items():
+        if not other.is_live(at):
+            events.append(_released(time.id, key, other, "expired"))
         elif key == command.instead_of:
-            events.append(_released(time.id, key, hold, "booked"))
-    taken = without_nulls(
+            events.append(_released(time.id, key, other, "booked"))
+    events.append(SlotHeld(
         slot_id=time.id, hold_id=command.hold_id, tour_id=command.tour_id,
         session_id=command.session_id, expires_at=command.expires_at,
-    )  # fmt: skip
-    return [*events, SlotHeld.model_validate(taken)]
+    ))  # fmt: skip
+    return events
 
 
-def _demand_place(command: TakePlace, slot: Slot, state: Slots) -> None:
-    """Raises `Refused`."""
+def _require_place(command: TakePlace, slot: Slot, state: Slots) -> None:
+    """Raise `Refused` if the slot is closed, or full at any moment, overlapping slots included."""
     time, at = command.slot, command.at
     if slot.closed:
         raise Refused("slot_closed", "there are no further tours at this time")
-    mine = slot.taken(at, command.hold_id, command.instead_of)
-    taken: list[Taken] = [(time.starts_at, time.ends_at, mine)]
+    own = (command.hold_id, command.instead_of)
+    spans: list[OccupiedSpan] = [(time.starts_at, time.ends_at, slot.count_places(at, *own))]
     for key in command.overlapping:
         other = state.get(key, Slot())
         if other.starts_at is not None and other.ends_at is not None:
-            without = (command.hold_id, command.instead_of)
-            taken.append((other.starts_at, other.ends_at, other.taken(at, *without)))
-    if most_taken(time, taken) >= command.capacity:
-        raise Refused("slot_full", "this time is taken: choose another")
+            spans.append((other.starts_at, other.ends_at, other.count_places(at, *own)))
+    if compute_peak_occupancy(time, spans) >= command.capacity:
+        raise Refused("slot_full", "this time is fully booked: choose another")
 
 
 def _released(slot_id: UUID, hold_id: UUID, hold: Hold, reason: str) -> SlotReleased:
-    said = {"slot_id": slot_id, "hold_id": hold_id, "reason": reason}
-    return SlotReleased.model_validate(said | without_nulls(tour_id=hold.tour_id))
+    return SlotReleased(slot_id=slot_id, hold_id=hold_id, reason=reason, tour_id=hold.tour_id)
 
 
 def _end(event: SlotOpened) -> datetime | None:
-    """None for one that ends beyond the calendar."""
+    """Return the end of the slot; None if it is beyond the last representable instant."""
     try:
         return event.starts_at + timedelta(minutes=event.duration_minutes)
     except OverflowError:
         return None
 
 
-_NONE: Slots = {}
+_NO_SLOTS: Slots = {}
 decider: Decider[Command, Slots] = Decider(
-    (TakePlace, LeavePlace, CloseSlot), streams, _NONE, evolve, decide
+    "slot", (TakePlace, ReleasePlace, CloseSlot), streams, _NO_SLOTS, evolve, decide
 )

@@ -1,4 +1,4 @@
-"""Templates: the texts of messages, version after version, each with a slug of its own."""
+"""The decider of message templates, which have versions and a slug that is unique."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +10,8 @@ from events.event import Event
 from events.record import Stream
 from events.workflows import MessageChannel, TemplateDefined, TemplateRetired
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
-from services.deciders.rendering import variables_of
-from services.deciders.workflows import demand_version
+from services.deciders.rendering import parse_variables
+from services.deciders.workflows import require_version
 
 SMS_CHARACTERS = 1_600
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -20,8 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """What a person writes down of a template."""
+class TemplateContent:
+    """The content of a template version, as an editor writes it."""
 
     slug: str
     display_name: str
@@ -33,16 +32,17 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class DefineTemplate:
-    """Write a template, or a new version of one. `seen` is the version the writer had before them.
+    """Define a template, or a new version of one.
 
-    `slug_owner` has the slug, if somebody has. A seeded one is the system's own: it is only
-    written where neither it nor its slug is there.
+    `expected_version` is the version that the editor saw. `slug_owner` is the template that has the
+    slug, if any. A `seeded` template is a default of the system: it is skipped if the template or
+    its slug exists.
     """
 
     template_id: UUID
-    wording: Wording
+    content: TemplateContent
     slug_owner: UUID | None = None
-    seen: int | None = None
+    expected_version: int | None = None
     seeded: bool = False
     changed_by: UUID | None = None
     change_reason: str | None = None
@@ -50,7 +50,7 @@ class DefineTemplate:
 
 @dataclass(frozen=True, slots=True)
 class RetireTemplate:
-    """Use a template no more."""
+    """Stop using a template."""
 
     template_id: UUID
     reason: str | None = None
@@ -62,10 +62,10 @@ Command: TypeAlias = DefineTemplate | RetireTemplate
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template in its newest version; version 0 is none."""
+    """The newest version of a template; version 0 means that it does not exist."""
 
     version: int = 0
-    wording: Wording | None = None
+    content: TemplateContent | None = None
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -75,13 +75,13 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(state: Template, event: Event) -> Template:
     match event:
         case TemplateDefined():
-            wording = Wording(event.slug, event.display_name, event.channel, event.body,
-                              event.subject, event.is_active)  # fmt: skip
-            return Template(event.template_version, wording)
+            content = TemplateContent(event.slug, event.display_name, event.channel, event.body,
+                                      event.subject, event.is_active)  # fmt: skip
+            return Template(event.template_version, content)
         case TemplateRetired():
-            if state.wording is None:
+            if state.content is None:
                 return state
-            return replace(state, wording=replace(state.wording, is_active=False))
+            return replace(state, content=replace(state.content, is_active=False))
         case _:
             return state
 
@@ -91,67 +91,70 @@ def decide(command: Command, state: Template) -> list[Event]:
         case DefineTemplate():
             return _define(command, state)
         case RetireTemplate():
-            if state.wording is None:
+            if state.content is None:
                 raise UnknownSubject(Stream("template", command.template_id))
-            if not state.wording.is_active:
+            if not state.content.is_active:
                 return []
-            said = without_nulls(
+            return [TemplateRetired(
                 template_id=command.template_id, reason=command.reason,
                 retired_by=command.retired_by,
-            )  # fmt: skip
-            return [TemplateRetired.model_validate(said)]
+            )]  # fmt: skip
         case _:
             assert_never(command)
 
 
 def _define(command: DefineTemplate, state: Template) -> list[Event]:
-    wording, taken = command.wording, command.slug_owner not in (None, command.template_id)
-    if command.seeded and (state.version or taken):
+    content = command.content
+    is_slug_taken = command.slug_owner not in (None, command.template_id)
+    if command.seeded and (state.version or is_slug_taken):
         return []
-    if not state.version and command.seen:
+    if not state.version and command.expected_version:
         raise UnknownSubject(Stream("template", command.template_id))
-    demand_version(command.seen, state.version)
-    _check(wording)
-    if taken:
+    require_version(command.expected_version, state.version)
+    _check(content)
+    if is_slug_taken:
         raise Refused(
-            "slug_taken", f"there is a template {wording.slug!r} already", 409,
+            "slug_taken", f"another template has the slug {content.slug!r}", 409,
             {"templateId": str(command.slug_owner)},
         )  # fmt: skip
-    if wording == state.wording:
+    if content == state.content:
         return []
-    if state.wording and (wording.slug, wording.channel) != (
-        state.wording.slug, state.wording.channel,
+    if state.content and (content.slug, content.channel) != (
+        state.content.slug, state.content.channel,
     ):  # fmt: skip
-        raise Refused("invalid_template", "steps rely on a template's slug and channel: make a "
-                      "new template instead", 400)  # fmt: skip
-    return [TemplateDefined.model_validate(without_nulls(
-        template_id=command.template_id, template_version=state.version + 1, slug=wording.slug,
-        display_name=wording.display_name, channel=wording.channel, subject=wording.subject,
-        body=wording.body, is_active=wording.is_active, seeded=command.seeded or None,
+        raise Refused(
+            "invalid_template",
+            "the slug and the channel cannot change, workflow steps refer to them: "
+            "define a new template", 400,
+        )  # fmt: skip
+    return [TemplateDefined(
+        template_id=command.template_id, template_version=state.version + 1, slug=content.slug,
+        display_name=content.display_name, channel=content.channel, subject=content.subject,
+        body=content.body, is_active=content.is_active, seeded=command.seeded,
         changed_by=command.changed_by, change_reason=command.change_reason,
-    ))]  # fmt: skip
+    )]  # fmt: skip
 
 
-def _check(wording: Wording) -> None:
-    """Raises `Refused`."""
-    if not _SLUG.fullmatch(wording.slug):
-        raise _invalid("a slug is small letters and digits, with - or _ between them")
-    if not wording.display_name.strip():
+def _check(content: TemplateContent) -> None:
+    """Raise `Refused` if the content of a template is not valid for its channel."""
+    if not _SLUG.fullmatch(content.slug):
+        raise _invalid("a slug has lower case letters and digits, with - or _ between them")
+    if not content.display_name.strip():
         raise _invalid("a template needs a name")
-    if not wording.body.strip():
+    if not content.body.strip():
         raise _invalid("a template needs a body")
-    variables_of(wording.body)
-    if wording.channel is MessageChannel.SMS:
-        if wording.subject is not None:
+    parse_variables(content.body)
+    if content.channel is MessageChannel.SMS:
+        if content.subject is not None:
             raise _invalid("an sms has no subject")
-        if len(wording.body) > SMS_CHARACTERS:
+        if len(content.body) > SMS_CHARACTERS:
             raise _invalid(f"an sms has at most {SMS_CHARACTERS:,} characters")
         return
-    if wording.subject is None or not wording.subject.strip():
+    if content.subject is None or not content.subject.strip():
         raise _invalid("an email needs a subject")
-    if _CONTROL.search(wording.subject):
-        raise _invalid("a subject is one line")
-    variables_of(wording.subject)
+    if _CONTROL.search(content.subject):
+        raise _invalid("a subject has one line")
+    parse_variables(content.subject)
 
 
 def _invalid(why: str) -> Refused:
@@ -159,5 +162,5 @@ def _invalid(why: str) -> Refused:
 
 
 decider: Decider[Command, Template] = Decider(
-    (DefineTemplate, RetireTemplate), streams, Template(), evolve, decide
+    "template", (DefineTemplate, RetireTemplate), streams, Template(), evolve, decide
 )

@@ -1,4 +1,4 @@
-"""Bookings: a tour is given a time in the property's zone, moved to another, amended."""
+"""The decider of tour bookings: a tour is scheduled, rescheduled or amended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,19 @@ from services.deciders.tours import (
     LIVE,
     Tour,
     TourCommand,
-    demand_lead,
-    demand_status,
-    demand_tour,
-    lead_moves,
-    told,
+    change_lead_status,
+    require_lead,
+    require_status,
+    require_tour,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTour(TourCommand):
-    """Book a tour; `at` is now: what lies before it cannot be booked any more.
+    """Book a tour; `at` is now, so an earlier time is refused.
 
-    `agent_busy_with` is another tour the agent gives then; `hold_id` the hold that this booking
-    makes good.
+    `agent_busy_with` is another tour of the agent at that time. `hold_id` is the hold that the
+    booking replaces.
     """
 
     at: datetime
@@ -46,7 +45,7 @@ class ScheduleTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class RescheduleTour(TourCommand):
-    """Move a tour; `at` is now. `agent_busy_with` is as for a booking."""
+    """Move a tour to another time; `at` is now. `agent_busy_with` is as for a booking."""
 
     at: datetime
     when: When
@@ -59,7 +58,7 @@ class RescheduleTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class AmendTour(TourCommand):
-    """Change what does not move the tour: `tour_type`, `notes`, `assigned_agent_id`."""
+    """Change a tour but not its time: `tour_type`, `notes`, `assigned_agent_id`."""
 
     changes: Mapping[str, Any]
     amended_by: UUID | None = None
@@ -72,13 +71,13 @@ Command: TypeAlias = ScheduleTour | RescheduleTour | AmendTour
 def decide(command: Command, state: Tour) -> list[Event]:
     match command:
         case ScheduleTour():
-            demand_lead(command, state)
+            require_lead(command, state)
             return _schedule(command, state)
         case RescheduleTour():
-            demand_tour(command, state)
+            require_tour(command, state)
             return _reschedule(command, state)
         case AmendTour():
-            demand_tour(command, state)
+            require_tour(command, state)
             return _amend(command, state)
         case _:
             assert_never(command)
@@ -89,49 +88,60 @@ def _schedule(command: ScheduleTour, state: Tour) -> list[Event]:
     if state.lead_id is not None:
         if (state.lead_id, state.starts_at) == (command.owner, starts_at):
             return []
-        raise Refused("id_reused", f"tour {command.tour_id} is there already", 422)
+        raise Refused("id_reused", f"tour {command.tour_id} exists with another lead or time", 422)
     if starts_at <= command.at:
         raise Refused("tour_in_past", "a tour cannot be booked for a time that has passed", 400)
-    _demand_agent(command.agent_busy_with)
-    scheduled = TourScheduled.model_validate(told(
-        command, **command.when.said, source=command.source, tour_type=command.tour_type,
-        notes=command.notes, assigned_agent_id=command.assigned_agent_id,
-        created_by=command.created_by, slot_id=command.slot_id,
-        send_confirmation=command.send_confirmation,
-    ))  # fmt: skip
-    return [scheduled, *lead_moves(state, command.lead_id, leads.status_after_booking(state.lead),
-                                   "tour booked", command.created_by)]  # fmt: skip
+    _require_agent(command.agent_busy_with)
+    scheduled = TourScheduled(
+        tour_id=command.tour_id, lead_id=command.owner, tour_date=command.when.tour_date,
+        tour_time=command.when.tour_time, time_zone=command.when.time_zone, fold=command.when.fold,
+        starts_at=starts_at, duration_minutes=command.when.duration_minutes,
+        source=command.source, tour_type=command.tour_type, notes=command.notes,
+        assigned_agent_id=command.assigned_agent_id, created_by=command.created_by,
+        slot_id=command.slot_id, send_confirmation=command.send_confirmation,
+    )  # fmt: skip
+    status = leads.status_after_booking(state.lead)
+    return [
+        scheduled,
+        *change_lead_status(state, command.lead_id, status, "tour booked", command.created_by),
+    ]
 
 
 def _reschedule(command: RescheduleTour, state: Tour) -> list[Event]:
     starts_at = command.when.instant
     if (starts_at, command.when.duration_minutes) == (state.starts_at, state.duration_minutes):
         return []
-    demand_status(state, LIVE, "moved")
+    require_status(state, LIVE, "moved")
     if starts_at <= command.at:
         raise Refused("tour_in_past", "a tour cannot be moved to a time that has passed", 400)
-    _demand_agent(command.agent_busy_with)
-    return [TourRescheduled.model_validate(told(
-        command, revision=state.revision + 1, **command.when.said, reason=command.reason,
+    _require_agent(command.agent_busy_with)
+    return [TourRescheduled(
+        tour_id=command.tour_id, lead_id=command.owner, revision=state.revision + 1,
+        tour_date=command.when.tour_date, tour_time=command.when.tour_time,
+        time_zone=command.when.time_zone, fold=command.when.fold, starts_at=starts_at,
+        duration_minutes=command.when.duration_minutes, reason=command.reason,
         rescheduled_by=command.rescheduled_by, slot_id=command.slot_id,
-        send_notification=command.send_notification or None))]  # fmt: skip
+        send_notification=command.send_notification,
+    )]  # fmt: skip
 
 
 def _amend(command: AmendTour, state: Tour) -> list[Event]:
     if all(state.details.get(name) == new for name, new in command.changes.items()):
         return []
     if command.changes.get("assigned_agent_id") and state.status in LIVE:
-        _demand_agent(command.agent_busy_with)
-    said = told(command, amended_by=command.amended_by)
-    return [TourAmended.model_validate(said | dict(command.changes))]
+        _require_agent(command.agent_busy_with)
+    return [TourAmended(
+        tour_id=command.tour_id, lead_id=command.owner, amended_by=command.amended_by,
+        **command.changes,
+    )]  # fmt: skip
 
 
-def _demand_agent(busy_with: UUID | None) -> None:
-    """Raises `Refused`."""
+def _require_agent(busy_with: UUID | None) -> None:
+    """Raise `Refused` if the agent has another tour at that time."""
     if busy_with is not None:
-        raise Refused("agent_busy", "this agent gives another tour at that time")
+        raise Refused("agent_busy", "the agent has another tour at that time")
 
 
 decider: Decider[Command, Tour] = Decider(
-    (ScheduleTour, RescheduleTour, AmendTour), tours.streams, Tour(), tours.evolve, decide
+    "tour", (ScheduleTour, RescheduleTour, AmendTour), tours.streams, Tour(), tours.evolve, decide
 )

@@ -1,4 +1,4 @@
-"""Outcomes: a booked tour is confirmed, and then held, missed or called off."""
+"""The decider of tour outcomes: confirmed, completed, cancelled or a no-show."""
 
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
@@ -19,16 +19,15 @@ from services.deciders.tours import (
     LIVE,
     Tour,
     TourCommand,
-    demand_status,
-    demand_tour,
-    lead_moves,
-    told,
+    change_lead_status,
+    require_status,
+    require_tour,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmTour(TourCommand):
-    """The lead said that it will come."""
+    """Record that the lead confirmed its attendance."""
 
     confirmed_by: UUID | None = None
     send_notification: bool = False
@@ -36,14 +35,14 @@ class ConfirmTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class CompleteTour(TourCommand):
-    """The tour took place."""
+    """Record that the tour took place."""
 
     completed_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTour(TourCommand):
-    """The tour will not take place."""
+    """Cancel the tour."""
 
     reason: str | None = None
     cancelled_by: UUID | None = None
@@ -52,14 +51,14 @@ class CancelTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class RecordNoShow(TourCommand):
-    """Nobody came."""
+    """Record that the lead did not come."""
 
     recorded_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectNoShow(TourCommand):
-    """They did come, or it was too early to say: None gives back the status it had."""
+    """Undo a no-show; a `status` of None restores the status before it."""
 
     status: TourStatus | None = None
     reason: str | None = None
@@ -70,7 +69,7 @@ Command: TypeAlias = ConfirmTour | CompleteTour | CancelTour | RecordNoShow | Co
 
 
 def decide(command: Command, state: Tour) -> list[Event]:
-    demand_tour(command, state)
+    require_tour(command, state)
     match command:
         case ConfirmTour():
             return _confirm(command, state)
@@ -79,9 +78,9 @@ def decide(command: Command, state: Tour) -> list[Event]:
         case CancelTour():
             return _cancel(command, state)
         case RecordNoShow():
-            return _miss(command, state)
+            return _record_no_show(command, state)
         case CorrectNoShow():
-            return _correct(command, state)
+            return _correct_no_show(command, state)
         case _:
             assert_never(command)
 
@@ -89,57 +88,57 @@ def decide(command: Command, state: Tour) -> list[Event]:
 def _confirm(command: ConfirmTour, state: Tour) -> list[Event]:
     if state.status is TourStatus.CONFIRMED:
         return []
-    demand_status(state, (TourStatus.SCHEDULED,), "confirmed")
-    said = told(
-        command,
-        confirmed_by=command.confirmed_by,
-        send_notification=command.send_notification or None,
-    )
-    return [TourConfirmed.model_validate(said)]
+    require_status(state, (TourStatus.SCHEDULED,), "confirmed")
+    return [TourConfirmed(
+        tour_id=command.tour_id, lead_id=command.owner, confirmed_by=command.confirmed_by,
+        send_notification=command.send_notification,
+    )]  # fmt: skip
 
 
 def _complete(command: CompleteTour, state: Tour) -> list[Event]:
     if state.status is TourStatus.COMPLETED:
         return []
-    demand_status(state, LIVE, "completed")
-    done = TourCompleted.model_validate(told(command, completed_by=command.completed_by))
-    return [done, *lead_moves(state, command.lead_id, leads.status_after_tour(state.lead),
-                              "tour completed", command.completed_by)]  # fmt: skip
+    require_status(state, LIVE, "completed")
+    completed = TourCompleted(
+        tour_id=command.tour_id, lead_id=command.owner, completed_by=command.completed_by
+    )
+    status, changed_by = leads.status_after_tour(state.lead), command.completed_by
+    return [
+        completed,
+        *change_lead_status(state, command.lead_id, status, "tour completed", changed_by),
+    ]
 
 
 def _cancel(command: CancelTour, state: Tour) -> list[Event]:
     if state.status is TourStatus.CANCELLED:
         return []
-    demand_status(state, LIVE, "cancelled")
-    said = told(
-        command,
-        reason=command.reason,
-        cancelled_by=command.cancelled_by,
-        send_notification=command.send_notification or None,
-    )
-    return [TourCancelled.model_validate(said)]
+    require_status(state, LIVE, "cancelled")
+    return [TourCancelled(
+        tour_id=command.tour_id, lead_id=command.owner, reason=command.reason,
+        cancelled_by=command.cancelled_by, send_notification=command.send_notification,
+    )]  # fmt: skip
 
 
-def _miss(command: RecordNoShow, state: Tour) -> list[Event]:
+def _record_no_show(command: RecordNoShow, state: Tour) -> list[Event]:
     if state.status is TourStatus.NO_SHOW:
         return []
-    demand_status(state, LIVE, "a no-show")
-    said = told(command, recorded_by=command.recorded_by)
-    return [TourNoShowRecorded.model_validate(said)]
+    require_status(state, LIVE, "a no-show")
+    return [TourNoShowRecorded(
+        tour_id=command.tour_id, lead_id=command.owner, recorded_by=command.recorded_by
+    )]  # fmt: skip
 
 
-def _correct(command: CorrectNoShow, state: Tour) -> list[Event]:
-    demand_status(state, (TourStatus.NO_SHOW,), "corrected")
-    said = told(
-        command,
-        status=command.status or state.before,
-        reason=command.reason,
-        corrected_by=command.corrected_by,
-    )
-    return [TourNoShowCorrected.model_validate(said)]
+def _correct_no_show(command: CorrectNoShow, state: Tour) -> list[Event]:
+    require_status(state, (TourStatus.NO_SHOW,), "corrected")
+    status = command.status or state.before
+    return [TourNoShowCorrected(
+        tour_id=command.tour_id, lead_id=command.owner,
+        status=status,  # type: ignore[arg-type]  # the event refuses a status that is none of three
+        reason=command.reason, corrected_by=command.corrected_by,
+    )]  # fmt: skip
 
 
 decider: Decider[Command, Tour] = Decider(
-    (ConfirmTour, CompleteTour, CancelTour, RecordNoShow, CorrectNoShow),
+    "tour", (ConfirmTour, CompleteTour, CancelTour, RecordNoShow, CorrectNoShow),
     tours.streams, Tour(), tours.evolve, decide,
 )  # fmt: skip

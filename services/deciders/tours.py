@@ -1,4 +1,4 @@
-"""Tours: what a booked tour has come to, and what decisions about tours have in common."""
+"""The state of a tour, and the checks that all commands about tours share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,14 +22,16 @@ from events.tours import (
 )
 from services.deciders import leads
 from services.deciders.decider import Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 from services.deciders.leads import Lead
 
 
 @dataclass(frozen=True, slots=True)
 class TourCommand:
-    """About one tour of one lead; `tour_lead` is whose the tour is, where that lead was merged
-    into `lead_id`: what happens to the tour stays its own, what follows is the other's."""
+    """A command about one tour of one lead.
+
+    `tour_lead` is the lead of the tour if it was merged into `lead_id`: the events of the tour keep
+    that lead, the consequences (such as a new status) go to the surviving lead.
+    """
 
     tour_id: UUID
     lead_id: UUID
@@ -42,7 +44,7 @@ class TourCommand:
 
 @dataclass(frozen=True, slots=True)
 class Tour:
-    """A tour and its lead, as far as decisions need them; `before` is that of a no-show."""
+    """The state of a tour and its lead; `before` is the status before a no-show."""
 
     lead_id: UUID | None = None
     status: TourStatus = TourStatus.SCHEDULED
@@ -93,38 +95,34 @@ def evolve(state: Tour, event: Event) -> Tour:
             return replace(state, lead=leads.evolve(state.lead, event))
 
 
-def demand_lead(command: TourCommand, state: Tour) -> None:
-    """Raises `UnknownSubject`."""
+def require_lead(command: TourCommand, state: Tour) -> None:
+    """Raise `UnknownSubject` if the lead does not exist."""
     if not state.lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
 
 
-def demand_tour(command: TourCommand, state: Tour) -> None:
-    """Raises `Refused` where there is no such tour, or it is another lead's."""
-    demand_lead(command, state)
+def require_tour(command: TourCommand, state: Tour) -> None:
+    """Raise `Refused` if the tour does not exist, or belongs to another lead."""
+    require_lead(command, state)
     if state.lead_id is None:
         raise UnknownSubject(Stream("tour", command.tour_id))
     if state.lead_id != command.owner:
-        raise Refused("not_this_lead", f"tour {command.tour_id} is not one of this lead's", 404)
+        raise Refused("not_this_lead", f"tour {command.tour_id} does not belong to this lead", 404)
 
 
-def demand_status(state: Tour, allowed: tuple[TourStatus, ...], wanted: str) -> None:
-    """Raises `Refused`."""
+def require_status(state: Tour, allowed: tuple[TourStatus, ...], action: str) -> None:
+    """Raise `Refused` if the tour has none of the allowed statuses; `action` is a participle."""
     if state.status not in allowed:
-        raise Refused("tour_state", f"a {state.status} tour cannot be {wanted}")
+        raise Refused("tour_state", f"a {state.status} tour cannot be {action}")
 
 
-def lead_moves(
-    state: Tour, lead_id: UUID, status: LeadStatus | None, reason: str, by: UUID | None
+def change_lead_status(
+    state: Tour, lead_id: UUID, status: LeadStatus | None, reason: str, changed_by: UUID | None
 ) -> list[Event]:
-    """The tour moves its lead on to `status`; None: it does not."""
+    """Return the event by which the tour changes its lead's status; none if `status` is None."""
     if status is None:
         return []
-    said = {"lead_id": lead_id, "status": status, "previous_status": state.lead.status,
-            "reason": reason}  # fmt: skip
-    return [LeadStatusChanged.model_validate(said | without_nulls(changed_by=by))]
-
-
-def told(command: TourCommand, **more: Any) -> dict[str, Any]:
-    """The fields of an event about this tour; those of `more` that are null are left out."""
-    return {"tour_id": command.tour_id, "lead_id": command.owner, **without_nulls(**more)}
+    return [LeadStatusChanged(
+        lead_id=lead_id, status=status, previous_status=state.lead.status, reason=reason,
+        changed_by=changed_by,
+    )]  # fmt: skip

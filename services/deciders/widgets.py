@@ -1,4 +1,4 @@
-"""The widget of a property: its keys, and its settings as they stand."""
+"""The decider of a property's widget: its keys and its settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +10,11 @@ from events.event import Event
 from events.record import Stream
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from services.deciders.decider import Decider, Refused
-from services.deciders.fields import without_nulls
 
 
 @dataclass(frozen=True, slots=True)
 class IssueKey:
-    """A new key; the one before it works until `previous_valid_until`, or no more."""
+    """Issue a new key; the key before it stays valid until `previous_valid_until`, if given."""
 
     property_id: UUID
     key_id: UUID
@@ -26,7 +25,7 @@ class IssueKey:
 
 @dataclass(frozen=True, slots=True)
 class RevokeKey:
-    """A key stops working at once."""
+    """Revoke a key at once."""
 
     property_id: UUID
     key_id: UUID
@@ -36,7 +35,7 @@ class RevokeKey:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureWidget:
-    """Change settings: a field that is absent stays as it was."""
+    """Change settings; an absent setting keeps its value, null empties it."""
 
     property_id: UUID
     changes: Mapping[str, Any]
@@ -48,20 +47,23 @@ Command: TypeAlias = IssueKey | RevokeKey | ConfigureWidget
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """`settings` are those ever set; `keys` the ids of keys that have not been revoked, of which
-    the one in `ending` works until then."""
+    """The state of a widget.
+
+    `settings` has every setting that was ever set. `keys` are the ids of the keys that were not
+    revoked. `ending` is a key that is valid only until an instant.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[UUID, ...] = ()
     ending: tuple[UUID, datetime] | None = None
 
-    def previous_ends(self, wanted: datetime | None) -> datetime | None:
-        """When the key before a new one ends: as wanted, but no later than it was to end before."""
-        if wanted is None or not self.keys:
+    def limit_previous(self, requested: datetime | None) -> datetime | None:
+        """Return the end of the newest key: as requested, but not after an end it already has."""
+        if requested is None or not self.keys:
             return None
         if self.ending is not None and self.ending[0] == self.keys[-1]:
-            return min(wanted, self.ending[1])
-        return wanted
+            return min(requested, self.ending[1])
+        return requested
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -78,7 +80,7 @@ def evolve(state: Widget, event: Event) -> Widget:
             ending = (before[0], until) if before and until else None
             return replace(state, keys=(*before, event.key_id), ending=ending)
         case WidgetKeyRevoked():
-            return replace(state, keys=tuple(k for k in state.keys if k != event.key_id))
+            return replace(state, keys=tuple(key for key in state.keys if key != event.key_id))
         case _:
             return state
 
@@ -88,36 +90,35 @@ def decide(command: Command, state: Widget) -> list[Event]:
         case IssueKey():
             if command.key_id in state.keys:
                 return []
-            said = {
-                "property_id": command.property_id, "key_id": command.key_id,
-                "key_hash": command.key_hash, "issued_by": command.issued_by,
-                "previous_valid_until": state.previous_ends(command.previous_valid_until),
-            }  # fmt: skip
-            return [WidgetKeyIssued.model_validate(without_nulls(**said))]
+            return [WidgetKeyIssued(
+                property_id=command.property_id, key_id=command.key_id, key_hash=command.key_hash,
+                issued_by=command.issued_by,
+                previous_valid_until=state.limit_previous(command.previous_valid_until),
+            )]  # fmt: skip
         case RevokeKey():
             if command.key_id not in state.keys:
-                raise Refused("unknown_key", f"{command.key_id} is no key in use", 404)
-            said = {
-                "property_id": command.property_id, "key_id": command.key_id,
-                "reason": command.reason, "revoked_by": command.revoked_by,
-            }  # fmt: skip
-            return [WidgetKeyRevoked.model_validate(without_nulls(**said))]
+                raise Refused(
+                    "unknown_key", f"{command.key_id} is not a valid key of this property", 404
+                )
+            return [WidgetKeyRevoked(
+                property_id=command.property_id, key_id=command.key_id, reason=command.reason,
+                revoked_by=command.revoked_by,
+            )]  # fmt: skip
         case ConfigureWidget():
-            news = {
+            changes = {
                 name: value
                 for name, value in command.changes.items()
                 if state.settings.get(name) != value
             }
-            if not news:
+            if not changes:
                 return []
-            said = {"property_id": command.property_id, **news}
-            if command.configured_by is not None:
-                said["configured_by"] = command.configured_by
-            return [WidgetConfigured.model_validate(said)]
+            return [WidgetConfigured(
+                property_id=command.property_id, configured_by=command.configured_by, **changes
+            )]  # fmt: skip
         case _:
             assert_never(command)
 
 
 decider: Decider[Command, Widget] = Decider(
-    (IssueKey, RevokeKey, ConfigureWidget), streams, Widget(), evolve, decide
+    "widget", (IssueKey, RevokeKey, ConfigureWidget), streams, Widget(), evolve, decide
 )

@@ -1,4 +1,4 @@
-"""Definitions: workflows as people write them, version after version, switched on and off."""
+"""The decider of workflow definitions, which have versions and are active or not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +18,10 @@ from events.workflows import (
     WorkflowDefined,
 )
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.fields import without_nulls
 
 
 class Trigger(StrEnum):
-    """What a workflow may begin with."""
+    """The occurrences that can start a workflow."""
 
     LEAD_CREATED = "lead_created"
     TOUR_BOOKED = "tour_booked"
@@ -35,8 +34,8 @@ class Trigger(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What a person writes down of a workflow."""
+class WorkflowContent:
+    """The content of a definition version, as an editor writes it."""
 
     display_name: str
     trigger_on: str
@@ -47,16 +46,17 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class DefineWorkflow:
-    """Write a workflow, or a new version of one. `seen` is the version the writer had before them.
+    """Define a workflow, or a new version of one.
 
-    `channels` are the property's templates in use, by slug: what an active one relies on. A seeded
-    one is the system's own: it is only written where there is none yet.
+    `channels` is slug → channel of the property's templates in use: an active workflow needs them.
+    `expected_version` is the version that the editor saw. A `seeded` workflow is a default of the
+    system: it is skipped if it exists.
     """
 
     definition_id: UUID
-    written: Written
+    content: WorkflowContent
     channels: Mapping[str, MessageChannel] = field(default_factory=dict)
-    seen: int | None = None
+    expected_version: int | None = None
     seeded: bool = False
     changed_by: UUID | None = None
     change_reason: str | None = None
@@ -64,20 +64,20 @@ class DefineWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class ActivateWorkflow:
-    """Let the trigger enrol leads. `channels` are the property's templates in use, by slug."""
+    """Let the trigger enrol leads; `channels` is slug → channel of the templates in use."""
 
     definition_id: UUID
     channels: Mapping[str, MessageChannel]
-    seen: int | None = None
+    expected_version: int | None = None
     activated_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeactivateWorkflow:
-    """Enrol nobody any more; runs go on."""
+    """Enrol no further leads; runs continue."""
 
     definition_id: UUID
-    seen: int | None = None
+    expected_version: int | None = None
     reason: str | None = None
     deactivated_by: UUID | None = None
 
@@ -87,10 +87,10 @@ Command: TypeAlias = DefineWorkflow | ActivateWorkflow | DeactivateWorkflow
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A definition in its newest version; version 0 is none."""
+    """The newest version of a workflow definition; version 0 means that it does not exist."""
 
     version: int = 0
-    written: Written | None = None
+    content: WorkflowContent | None = None
     is_active: bool = False
 
 
@@ -101,9 +101,9 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(state: Definition, event: Event) -> Definition:
     match event:
         case WorkflowDefined():
-            written = Written(event.display_name, event.trigger_on, event.steps,
-                              event.exit_conditions, event.description)  # fmt: skip
-            return replace(state, version=event.definition_version, written=written)
+            content = WorkflowContent(event.display_name, event.trigger_on, event.steps,
+                                      event.exit_conditions, event.description)  # fmt: skip
+            return replace(state, version=event.definition_version, content=content)
         case WorkflowActivated():
             return replace(state, is_active=True)
         case WorkflowDeactivated():
@@ -117,104 +117,108 @@ def decide(command: Command, state: Definition) -> list[Event]:
         case DefineWorkflow():
             return _define(command, state)
         case ActivateWorkflow():
-            written = _demand(command, state)
+            content = _require_content(command, state)
             if state.is_active:
                 return []
-            demand_templates(written.steps, command.channels)
-            said = without_nulls(
+            require_templates(content.steps, command.channels)
+            return [WorkflowActivated(
                 definition_id=command.definition_id, activated_by=command.activated_by
-            )
-            return [WorkflowActivated.model_validate(said)]
+            )]  # fmt: skip
         case DeactivateWorkflow():
-            _demand(command, state)
+            _require_content(command, state)
             if not state.is_active:
                 return []
-            said = without_nulls(
+            return [WorkflowDeactivated(
                 definition_id=command.definition_id, reason=command.reason,
                 deactivated_by=command.deactivated_by,
-            )  # fmt: skip
-            return [WorkflowDeactivated.model_validate(said)]
+            )]  # fmt: skip
         case _:
             assert_never(command)
 
 
-def demand_version(seen: int | None, version: int) -> None:
-    """Raises `Refused` where somebody else has changed it since."""
-    if seen is not None and seen != version:
+def require_version(expected: int | None, version: int) -> None:
+    """Raise `Refused` if somebody else has changed the object since the editor read it."""
+    if expected is not None and expected != version:
         raise Refused(
-            "stale_version", f"it is at version {version} now, not {seen}: read it again", 409,
+            "stale_version", f"it has version {version} now, not {expected}: read it again", 409,
             {"version": version},
         )  # fmt: skip
 
 
-def demand_templates(steps: Sequence[Step], channels: Mapping[str, MessageChannel]) -> None:
-    """Raises `Refused` where a step would have nothing to send."""
-    found = [
-        f"step {step.id} needs {step.template_slug}, for {step.action}, reviewed and active"
+def require_templates(steps: Sequence[Step], channels: Mapping[str, MessageChannel]) -> None:
+    """Raise `Refused` if a step has no active template for its channel."""
+    problems = [
+        f"step {step.id} needs the template {step.template_slug}, for {step.action}, "
+        "reviewed and active"
         for step in steps
         if step.template_slug is not None
         and channels.get(step.template_slug) != MessageChannel(step.action)
     ]
-    if found:
-        raise Refused("template_not_ready", "; ".join(found)[:1_000], 409)
+    if problems:
+        raise Refused("template_not_ready", "; ".join(problems)[:1_000], 409)
 
 
-def _demand(command: ActivateWorkflow | DeactivateWorkflow, state: Definition) -> Written:
-    """Raises `Refused`."""
-    if state.written is None:
+def _require_content(
+    command: ActivateWorkflow | DeactivateWorkflow, state: Definition
+) -> WorkflowContent:
+    """Return the content. Raises `Refused` if there is none, or the version is not expected."""
+    if state.content is None:
         raise UnknownSubject(Stream("definition", command.definition_id))
-    demand_version(command.seen, state.version)
-    return state.written
+    require_version(command.expected_version, state.version)
+    return state.content
 
 
 def _define(command: DefineWorkflow, state: Definition) -> list[Event]:
     if command.seeded and state.version:
         return []
-    if not state.version and command.seen:
+    if not state.version and command.expected_version:
         raise UnknownSubject(Stream("definition", command.definition_id))
-    demand_version(command.seen, state.version)
-    written = command.written
-    _check(written)
-    if written == state.written:
+    require_version(command.expected_version, state.version)
+    content = command.content
+    _check(content)
+    if content == state.content:
         return []
     if state.is_active:
-        demand_templates(written.steps, command.channels)
-    return [WorkflowDefined.model_validate(without_nulls(
+        require_templates(content.steps, command.channels)
+    return [WorkflowDefined(
         definition_id=command.definition_id, definition_version=state.version + 1,
-        display_name=written.display_name, description=written.description,
-        trigger_on=written.trigger_on, steps=written.steps,
-        exit_conditions=written.exit_conditions, seeded=command.seeded or None,
+        display_name=content.display_name, description=content.description,
+        trigger_on=content.trigger_on, steps=content.steps,
+        exit_conditions=content.exit_conditions, seeded=command.seeded,
         changed_by=command.changed_by, change_reason=command.change_reason,
-    ))]  # fmt: skip
+    )]  # fmt: skip
 
 
-def _check(written: Written) -> None:
-    """Raises `Refused`."""
-    if not written.display_name.strip():
-        raise Refused("invalid_definition", "a workflow needs a name", 400)
-    if written.trigger_on not in set(Trigger):
-        known = ", ".join(Trigger)
+def _check(content: WorkflowContent) -> None:
+    """Raise `Refused` if the content of a workflow is not valid."""
+    if not content.display_name.strip():
+        raise _invalid("a workflow needs a name")
+    if content.trigger_on not in set(Trigger):
         raise Refused(
-            "unknown_trigger", f"{written.trigger_on[:60]!r} is no trigger: there are {known}", 400
-        )
-    if not written.steps:
-        raise Refused("invalid_definition", "a workflow needs a step", 400)
-    ids = [step.id for step in written.steps]
-    twice = next((one for one in ids if ids.count(one) > 1), None)
-    if twice is not None:
-        raise Refused("invalid_definition", f"two steps are called {twice[:60]!r}", 400)
-    for step in written.steps:
-        sends = step.action is not StepAction.WAIT
-        if sends and not step.template_slug:
-            raise Refused("invalid_definition", f"step {step.id[:60]!r} needs a template_slug", 400)
-        if not sends and step.template_slug:
-            raise Refused(
-                "invalid_definition", f"step {step.id[:60]!r} waits: it sends no template", 400
-            )
-    if len(set(written.exit_conditions)) < len(written.exit_conditions):
-        raise Refused("invalid_definition", "an exit condition is named twice", 400)
+            "unknown_trigger",
+            f"{content.trigger_on[:60]!r} is not a trigger: use one of {', '.join(Trigger)}", 400,
+        )  # fmt: skip
+    if not content.steps:
+        raise _invalid("a workflow needs a step")
+    ids = [step.id for step in content.steps]
+    duplicate = next((key for key in ids if ids.count(key) > 1), None)
+    if duplicate is not None:
+        raise _invalid(f"two steps have the id {duplicate[:60]!r}")
+    for step in content.steps:
+        is_sending = step.action is not StepAction.WAIT
+        if is_sending and not step.template_slug:
+            raise _invalid(f"step {step.id[:60]!r} needs a template_slug")
+        if not is_sending and step.template_slug:
+            raise _invalid(f"step {step.id[:60]!r} only waits: remove its template_slug")
+    if len(set(content.exit_conditions)) < len(content.exit_conditions):
+        raise _invalid("an exit condition is listed twice")
+
+
+def _invalid(why: str) -> Refused:
+    return Refused("invalid_definition", why, 400)
 
 
 decider: Decider[Command, Definition] = Decider(
-    (DefineWorkflow, ActivateWorkflow, DeactivateWorkflow), streams, Definition(), evolve, decide
-)
+    "definition", (DefineWorkflow, ActivateWorkflow, DeactivateWorkflow), streams, Definition(),
+    evolve, decide,
+)  # fmt: skip

@@ -1,1 +1,1 @@
-"""The demo: a day of leasing on a stack of its own, with a crash, a rebuild and a verification."""
+"""The demo: simulate leasing on an own stack, crash, rebuild and verify."""

@@ -1,4 +1,4 @@
-"""How the core is doing, asked of the database twice a second and shown as one live line each."""
+"""The progress of the core, read from the database and shown as one line that is updated."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,13 +11,13 @@ from rich.table import Table
 
 from services.runtime.terminal import NOTES
 
-LOOK_SECONDS = 0.5
-LINE_SECONDS = 3.0
+READ_SECONDS = 0.5
+PRINT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The log and the tables at one moment."""
+class ProgressReading:
+    """The size of the log and the lag of the tables at one moment; `at` is the loop's time."""
 
     at: float
     appended: int
@@ -26,15 +26,16 @@ class Reading:
     rows: int
 
 
-class Gauge:
-    """Reads the log's length, the tables' lag and their rows."""
+class ProgressMonitor:
+    """Reads and shows the log's size, the tables' lag and their rows; `note` is shown beside."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self.last: Reading | None = None
+        self.last: ProgressReading | None = None
         self.note = ""
 
-    async def read(self) -> Reading:
+    async def read(self) -> ProgressReading:
+        """Read the numbers now."""
         async with self._pool.acquire() as conn:
             row = await conn.fetchrow(
                 """
@@ -46,37 +47,37 @@ class Gauge:
                   coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8
                     AS seconds
                 FROM crm_events e LEFT JOIN crm.checkpoints c
-                  ON c.unit = 'live' AND c.shard = e.shard
+                  ON c.projection_group = 'live' AND c.shard = e.shard
                 WHERE e.position IS NULL OR e.position > coalesce(c.position, 0)
                 """
             )
-        assert row is not None  # noqa: S101 — an aggregate always answers
+        assert row is not None  # noqa: S101 — an aggregate always has one row
         now = asyncio.get_running_loop().time()
-        return Reading(now, row["appended"], row["events"], row["seconds"], row["rows"])
+        return ProgressReading(now, row["appended"], row["events"], row["seconds"], row["rows"])
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
-        """Show readings until the block ends: in place, or a line now and then in a file."""
+        """Show readings until the block ends: updated in place, or as lines without a terminal."""
         with Live(console=NOTES, refresh_per_second=4, transient=False) as screen:
-            watching = asyncio.create_task(self._watch(screen))
+            task = asyncio.create_task(self._show(screen))
             try:
                 yield
             finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
-    async def _watch(self, screen: Live) -> None:
-        line_at = 0.0
+    async def _show(self, screen: Live) -> None:
+        print_at = 0.0
         while True:
             now = await self.read()
             screen.update(self._table(self.last or now, now))
-            if not NOTES.is_terminal and now.at >= line_at:
-                line_at = now.at + LINE_SECONDS
+            if not NOTES.is_terminal and now.at >= print_at:
+                print_at = now.at + PRINT_SECONDS
                 NOTES.print(self._table(self.last or now, now))
             self.last = now
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(READ_SECONDS)
 
-    def _table(self, before: Reading, now: Reading) -> Table:
+    def _table(self, before: ProgressReading, now: ProgressReading) -> Table:
         seconds = max(now.at - before.at, 1e-9)
         rate = (now.appended - before.appended) / seconds
         table = Table(box=None, pad_edge=False)

@@ -1,8 +1,8 @@
-"""Taking records in: each is read, checked and, in the order of its property, appended or decided.
+"""Admission of records: each is read, checked and, in the order of its property, appended.
 
-When `take_in` returns, what became of every record is durable: a fact in the log, a row that waits,
-or a dead letter. Doing it again changes nothing: what was refused stays refused until somebody has
-it driven in again. So a crash in the middle needs no repair.
+When `admit` returns, the outcome of every record is durable: an event in the log, a pending record
+or a dead letter. Repeating it changes nothing, because a dead letter stays one until a redrive. So
+a crash in the middle needs no repair.
 """
 
 import asyncio
@@ -13,204 +13,185 @@ from uuid import UUID
 import asyncpg
 
 from events.event import Event, Intake, touches
-from events.ids import sent_event_id
-from events.leads import LeadCaptured
+from events.ids import producer_event_id
 from events.log.connection import Connection
 from events.record import NewEvent, Stream
-from events.tours import TourScheduled
-from services.host_tenants import Tenants
+from events.subjects import required_streams
+from services.host import PropertyOrgs
 from services.intake import dead_letters, decided, metrics, observed, pending_records, signature
-from services.intake.outcome import Fate, Item, Outcome
+from services.intake.outcome import IntakeItem, IntakeOutcome
+from services.intake.outcome_saving import save_outcomes
 from services.intake.pending_records import PROPERTY
-from services.intake.producer_record import Sent, read_sent
-from services.intake.raw_record import Received
-from services.intake.rejection import Refused
+from services.intake.producer_record import ProducerRecord, read_producer_record
+from services.intake.raw_record import RawRecord
+from services.intake.rejection import RejectedRecord
 from services.intake.settings import IntakeSettings
-from services.intake.subjects import begins, needs, owners
+from services.runtime.clock import Clock
 
-SUBJECTS_AT_A_TIME = 1_000
-LINES_AT_A_TIME = 4
-CONNECTIONS = LINES_AT_A_TIME + 2
-"""What a door needs of its pool: one of its own, one a line it decides in, one to spare."""
-Line = deque[Item]
+PARALLEL_QUEUES = 4
+"""Properties whose records are decided at the same time."""
+ADMISSION_CONNECTIONS = PARALLEL_QUEUES + 2
+"""Connections that admission needs in its pool: its own, one per decided queue, one spare."""
+PropertyQueue = deque[IntakeItem]
+"""The records of one property, in the order of arrival."""
 
 
-class Door:
-    """Takes records in, one batch at a time: order within a property is the order of arrival."""
+class Admission:
+    """The admission of record batches, one batch at a time.
 
-    def __init__(self, pool: asyncpg.Pool, settings: IntakeSettings) -> None:
-        self.pool, self.settings = pool, settings
-        self._tenants = Tenants()
-        self._lock = asyncio.Lock()
+    Within a property the order of arrival is kept: a producer may send an event and then another
+    that is about it. Records of different properties do not wait for each other.
+    """
 
-    async def take_in(
-        self, records: Sequence[Received], *, redriven: bool = False
-    ) -> list[Outcome]:
-        """What became of each record, in their order. Raises when the database is away.
+    def __init__(self, pool: asyncpg.Pool, settings: IntakeSettings, clock: Clock) -> None:
+        self.pool, self.settings, self.clock = pool, settings, clock
+        self.property_orgs = PropertyOrgs()
+        # New records and retried pending ones of a property must not overtake each other.
+        self.lock = asyncio.Lock()
 
-        A record read again that is a dead letter is just that, unless it is `redriven`.
+    async def admit(
+        self, records: Sequence[RawRecord], *, is_redrive: bool = False
+    ) -> list[IntakeOutcome]:
+        """Admit a batch; return the outcome of each record, in order.
+
+        Without `is_redrive`, a record that is a dead letter keeps that outcome. Raise connection
+        errors of the database: then the caller repeats the whole batch.
         """
-        async with self._lock, self.pool.acquire() as conn:
-            items = [Item(record) for record in records]
-            if not redriven:
-                await dead_letters.recall(conn, items)
-            await self._take_in(conn, [item for item in items if item.outcome is None])
+        async with self.lock, self.pool.acquire() as conn:
+            items = [IntakeItem(record) for record in records]
+            if not is_redrive:
+                await dead_letters.restore_outcomes(conn, items)
+            await self.admit_items(conn, [item for item in items if item.outcome is None])
             return [item.outcome for item in items if item.outcome]
 
-    async def retry(self) -> int:
-        """Try what waits and is due; how many records were looked at."""
-        async with self._lock, self.pool.acquire() as conn:
-            subjects = await pending_records.due(conn, SUBJECTS_AT_A_TIME)
-            if not subjects:
-                return 0
-            there = await self._there(conn, subjects)
-            absent = {subject.entity_id for subject in subjects} - there
-            limit = self.settings.batch_records
-            await pending_records.postpone(conn, absent, self.settings)
-            late = await pending_records.of_subjects(conn, absent, limit, late=True)
-            ready = await pending_records.of_subjects(conn, there, limit)
-            rows = [*late, *ready]
-            items = [Item(Received.of_row(dict(row))) for row in rows]
-            await self._take_in(conn, items, retried=there)
-            return len(rows)
-
-    async def _there(self, conn: Connection, subjects: Iterable[Stream]) -> set[UUID]:
-        streams = {s for s in subjects if s.entity_type != PROPERTY}
-        properties = {s.entity_id for s in subjects if s.entity_type == PROPERTY}
-        found = {stream.entity_id for stream in await owners(conn, streams)}
-        return found | (await self._tenants.orgs_of(conn, properties)).keys()
-
-    async def _take_in(
-        self, conn: Connection, items: Sequence[Item], *, retried: Set[UUID] | None = None
+    async def admit_items(
+        self, conn: Connection, items: Sequence[IntakeItem], *, retried: Set[UUID] | None = None
     ) -> None:
-        lines = await self._lines(conn, items)
-        blocked = await self._blocked(conn, items, retried or frozenset())
-        while lines:
-            await self._observe(conn, lines, blocked)
-            await self._decide(lines, blocked)
-            lines = {key: line for key, line in lines.items() if line}
-        await self._write_down(conn, items, retrying=retried is not None)
+        """Give every item an outcome and save it. The caller holds `lock`.
+
+        `retried` are the subjects whose pending records are retried now, None for new records.
+        """
+        queues = await self._build_queues(conn, items)
+        blocked = await self._load_blocked(conn, items, retried or frozenset())
+        # Observed events at the heads of the queues are appended in one transaction, decided ones
+        # one at a time. Each round empties the queues up to the next change of mode.
+        while queues:
+            await self._append_observed(conn, queues, blocked)
+            await self._append_decided(queues, blocked)
+            queues = {key: queue for key, queue in queues.items() if queue}
+        await save_outcomes(
+            conn, items, self.settings, self.clock.now(), is_retry=retried is not None
+        )
         metrics.count(items)
 
-    async def _lines(self, conn: Connection, items: Sequence[Item]) -> dict[UUID, Line]:
-        """Read every record; those that say something stand in line, by property."""
-        said: dict[int, Sent] = {}
+    async def _build_queues(
+        self, conn: Connection, items: Sequence[IntakeItem]
+    ) -> dict[UUID, PropertyQueue]:
+        """Read every record; return the readable ones by property."""
+        readable: dict[int, ProducerRecord] = {}
         for number, item in enumerate(items):
             try:
-                said[number] = read_sent(item.record)
-            except Refused as refused:
-                item.refuse(refused)
-        orgs = await self._tenants.orgs_of(conn, (sent.property_id for sent in said.values()))
-        lines: dict[UUID, Line] = {}
-        for number, sent in said.items():
-            item, org = items[number], orgs.get(sent.property_id)
+                readable[number] = read_producer_record(item.record)
+            except RejectedRecord as rejected:
+                item.reject(rejected)
+        orgs = await self.property_orgs.load_orgs(
+            conn, (record.property_id for record in readable.values())
+        )
+        queues: dict[UUID, PropertyQueue] = {}
+        for number, record in readable.items():
+            item, org = items[number], orgs.get(record.property_id)
             if org is None:
-                item.wait(Stream(PROPERTY, sent.property_id))
+                item.wait_for(Stream(PROPERTY, record.property_id))
                 continue
             try:
-                signature.check(item.record, org, self.settings.keys)
-            except Refused as refused:
-                item.refuse(refused)
+                if self.settings.keys:
+                    signature.check(item.record, org, self.settings.keys)
+            except RejectedRecord as rejected:
+                item.reject(rejected)
                 continue
+            # The organisation comes from the property, never from the record.
             item.new = NewEvent(
-                sent_event_id(org, sent.source, sent.ce_id, sent.event),
-                sent.event, org, sent.property_id, sent.occurred_at, sent.cause,
+                producer_event_id(org, record.source, record.ce_id, record.event),
+                record.event, org, record.property_id, record.occurred_at, record.cause,
             )  # fmt: skip
-            item.needs = _needs(sent.event)
-            lines.setdefault(sent.property_id, deque()).append(item)
-        return lines
+            item.subjects = _subjects(record.event)
+            queues.setdefault(record.property_id, deque()).append(item)
+        return queues
 
-    async def _blocked(
-        self, conn: Connection, items: Sequence[Item], retried: Iterable[UUID]
+    async def _load_blocked(
+        self, conn: Connection, items: Sequence[IntakeItem], retried: Iterable[UUID]
     ) -> dict[UUID, Stream]:
-        """What others wait for already: who needs the same waits behind them."""
-        if not await pending_records.any_waiting(conn):
+        """Return the subjects that pending records wait for: entity id → stream.
+
+        A new record about such a subject waits too. Otherwise it would overtake the pending one.
+        """
+        if not await pending_records.exist(conn):
             return {}
-        wanted = {s.entity_id for item in items for s in item.needs}
-        wanted |= {item.new.property_id for item in items if item.new and item.new.property_id}
-        return await pending_records.waited_for(conn, wanted.difference(retried))
+        ids = {stream.entity_id for item in items for stream in item.subjects}
+        ids |= {item.new.property_id for item in items if item.new and item.new.property_id}
+        return await pending_records.load_awaited(conn, ids.difference(retried))
 
-    async def _observe(
-        self, conn: Connection, lines: dict[UUID, Line], blocked: dict[UUID, Stream]
+    async def _append_observed(
+        self, conn: Connection, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]
     ) -> None:
-        """Append what stands at the heads of the lines and needs no decision, all together."""
-        going: list[Item] = []
-        for key, line in lines.items():
-            while line and line[0].recorded.event.intake is Intake.OBSERVED:
-                item = line.popleft()
-                if not _wait_behind(item, key, blocked):
-                    going.append(item)
-        await observed.take_in(conn, going)
-        _block(going, blocked)
+        """Append the observed events at the heads of all queues together."""
+        batch: list[IntakeItem] = []
+        for key, queue in queues.items():
+            while queue and queue[0].new_event.event.intake is Intake.OBSERVED:
+                item = queue.popleft()
+                if not _is_blocked(item, key, blocked):
+                    batch.append(item)
+        if batch:
+            await observed.append_observed(conn, batch)
+            _block(batch, blocked)
 
-    async def _decide(self, lines: dict[UUID, Line], blocked: dict[UUID, Stream]) -> None:
-        """Decide what stands at the heads of the lines: in a line one by one, a few lines at a
-        time, for properties do not depend on one another."""
-        free = asyncio.Semaphore(LINES_AT_A_TIME)
+    async def _append_decided(
+        self, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]
+    ) -> None:
+        """Decide the events at the heads of the queues, one by one within a queue."""
+        slots = asyncio.Semaphore(PARALLEL_QUEUES)
 
-        async def decide(key: UUID, line: Line) -> None:
-            async with free:
-                while line and line[0].recorded.event.intake is not Intake.OBSERVED:
-                    item = line.popleft()
-                    if not _wait_behind(item, key, blocked):
-                        await decided.take_in(self.pool, item)
+        async def decide(key: UUID, queue: PropertyQueue) -> None:
+            async with slots:
+                while queue and queue[0].new_event.event.intake is not Intake.OBSERVED:
+                    item = queue.popleft()
+                    if not _is_blocked(item, key, blocked):
+                        await decided.append_decided(self.pool, item)
                         _block([item], blocked)
 
-        deciding = [asyncio.ensure_future(decide(key, line)) for key, line in lines.items()]
+        tasks = [asyncio.ensure_future(decide(key, queue)) for key, queue in queues.items()]
         try:
-            await asyncio.gather(*deciding)
+            await asyncio.gather(*tasks)
         except BaseException:
-            for task in deciding:
+            # The batch will be repeated: no task of this attempt may append beside it.
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*deciding, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             raise
 
-    async def _write_down(self, conn: Connection, items: Sequence[Item], *, retrying: bool) -> None:
-        async with conn.transaction():
-            if waits := _with(items, Fate.WAITING):
-                await pending_records.keep(conn, waits, self.settings)
-            if dead := _with(items, Fate.DEAD):
-                await dead_letters.keep(conn, dead)
-            if retrying:
-                still = {item.record.id for item in _with(items, Fate.WAITING)}
-                await pending_records.done(
-                    conn, [i.record.id for i in items if i.record.id not in still]
-                )
-            begun = {b.entity_id for i in items if (b := _begun(i))}
-            if begun:
-                await pending_records.wake(conn, begun)
 
+def _subjects(event: Event) -> list[Stream]:
+    """Return the entities that no pending record may wait for when the event is admitted.
 
-def _with(items: Sequence[Item], fate: Fate) -> list[Item]:
-    return [item for item in items if item.outcome and item.outcome.fate is fate]
-
-
-def _needs(event: Event) -> list[Stream]:
-    """What must not be waited for by others: for a decided event everything it touches."""
+    For a decided event these are all entities that it touches: its decider reads them.
+    """
     if event.intake is Intake.OBSERVED:
-        return needs(event)
-    own = event.stream_id if isinstance(event, LeadCaptured | TourScheduled) else None
-    return [Stream("", key) for key in touches(event) if key != own]
+        return required_streams(event)
+    own_id = event.stream_id if event.begins else None
+    return [Stream("", key) for key in touches(event) if key != own_id]
 
 
-def _wait_behind(item: Item, property_id: UUID, blocked: dict[UUID, Stream]) -> bool:
-    for key in (property_id, *(stream.entity_id for stream in item.needs)):
+def _is_blocked(item: IntakeItem, property_id: UUID, blocked: dict[UUID, Stream]) -> bool:
+    """Let the item wait if another record waits for one of its subjects; return whether it does."""
+    for key in (property_id, *(stream.entity_id for stream in item.subjects)):
         if subject := blocked.get(key):
-            item.wait(subject)
+            item.wait_for(subject)
             return True
     return False
 
 
-def _block(items: Iterable[Item], blocked: dict[UUID, Stream]) -> None:
+def _block(items: Iterable[IntakeItem], blocked: dict[UUID, Stream]) -> None:
+    """Add the subjects that these items wait for, so that later records queue up behind them."""
     for item in items:
         if item.outcome and item.outcome.subject:
             blocked[item.outcome.subject.entity_id] = item.outcome.subject
-
-
-def _begun(item: Item) -> Stream | None:
-    if item.outcome is None or item.outcome.fate is not Fate.ACCEPTED:
-        return None
-    event = item.recorded.event
-    if isinstance(event, LeadCaptured | TourScheduled):
-        return Stream(event.stream, event.stream_id)
-    return begins(event)

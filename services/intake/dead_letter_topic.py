@@ -1,4 +1,4 @@
-"""Copies of dead letters on their topic, for whoever watches it; the table is the truth."""
+"""Copies of dead letters on their topic. The table is authoritative."""
 
 import asyncio
 
@@ -8,18 +8,18 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from services.intake.raw_record import Headers, headers_of
 
-COPIES_AT_A_TIME = 500
+COPIES_PER_BATCH = 500
 LARGEST_COPY_BYTES = 1024 * 1024
-"""What a broker takes by default."""
+"""The largest record that a broker accepts by default."""
 LARGEST_VALUE_BYTES = LARGEST_COPY_BYTES // 2
 ROOM_BYTES = LARGEST_COPY_BYTES - 32 * 1024
-"""For what the record held: the rest is for the reason."""
+"""Room for the content of the record. The rest is for the headers that explain the rejection."""
 HEADER_BYTES = 16
-"""What a header takes besides its name and value, and more."""
+"""An upper limit of what a header takes besides its name and value."""
 
 
-def producer(bootstrap_servers: str) -> AIOKafkaProducer:
-    """A producer of copies. Start it, stop it."""
+def create_producer(bootstrap_servers: str) -> AIOKafkaProducer:
+    """Return a Kafka producer for copies. The caller starts and stops it."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
         acks="all",
@@ -30,14 +30,15 @@ def producer(bootstrap_servers: str) -> AIOKafkaProducer:
     )
 
 
-async def copy(pool: asyncpg.Pool, sender: AIOKafkaProducer, topic: str) -> int:
-    """Send what was not sent yet, then note that it was: a crash between repeats copies.
+async def copy_new(pool: asyncpg.Pool, sender: AIOKafkaProducer, topic: str) -> int:
+    """Copy dead letters that are not on the topic yet; return how many there were.
 
-    Raises what one of them raised when the others are noted.
+    They are marked after they were sent, so a crash repeats copies and loses none. If a copy
+    fails, mark the others first and then raise its error.
     """
     rows = await pool.fetch(
         "SELECT * FROM crm.dead_letters WHERE copied_at IS NULL ORDER BY first_at LIMIT $1",
-        COPIES_AT_A_TIME,
+        COPIES_PER_BATCH,
     )
     sending = [_copy(sender, topic, row) for row in rows]
     failures = await asyncio.gather(*sending, return_exceptions=True)
@@ -55,7 +56,7 @@ async def copy(pool: asyncpg.Pool, sender: AIOKafkaProducer, topic: str) -> int:
 
 
 async def _copy(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record) -> None:
-    """What even so is too large for the broker goes without any of its content."""
+    """Send a copy; without its content if the broker still finds it too large."""
     try:
         await _send(sender, topic, row, ROOM_BYTES)
     except MessageSizeTooLargeError:
@@ -63,36 +64,39 @@ async def _copy(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record) -> No
 
 
 async def _send(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record, room: int) -> None:
-    """A record of the largest size has no room for the reason: what is large is left out."""
-    key, value, own = row["key"], row["value"], headers_of(row["headers"])
-    told = _told(row)
+    """Send the record with the headers that explain the rejection.
+
+    Value, headers and key that do not fit are left out. A header then gives their size.
+    """
+    key, value, own_headers = row["key"], row["value"], headers_of(row["headers"])
+    added_headers = _explain(row)
     if (size := len(value or b"")) > min(room, LARGEST_VALUE_BYTES):
         value = b""
-        told.append(("crm-value-bytes", str(size).encode()))
+        added_headers.append(("crm-value-bytes", str(size).encode()))
     room -= len(value or b"")
-    if (size := _size(own)) > room:
-        own = ()
-        told.append(("crm-headers-bytes", str(size).encode()))
-    room -= _size(own)
+    if (size := _size(own_headers)) > room:
+        own_headers = ()
+        added_headers.append(("crm-headers-bytes", str(size).encode()))
+    room -= _size(own_headers)
     if (size := len(key or b"")) > room:
         key = None
-        told.append(("crm-key-bytes", str(size).encode()))
+        added_headers.append(("crm-key-bytes", str(size).encode()))
     if key is None and value is None:
         value = b""
-    await sender.send_and_wait(topic, key=key, value=value, headers=[*own, *told])
+    await sender.send_and_wait(topic, key=key, value=value, headers=[*own_headers, *added_headers])
 
 
 def _size(headers: Headers) -> int:
     return sum(len(name.encode()) + len(value or b"") + HEADER_BYTES for name, value in headers)
 
 
-def _told(row: asyncpg.Record) -> list[tuple[str, bytes | None]]:
-    """Why it was refused and where it came from."""
-    told = {
+def _explain(row: asyncpg.Record) -> list[tuple[str, bytes | None]]:
+    """Return headers with the reason of the rejection and the origin of the record."""
+    values = {
         "crm-dead-letter-id": row["id"],
         "crm-reason": row["reason"],
         "crm-detail": row["detail"],
         "crm-origin": f"{row['topic']}/{row['partition']}/{row['kafka_offset']}",
         "crm-first-at": row["first_at"].isoformat(),
     }
-    return [(name, str(said).encode()) for name, said in told.items()]
+    return [(name, str(value).encode()) for name, value in values.items()]

@@ -1,37 +1,37 @@
-"""Decided events: the producer says that it happened, the core's decider must agree."""
+"""Decided events: the producer says that it happened, and the core's decider must agree."""
 
 import asyncpg
 
 from events.log.errors import Conflict
-from services.application.decided_events import handle_proposal
+from services.application.decided_events import handle_decided_event
 from services.deciders import decider
-from services.intake.observed import BAD_ROW_ERRORS, refusal_of
-from services.intake.outcome import Item
-from services.intake.rejection import Reason, Refused
+from services.intake.observed import RECORD_ERRORS, rejection_of
+from services.intake.outcome import IntakeItem
+from services.intake.rejection import RejectedRecord, RejectionReason
 
 
-async def take_in(pool: asyncpg.Pool, item: Item) -> None:
-    """Have one event decided; the item ends. Raises what the database raises when it is away."""
-    recorded = item.recorded
-    if recorded.property_id is None:
-        raise RuntimeError("what producers say is about a property")
+async def append_decided(pool: asyncpg.Pool, item: IntakeItem) -> None:
+    """Decide one event and give the item its outcome. Raise connection errors of the database."""
+    new = item.new_event
+    if new.property_id is None:
+        raise RuntimeError(f"the event of record {item.record.id} has no property")
     try:
-        done = await handle_proposal(
+        result = await handle_decided_event(
             pool,
-            recorded.event,
-            event_id=recorded.id,
-            org_id=recorded.org_id,
-            property_id=recorded.property_id,
-            occurred_at=recorded.occurred_at,
-            cause=recorded.cause,
+            new.event,
+            event_id=new.id,
+            org_id=new.org_id,
+            property_id=new.property_id,
+            occurred_at=new.occurred_at,
+            cause=new.cause,
         )
     except decider.UnknownSubject as unknown:
-        item.wait(unknown.stream)
+        item.wait_for(unknown.stream)
     except decider.Refused as refused:
-        item.refuse(Refused(Reason.DISAGREED, refused.message, code=refused.code))
+        item.reject(RejectedRecord(RejectionReason.DISAGREED, refused.message, code=refused.code))
     except Conflict as conflict:
-        item.give_up(Reason.CONFLICT, str(conflict))
-    except BAD_ROW_ERRORS as error:
-        item.refuse(refusal_of(error))
+        item.reject(RejectedRecord(RejectionReason.CONFLICT, str(conflict)))
+    except RECORD_ERRORS as error:
+        item.reject(rejection_of(error))
     else:
-        item.accept(known=recorded.id not in done.new)
+        item.accept(is_duplicate=new.id not in result.new)

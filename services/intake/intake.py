@@ -1,42 +1,39 @@
-"""The intake: reads what producers send by Kafka, takes it in, and looks after what waits."""
+"""The intake process: reads the records of producers, admits them, retries pending ones."""
 
 import asyncio
-from collections.abc import Awaitable
 
 import asyncpg
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.intake import dead_letter_topic, metrics
-from services.intake.admission import CONNECTIONS, Door
-from services.intake.consumer import Consumer
+from services.intake.admission import ADMISSION_CONNECTIONS, Admission
+from services.intake.consumer import IntakeConsumer
+from services.intake.pending_retry import retry_pending
 from services.intake.settings import IntakeSettings
-from services.runtime.database import AWAY, pooled
+from services.intake.stall_check import end_when_stalled
+from services.runtime.clock import Clock
+from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
+from services.runtime.health import Check
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, sleep_unless
+from services.runtime.process import Checks, run_until_first_ends, sleep_unless
 from services.runtime.settings import Settings
 
-CHORES_SECONDS = 0.5
-FIGURES_SECONDS = 5.0
-LOOK_SECONDS = 2.0
-STALLED_SECONDS = 30.0
-"""A partition that nobody has read for so long: clients hang without a word."""
+RETRY_SECONDS = 0.5
+METRICS_SECONDS = 5.0
+RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 
 log = get_logger("intake")
 
 
-class Stalled(Exception):
-    """A partition is read no more although there is something to read: a restart helps."""
-
-
-async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
-    """The process. Ends with an error where only a restart helps; its supervisor does the rest."""
-    limits = IntakeSettings()
+async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: Clock) -> None:
+    """Run the process. It ends with an error if only a new process helps."""
+    intake_settings = IntakeSettings()
     topics = Topics.of(settings.topic_prefix)
     servers = settings.kafka_bootstrap_servers
-    connections = max(settings.pool_size, CONNECTIONS)
+    connections = max(settings.pool_size, ADMISSION_CONNECTIONS)
     async with pooled(settings, "crm intake", size=connections) as pool:
         for topic in (topics.intake, topics.dead_letters):
             await create_topic(
@@ -45,106 +42,67 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
                 partitions=settings.topic_partitions,
                 replicas=settings.topic_replicas,
             )
-        door = Door(pool, limits)
-        consumer = Consumer(
-            servers, topics.intake, door.take_in, batch_records=limits.batch_records,
-            patience_seconds=limits.patience_seconds,
+        admission = Admission(pool, intake_settings, clock)
+        patience_seconds = intake_settings.patience_seconds
+        consumer = IntakeConsumer(
+            servers, topics.intake, admission.admit,
+            batch_records=intake_settings.batch_records, patience_seconds=patience_seconds,
         )  # fmt: skip
-        sender = dead_letter_topic.producer(servers)
-
-        async def ready() -> str | None:
-            kafka = consumer.kafka
-            joined = kafka is not None and (kafka.assignment() or consumer.read)
-            return None if joined else "no partition of the intake topic is assigned yet"
-
-        checks["intake"] = ready
+        producer = dead_letter_topic.create_producer(servers)
+        checks["intake"] = _assignment_check(consumer)
         try:
-            await sender.start()
+            await producer.start()
             await consumer.start()
-            log.info("intake.started", signatures_demanded=bool(limits.keys))
-            await _until_first(
+            log.info("intake.started", signatures_demanded=bool(intake_settings.keys))
+            await run_until_first_ends(
                 stop.wait(),
                 consumer.failed,
-                _chores(door, stop, limits.patience_seconds),
-                _copies(pool, sender, topics.dead_letters, stop),
-                _watch(consumer, stop, limits.patience_seconds),
+                _retry_pending_records(admission, stop, patience_seconds),
+                _copy_dead_letters(pool, producer, topics.dead_letters, stop),
+                end_when_stalled(consumer, stop, patience_seconds),
             )
         finally:
             await consumer.stop()
-            await sender.stop()
+            await producer.stop()
 
 
-async def _until_first(*works: Awaitable[object]) -> None:
-    """Run all until one of them ends, and end the others; its error, if it has one, is raised."""
-    tasks = [asyncio.ensure_future(one) for one in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _assignment_check(consumer: IntakeConsumer) -> Check:
+    async def check() -> str | None:
+        kafka = consumer.kafka
+        is_joined = kafka is not None and (kafka.assignment() or consumer.admitted)
+        return None if is_joined else "no partition of the intake topic is assigned yet"
+
+    return check
 
 
-async def _chores(door: Door, stop: asyncio.Event, patience_seconds: float) -> None:
-    """Try what waits, and keep the figures true."""
+async def _retry_pending_records(
+    admission: Admission, stop: asyncio.Event, patience_seconds: float
+) -> None:
+    """Retry pending records that are due, and update the gauges."""
     loop = asyncio.get_running_loop()
-    well_at, look_at = loop.time(), 0.0
-    while not await sleep_unless(stop, CHORES_SECONDS):
+    success_at, metrics_at = loop.time(), 0.0
+    while not await sleep_unless(stop, RETRY_SECONDS):
         try:
-            while await door.retry() and not stop.is_set():
+            while await retry_pending(admission) and not stop.is_set():
                 pass
-            if loop.time() >= look_at:
-                async with door.pool.acquire() as conn:
-                    await metrics.look(conn)
-                look_at = loop.time() + FIGURES_SECONDS
-            well_at = loop.time()
-        except AWAY as error:
+            if loop.time() >= metrics_at:
+                async with admission.pool.acquire() as conn:
+                    await metrics.update_gauges(conn)
+                metrics_at = loop.time() + METRICS_SECONDS
+            success_at = loop.time()
+        except RETRY_ERRORS as error:
             log.warning("intake.chores_postponed", error=repr(error))
-            if loop.time() - well_at > patience_seconds:
+            if loop.time() - success_at > patience_seconds:
                 raise
 
 
-async def _copies(
-    pool: asyncpg.Pool, sender: AIOKafkaProducer, topic: str, stop: asyncio.Event
+async def _copy_dead_letters(
+    pool: asyncpg.Pool, producer: AIOKafkaProducer, topic: str, stop: asyncio.Event
 ) -> None:
-    """Copy dead letters to their topic. What fails is tried again: nothing depends on copies."""
-    while not await sleep_unless(stop, CHORES_SECONDS):
+    """Copy dead letters to their topic. Nothing depends on the copies, so retry without end."""
+    while not await sleep_unless(stop, RETRY_SECONDS):
         try:
-            while await dead_letter_topic.copy(pool, sender, topic) and not stop.is_set():
+            while await dead_letter_topic.copy_new(pool, producer, topic) and not stop.is_set():
                 pass
-        except (KafkaError, *AWAY) as error:
+        except (KafkaError, *RETRY_ERRORS) as error:
             log.warning("intake.copies_postponed", error=repr(error))
-
-
-async def _watch(consumer: Consumer, stop: asyncio.Event, patience_seconds: float) -> None:
-    """End the process where a partition hangs, the broker stays away or has forgotten."""
-    loop = asyncio.get_running_loop()
-    looked_at = answered_at = loop.time()
-    stands: dict[TopicPartition, tuple[int, float]] = {}
-    read = -1
-    while not await sleep_unless(stop, LOOK_SECONDS):
-        now = loop.time()
-        passed, looked_at = now - looked_at, now
-        try:
-            unread = await asyncio.wait_for(consumer.unread(), 10)
-        except LookupError as error:
-            raise Stalled(str(error)) from error
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("intake.broker_away", error=repr(error))
-            if now - answered_at > patience_seconds:
-                raise Stalled("the broker has not answered for too long") from error
-            continue
-        answered_at = now
-        if consumer.busy and consumer.read == read:
-            passed = 0  # one batch takes long: nothing is read meanwhile
-        read = consumer.read
-        stands = {
-            place: (at, stands[place][1] + passed if stands.get(place, (-1,))[0] == at else 0)
-            for place, (at, left) in unread.items() if left
-        }  # fmt: skip
-        for place, (at, seconds) in stands.items():
-            if seconds > STALLED_SECONDS:
-                where = f"{place.topic}/{place.partition}/{at}"
-                raise Stalled(f"{where} has not been read for {STALLED_SECONDS:g} s")

@@ -1,10 +1,10 @@
-"""Reading what the client cannot, or loses: header names that are no text, and partitions' errors.
+"""Two corrections of aiokafka's consumer, so that one bad record cannot stop or lose others.
 
-aiokafka reads a header's name as UTF-8 and raises in the middle of a batch where it is not: nothing
-after it would ever come. Such a name is no business of ours, so its bytes become question marks.
-
-And where a partition raises (a broken batch), what the same call had drained of others is lost, for
-their positions have moved on. So each partition is asked by itself.
+1. aiokafka decodes header names as UTF-8 and raises in the middle of a batch if one is not. Nothing
+   after it would ever be read. The intake does not need such a header, so its name is replaced by
+   question marks.
+2. If one partition raises (a broken batch), the records that the same call read from other
+   partitions are lost, because their positions have advanced. So partitions are read one by one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,23 +16,26 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint
 
-MOST_RECORDS = 500
+MAX_RECORDS = 500
 Batches = dict[TopicPartition, list[ConsumerRecord]]
 GetMany = Callable[..., Awaitable[Batches]]
 
 
-class Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
-    """A batch in which a header may be called anything."""
+class TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    """A record batch whose header names may be any bytes."""
 
     def _read_msg(self) -> Any:
         try:
             return super()._read_msg()
         except UnicodeDecodeError:
-            self._write_over_names()
+            self._overwrite_names()
             return super()._read_msg()
 
-    def _write_over_names(self) -> None:
-        """In the record that comes next: length, attributes, time, offset, key, value, headers."""
+    def _overwrite_names(self) -> None:
+        """Replace header names of the next record that are not UTF-8.
+
+        A record has length, attributes, time, offset, key, value and headers, in this order.
+        """
         buffer, at = self._buffer, self._pos
         for _ in range(4):
             _, at = decode_varint(buffer, at)
@@ -51,62 +54,64 @@ class Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
             at += max(size, 0)
 
 
-class _Records(_MemoryRecordsPy):  # type: ignore[misc]
-    """What a fetch brought, its batches read by the above."""
+class _TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]
+    """The records of a fetch, read as `TolerantBatch`."""
 
     def next_batch(self) -> Any:
         data = self._next_slice
-        found = super().next_batch()
-        return Batch(data) if isinstance(found, DefaultRecordBatch) else found
+        batch = super().next_batch()
+        return TolerantBatch(data) if isinstance(batch, DefaultRecordBatch) else batch
 
 
-def read_any_name() -> None:
-    """Make aiokafka's consumers in this process read every header's name."""
-    fetcher.MemoryRecords = _Records
+def tolerate_header_names() -> None:
+    """Make the aiokafka consumers of this process accept every header name."""
+    fetcher.MemoryRecords = _TolerantRecords
 
 
-def ask_one_by_one(kafka: Any) -> None:
-    """Make this AIOKafkaConsumer's `getmany` ask the partitions in turn; again changes nothing.
+def read_partitions_one_by_one(kafka: Any) -> None:
+    """Replace `getmany` of an AIOKafkaConsumer, so that it reads the partitions in turn.
 
-    It waits for no record any more (FastStream pauses after an empty answer), and raises what a
-    partition raised only where no other had anything: it is raised again at the next call.
+    It no longer waits for records: FastStream pauses after an empty result. It raises the error of
+    a partition only if no other partition had records; the next call raises it again. A second
+    call of this function changes nothing.
     """
     if "getmany" in vars(kafka):
         return
-    plain: GetMany = kafka.getmany
+    original: GetMany = kafka.getmany
     turn = 0
 
     async def getmany(*, timeout_ms: int = 0, max_records: int | None = None) -> Batches:
         nonlocal turn
-        places = sorted(kafka.assignment())
-        if not places:
-            return await plain(timeout_ms=timeout_ms, max_records=1)
-        turn = (turn + 1) % len(places)
-        return await _drain(plain, places[turn:] + places[:turn], max_records or MOST_RECORDS)
+        partitions = sorted(kafka.assignment())
+        if not partitions:
+            return await original(timeout_ms=timeout_ms, max_records=1)
+        turn = (turn + 1) % len(partitions)
+        in_turn = partitions[turn:] + partitions[:turn]
+        return await _read(original, in_turn, max_records or MAX_RECORDS)
 
     kafka.getmany = getmany
 
 
-async def _drain(plain: GetMany, places: list[TopicPartition], most: int) -> Batches:
-    """First a fair share of each, so that none waits for a full one; then what there is room for.
+async def _read(get_many: GetMany, partitions: list[TopicPartition], limit: int) -> Batches:
+    """Read an equal share of each partition first, then fill up to `limit` records.
 
-    Raises what a partition raised where none had anything.
+    So no partition waits for a full one. Raise the error of a partition if none had records.
     """
-    found: Batches = {}
+    batches: Batches = {}
     failed: Exception | None = None
-    left = most
-    for share in (max(1, most // len(places)), most):
-        for place in places:
+    left = limit
+    for share in (max(1, limit // len(partitions)), limit):
+        for partition in partitions:
             try:
-                read = await plain(place, max_records=min(share, left)) if left else {}
-            except Exception as error:  # noqa: BLE001 — of one partition; the others go on
+                read = await get_many(partition, max_records=min(share, left)) if left else {}
+            except Exception as error:  # noqa: BLE001 — one partition must not stop the others
                 failed = failed or error
                 continue
             for records in read.values():
-                found.setdefault(place, []).extend(records)
+                batches.setdefault(partition, []).extend(records)
                 left -= len(records)
-        if not found:
+        if not batches:
             break
-    if failed and not found:
+    if failed and not batches:
         raise failed
-    return found
+    return batches

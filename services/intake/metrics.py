@@ -1,4 +1,4 @@
-"""What the door tells Prometheus."""
+"""Metrics of the intake."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from prometheus_client import Counter, Gauge
 
 from events.log.connection import Connection
 from services.intake import dead_letters, pending_records
-from services.intake.outcome import Fate, Item
+from services.intake.outcome import IntakeItem, IntakeStatus
 from services.runtime.metrics import APPENDED, DEAD_LETTERS, REGISTRY
 
 RECORDS = Counter(
-    "crm_intake_records", "Intake records by what became of them", ["fate", "reason"],
+    "crm_intake_records", "Intake records by outcome", ["fate", "reason"],
     registry=REGISTRY,
 )  # fmt: skip
 WAITING = Gauge(
@@ -19,18 +19,18 @@ WAITING = Gauge(
 )
 
 
-def count(items: Sequence[Item]) -> None:
-    """Count what became of these."""
+def count(items: Sequence[IntakeItem]) -> None:
+    """Count the outcomes of these items."""
     outcomes = [item.outcome for item in items if item.outcome]
-    for (fate, reason), number in Tally((o.fate.value, o.reason) for o in outcomes).items():
-        RECORDS.labels(fate, reason).inc(number)
-    taken = [i for i in items if i.outcome and i.outcome.fate is Fate.ACCEPTED and i.new]
-    for name, number in Tally(item.recorded.event.name for item in taken).items():
+    for (status, reason), number in Tally((o.status.value, o.reason) for o in outcomes).items():
+        RECORDS.labels(status, reason).inc(number)
+    accepted = [i for i in items if i.outcome and i.outcome.status is IntakeStatus.ACCEPTED]
+    for name, number in Tally(item.new_event.event.name for item in accepted).items():
         APPENDED.labels(name).inc(number)
 
 
-async def look(conn: Connection) -> None:
-    """Set the gauges to what the tables say."""
+async def update_gauges(conn: Connection) -> None:
+    """Set the gauges from the tables of pending records and dead letters."""
     WAITING.set(await pending_records.count(conn))
     DEAD_LETTERS.clear()
     for row in await dead_letters.open_counts(conn):

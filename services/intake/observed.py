@@ -1,4 +1,4 @@
-"""Observed events: somebody else saw them, so they are appended as they are, many at a time."""
+"""Observed events: they are appended as they are, many in one transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,151 +8,161 @@ from uuid import UUID
 import asyncpg
 
 from events import codec
-from events.ids import message_in
+from events.ids import message_id_of
 from events.log import limits
 from events.log.append import append
 from events.log.connection import Connection
-from events.log.errors import IdReused, LimitExceeded, LogRefused
+from events.log.errors import AppendRefused, IdReused, LimitExceeded
 from events.record import Stream
-from services.host_tenants import hosts_own, people_in, strangers
-from services.intake.outcome import Item
-from services.intake.rejection import Reason, Refused
-from services.intake.subjects import begins, owners
+from events.subjects import begun_stream
+from projections.engine.apply import BAD_ROW_ERRORS
+from services.host import find_host_messages, find_unknown_profiles, profile_ids_in
+from services.intake.outcome import IntakeItem
+from services.intake.rejection import RejectedRecord, RejectionReason
+from services.intake.subjects import load_stream_properties
 
-RACED = (
+RACE_ERRORS = (
     asyncpg.UniqueViolationError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
-"""Another door took in the same at the same time: once more, and it is known."""
-BAD_ROW_ERRORS = (
-    LogRefused,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.DataError,
-    asyncpg.ProgramLimitExceededError,
-    asyncpg.RaiseError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-"""What one record among many can cause."""
-RACES_AT_MOST = 5
+"""Errors that occur when another intake appends the same event. At the next try it is known."""
+RECORD_ERRORS = (AppendRefused, *BAD_ROW_ERRORS)
+"""Errors that one record of a batch can cause."""
+MAX_ATTEMPTS = 5
 RACE_PAUSE_SECONDS = 0.02
 
 
-async def take_in(conn: Connection, items: Sequence[Item]) -> None:
-    """Append what can be appended, in one transaction where nobody is guilty; every item ends.
+async def append_observed(conn: Connection, items: Sequence[IntakeItem]) -> None:
+    """Append the events in one transaction if possible; every item gets its outcome.
 
-    Raises what the database raises when it is away.
+    Raise connection errors of the database. If the transaction fails, the records that are
+    usually the cause are found one by one. If none is found, the batch is halved until the
+    faulty record is alone.
     """
     if not items:
         return
     try:
         await _append(conn, items)
         return
-    except BAD_ROW_ERRORS as error:
+    except RECORD_ERRORS as error:
         if len(items) == 1:
-            items[0].refuse(refusal_of(error))
+            items[0].reject(rejection_of(error))
             return
-    rest = await _sift(conn, items)
+    rest = await _reject_invalid(conn, items)
     if len(rest) < len(items):
-        await take_in(conn, rest)
+        await append_observed(conn, rest)
         return
     half = len(items) // 2
-    await take_in(conn, items[:half])
-    await take_in(conn, items[half:])
+    await append_observed(conn, items[:half])
+    await append_observed(conn, items[half:])
 
 
-async def _append(conn: Connection, items: Sequence[Item]) -> None:
-    for attempt in range(1, RACES_AT_MOST + 1):
+async def _append(conn: Connection, items: Sequence[IntakeItem]) -> None:
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             async with conn.transaction():
-                going = await _admitted(conn, items)
-                done = await append(conn, [item.recorded for item in going], expected={})
-        except RACED:
-            if attempt == RACES_AT_MOST:
+                ready = await _check_references(conn, items)
+                result = await append(conn, [item.new_event for item in ready], expected={})
+        except RACE_ERRORS:
+            if attempt == MAX_ATTEMPTS:
                 raise
             await asyncio.sleep(RACE_PAUSE_SECONDS * attempt)
             continue
-        fresh = set(done.new)
-        for item in going:
-            item.accept(known=item.recorded.id not in fresh)
-            fresh.discard(item.recorded.id)
+        # Outcomes only after the commit: a failed transaction appended nothing.
+        appended = set(result.new)
+        for item in ready:
+            item.accept(is_duplicate=item.new_event.id not in appended)
+            appended.discard(item.new_event.id)  # the same event twice in one batch
         return
 
 
-async def _admitted(conn: Connection, items: Sequence[Item]) -> list[Item]:
-    """Those whose subjects are there and whose people are known; the others end here."""
-    there = await owners(conn, (stream for item in items for stream in item.needs))
-    unknown = await _unknown_people(conn, items)
-    said = [message_in(item.recorded.event) for item in items]
-    taken = await hosts_own(conn, (key for key in said if key is not None))
-    going: list[Item] = []
+async def _check_references(conn: Connection, items: Sequence[IntakeItem]) -> list[IntakeItem]:
+    """Return the items whose subjects and profiles exist; the others get their outcome here."""
+    properties = await load_stream_properties(
+        conn, (stream for item in items for stream in item.subjects)
+    )
+    unknown_profiles = await _find_unknown_profiles(conn, items)
+    message_ids = [message_id_of(item.new_event.event) for item in items]
+    host_messages = await find_host_messages(conn, (key for key in message_ids if key is not None))
+    ready: list[IntakeItem] = []
     for item in items:
-        recorded = item.recorded
-        missing = [stream for stream in item.needs if stream not in there]
+        new = item.new_event
+        missing = [stream for stream in item.subjects if stream not in properties]
         if missing:
-            item.wait(missing[0])
-        elif elsewhere := [s for s in item.needs if there[s] != recorded.property_id]:
-            item.refuse(_wrong_property(elsewhere[0]))
-        elif people_in(recorded.event) & unknown.get(recorded.org_id, set()):
-            item.give_up(
-                Reason.UNKNOWN_PROFILE, "a person it names is no profile of the organisation"
-            )
-        elif message_in(recorded.event) in taken:
-            item.refuse(refusal_of(IdReused(recorded.id)))
+            item.wait_for(missing[0])
+        elif foreign := [s for s in item.subjects if properties[s] != new.property_id]:
+            item.reject(_wrong_property(foreign[0]))
+        elif profile_ids_in(new.event) & unknown_profiles.get(new.org_id, set()):
+            # The tables refer to profiles: the foreign key would park the event later.
+            item.reject(_unknown_profile())
+        elif message_id_of(new.event) in host_messages:
+            item.reject(rejection_of(IdReused(new.id)))
         else:
-            going.append(item)
-            if begun := begins(recorded.event):
-                there.setdefault(begun, recorded.property_id)
-    return going
+            ready.append(item)
+            # Later events of this batch may be about the stream that this one begins.
+            if begun := begun_stream(new.event):
+                properties.setdefault(begun, new.property_id)
+    return ready
 
 
-async def _unknown_people(conn: Connection, items: Sequence[Item]) -> dict[UUID, set[UUID]]:
+async def _find_unknown_profiles(
+    conn: Connection, items: Sequence[IntakeItem]
+) -> dict[UUID, set[UUID]]:
+    """Return organisation → the profiles that events name and that it does not have."""
     named: dict[UUID, set[UUID]] = {}
     for item in items:
-        if people := people_in(item.recorded.event):
-            named.setdefault(item.recorded.org_id, set()).update(people)
-    return {org: await strangers(conn, org, people) for org, people in named.items()}
+        if profiles := profile_ids_in(item.new_event.event):
+            named.setdefault(item.new_event.org_id, set()).update(profiles)
+    return {org: await find_unknown_profiles(conn, org, ids) for org, ids in named.items()}
 
 
-async def _sift(conn: Connection, items: Sequence[Item]) -> list[Item]:
-    """Find the usual culprits at once, before halving: too large, from the future, id reused."""
-    now = datetime.now(UTC)
-    ids = [item.recorded.id for item in items]
+async def _reject_invalid(conn: Connection, items: Sequence[IntakeItem]) -> list[IntakeItem]:
+    """Reject events that are too large, from the future or have a reused id; return the others."""
+    now = datetime.now(UTC)  # the clock that `append` compares with
+    ids = [item.new_event.id for item in items]
     rows = await conn.fetch(
         "SELECT id, digest FROM public.crm_events WHERE id = ANY($1::uuid[])", ids
     )
-    said: dict[UUID, bytes] = {row["id"]: row["digest"] for row in rows}
-    rest: list[Item] = []
+    digests: dict[UUID, bytes] = {row["id"]: row["digest"] for row in rows}
+    rest: list[IntakeItem] = []
     for item in items:
-        recorded = item.recorded
+        new = item.new_event
         try:
-            limits.check_instant(recorded.occurred_at, now)
-            limits.sealed(recorded.event)
-            if said.setdefault(recorded.id, found := codec.digest(recorded.event)) != found:
-                raise IdReused(recorded.id)
-        except (LogRefused, ValueError) as error:
-            item.refuse(refusal_of(error))
+            limits.check_instant(new.occurred_at, now)
+            limits.seal_checked(new.event)
+            digest = codec.digest(new.event)
+            if digests.setdefault(new.id, digest) != digest:
+                raise IdReused(new.id)
+        except (AppendRefused, ValueError) as error:
+            item.reject(rejection_of(error))
         else:
             rest.append(item)
     return rest
 
 
-def refusal_of(error: Exception) -> Refused:
-    """What the log or the database had against it, as the door says it."""
+def rejection_of(error: Exception) -> RejectedRecord:
+    """Return the rejection for an error of the log or the database."""
     match error:
         case LimitExceeded():
-            return Refused(Reason.LIMIT_EXCEEDED, str(error))
+            return RejectedRecord(RejectionReason.LIMIT_EXCEEDED, str(error))
         case IdReused():
-            return Refused(Reason.ID_REUSED, str(error))
-        case LogRefused():
-            return Refused(Reason.DISAGREED, str(error), code=error.code)
+            return RejectedRecord(RejectionReason.ID_REUSED, str(error))
+        case AppendRefused():
+            return RejectedRecord(RejectionReason.DISAGREED, str(error), code=error.code)
         case _:
-            return Refused(Reason.UNSTORABLE, f"{type(error).__name__}: {error}")
+            return RejectedRecord(RejectionReason.UNSTORABLE, f"{type(error).__name__}: {error}")
 
 
-def _wrong_property(stream: Stream) -> Refused:
-    return Refused(
-        Reason.WRONG_PROPERTY, f"{stream.entity_type} {stream.entity_id} is of another property"
+def _wrong_property(stream: Stream) -> RejectedRecord:
+    return RejectedRecord(
+        RejectionReason.WRONG_PROPERTY,
+        f"{stream.entity_type} {stream.entity_id} belongs to another property",
+    )
+
+
+def _unknown_profile() -> RejectedRecord:
+    return RejectedRecord(
+        RejectionReason.UNKNOWN_PROFILE,
+        "the event names a person who has no profile in the organisation",
     )

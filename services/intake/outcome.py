@@ -1,4 +1,4 @@
-"""What became of a record: taken in, known already, waiting, or refused."""
+"""The outcome of an intake record: accepted, duplicate, pending or dead."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 from uuid import UUID
 
 from events.record import NewEvent, Stream
-from services.intake.raw_record import Received
-from services.intake.rejection import Reason, Refused
+from services.intake.raw_record import RawRecord
+from services.intake.rejection import RejectedRecord
 
 
-class Fate(StrEnum):
-    """Every record has exactly one."""
+class IntakeStatus(StrEnum):
+    """The state in which a record ends: every record has exactly one."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -20,10 +20,10 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The fate of a record; `subject` is what it waits for, `reason` why it is dead."""
+class IntakeOutcome:
+    """The status of a record, with the subject it waits for or the reason of its rejection."""
 
-    fate: Fate
+    status: IntakeStatus
     event_id: UUID | None = None
     org_id: UUID | None = None
     property_id: UUID | None = None
@@ -33,38 +33,44 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Item:
-    """A record on its way through the door, the fact it says, and, at the end, its fate."""
+class IntakeItem:
+    """A record on its way through the intake: its event, the subjects, and at the end the outcome.
 
-    record: Received
-    outcome: Outcome | None = None
+    `new` is None until the record has been read, and for ever if it cannot be read.
+    """
+
+    record: RawRecord
+    outcome: IntakeOutcome | None = None
     new: NewEvent | None = None
-    needs: Sequence[Stream] = ()
+    subjects: Sequence[Stream] = ()
 
     @property
-    def recorded(self) -> NewEvent:
+    def new_event(self) -> NewEvent:
+        """Return the event. Raise `RuntimeError` if the record has not been read."""
         if self.new is None:
             raise RuntimeError(f"record {self.record.id} has not been read")
         return self.new
 
-    def accept(self, *, known: bool) -> None:
-        self._end(Fate.DUPLICATE if known else Fate.ACCEPTED)
+    def accept(self, *, is_duplicate: bool) -> None:
+        self._end(IntakeStatus.DUPLICATE if is_duplicate else IntakeStatus.ACCEPTED)
 
-    def wait(self, subject: Stream) -> None:
-        self._end(Fate.WAITING, subject=subject)
+    def wait_for(self, subject: Stream) -> None:
+        self._end(IntakeStatus.WAITING, subject=subject)
 
-    def refuse(self, error: Refused) -> None:
-        self._end(Fate.DEAD, reason=error.reason, detail=error.detail)
-
-    def give_up(self, reason: Reason, detail: str) -> None:
-        self._end(Fate.DEAD, reason=reason.value, detail=detail)
+    def reject(self, error: RejectedRecord) -> None:
+        self._end(IntakeStatus.DEAD, reason=error.reason, detail=error.detail)
 
     def _end(
-        self, fate: Fate, *, subject: Stream | None = None, reason: str = "", detail: str = ""
+        self,
+        status: IntakeStatus,
+        *,
+        subject: Stream | None = None,
+        reason: str = "",
+        detail: str = "",
     ) -> None:
         new = self.new
-        self.outcome = Outcome(
-            fate,
+        self.outcome = IntakeOutcome(
+            status,
             new.id if new else None,
             new.org_id if new else None,
             new.property_id if new else None,

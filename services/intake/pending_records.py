@@ -1,23 +1,28 @@
-"""Records that came before what they are about: kept in order, tried again, given up in the end."""
+"""Pending records: they wait, in order, for a subject that does not exist yet.
+
+Every function takes the instant `now`, so that one clock decides what is due.
+"""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
-from services.intake.outcome import Item
+from services.intake.outcome import IntakeItem
 from services.intake.raw_record import COLUMNS
-from services.intake.rejection import Reason
+from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.settings import IntakeSettings
 
-_KEPT = ", ".join(COLUMNS)
+_COLUMNS = ", ".join(COLUMNS)
 PROPERTY = "property"
+"""The entity type of a subject that is a property."""
 
 
-async def waited_for(conn: Connection, ids: Iterable[UUID]) -> dict[UUID, Stream]:
-    """Those of `ids` that records wait for already."""
+async def load_awaited(conn: Connection, ids: Iterable[UUID]) -> dict[UUID, Stream]:
+    """Return those of `ids` for which records are pending: entity id → stream."""
     rows = await conn.fetch(
         "SELECT DISTINCT subject_id, subject_type FROM crm.intake_waiting "
         "WHERE subject_id = ANY($1::uuid[])",
@@ -26,113 +31,145 @@ async def waited_for(conn: Connection, ids: Iterable[UUID]) -> dict[UUID, Stream
     return {row["subject_id"]: Stream(row["subject_type"], row["subject_id"]) for row in rows}
 
 
-async def any_waiting(conn: Connection) -> bool:
-    found: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM crm.intake_waiting)")
-    return found
+async def exist(conn: Connection) -> bool:
+    """Return whether any record is pending."""
+    exists: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM crm.intake_waiting)")
+    return exists
 
 
-async def keep(conn: Connection, items: Sequence[Item], settings: IntakeSettings) -> None:
-    """Let records wait, or wait on; those for which there is no room or no time end as dead."""
-    held = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
-    known = {
-        row["id"]: row["late"]
+async def save(
+    conn: Connection, items: Sequence[IntakeItem], settings: IntakeSettings, now: datetime
+) -> None:
+    """Save items as pending. Reject those whose time is over or for which there is no room."""
+    pending_count = await count(conn)
+    is_overdue = {
+        row["id"]: row["overdue"]
         for row in await conn.fetch(
-            "SELECT id, give_up_at <= clock_timestamp() AS late FROM crm.intake_waiting "
+            "SELECT id, give_up_at <= $2 AS overdue FROM crm.intake_waiting "
             "WHERE id = ANY($1::uuid[])",
             [item.record.id for item in items],
+            now,
         )
     }
-    room = settings.waiting_at_most - held
-    stay: list[Item] = []
+    room = settings.waiting_at_most - pending_count
+    saved: list[IntakeItem] = []
     for item in items:
-        subject = item.outcome.subject if item.outcome else None
-        if known.get(item.record.id, settings.wait_seconds == 0):
-            kind = subject.entity_type if subject else "subject"
-            item.give_up(Reason.UNKNOWN_SUBJECT, f"there is no such {kind}, waited long enough")
-        elif item.record.id not in known and (room := room - 1) < 0:
-            item.give_up(
-                Reason.WAITING_FULL, f"{settings.waiting_at_most} records wait already: send later"
-            )
+        is_new = item.record.id not in is_overdue
+        if is_overdue.get(item.record.id, settings.wait_seconds == 0):
+            item.reject(_unknown_subject(item))
+        elif is_new and (room := room - 1) < 0:
+            item.reject(_no_room(settings))
         else:
-            stay.append(item)
+            saved.append(item)
     await conn.executemany(
         f"""
-        INSERT INTO crm.intake_waiting AS held (id, {_KEPT}, subject_type, subject_id, org_id,
-          property_id, next_try_at, give_up_at)
+        INSERT INTO crm.intake_waiting AS pending (id, {_COLUMNS}, subject_type, subject_id,
+          org_id, property_id, next_try_at, give_up_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-          clock_timestamp() + make_interval(secs => $13),
-          clock_timestamp() + make_interval(secs => $14))
+          $13::timestamptz + make_interval(secs => $15), $14)
         ON CONFLICT (id) DO UPDATE SET subject_type = excluded.subject_type,
-          subject_id = excluded.subject_id, attempts = held.attempts + 1,
-          next_try_at = clock_timestamp()
-            + make_interval(secs => least($13 * 2 ^ least(held.attempts, 30), $15))
+          subject_id = excluded.subject_id, attempts = pending.attempts + 1,
+          next_try_at = $13::timestamptz
+            + make_interval(secs => least($15 * 2 ^ least(pending.attempts, 30), $16))
         """,
-        [_row(item, settings) for item in stay],
+        [_row(item, settings, now) for item in saved],
     )
 
 
-def _row(item: Item, settings: IntakeSettings) -> tuple[object, ...]:
+def _row(item: IntakeItem, settings: IntakeSettings, now: datetime) -> tuple[object, ...]:
     outcome = item.outcome
     if outcome is None or outcome.subject is None:
-        raise RuntimeError(f"record {item.record.id} does not wait")
+        raise RuntimeError(f"record {item.record.id} waits for no subject")
     return (
         item.record.id, *item.record.columns(), *outcome.subject, outcome.org_id,
-        outcome.property_id, settings.first_retry_seconds, settings.wait_seconds,
-        settings.longest_retry_seconds,
+        outcome.property_id, now, now + timedelta(seconds=settings.wait_seconds),
+        settings.first_retry_seconds, settings.longest_retry_seconds,
     )  # fmt: skip
 
 
-async def done(conn: Connection, ids: Sequence[UUID]) -> None:
-    """These wait no longer."""
-    await conn.execute("DELETE FROM crm.intake_waiting WHERE id = ANY($1::uuid[])", list(ids))
-
-
-async def wake(conn: Connection, subjects: Iterable[UUID]) -> None:
-    """What waits for these is due now."""
-    await conn.execute(
-        "UPDATE crm.intake_waiting SET next_try_at = clock_timestamp() "
-        "WHERE subject_id = ANY($1::uuid[])",
-        list(subjects),
+def _unknown_subject(item: IntakeItem) -> RejectedRecord:
+    subject = item.outcome.subject if item.outcome else None
+    kind = (subject.entity_type if subject else "") or "subject"
+    return RejectedRecord(
+        RejectionReason.UNKNOWN_SUBJECT, f"the {kind} did not appear in time: send its event first"
     )
 
 
-async def due(conn: Connection, limit: int) -> list[Stream]:
-    """Subjects that should be asked for again."""
+def _no_room(settings: IntakeSettings) -> RejectedRecord:
+    return RejectedRecord(
+        RejectionReason.WAITING_FULL,
+        f"{settings.waiting_at_most} records are pending already: send this one later",
+    )
+
+
+async def delete(conn: Connection, ids: Sequence[UUID]) -> None:
+    """Delete pending records that ended."""
+    await conn.execute("DELETE FROM crm.intake_waiting WHERE id = ANY($1::uuid[])", list(ids))
+
+
+async def make_due(conn: Connection, subjects: Iterable[UUID], now: datetime) -> None:
+    """Make the records due that wait for these subjects."""
+    await conn.execute(
+        "UPDATE crm.intake_waiting SET next_try_at = $2 WHERE subject_id = ANY($1::uuid[])",
+        list(subjects),
+        now,
+    )
+
+
+async def load_due(conn: Connection, limit: int, now: datetime) -> list[Stream]:
+    """Return subjects that are to be looked up again."""
     rows = await conn.fetch(
         "SELECT DISTINCT subject_type, subject_id FROM crm.intake_waiting "
-        "WHERE next_try_at <= clock_timestamp() LIMIT $1",
+        "WHERE next_try_at <= $2 LIMIT $1",
         limit,
+        now,
     )
     return [Stream(*row.values()) for row in rows]
 
 
-async def of_subjects(
-    conn: Connection, subjects: Iterable[UUID], limit: int, *, late: bool = False
+async def load_waiting_for(
+    conn: Connection, subjects: Iterable[UUID], limit: int
 ) -> list[asyncpg.Record]:
-    """What waits for these, in the order it came; with `late` only what has waited long enough."""
+    """Return the records that wait for these subjects, in the order of arrival."""
     return await conn.fetch(
         "SELECT * FROM crm.intake_waiting WHERE subject_id = ANY($1::uuid[]) "
-        "AND (NOT $3 OR give_up_at <= clock_timestamp()) ORDER BY arrival LIMIT $2",
+        "ORDER BY arrival LIMIT $2",
         list(subjects),
         limit,
-        late,
     )
 
 
-async def postpone(conn: Connection, subjects: Iterable[UUID], settings: IntakeSettings) -> None:
-    """These are not there yet: twice the time until they are asked for again."""
+async def load_overdue(
+    conn: Connection, subjects: Iterable[UUID], limit: int, now: datetime
+) -> list[asyncpg.Record]:
+    """Return the records that waited too long for these subjects, in the order of arrival."""
+    return await conn.fetch(
+        "SELECT * FROM crm.intake_waiting WHERE subject_id = ANY($1::uuid[]) "
+        "AND give_up_at <= $3 ORDER BY arrival LIMIT $2",
+        list(subjects),
+        limit,
+        now,
+    )
+
+
+async def postpone(
+    conn: Connection, subjects: Iterable[UUID], settings: IntakeSettings, now: datetime
+) -> None:
+    """Double the time until these absent subjects are looked up again."""
     await conn.execute(
         """
-        UPDATE crm.intake_waiting SET attempts = attempts + 1, next_try_at = clock_timestamp()
-          + make_interval(secs => least($2 * 2 ^ least(attempts, 30), $3))
+        UPDATE crm.intake_waiting SET attempts = attempts + 1, next_try_at =
+          $4::timestamptz + make_interval(secs => least($2 * 2 ^ least(attempts, 30), $3))
         WHERE subject_id = ANY($1::uuid[])
         """,
         list(subjects),
         settings.first_retry_seconds,
         settings.longest_retry_seconds,
+        now,
     )
 
 
 async def count(conn: Connection) -> int:
-    found: int = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
-    return found
+    """Return the number of pending records."""
+    number: int = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
+    return number

@@ -1,4 +1,4 @@
-"""Sending events to the intake topic: JSON lines of CloudEvents, checked before they travel."""
+"""Publishing of events to the intake topic: JSON lines of CloudEvents, checked before sending."""
 
 import asyncio
 from collections import Counter
@@ -12,48 +12,52 @@ from aiokafka import AIOKafkaProducer
 
 from services.intake import signature
 from services.intake.envelope import STRUCTURED
-from services.intake.producer_record import read_sent
-from services.intake.raw_record import Received
-from services.intake.rejection import Reason, Refused
+from services.intake.producer_record import read_producer_record
+from services.intake.raw_record import RawRecord
+from services.intake.rejection import RejectedRecord, RejectionReason
 
-IN_FLIGHT_AT_MOST = 1_000
+MAX_IN_FLIGHT = 1_000
 RECORD_BYTES = 1024 * 1024
 NOW_MS = 1
-"""A stand-in for the broker's clock: an event without a time gets the record's."""
+"""A timestamp for checks only. The broker sets the real one, which an event without time gets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signing:
-    """The key to sign with, for a broker that several organisations share."""
+class SigningKey:
+    """The key with which records are signed, for a broker that several organisations share."""
 
     key_id: str
     secret: bytes
 
 
 @dataclass(slots=True)
-class Published:
-    """How many lines went out, and which did not: line number, reason, what to do."""
+class PublicationResult:
+    """The result of a publication: sent lines, and rejected ones as (line, reason, detail)."""
 
     sent: int = 0
-    refused: list[tuple[int, str, str]] = field(default_factory=list)
+    rejected: list[tuple[int, str, str]] = field(default_factory=list)
     types: Counter[str] = field(default_factory=Counter)
 
 
-def checked(line: bytes) -> tuple[UUID, str]:
-    """The property and the type of a line that the door could take in. Raises `Refused`.
+def check_line(line: bytes) -> tuple[UUID, str]:
+    """Return the property and the event type of a line. Raise `RejectedRecord`.
 
-    What only the database knows (the property, the subject, the decider) is not asked.
+    Only the database knows whether the property and the subject exist and whether the decider
+    agrees. These are not checked.
     """
     if len(line) > RECORD_BYTES - 4096:
-        raise Refused(Reason.LIMIT_EXCEEDED, f"{len(line):,} bytes do not fit a record")
+        raise RejectedRecord(
+            RejectionReason.LIMIT_EXCEEDED,
+            f"the line has {len(line):,} bytes: a record has {RECORD_BYTES - 4096:,} at most",
+        )
     headers = (("content-type", STRUCTURED.encode()),)
-    sent = read_sent(Received("", 0, 0, NOW_MS, None, line, headers))
-    return sent.property_id, sent.event.name
+    record = read_producer_record(RawRecord("", 0, 0, NOW_MS, None, line, headers))
+    return record.property_id, record.event.name
 
 
 @asynccontextmanager
-async def producing(bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer for the length of a block; leaving it waits for what is on its way."""
+async def open_producer(bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
+    """Open a Kafka producer during a block. Its end waits for the acknowledgements."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
         acks="all",
@@ -74,35 +78,35 @@ async def publish(
     producer: AIOKafkaProducer | None,
     topic: str,
     *,
-    signing: Signing | None = None,
+    signing_key: SigningKey | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
-) -> Published:
-    """Check each line and, where there is a producer, send it; empty lines are skipped.
+) -> PublicationResult:
+    """Check each line and send it if there is a producer. Skip empty lines.
 
-    Returns when every line sent is acknowledged. Raises aiokafka's errors: publish the file again
-    then, what has arrived is recognised by its id.
+    Return when every sent line is acknowledged. Raise the errors of aiokafka: then publish the
+    file again; events that arrived are recognised by their id.
     """
-    done = Published()
-    flying: list[asyncio.Future[object]] = []
+    result = PublicationResult()
+    in_flight: list[asyncio.Future[object]] = []
     for number, raw in enumerate(lines, start=1):
         advance(len(raw))
         line = raw.strip()
         if not line:
             continue
         try:
-            property_id, name = checked(line)
-        except Refused as refused:
-            done.refused.append((number, refused.reason, refused.detail))
+            property_id, name = check_line(line)
+        except RejectedRecord as rejected:
+            result.rejected.append((number, rejected.reason, rejected.detail))
             continue
         if producer is not None:
-            flying.append(await send(producer, topic, line, property_id, signing))
-        if len(flying) >= IN_FLIGHT_AT_MOST:
-            await asyncio.gather(*flying)
-            flying.clear()
-        done.sent += 1
-        done.types[name] += 1
-    await asyncio.gather(*flying)
-    return done
+            in_flight.append(await send(producer, topic, line, property_id, signing_key))
+        if len(in_flight) >= MAX_IN_FLIGHT:
+            await asyncio.gather(*in_flight)
+            in_flight.clear()
+        result.sent += 1
+        result.types[name] += 1
+    await asyncio.gather(*in_flight)
+    return result
 
 
 async def send(
@@ -110,24 +114,24 @@ async def send(
     topic: str,
     event: bytes,
     property_id: UUID,
-    signing: Signing | None = None,
+    signing_key: SigningKey | None = None,
 ) -> "asyncio.Future[object]":
-    """Send one structured CloudEvent; the future is done when every replica has it."""
+    """Send one structured CloudEvent; the future ends when every replica has it."""
     headers: list[tuple[str, bytes]] = [("content-type", STRUCTURED.encode())]
-    if signing is not None:
-        headers.append(signature.sign(signing.key_id, signing.secret, headers, event))
-    flying: asyncio.Future[object] = await producer.send(
+    if signing_key is not None:
+        headers.append(signature.sign(signing_key.key_id, signing_key.secret, headers, event))
+    acknowledged: asyncio.Future[object] = await producer.send(
         topic, event, key=str(property_id).encode(), headers=headers
     )
-    return flying
+    return acknowledged
 
 
-def structured(
+def structured_event(
     name: str, data: object, *, ce_id: str, source: str, property_id: UUID, time: str | None = None
 ) -> bytes:
-    """A CloudEvent in structured mode."""
-    said = {
+    """Return a CloudEvent in structured mode."""
+    document = {
         "specversion": "1.0", "id": ce_id, "source": source, "type": name,
         "propertyid": property_id, "datacontenttype": "application/json", "data": data,
     }  # fmt: skip
-    return orjson.dumps(said | ({"time": time} if time else {}), default=str)
+    return orjson.dumps(document | ({"time": time} if time else {}), default=str)

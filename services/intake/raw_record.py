@@ -1,4 +1,4 @@
-"""A record of the intake topic, byte for byte as it came, wherever it is kept."""
+"""A record of the intake topic, byte for byte as it arrived."""
 
 import hashlib
 from base64 import b64decode, b64encode
@@ -12,21 +12,21 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True)
-class Received:
-    """One record. `id` is the same whenever the same record is read again, also after a crash."""
+class RawRecord:
+    """A Kafka record. Its `id` is the same whenever it is read again, also after a crash."""
 
     topic: str
     partition: int
     offset: int
     timestamp: int
-    """Kafka's, in milliseconds; below zero where the producer gave none."""
+    """The timestamp of Kafka in milliseconds; negative if the producer set none."""
     key: bytes | None
     value: bytes | None
     headers: Headers
 
     @classmethod
     def of(cls, record: Any) -> Self:
-        """From aiokafka's ConsumerRecord."""
+        """Create the record from aiokafka's ConsumerRecord."""
         return cls(
             record.topic, record.partition, record.offset, record.timestamp, record.key,
             record.value, tuple(record.headers),
@@ -34,7 +34,7 @@ class Received:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """From a row of crm.dead_letters or crm.intake_waiting."""
+        """Create the record from a row of crm.dead_letters or crm.intake_waiting."""
         return cls(
             row["topic"], row["partition"], row["kafka_offset"], row["kafka_timestamp"],
             row["key"], row["value"], headers_of(row["headers"]),
@@ -42,23 +42,25 @@ class Received:
 
     @cached_property
     def id(self) -> UUID:
-        """Of the record, not of what it says. A broker that forgot everything counts anew: so the
-        content is part of it."""
-        place = f"{self.topic}/{self.partition}/{self.offset}/{self.timestamp}/"
-        told = hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16)
+        """Return the id of the record, which is not the id of its event.
+
+        The content is part of it: a broker that lost its data uses the same offsets again.
+        """
+        origin = f"{self.topic}/{self.partition}/{self.offset}/{self.timestamp}/"
+        digest = hashlib.blake2b(origin.encode("utf-8", "surrogatepass"), digest_size=16)
         for part in (self.key, self.value, *(value for _, value in self.headers)):
-            told.update(b"-" if part is None else b"+%d:" % len(part) + part)
-        return UUID(bytes=told.digest())
+            digest.update(b"-" if part is None else b"+%d:" % len(part) + part)
+        return UUID(bytes=digest.digest())
 
     def columns(self) -> tuple[object, ...]:
-        """topic, partition, kafka_offset, kafka_timestamp, key, value, headers."""
+        """Return topic, partition, kafka_offset, kafka_timestamp, key, value, headers."""
         return (
             self.topic, self.partition, self.offset, self.timestamp, self.key, self.value,
-            self.kept_headers(),
+            self.stored_headers(),
         )  # fmt: skip
 
-    def kept_headers(self) -> list[list[str | None]]:
-        """Headers as JSON can hold them."""
+    def stored_headers(self) -> list[list[str | None]]:
+        """Return the headers as JSON can store them: values in base64."""
         return [
             [storable(name), None if value is None else b64encode(value).decode()]
             for name, value in self.headers
@@ -68,12 +70,14 @@ class Received:
 COLUMNS = ("topic", "partition", "kafka_offset", "kafka_timestamp", "key", "value", "headers")
 
 
-def headers_of(kept: list[list[str | None]]) -> Headers:
-    """Headers from the JSON they are kept as."""
-    return tuple((name or "", None if value is None else b64decode(value)) for name, value in kept)
+def headers_of(stored: list[list[str | None]]) -> Headers:
+    """Return the headers from their stored JSON."""
+    return tuple(
+        (name or "", None if value is None else b64decode(value)) for name, value in stored
+    )
 
 
-def storable(text: str, most: int = 2_000) -> str:
-    """The text as PostgreSQL can hold it: no U+0000, no lone surrogate, not endless."""
-    clean = text[:most].replace("\x00", "\N{SYMBOL FOR NULL}")
+def storable(text: str, max_length: int = 2_000) -> str:
+    """Return the text as PostgreSQL can store it: shortened, no U+0000, no lone surrogate."""
+    clean = text[:max_length].replace("\x00", "\N{SYMBOL FOR NULL}")
     return clean.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Dead letters driven in again, after a fix, by the same door and without a broker; or given up."""
+"""Redrive of dead letters after a fix, without a broker; and the dropping of dead letters."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,61 +7,63 @@ from typing import Any
 import asyncpg
 
 from services.intake import dead_letters
-from services.intake.admission import Door
-from services.intake.dead_letters import Wanted
-from services.intake.outcome import Fate
-from services.intake.raw_record import Received
+from services.intake.admission import Admission
+from services.intake.dead_letters import DeadLetterFilter
+from services.intake.outcome import IntakeStatus
+from services.intake.raw_record import RawRecord
 from services.intake.settings import IntakeSettings
+from services.runtime.clock import Clock
 
-LETTERS_AT_A_TIME = 500
+DEAD_LETTERS_PER_PAGE = 500
 
 
 async def redrive(
     pool: asyncpg.Pool,
     settings: IntakeSettings,
-    wanted: Wanted,
+    chosen: DeadLetterFilter,
     advance: Callable[[int], None],
 ) -> Counter[str]:
-    """Take these letters in, all of them, oldest first; what is refused again stays open with its
-    new reason.
+    """Admit these dead letters again, oldest first; return status → number of records.
 
-    Returns fate → how many. A crash in between is harmless: do it again.
+    A record that is rejected again stays open with its new reason. After a crash, repeat the
+    redrive.
     """
-    door = Door(pool, settings)
-    fates: Counter[str] = Counter()
-    async for part in dead_letters.pages(pool, wanted, LETTERS_AT_A_TIME):
-        outcomes = await door.take_in([Received.of_row(dict(row)) for row in part], redriven=True)
-        gone = [
-            row["id"] for row, outcome in zip(part, outcomes, strict=True)
-            if outcome.fate is not Fate.DEAD
+    admission = Admission(pool, settings, Clock())
+    counts: Counter[str] = Counter()
+    async for page in dead_letters.load_pages(pool, chosen, DEAD_LETTERS_PER_PAGE):
+        records = [RawRecord.of_row(dict(row)) for row in page]
+        outcomes = await admission.admit(records, is_redrive=True)
+        ended = [
+            row["id"] for row, outcome in zip(page, outcomes, strict=True)
+            if outcome.status is not IntakeStatus.DEAD
         ]  # fmt: skip
         async with pool.acquire() as conn:
-            await dead_letters.mark(conn, gone, "redriven")
-        fates.update(outcome.fate.value for outcome in outcomes)
-        advance(len(part))
-    return fates
+            await dead_letters.set_status(conn, ended, "redriven")
+        counts.update(outcome.status.value for outcome in outcomes)
+        advance(len(page))
+    return counts
 
 
-async def give_up(pool: asyncpg.Pool, wanted: Wanted) -> int:
-    """Mark these letters as dropped, all of them; how many they were."""
+async def drop(pool: asyncpg.Pool, chosen: DeadLetterFilter) -> int:
+    """Mark these dead letters as dropped; return how many there were."""
     dropped = 0
-    async for part in dead_letters.pages(pool, wanted, LETTERS_AT_A_TIME):
+    async for page in dead_letters.load_pages(pool, chosen, DEAD_LETTERS_PER_PAGE):
         async with pool.acquire() as conn:
-            await dead_letters.mark(conn, [row["id"] for row in part], "dropped")
-        dropped += len(part)
+            await dead_letters.set_status(conn, [row["id"] for row in page], "dropped")
+        dropped += len(page)
     return dropped
 
 
-def shown(row: asyncpg.Record) -> dict[str, Any]:
-    """A letter for people and machines: bytes as text where they are text."""
-    told = dict(row)
+def describe(row: asyncpg.Record) -> dict[str, Any]:
+    """Return a dead letter for output: bytes as text if they are UTF-8."""
+    values = dict(row)
     for name in ("key", "value"):
-        told[name] = None if row[name] is None else _text(row[name])
-    record = Received.of_row(told | {"key": row["key"], "value": row["value"]})
-    told["headers"] = {
+        values[name] = None if row[name] is None else _text(row[name])
+    record = RawRecord.of_row(values | {"key": row["key"], "value": row["value"]})
+    values["headers"] = {
         name: None if value is None else _text(value) for name, value in record.headers
     }
-    return told
+    return values
 
 
 def _text(value: bytes) -> str:

@@ -1,43 +1,43 @@
-"""Why the door refuses a record: every reason by its code."""
+"""The reasons for which the intake rejects a record."""
 
 from enum import StrEnum
 
 
-class Reason(StrEnum):
-    """The code a dead letter carries; what to do about it is in its detail."""
+class RejectionReason(StrEnum):
+    """The reason code of a dead letter. Its detail says what to do."""
 
     MALFORMED = "malformed"
-    """No CloudEvent can be read out of the record."""
+    """The record contains no readable CloudEvent."""
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_VERSION = "unknown_version"
     NOT_FOR_PRODUCERS = "not_for_producers"
-    """Only the core says this, or derives it."""
+    """Only the core writes or derives this event."""
     INVALID = "invalid"
     """The data do not have the shape of the event."""
     UNSIGNED = "unsigned"
-    """Signatures are demanded and this record has none that holds."""
+    """Signatures are required, and this record has no valid one."""
     UNKNOWN_SUBJECT = "unknown_subject"
-    """What the event is about did not appear in time."""
+    """The subject of the event did not appear in time."""
     WAITING_FULL = "waiting_full"
-    """Too many records wait for their subjects already."""
+    """Too many records are pending already."""
     WRONG_PROPERTY = "wrong_property"
-    """What the event is about belongs to another property."""
+    """The subject of the event belongs to another property."""
     UNKNOWN_PROFILE = "unknown_profile"
-    """A person it names is no profile of the organisation."""
+    """The event names a person who has no profile in the organisation."""
     ID_REUSED = "id_reused"
     LIMIT_EXCEEDED = "limit_exceeded"
     DISAGREED = "disagreed"
-    """The core's decider does not agree that it happened."""
+    """The decider of the core does not agree."""
     CONFLICT = "conflict"
-    """Others kept changing what had to be decided on."""
+    """Other commands kept changing the streams on which the decision depends."""
     UNSTORABLE = "unstorable"
-    """The database cannot hold it, for a reason no check above knows."""
+    """The database cannot store the event, for a reason that no check above covers."""
 
 
-class Refused(Exception):
-    """The door refuses a record for good."""
+class RejectedRecord(Exception):
+    """The rejection of a record. `code` replaces the reason with the code of a decider."""
 
-    def __init__(self, reason: Reason, detail: str, *, code: str | None = None) -> None:
+    def __init__(self, reason: RejectionReason, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)
         self.reason = code or reason.value
         self.detail = detail

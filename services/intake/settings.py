@@ -1,4 +1,4 @@
-"""What the door is told from outside: how long it waits, and whose signatures it demands."""
+"""Settings of the intake: how long records wait, and which signatures are required."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ProducerKey(BaseModel):
-    """The secret a producer signs with, and the one organisation it may speak about."""
+    """The secret with which a producer signs, and the only organisation of its events."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,21 +17,42 @@ class ProducerKey(BaseModel):
 
 
 class IntakeSettings(BaseSettings):
-    """One field, one environment variable: `CRM_INTAKE_` and the field's name."""
+    """The settings. The environment variable of a field is `CRM_INTAKE_` and its name."""
 
     model_config = SettingsConfigDict(env_prefix="CRM_INTAKE_", extra="forbid", frozen=True)
 
     keys: dict[str, ProducerKey] = Field(
         default_factory=dict,
-        description='{"key id": {"org": "…", "secret": "…"}}; any key: every record must be signed',
+        description='producer keys as JSON: {"KEY ID": {"org": "…", "secret": "…"}}. '
+        "With at least one key, every record must be signed with a key of its organisation.",
     )
     wait_seconds: float = Field(
-        default=600, ge=0, description="so long a record waits for an unknown subject"
+        default=600,
+        ge=0,
+        description="longest time in seconds that a record waits for an unknown subject; "
+        "then it becomes a dead letter",
     )
-    waiting_at_most: int = Field(default=100_000, ge=0, description="records that wait at a time")
-    first_retry_seconds: float = Field(default=1, gt=0)
-    longest_retry_seconds: float = Field(default=30, gt=0)
-    batch_records: int = Field(default=2_000, ge=1, le=20_000)
+    waiting_at_most: int = Field(
+        default=100_000,
+        ge=0,
+        description="maximum number of pending records; more become dead letters",
+    )
+    first_retry_seconds: float = Field(
+        default=1,
+        gt=0,
+        description="seconds until a pending record is tried again; doubled after each try",
+    )
+    longest_retry_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="longest time in seconds between two tries of a pending record",
+    )
+    batch_records: int = Field(
+        default=2_000, ge=1, le=20_000, description="maximum number of records read at a time"
+    )
     patience_seconds: float = Field(
-        default=120, gt=0, description="so long a server may be away before the process ends"
+        default=120,
+        gt=0,
+        description="seconds for which the database or the broker may be unreachable; "
+        "then the process ends, and its supervisor starts it again",
     )

@@ -1,35 +1,36 @@
-"""Importing lines: which leads are known, and appending the others thousands of facts at a time."""
+"""The importer: find leads that exist already, and append the others in large transactions."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from events.log.append import append
-from events.log.errors import LogRefused
+from events.log.errors import AppendRefused
 from events.record import NewEvent, Stream
+from projections.engine.apply import BAD_ROW_ERRORS
 from services.deciders.decider import Refused
-from services.intake.observed import BAD_ROW_ERRORS
-from services.lead_import.known_leads import (
-    Collision,
-    Key,
+from services.lead_import.existing_leads import (
+    ClaimKey,
+    ExternalIdCollision,
     claims,
-    looked_up,
-    owner_of,
-    still_to_withdraw,
-    take_back,
+    find_existing_lead,
+    find_withdrawals,
+    identifying_claims,
+    withdraw_consents,
     withdrawals,
 )
-from services.lead_import.lines import Line
+from services.lead_import.lines import LeadLine
 
-EVENTS_AT_A_TIME = 5_000
+EVENTS_PER_TRANSACTION = 5_000
 
 
-class Result(StrEnum):
-    """What became of a line, or would."""
+class LineStatus(StrEnum):
+    """The result of a line, or in a dry run its result if it were imported."""
 
     NEW = "new"
     KNOWN = "known"
@@ -37,154 +38,151 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A line of the result file."""
+class LineResult:
+    """One line of the result file."""
 
     line: int
     external_id: str
-    result: Result
+    result: LineStatus
     lead_id: UUID | None = None
     events: int = 0
     detail: str = ""
 
 
+Report: TypeAlias = Callable[[LineResult], None]
+
+
 @dataclass(slots=True)
-class Totals:
-    """What the whole file came to."""
+class ImportTotals:
+    """The numbers of lines by result, and of events by type, of the whole file."""
 
     results: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
 
 
 class Importer:
-    """Imports lines in chunks: a chunk is a transaction, and one bad line costs only itself."""
+    """Imports lines in chunks of one transaction each; an invalid line fails alone."""
 
     def __init__(self, pool: asyncpg.Pool, *, dry_run: bool) -> None:
         self.pool, self.dry_run = pool, dry_run
-        self.totals = Totals()
-        self._made: dict[Key, UUID] = {}
-        """In a dry run nothing is claimed: what lines before would have claimed is kept here."""
+        self.totals = ImportTotals()
+        # A dry run writes no claims: the ones that earlier lines would have written are kept here.
+        self._dry_claims: dict[ClaimKey, UUID] = {}
         self._withdrawn: set[UUID] = set()
 
-    async def run(self, lines: Iterator[Line | Told], tell: Callable[[Told], None]) -> None:
-        """Import every line in order; `tell` hears of each as soon as that is durable."""
-        chunk: list[Line] = []
+    async def run(self, lines: Iterator[LeadLine | LineResult], report: Report) -> None:
+        """Import every line in order; call `report` for each one after its commit."""
+        chunk: list[LeadLine] = []
         size = 0
         for line in lines:
-            if isinstance(line, Told):
-                self._count(line, tell, ())
+            if isinstance(line, LineResult):
+                self._count(line, report, ())
                 continue
             chunk.append(line)
-            size += len(line.recorded_events)
-            if size >= EVENTS_AT_A_TIME:
-                await self._chunk(chunk, tell)
+            size += len(line.new_events)
+            if size >= EVENTS_PER_TRANSACTION:
+                await self._import_chunk(chunk, report)
                 chunk, size = [], 0
-        await self._chunk(chunk, tell)
+        await self._import_chunk(chunk, report)
 
-    async def _chunk(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
-        owners = await self._owners(lines)
-        fresh: list[Line] = []
-        known: list[tuple[Line, UUID]] = []
+    async def _import_chunk(self, lines: Sequence[LeadLine], report: Report) -> None:
+        owners = await self._find_owners(lines)
+        new: list[LeadLine] = []
+        existing: list[tuple[LeadLine, UUID]] = []
         for line in lines:
             try:
-                owner = owner_of(line, owners)
-            except Collision as collision:
-                self._count(_refused(line, str(collision)), tell, ())
+                owner = find_existing_lead(line, owners)
+            except ExternalIdCollision as collision:
+                self._count(_refused(line, str(collision)), report, ())
                 continue
             if owner is not None:
-                known.append((line, owner))
-            else:
+                existing.append((line, owner))
+            else:  # a later line of this chunk may be about the same lead
                 owners |= dict.fromkeys(claims(line), line.lead.lead_id)
-                fresh.append(line)
-        if self.dry_run:
-            self._made |= {key: line.lead.lead_id for line in fresh for key in claims(line)}
-            for line in fresh:
-                self._count(_new(line), tell, line.recorded_events)
-        else:
-            await self._append(fresh, tell)
-        self._withdrawn |= {recorded.id for line in fresh for recorded in withdrawals(line)}
-        left = await still_to_withdraw(self.pool, known, self._withdrawn)
-        for (line, owner), recorded_events in zip(known, left, strict=True):
-            await self._known(line, owner, recorded_events, tell)
+                new.append(line)
+        await self._import_new(new, report)
+        self._withdrawn |= {event.id for line in new for event in withdrawals(line)}
+        left = await find_withdrawals(self.pool, existing, self._withdrawn)
+        for (line, owner), new_events in zip(existing, left, strict=True):
+            await self._import_existing(line, owner, new_events, report)
 
-    async def _known(
-        self,
-        line: Line,
-        owner: UUID,
-        recorded_events: Sequence[NewEvent],
-        tell: Callable[[Told], None],
+    async def _import_new(self, lines: Sequence[LeadLine], report: Report) -> None:
+        if not self.dry_run:
+            await self._append(lines, report)
+            return
+        self._dry_claims |= {key: line.lead.lead_id for line in lines for key in claims(line)}
+        for line in lines:
+            self._count(_new(line), report, line.new_events)
+
+    async def _import_existing(
+        self, line: LeadLine, owner: UUID, new_events: Sequence[NewEvent], report: Report
     ) -> None:
-        """A lead that is known stays as it is, but for the consent that its line withdraws."""
-        what = [] if owner == line.lead.lead_id else ["by e-mail, or merged"]
-        if recorded_events:
-            what.append("consent withdrawn")
-        if recorded_events and not self.dry_run:
+        """Leave an existing lead as it is, but withdraw the consents that its line withdraws."""
+        details = [] if owner == line.lead.lead_id else ["by e-mail, or merged"]
+        if new_events:
+            details.append("consent withdrawn")
+        if new_events and not self.dry_run:
             try:
-                await take_back(self.pool, recorded_events, owner)
-            except (Refused, *BAD_ROW_ERRORS) as error:
-                self._count(_refused(line, f"consent not withdrawn: {_why(error)}"), tell, ())
+                await withdraw_consents(self.pool, new_events, owner)
+            except (Refused, AppendRefused, *BAD_ROW_ERRORS) as error:
+                detail = f"consent not withdrawn: {_describe(error)}"
+                self._count(_refused(line, detail), report, ())
                 return
-        told = Told(
-            line.number,
-            line.lead.external_id,
-            Result.KNOWN,
-            owner,
-            len(recorded_events),
-            ", ".join(what),
+        external_id, detail = line.lead.external_id, ", ".join(details)
+        result = LineResult(
+            line.number, external_id, LineStatus.KNOWN, owner, len(new_events), detail
         )
-        self._count(told, tell, recorded_events)
+        self._count(result, report, new_events)
 
-    async def _append(self, lines: Sequence[Line], tell: Callable[[Told], None]) -> None:
-        """Append a chunk; on an error halve it until the guilty line is found."""
+    async def _append(self, lines: Sequence[LeadLine], report: Report) -> None:
+        """Append a chunk; on an error append its halves, until the invalid line is alone."""
         if not lines:
             return
-        recorded_events = [recorded for line in lines for recorded in line.recorded_events]
+        new_events = [event for line in lines for event in line.new_events]
         expected = {Stream("lead", line.lead.lead_id): 0 for line in lines}
         try:
             async with self.pool.acquire() as conn, conn.transaction():
-                await append(conn, recorded_events, expected=expected)
-        except BAD_ROW_ERRORS as error:
+                await append(conn, new_events, expected=expected)
+        except (AppendRefused, *BAD_ROW_ERRORS) as error:
             if len(lines) == 1:
-                self._count(_refused(lines[0], _why(error)), tell, ())
+                self._count(_refused(lines[0], _describe(error)), report, ())
                 return
             half = len(lines) // 2
-            await self._append(lines[:half], tell)
-            await self._append(lines[half:], tell)
+            await self._append(lines[:half], report)
+            await self._append(lines[half:], report)
             return
         for line in lines:
-            self._count(_new(line), tell, line.recorded_events)
+            self._count(_new(line), report, line.new_events)
 
-    async def _owners(self, lines: Sequence[Line]) -> dict[Key, UUID]:
-        """Who has what these lines' leads are known by."""
-        wanted = sorted({key for line in lines for key in looked_up(line)})
-        if not wanted:
+    async def _find_owners(self, lines: Sequence[LeadLine]) -> dict[ClaimKey, UUID]:
+        """Return the owners of the claims that identify these lines' leads."""
+        keys = sorted({key for line in lines for key in identifying_claims(line)})
+        if not keys:
             return {}
         rows = await self.pool.fetch(
             "SELECT kind, value, owner FROM crm.claims JOIN unnest($2::text[], $3::text[]) "
-            "AS wanted (kind, value) USING (kind, value) WHERE scope = $1",
-            lines[0].recorded_events[0].property_id,
-            [kind for kind, _ in wanted],
-            [value for _, value in wanted],
+            "AS sought (kind, value) USING (kind, value) WHERE scope = $1",
+            lines[0].new_events[0].property_id,
+            [kind for kind, _ in keys],
+            [value for _, value in keys],
         )
-        found = {key: owner for key in wanted if (owner := self._made.get(key))}
-        return found | {(row["kind"], row["value"]): row["owner"] for row in rows}
+        owners = {key: owner for key in keys if (owner := self._dry_claims.get(key))}
+        return owners | {(row["kind"], row["value"]): row["owner"] for row in rows}
 
-    def _count(
-        self, told: Told, tell: Callable[[Told], None], recorded_events: Sequence[NewEvent]
-    ) -> None:
-        self.totals.results[told.result.value] += 1
-        self.totals.events.update(recorded.event.name for recorded in recorded_events)
-        tell(told)
+    def _count(self, result: LineResult, report: Report, new_events: Sequence[NewEvent]) -> None:
+        self.totals.results[result.result.value] += 1
+        self.totals.events.update(new.event.name for new in new_events)
+        report(result)
 
 
-def _new(line: Line) -> Told:
-    lead = line.lead
-    return Told(line.number, lead.external_id, Result.NEW, lead.lead_id, len(line.recorded_events))
+def _new(line: LeadLine) -> LineResult:
+    lead, count = line.lead, len(line.new_events)
+    return LineResult(line.number, lead.external_id, LineStatus.NEW, lead.lead_id, count)
 
 
-def _refused(line: Line, detail: str) -> Told:
-    return Told(line.number, line.lead.external_id, Result.REFUSED, None, 0, detail)
+def _refused(line: LeadLine, detail: str) -> LineResult:
+    return LineResult(line.number, line.lead.external_id, LineStatus.REFUSED, None, 0, detail)
 
 
-def _why(error: Exception) -> str:
-    return f"{error.code}: {error}" if isinstance(error, LogRefused) else repr(error)
+def _describe(error: Exception) -> str:
+    return f"{error.code}: {error}" if isinstance(error, AppendRefused) else repr(error)

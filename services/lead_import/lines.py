@@ -1,7 +1,9 @@
-"""A line of the file as facts about one lead. Pure: the same line says the same, for ever."""
+"""One line of the file as events about one lead.
 
-from collections.abc import Iterator
-from collections.abc import Mapping as Map
+Pure: the same line becomes the same events with the same ids, however often it is read.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,158 +12,169 @@ from uuid import UUID, uuid5
 import orjson
 from pydantic import ValidationError
 
+from events.activities import ActivityRecorded
 from events.consents import ConsentGiven, ConsentWithdrawn, consent_id
-from events.engagements import (
-    ENGAGEMENT_WEIGHTS,
-    ActivityRecorded,
-    EngagementRecorded,
-    EngagementType,
-)
+from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadImported, LeadStatus
 from events.record import Cause, NewEvent, Origin
 from services.deciders import contacts
 from services.deciders.decider import Refused
-from services.intake.producer_record import explained
-from services.lead_import.mapping import DETAILS, CountColumn, Mapping, Translated
+from services.lead_import.mapping import DETAILS, ColumnMapping, CountColumn, TextColumn
+from services.runtime.validation import describe_validation_error
 
 _NAMESPACE = UUID("4b0d7a8e-2d0f-5f5e-8a54-3c7f0c1b9d26")
-NORMAL = {"email": contacts.email_of, "phone": contacts.phone_of}
-APART = timedelta(hours=7)
-WITHIN = timedelta(days=14)
-"""What a lead did after it arrived: a fact every seven hours, or closer, but all in two weeks."""
+NORMALIZERS = {"email": contacts.normalize_email, "phone": contacts.normalize_phone}
+ACTIVITY_INTERVAL = timedelta(hours=7)
+MAX_ACTIVITY_SPAN = timedelta(days=14)
+"""A lead's actions follow its arrival every seven hours, or more often to fit into two weeks."""
 
 
-class BadLine(Exception):
+class InvalidLine(Exception):
     """The line cannot be imported; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the leads go: a property, and the instant the first of them arrived."""
+class ImportTarget:
+    """The property of the leads, the arrival of the first one, and the time between two lines."""
 
     org_id: UUID
     property_id: UUID
     start: datetime
-    apart: timedelta
-    """Between two lines."""
+    interval: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the file, as facts in the order they happened; the first is the lead itself."""
+class LeadLine:
+    """One line as events in the order of their instants; the first event imports the lead."""
 
     number: int
     lead: LeadImported
-    recorded_events: tuple[NewEvent, ...]
+    new_events: tuple[NewEvent, ...]
 
 
-def read_line(number: int, row: Map[str, str], mapping: Mapping, place: Place) -> Line:
-    """Raises `BadLine`."""
+def read_line(
+    number: int, row: Mapping[str, str], mapping: ColumnMapping, target: ImportTarget
+) -> LeadLine:
+    """Return the line as events; raise `InvalidLine`."""
     if None in row or None in row.values():
-        raise BadLine("the line has more or fewer fields than the header")
+        raise InvalidLine("the line has more or fewer fields than the header")
     external_id = row[mapping.lead.external_id].strip()
     if not external_id:
-        raise BadLine(f"{mapping.lead.external_id} is empty: it is what tells leads apart")
-    lead_id = uuid5(_NAMESPACE, f"{place.property_id}/{mapping.name}/{external_id}")
-    arrived = place.start + place.apart * (number - 1)
+        raise InvalidLine(f"{mapping.lead.external_id} is empty: every lead needs its own value")
+    lead_id = uuid5(_NAMESPACE, f"{target.property_id}/{mapping.name}/{external_id}")
+    arrived = target.start + target.interval * (number - 1)
     try:
         lead = _lead(lead_id, external_id, row, mapping)
-        told: list[tuple[str, Event, datetime]] = [("lead", lead, arrived)]
-        told += _consents(lead_id, row, mapping, arrived)
-        done = list(_done(lead_id, row, mapping))
-        step = min(APART, WITHIN / max(1, len(done)))
-        told += [(what, event, arrived + step * n) for n, (what, event) in enumerate(done, 1)]
+        labelled: list[tuple[str, Event, datetime]] = [("lead", lead, arrived)]
+        labelled += _consents(lead_id, row, mapping, arrived)
+        labelled += _spread(list(_actions(lead_id, row, mapping)), arrived)
     except ValidationError as error:
-        raise BadLine(explained(error)) from None
+        raise InvalidLine(describe_validation_error(error)) from None
     except Refused as refused:
-        raise BadLine(refused.message) from None
+        raise InvalidLine(refused.message) from None
     except (TypeError, ValueError) as error:
-        raise BadLine(str(error)) from None
+        raise InvalidLine(str(error)) from None
     cause = Cause(actor=f"import:{mapping.name}", origin=Origin.IMPORT)
-    recorded_events = tuple(
-        NewEvent(uuid5(lead_id, what), event, place.org_id, place.property_id, at, cause)
-        for what, event, at in told
+    new_events = tuple(
+        NewEvent(uuid5(lead_id, label), event, target.org_id, target.property_id, at, cause)
+        for label, event, at in labelled
     )
-    return Line(number, lead, recorded_events)
+    return LeadLine(number, lead, new_events)
 
 
-def _lead(lead_id: UUID, external_id: str, row: Map[str, str], mapping: Mapping) -> LeadImported:
-    said: dict[str, Any] = {"lead_id": lead_id, "external_id": external_id}
+def _spread(
+    actions: list[tuple[str, Event]], arrived: datetime
+) -> Iterator[tuple[str, Event, datetime]]:
+    """Give each action its instant: a file says how often, but not when."""
+    step = min(ACTIVITY_INTERVAL, MAX_ACTIVITY_SPAN / max(1, len(actions)))
+    for number, (label, event) in enumerate(actions, start=1):
+        yield label, event, arrived + step * number
+
+
+def _lead(
+    lead_id: UUID, external_id: str, row: Mapping[str, str], mapping: ColumnMapping
+) -> LeadImported:
+    fields: dict[str, Any] = {"lead_id": lead_id, "external_id": external_id}
     for name in DETAILS:
-        told: Translated | None = getattr(mapping.lead, name)
-        value = _translated(told, row) if told else None
+        column: TextColumn | None = getattr(mapping.lead, name)
+        value = _text(column, row) if column else None
         if value is not None:
-            said[name] = NORMAL[name](value) if name in NORMAL else value
-    said["status"] = _status(row, mapping)
-    return LeadImported.model_validate_json(orjson.dumps(said))
+            fields[name] = NORMALIZERS[name](value) if name in NORMALIZERS else value
+    fields["status"] = _status(row, mapping)
+    # The file has texts only: JSON validation reads dates and enums from them.
+    return LeadImported.model_validate_json(orjson.dumps(fields))
 
 
-def _translated(told: Translated, row: Map[str, str]) -> str | None:
-    value = row[told.column].strip()
-    return None if not value or value in told.empty else told.values.get(value, value)
+def _text(column: TextColumn, row: Mapping[str, str]) -> str | None:
+    value = row[column.column].strip()
+    return None if not value or value in column.empty else column.values.get(value, value)
 
 
-def _status(row: Map[str, str], mapping: Mapping) -> LeadStatus:
-    told = mapping.lead.status
-    if told is None:
+def _status(row: Mapping[str, str], mapping: ColumnMapping) -> LeadStatus:
+    status = mapping.lead.status
+    if status is None:
         return LeadStatus.NEW
     try:
-        return told.values[row[told.column].strip()]
+        return status.values[row[status.column].strip()]
     except KeyError:
-        raise BadLine(
-            f"{told.column} is {row[told.column]!r}: the mapping knows no status for it"
+        raise InvalidLine(
+            f"{status.column} is {row[status.column]!r}: add this value to the mapping's statuses"
         ) from None
 
 
 def _consents(
-    lead_id: UUID, row: Map[str, str], mapping: Mapping, at: datetime
+    lead_id: UUID, row: Mapping[str, str], mapping: ColumnMapping, at: datetime
 ) -> Iterator[tuple[str, Event, datetime]]:
-    """Withdrawing beats giving where a line says both."""
-    for one in mapping.consent:
-        found = {row[column].strip(): column for column in one.columns}
-        kind = _consent_kind(set(found), one.withdrawn, one.given)
+    """Yield the consents of a line; a withdrawal wins if the line also gives the consent."""
+    for part in mapping.consent:
+        values = {row[column].strip(): column for column in part.columns}
+        kind = _consent_class(set(values), part.withdrawn, part.given)
         if kind is None:
             continue
-        values = one.withdrawn if kind is ConsentWithdrawn else one.given
-        text = "; ".join(f"{column}: {value}" for value, column in found.items() if value in values)
+        relevant = part.withdrawn if kind is ConsentWithdrawn else part.given
+        evidence = (f"{column}: {value}" for value, column in values.items() if value in relevant)
         event = kind(
-            consent_id=consent_id(lead_id, one.channel), lead_id=lead_id, channel=one.channel,
-            text=text, place="import", at=at,
+            consent_id=consent_id(lead_id, part.channel), lead_id=lead_id, channel=part.channel,
+            text="; ".join(evidence), place="import", at=at,
         )  # fmt: skip
-        yield f"consent/{one.channel}", event, at
+        yield f"consent/{part.channel}", event, at
 
 
-def _consent_kind(
-    found: set[str], withdrawn: tuple[str, ...], given: tuple[str, ...]
+def _consent_class(
+    values: set[str], withdrawn: tuple[str, ...], given: tuple[str, ...]
 ) -> type[ConsentGiven | ConsentWithdrawn] | None:
-    if not found.isdisjoint(withdrawn):
+    if not values.isdisjoint(withdrawn):
         return ConsentWithdrawn
-    return None if found.isdisjoint(given) else ConsentGiven
+    return None if values.isdisjoint(given) else ConsentGiven
 
 
-def _done(lead_id: UUID, row: Map[str, str], mapping: Mapping) -> Iterator[tuple[str, Event]]:
-    """What the lead did, and what was done for it, in the order of the mapping."""
-    for one in mapping.count:
-        for number in range(1, _count(row[one.column], one) - one.less + 1):
-            key = uuid5(lead_id, what := f"count/{one.event_type}/{number}")
-            yield what, _engagement(key, lead_id, one.event_type, one.column)
+def _actions(
+    lead_id: UUID, row: Mapping[str, str], mapping: ColumnMapping
+) -> Iterator[tuple[str, Event]]:
+    """Yield engagements and activities with their labels, in the order of the mapping."""
+    for counted in mapping.count:
+        for number in range(1, _read_count(row[counted.column], counted) - counted.less + 1):
+            label = f"count/{counted.event_type}/{number}"
+            key = uuid5(lead_id, label)
+            yield label, _engagement(key, lead_id, counted.event_type, counted.column)
     seen: set[str] = set()
-    for part in mapping.done:
+    for part in mapping.actions:
         for column in part.columns:
             kind = part.values.get(row[column].strip())
             if kind is None or kind in seen:
                 continue
             seen.add(kind)
-            key = uuid5(lead_id, what := f"done/{kind}")
+            label = f"done/{kind}"
+            key = uuid5(lead_id, label)
             if isinstance(kind, EngagementType):
-                yield what, _engagement(key, lead_id, kind, column)
+                yield label, _engagement(key, lead_id, kind, column)
             else:
                 event = ActivityRecorded(
                     activity_id=key, lead_id=lead_id, type=kind, description=row[column].strip(),
                     metadata={"imported_from": column},
                 )  # fmt: skip
-                yield what, event
+                yield label, event
 
 
 def _engagement(key: UUID, lead_id: UUID, kind: EngagementType, column: str) -> EngagementRecorded:
@@ -171,13 +184,13 @@ def _engagement(key: UUID, lead_id: UUID, kind: EngagementType, column: str) -> 
     )  # fmt: skip
 
 
-def _count(text: str, counted: CountColumn) -> int:
+def _read_count(text: str, counted: CountColumn) -> int:
     if not text.strip():
         return 0
     try:
         number = float(text)
     except ValueError:
-        raise BadLine(f"{counted.column} is {text!r}: not a number") from None
+        raise InvalidLine(f"{counted.column} is {text!r}, not a number") from None
     if not 0 <= number < 1_000_000_000 or number != int(number):
-        raise BadLine(f"{counted.column} is {text!r}: not a count")
+        raise InvalidLine(f"{counted.column} is {text!r}, not a whole number from 0")
     return min(int(number), counted.at_most)

@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root: there it runs under an account of its own."""
+"""The account under which PostgreSQL runs, because it refuses to run as root."""
 
 import os
 import shutil
@@ -11,7 +11,10 @@ FALLBACK = "nobody"
 
 
 def unprivileged_user() -> str | None:
-    """Whom a server must run as: None (ourselves) unless we are root; makes the account once."""
+    """Return the user for a server if this process runs as root, otherwise None.
+
+    The account is created once.
+    """
     if os.geteuid() != 0:
         return None
     if _exists(ACCOUNT):
@@ -25,8 +28,8 @@ def unprivileged_user() -> str | None:
     return ACCOUNT if _exists(ACCOUNT) else FALLBACK
 
 
-def let_through(user: str, *targets: Path) -> None:
-    """Let `user` reach these through private directories: adds only the right to pass (o+x)."""
+def allow_traversal(user: str, *targets: Path) -> None:
+    """Let `user` reach the targets: add the right to traverse (o+x) to their parent directories."""
     import pwd
 
     account = pwd.getpwnam(user)

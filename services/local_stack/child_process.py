@@ -1,4 +1,4 @@
-"""One child process: started in a session of its own, found again by its id, ended for certain."""
+"""Child processes: start them in their own session, and end them reliably by their ids."""
 
 import os
 import signal
@@ -12,9 +12,10 @@ import psutil
 from services.runtime.stack_state import is_alive
 
 POLL_SECONDS = 0.05
+KILL_SECONDS = 10
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Those this process started and has not seen end."""
+"""The processes that this one started and has not reaped yet, by their ids."""
 
 
 class StackError(Exception):
@@ -29,9 +30,9 @@ def spawn(
     cwd: Path | None = None,
     user: str | None = None,
 ) -> int:
-    """Start it with its output appended to `log`; Ctrl-C in our terminal does not reach it.
+    """Start a command with its output appended to `log`; return the process id.
 
-    `env` comes on top of our own environment. Returns the process id.
+    Ctrl-C in the terminal does not reach it. `env` is added to this process's environment.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -52,7 +53,7 @@ def spawn(
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Ask until it is so, at most `seconds` long; says whether it came to be so."""
+    """Wait until `ready()` is true, at most `seconds`; return whether it became true."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
@@ -62,7 +63,7 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
 
 
 def stop(pid: int, seconds: float, *, first: signal.Signals = signal.SIGTERM) -> bool:
-    """Ask it to end, kill it where it has not after `seconds`; True when it went by itself."""
+    """Send `first`, and SIGKILL after `seconds`; return False if SIGKILL was needed."""
     if not send(pid, first):
         return True
     if wait_until(lambda: has_ended(pid), seconds):
@@ -72,16 +73,16 @@ def stop(pid: int, seconds: float, *, first: signal.Signals = signal.SIGTERM) ->
 
 
 def kill(pid: int) -> None:
-    """SIGKILL it and whatever it started, and wait until they are gone."""
-    family = _family(pid)
-    for member in family:
+    """Send SIGKILL to a process and its descendants; wait until all have ended."""
+    tree = _process_tree(pid)
+    for member in tree:
         send(member, signal.SIGKILL)
-    if not wait_until(lambda: all(has_ended(member) for member in family), 10):
-        raise StackError(f"process {pid} does not end, not even by SIGKILL")
+    if not wait_until(lambda: all(has_ended(member) for member in tree), KILL_SECONDS):
+        raise StackError(f"process {pid} does not end after SIGKILL: end it by hand")
 
 
 def has_ended(pid: int) -> bool:
-    """Is it gone? Reaps it where it is our own child."""
+    """Return whether a process has ended; reap it if it is a child of this process."""
     child = _children.get(pid)
     if child is None:
         return not is_alive(pid)
@@ -92,18 +93,18 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_for_end(pid: int, seconds: float) -> int:
-    """The exit code of a child of ours; StackError where it takes longer than `seconds`."""
+    """Return the exit code of a child; kill it and raise `StackError` after `seconds`."""
     try:
         code = _children[pid].wait(seconds)
     except subprocess.TimeoutExpired:
         kill(pid)
-        raise StackError(f"process {pid} took longer than {seconds:g} s") from None
+        raise StackError(f"process {pid} took longer than {seconds:g} s and was killed") from None
     _children.pop(pid, None)
     return code
 
 
-def runs(pid: int, program: str) -> bool:
-    """Is this process still that program? After a reboot its id may be somebody else's."""
+def is_running(pid: int, program: str) -> bool:
+    """Return whether the process runs that program: after a reboot its id may be reused."""
     if has_ended(pid):
         return False
     try:
@@ -113,12 +114,12 @@ def runs(pid: int, program: str) -> bool:
 
 
 def wait_until_reaped(pid: int, seconds: float) -> bool:
-    """An orphan that ended keeps its id until init collects it, and PostgreSQL looks at ids."""
+    """Wait until init has reaped an ended orphan: PostgreSQL does not start while its id exists."""
     return wait_until(lambda: not psutil.pid_exists(pid), seconds)
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a log, for an error message."""
+    """Return the last lines of a log, for an error message."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -126,7 +127,7 @@ def last_lines(log: Path, count: int = 15) -> str:
     return "\n".join(text.splitlines()[-count:])
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     try:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -135,7 +136,7 @@ def _family(pid: int) -> list[int]:
 
 
 def send(pid: int, number: signal.Signals) -> bool:
-    """Signal it; False where it is gone."""
+    """Send a signal; return False if the process does not exist."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Wait until the intake has read all that producers sent: a broker that forgets is about to end."""
+"""Draining: wait until the intake has read all records, before a broker in memory stops."""
 
 import asyncio
 import time
@@ -10,66 +10,70 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from events.bus.topics import Topics
-from services.local_stack.children import Child
+from services.local_stack.core_process import CoreProcess
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.2
 FETCH_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
-ANSWER_SECONDS = 15.0
+RESPONSE_SECONDS = 15.0
 
 
-def drain(intake: Child, settings: Settings, notice: Callable[[str], None]) -> None:
-    """Have the intake take in what is unread, starting it where it does not run.
+def drain(intake: CoreProcess, settings: Settings, notice: Callable[[str], None]) -> None:
+    """Let the intake read the unread records; start it if it does not run.
 
-    Never raises for a broker or an intake that is gone: it says what is lost, and the end goes on.
+    A missing broker or intake raises nothing, so that the stack can stop: `notice` is called with
+    what is lost.
     """
     try:
-        if not intake.runs:
-            if not (left := _left(settings, 0, intake)):
+        if not intake.is_running:
+            if not (unread := _wait(settings, 0, intake)):
                 return
-            notice(f"{left} intake records are unread and no intake runs: starting it once more")
+            notice(f"{unread} intake records are unread and no intake runs: starting it once more")
             intake.start()
         notice("draining the intake")
-        if left := _left(settings, DRAIN_SECONDS, intake):
+        if unread := _wait(settings, DRAIN_SECONDS, intake):
             notice(
-                f"WARNING: {left} intake records are unread and lost with the embedded broker, "
-                f"which keeps nothing: see {intake.log}, and send them again"
+                f"WARNING: {unread} unread intake records are lost with the embedded broker, which "
+                f"keeps its data in memory: see {intake.log}, and send them again"
             )
     except (KafkaError, OSError, TimeoutError) as error:
         notice(
-            f"WARNING: the broker does not answer ({error!r}): intake records that were unread "
-            "are lost, how many is not known; send again what was sent last"
+            f"WARNING: the broker does not answer ({error!r}): an unknown number of unread intake "
+            "records is lost; send the latest ones again"
         )
 
 
-def _left(settings: Settings, seconds: float, intake: Child) -> int:
+def _wait(settings: Settings, seconds: float, intake: CoreProcess) -> int:
     servers, topic = settings.kafka_bootstrap_servers, Topics.of(settings.topic_prefix).intake
-    return asyncio.run(drained(servers, topic, topic, seconds, reads=lambda: intake.runs))
+    return asyncio.run(
+        wait_until_drained(servers, topic, topic, seconds, is_read=lambda: intake.is_running)
+    )
 
 
-async def drained(
+async def wait_until_drained(
     bootstrap_servers: str,
     topic: str,
     group: str,
     seconds: float,
     *,
-    reads: Callable[[], bool] = lambda: True,
+    is_read: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Wait, at most `seconds` and while somebody `reads`, until `group` has committed the ends.
+    """Wait until `group` has committed the ends of `topic`; return how many records are unread.
 
-    Returns how many records of `topic` were still unread then (0: drained). Raises what the
-    client does where the broker is gone, or `TimeoutError`.
+    Waits at most `seconds`, and only while the topic `is_read`. Raise a `KafkaError`, or
+    `TimeoutError`, if the broker does not answer.
     """
-    async with asyncio.timeout(seconds + ANSWER_SECONDS):  # some calls ask a lost broker for ever
-        return await _drained(bootstrap_servers, topic, group, seconds, reads)
+    # Without a bound, some calls of the client ask a lost broker without end.
+    async with asyncio.timeout(seconds + RESPONSE_SECONDS):
+        return await _poll(bootstrap_servers, topic, group, seconds, is_read)
 
 
-async def _drained(
-    bootstrap_servers: str, topic: str, group: str, seconds: float, reads: Callable[[], bool]
+async def _poll(
+    bootstrap_servers: str, topic: str, group: str, seconds: float, is_read: Callable[[], bool]
 ) -> int:
     deadline = time.monotonic() + seconds
-    partitions = await partitions_of(bootstrap_servers, topic)
+    partitions = await read_partitions(bootstrap_servers, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         group_id=group,
@@ -80,51 +84,53 @@ async def _drained(
     try:
         await consumer.start()
         while True:
-            left = await _unread(consumer, partitions)
-            waits = left and time.monotonic() < deadline and reads()
-            if left is not None and not waits:
-                return left
+            unread = await _count_unread(consumer, partitions)
+            is_waiting = unread and time.monotonic() < deadline and is_read()
+            if unread is not None and not is_waiting:
+                return unread
             await asyncio.sleep(POLL_SECONDS)
     finally:
         await consumer.stop()
 
 
-async def partitions_of(bootstrap_servers: str, topic: str) -> list[TopicPartition]:
-    """The topic's partitions; none where there is no such topic, and none is made by asking."""
+async def read_partitions(bootstrap_servers: str, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic; none if it does not exist."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
-        if topic not in await admin.list_topics():  # the embedded broker makes what is described
-            return []
-        [described] = await admin.describe_topics([topic])
+        if topic not in await admin.list_topics():
+            return []  # without this check, the embedded broker would create the topic
+        [description] = await admin.describe_topics([topic])
     finally:
         await admin.close()
-    return [TopicPartition(topic, one["partition"]) for one in described["partitions"]]
+    return [TopicPartition(topic, row["partition"]) for row in description["partitions"]]
 
 
-async def _unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int | None:
-    """How many records; None where the broker does not answer now: ask again."""
+async def _count_unread(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int | None:
+    """Return the number of unread records; None if the broker does not answer this time."""
     try:
         starts = await consumer.beginning_offsets(partitions) if partitions else {}
-        read = {one: await consumer.committed(one) or starts[one] for one in partitions}
-        ends = await _ends(consumer, read)
+        committed = {
+            partition: await consumer.committed(partition) or starts[partition]
+            for partition in partitions
+        }
+        ends = await _read_ends(consumer, committed)
     except (KafkaError, TimeoutError):
         return None
-    left = [max(0, ends[one] - read[one]) for one in partitions]
-    return int(sum(left))
+    return sum(max(0, int(ends[key] - committed[key])) for key in partitions)
 
 
-async def _ends(
-    consumer: AIOKafkaConsumer, read: dict[TopicPartition, int]
+async def _read_ends(
+    consumer: AIOKafkaConsumer, committed: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """The ends that come with a fetch: asked for them alone, the embedded broker tells less.
+    """Return the end offsets that come with a fetch; raise `TimeoutError` without an answer.
 
-    Raises `TimeoutError` where no fetch is answered.
+    The embedded broker reports lower ends if it is asked for end offsets directly.
     """
-    consumer.assign(list(read))  # forgets the ends of the fetches before
-    for one, offset in read.items():
-        consumer.seek(one, offset)
+    consumer.assign(list(committed))  # discards the ends of earlier fetches
+    for partition, offset in committed.items():
+        consumer.seek(partition, offset)
     async with asyncio.timeout(FETCH_SECONDS):
-        while None in (ends := {one: consumer.highwater(one) for one in read}).values():
+        while None in (ends := {key: consumer.highwater(key) for key in committed}).values():
             await asyncio.sleep(FETCH_SECONDS / 100)
     return ends

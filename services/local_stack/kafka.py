@@ -1,10 +1,10 @@
-"""Apache Kafka 4 without Docker: its published jars on Java 17 or newer, one combined node."""
+"""Apache Kafka 4 without Docker: its jars from Maven on Java 17 or newer, one combined node."""
 
 import shutil
 from pathlib import Path
 
 from services.local_stack.child_process import StackError, last_lines, spawn, wait_for_end
-from services.local_stack.maven import cache_directory, fetch_jars, tool
+from services.local_stack.maven import cache_directory, fetch_jars, find_tool
 from services.local_stack.ports import HOST, remembered_port
 from services.local_stack.server import ServerProcess, restart
 
@@ -39,13 +39,13 @@ broker.heartbeat.interval.ms=500
 
 
 class Kafka:
-    """One node that keeps its data and port over restarts; starting it twice is starting it once.
+    """One Kafka node, which keeps its data and its port over restarts.
 
-    `jars` is where the jars are or shall be; by default a cache directory of the user's, filled
-    once by Maven.
+    `jars` is the directory of the jars; by default a cache directory of the user, which Maven
+    fills once.
     """
 
-    forgets = False
+    is_volatile = False
 
     def __init__(
         self, directory: Path, *, jars: Path | None = None, log: Path | None = None
@@ -65,7 +65,7 @@ class Kafka:
         return f"{HOST}:{(self.directory / 'port').read_text(encoding='ascii')}"
 
     def start(self) -> None:
-        """Start it where it does not run; return when it accepts connections."""
+        """Start the node unless it runs already; wait until it accepts connections."""
         if self.pid is not None:
             return
         fetch_jars(self.jars, ARTIFACT)
@@ -76,20 +76,20 @@ class Kafka:
         self._process.launch(command, port=port, seconds=START_SECONDS)
 
     def stop(self) -> None:
-        """Shut it down; its data stays."""
+        """Stop the node; its data stays."""
         self._process.stop(STOP_SECONDS)
         self._process.pid_file.unlink(missing_ok=True)
 
     def crash(self) -> None:
-        """SIGKILL it."""
+        """Send SIGKILL."""
         self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop (or crash) and start again with the same data on the same port."""
+        """Stop or crash the node, and start it with the same data on the same port."""
         restart(self, crash=crash)
 
     def wipe(self) -> None:
-        """Stop it and throw its topics, records and offsets away."""
+        """Stop the node and delete its topics, records and offsets."""
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
@@ -111,7 +111,7 @@ class Kafka:
             "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"
         )
         if wait_for_end(spawn(command, log=self.log, cwd=self.directory), START_SECONDS):
-            raise StackError(f"Kafka's storage was not formatted:\n{last_lines(self.log)}")
+            raise StackError(f"Kafka's storage could not be formatted:\n{last_lines(self.log)}")
 
     def _java(self, *arguments: str) -> list[str]:
-        return [tool("java"), "-Xmx768m", "-cp", f"{self.jars}/*", *arguments]
+        return [find_tool("java"), "-Xmx768m", "-cp", f"{self.jars}/*", *arguments]

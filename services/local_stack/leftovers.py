@@ -1,4 +1,4 @@
-"""Processes of a stack that was killed: they belong to nobody and are ended before a new start."""
+"""Processes that a killed stack left running; they are ended before a new start."""
 
 import os
 from pathlib import Path
@@ -11,20 +11,20 @@ STOP_SECONDS = 10.0
 
 
 def end_leftovers(home: Path) -> list[int]:
-    """End every process of ours that works for this home; returns their ids."""
-    found = [process.pid for process in psutil.process_iter() if _belongs(process, home)]
-    for pid in found:
+    """End every process of the core that uses this CRM_HOME; return their ids."""
+    pids = [process.pid for process in psutil.process_iter() if _belongs(process, home)]
+    for pid in pids:
         stop(pid, STOP_SECONDS)
-    return found
+    return pids
 
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
-    if process.pid == os.getpid():  # `python -m services.cli down`
+    if process.pid == os.getpid():  # `python -m services.cli down` looks like one of them
         return False
     try:
         command = process.cmdline()
         if len(command) < 3 or command[1] != "-m" or not command[2].startswith("services."):
             return False
         return process.environ().get("CRM_HOME") == str(home)
-    except (psutil.Error, OSError):
+    except (psutil.Error, OSError):  # it ended meanwhile, or belongs to another user
         return False

@@ -1,4 +1,4 @@
-"""Servers that are published as Maven artifacts: fetched once, whole or not at all."""
+"""Servers that are published as Maven artifacts, fetched once into a cache directory."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ POM = """<project><modelVersion>4.0.0</modelVersion>
 
 
 def fetch_jars(jars: Path, artifact: str) -> None:
-    """Let Maven resolve `group:artifact:version` and all it needs into `jars`, where not there.
+    """Fetch `group:artifact:version` and its dependencies into `jars`, unless they are there.
 
-    Raises `StackError` with Maven's last words.
+    Raise `StackError` with the end of Maven's output.
     """
     if jars.is_dir():
         return
@@ -29,38 +29,38 @@ def fetch_jars(jars: Path, artifact: str) -> None:
         pom = POM.format(group=group, artifact=name, version=version)
         (draft / "pom.xml").write_text(pom, encoding="utf-8")
         done = subprocess.run(
-            [tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
+            [find_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
             cwd=draft,
             capture_output=True,
             timeout=FETCH_SECONDS,
             check=False,
         )
         if done.returncode:
-            words = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
-            raise StackError(f"Maven could not fetch {artifact}:\n{words}")
-        put_in_place(draft, jars)
+            output = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+            raise StackError(f"Maven could not fetch {artifact}:\n{output}")
+        move_into_place(draft, jars)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def put_in_place(draft: Path, place: Path) -> None:
-    """Rename a directory that is whole, unless somebody else's is there already."""
+def move_into_place(draft: Path, target: Path) -> None:
+    """Rename a complete directory to `target`, unless another process has created it meanwhile."""
     try:
-        draft.rename(place)
+        draft.rename(target)
     except OSError:
-        if not place.is_dir():
+        if not target.is_dir():
             raise
 
 
 def cache_directory(name: str) -> Path:
-    """Where the user's fetched servers are kept."""
+    """Return the user's cache directory for a fetched server."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "leasing-crm" / name
 
 
-def tool(name: str) -> str:
-    """The path of `java` or `mvn`; raises `StackError` where it is not installed."""
-    found = shutil.which(name)
-    if found is None:
-        raise StackError(f"this needs `{name}` (Java 17 or newer and Maven): install it")
-    return found
+def find_tool(name: str) -> str:
+    """Return the path of `java` or `mvn`; raise `StackError` if it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        raise StackError(f"`{name}` is not installed: install Java 17 or newer and Maven")
+    return path

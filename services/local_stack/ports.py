@@ -1,4 +1,4 @@
-"""Free TCP ports on 127.0.0.1, kept over restarts where nobody took them."""
+"""Free TCP ports on 127.0.0.1, which a server keeps over restarts if possible."""
 
 import socket
 from pathlib import Path
@@ -7,7 +7,7 @@ HOST = "127.0.0.1"
 
 
 def remembered_port(file: Path) -> int:
-    """The port written in `file` while it is free, else a free one, which is written there."""
+    """Return the port written in `file` if it is free, else a free one that is written there."""
     try:
         port = int(file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
@@ -19,7 +19,7 @@ def remembered_port(file: Path) -> int:
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """Return a port on which no server listens at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Could we listen there?"""
+    """Return whether a server could listen on this port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,8 +37,8 @@ def is_free(port: int) -> bool:
         return True
 
 
-def answers(port: int) -> bool:
-    """Does somebody accept connections there?"""
+def is_listening(port: int) -> bool:
+    """Return whether a server accepts connections on this port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0

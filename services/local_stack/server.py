@@ -1,4 +1,4 @@
-"""One server process: found again by the file with its id, also by others; ended, crashed, back."""
+"""A server process, found by the file with its process id, also by other commands."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -9,21 +9,21 @@ from typing import Protocol
 from services.local_stack.child_process import (
     StackError,
     has_ended,
+    is_running,
     kill,
     last_lines,
-    runs,
     spawn,
     stop,
     wait_until,
 )
-from services.local_stack.ports import answers
+from services.local_stack.ports import is_listening
 
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """`name` is for people, `program` is what the process is called; `pid_file` begins with its id.
+    """A server with its displayed `name`, its `program`, and the file that begins with its id.
 
-    Some servers write that file themselves; for the others `launch` does.
+    Some servers write `pid_file` themselves; for the others `launch` writes it.
     """
 
     name: str
@@ -33,49 +33,51 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, while it runs."""
+        """The process id while the server runs."""
         try:
             pid = int(self.pid_file.read_text(encoding="utf-8").partition("\n")[0])
         except (FileNotFoundError, ValueError):
             return None
-        return pid if runs(pid, self.program) else None
+        return pid if is_running(pid, self.program) else None
 
     def launch(self, command: Sequence[str], *, port: int, seconds: float) -> None:
-        """Start it beside its pid file; return when it accepts connections on `port`."""
+        """Start the server and wait until it accepts connections on `port`."""
         pid = spawn(command, log=self.log, cwd=self.pid_file.parent)
         self.pid_file.write_text(str(pid), encoding="ascii")
         try:
-            self.wait_ready(pid, lambda: answers(port), seconds)
+            self.wait_ready(pid, lambda: is_listening(port), seconds)
         except StackError:
             kill(pid)
             raise
 
     def wait_ready(self, pid: int, is_ready: Callable[[], bool], seconds: float) -> None:
-        """Return when it is ready; StackError with the end of its log when it does not come up."""
+        """Wait until the server is ready; raise `StackError` with its log if it is not."""
         wait_until(lambda: is_ready() or has_ended(pid), seconds)
         if has_ended(pid) or not is_ready():
-            raise StackError(f"{self.name} did not start; {self.log} ends:\n{last_lines(self.log)}")
+            raise StackError(
+                f"{self.name} did not start; the end of {self.log}:\n{last_lines(self.log)}"
+            )
 
     def stop(self, seconds: float, *, first: signal.Signals = signal.SIGTERM) -> bool:
-        """Ask it to end, kill it where it has not; False where it had to be killed."""
+        """Send `first`, and SIGKILL after `seconds`; return False if SIGKILL was needed."""
         return (pid := self.pid) is None or stop(pid, seconds, first=first)
 
     def crash(self) -> None:
-        """SIGKILL it and whatever it started."""
+        """Send SIGKILL to the server and its child processes."""
         if (pid := self.pid) is not None:
             kill(pid)
 
 
-class Server(Protocol):
-    """What every server of ours can do."""
+class RestartableServer(Protocol):
+    """The interface of every server of a stack."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def crash(self) -> None: ...
 
 
-def restart(server: Server, *, crash: bool) -> None:
-    """Stop it, or crash it, and start it again."""
+def restart(server: RestartableServer, *, crash: bool) -> None:
+    """Stop or crash a server, and start it again."""
     if crash:
         server.crash()
     else:

@@ -1,36 +1,41 @@
-"""The servers a stack works with: those the environment names, else its own."""
+"""The servers of a stack: those that the environment names, or its own ones."""
 
 import os
 from collections.abc import Callable
 
 from services.local_stack.broker import Broker
-from services.local_stack.directory import Home
 from services.local_stack.postgres import Postgres
+from services.local_stack.stack_directory import StackDirectory
 
 DATABASE = "crm"
 
 
 class Servers:
-    """`postgres` and `broker` are None where DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is set."""
+    """PostgreSQL and a broker.
 
-    def __init__(self, home: Home, *, durable: bool, notice: Callable[[str], None]) -> None:
+    `postgres` is None if DATABASE_URL is set, `broker` if KAFKA_BOOTSTRAP_SERVERS is.
+    """
+
+    def __init__(
+        self, directory: StackDirectory, *, durable: bool, notice: Callable[[str], None]
+    ) -> None:
         self.postgres: Postgres | None = None
         self.broker: Broker | None = None
-        self._home = home
+        self._directory = directory
         self._durable = durable
         self._notice = notice
 
     @property
-    def forgets(self) -> bool:
-        """Is what the broker holds gone when it stops?"""
-        return self.broker is not None and self.broker.forgets
+    def is_broker_volatile(self) -> bool:
+        """Whether the broker loses its records when it stops."""
+        return self.broker is not None and self.broker.is_volatile
 
     def start(self) -> tuple[str, str]:
-        """The database's address and the broker's, once both take connections."""
-        return self._database_url(), self._bootstrap_servers()
+        """Start the servers; return the addresses of the database and of the broker."""
+        return self._start_database(), self._start_broker()
 
     def stop(self) -> None:
-        """The broker first: data stay where they can."""
+        """Stop the broker, then PostgreSQL, also if the broker fails to stop."""
         try:
             if self.broker is not None:
                 self._notice("stopping the broker")
@@ -40,23 +45,25 @@ class Servers:
                 self._notice("stopping PostgreSQL")
                 self.postgres.stop()
 
-    def _database_url(self) -> str:
-        if given := os.environ.get("DATABASE_URL"):
-            return given
+    def _start_database(self) -> str:
+        if url := os.environ.get("DATABASE_URL"):
+            return url
         self._notice("starting PostgreSQL")
         self.postgres = Postgres(
-            self._home.directory / "postgres",
+            self._directory.directory / "postgres",
             durable=self._durable,
-            log=self._home.logs / "postgres.log",
+            log=self._directory.logs / "postgres.log",
         )
         self.postgres.start()
         self.postgres.ensure_database(DATABASE)
         return self.postgres.url(DATABASE)
 
-    def _bootstrap_servers(self) -> str:
-        if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-            return given
+    def _start_broker(self) -> str:
+        if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            return address
         self._notice("starting the broker")
-        self.broker = Broker(self._home.directory / "broker", log=self._home.logs / "broker.log")
+        self.broker = Broker(
+            self._directory.directory / "broker", log=self._directory.logs / "broker.log"
+        )
         self.broker.start()
         return self.broker.bootstrap_servers

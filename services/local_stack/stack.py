@@ -1,4 +1,4 @@
-"""The whole core on one machine: PostgreSQL, a broker, migrations, every process; and its end."""
+"""The local stack: PostgreSQL, a broker, migrations and every process on this machine."""
 
 import os
 import sys
@@ -12,40 +12,45 @@ from typing import Self, TypeVar
 from pydantic import SecretStr
 
 from services.local_stack.child_process import StackError
-from services.local_stack.children import Child, Watch
-from services.local_stack.directory import Home
+from services.local_stack.core_process import CoreProcess
 from services.local_stack.drain import drain
 from services.local_stack.ports import free_port, is_free
 from services.local_stack.servers import Servers
+from services.local_stack.stack_directory import StackDirectory
+from services.local_stack.supervisor import ProcessSupervisor
+from services.runtime.environment import to_environment
 from services.runtime.migrations import migrate
-from services.runtime.settings import Settings, as_environment
+from services.runtime.settings import Settings
 from services.runtime.stack_state import home_directory
 
 PROCESSES = ("relay", "projector", "intake", "timers", "api")
 STOP_ORDER = ("api", "timers", "intake", "relay", "projector")
+"""What produces events stops first, so that the others can finish their work."""
 T = TypeVar("T")
 
 
-def _in_thread(work: Callable[[], T]) -> T:
-    """Run what brings its own event loop, also where one is running already."""
+def _run_in_thread(work: Callable[[], T]) -> T:
+    """Run code that starts an event loop, although this thread may run one already."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()
 
 
-def child_of(name: str, settings: Settings, logs: Path, port: int) -> Child:
-    """`services.<name>` with these settings, to be started; it tells its health on `port`."""
-    env = {**as_environment(settings), "CRM_HEALTH_PORT": str(port)}
-    return Child(name, port, logs / f"{name}.log", env, (sys.executable, "-m", f"services.{name}"))
+def make_process(name: str, settings: Settings, logs: Path, port: int) -> CoreProcess:
+    """Return the process `services.<name>`, not started, with its health routes on `port`."""
+    env = {**to_environment(settings), "CRM_HEALTH_PORT": str(port)}
+    command = (sys.executable, "-m", f"services.{name}")
+    return CoreProcess(name, port, logs / f"{name}.log", env, command)
 
 
-def _say_nothing(_text: str) -> None: ...
+def _ignore(_text: str) -> None: ...
 
 
 class Stack:
-    """Start it, use `settings` and `api_url`, stop it; or `with Stack() as stack`.
+    """A stack: start it, use `settings` and `api_url`, stop it; or `with Stack() as stack`.
 
-    Its data stay in `home`. DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, where set, are used instead
-    of servers of its own. `processes` names those to run; `durable=False` is for tests.
+    Its data stays in `home`. If DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is set, that server is used
+    instead of an own one. `processes` names those to run; `durable=False` is for tests; `notice` is
+    called with each step.
     """
 
     def __init__(
@@ -55,33 +60,33 @@ class Stack:
         http_port: int | None = None,
         processes: tuple[str, ...] = PROCESSES,
         durable: bool = True,
-        notice: Callable[[str], None] = _say_nothing,
+        notice: Callable[[str], None] = _ignore,
     ) -> None:
-        self.home = Home(home or home_directory())
-        self.logs = self.home.logs
-        self.servers = Servers(self.home, durable=durable, notice=notice)
-        self.children: dict[str, Child] = {}
+        self.directory = StackDirectory(home or home_directory())
+        self.logs = self.directory.logs
+        self.servers = Servers(self.directory, durable=durable, notice=notice)
+        self.processes: dict[str, CoreProcess] = {}
         self._http_port = http_port
-        self._processes = processes
+        self._names = processes
         self._notice = notice
         self._settings: Settings | None = None
-        self._watch: Watch | None = None
+        self._supervisor: ProcessSupervisor | None = None
 
     @property
     def settings(self) -> Settings:
-        """How to reach what runs; only after `start`."""
+        """The settings of the running processes; raise `StackError` before `start`."""
         if self._settings is None:
             raise StackError("the stack has not been started")
         return self._settings
 
     @property
     def api_url(self) -> str:
-        return self.children["api"].url
+        return self.processes["api"].url
 
     @property
     def failed(self) -> list[str]:
         """The processes that crashed too often to be started again."""
-        return [child.name for child in self.children.values() if child.gave_up]
+        return [process.name for process in self.processes.values() if process.has_given_up]
 
     def __enter__(self) -> Self:
         self.start()
@@ -96,12 +101,12 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Bring everything up and return when every process says that it is ready."""
-        self.home.take()
+        """Start everything and wait until every process is ready; stop it all on an error."""
+        self.directory.lock()
         try:
             self._settings = self._configure(*self.servers.start())
             self._notice("migrating the database")
-            _in_thread(lambda: migrate(self.settings.dsn))
+            _run_in_thread(lambda: migrate(self.settings.dsn))
             self._start_processes()
         except BaseException:
             try:
@@ -111,56 +116,55 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Producers first, then drain the intake, then the rest; data stay. Safe to repeat.
+        """Stop everything in order, also after a failure; the data stays. May be repeated."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        with ExitStack() as steps:  # runs the last step that was added first
+            steps.callback(self.directory.release)
+            steps.callback(self.servers.stop)
+            for name in reversed([name for name in STOP_ORDER if name in self.processes]):
+                steps.callback(self._stop_process, self.processes[name])
 
-        Each is ended whatever went wrong with those before it.
-        """
-        if self._watch is not None:
-            self._watch.end()
-        with ExitStack() as ending:  # what was put last is done first
-            ending.callback(self.home.leave)
-            ending.callback(self.servers.stop)
-            for name in reversed([name for name in STOP_ORDER if name in self.children]):
-                ending.callback(self._end, self.children[name])
-
-    def _end(self, child: Child) -> None:
-        """Only a broker that forgets needs draining: elsewhere records wait for the next start."""
+    def _stop_process(self, process: CoreProcess) -> None:
+        """Stop a process; drain the intake first if the broker loses unread records."""
         try:
-            if child.name == "intake" and self.servers.forgets:
-                _in_thread(lambda: drain(child, self.settings, self._notice))
+            if process.name == "intake" and self.servers.is_broker_volatile:
+                _run_in_thread(lambda: drain(process, self.settings, self._notice))
         finally:
-            self._notice(f"stopping {child.name}")
-            child.stop()
+            self._notice(f"stopping {process.name}")
+            process.stop()
 
     def _configure(self, database_url: str, bootstrap_servers: str) -> Settings:
         return Settings(
             database_url=SecretStr(database_url),
             kafka_bootstrap_servers=bootstrap_servers,
-            home=self.home.directory,
+            home=self.directory.directory,
             http_port=self._choose_http_port(),
-            jwt_secret=SecretStr(self.home.jwt_secret()),
-            limit_address=os.environ.get("CRM_LIMIT_ADDRESS", ""),  # all come from this machine,
-            limit_key=os.environ.get("CRM_LIMIT_KEY", ""),  # and simulated ones come fast
+            jwt_secret=SecretStr(self.directory.jwt_secret()),
+            # All requests come from this machine, and simulated ones come fast: no limit.
+            limit_address=os.environ.get("CRM_LIMIT_ADDRESS", ""),
+            limit_key=os.environ.get("CRM_LIMIT_KEY", ""),
         )
 
     def _start_processes(self) -> None:
-        for name in self._processes:
+        for name in self._names:
             port = self.settings.http_port if name == "api" else free_port()
-            self.children[name] = child_of(name, self.settings, self.logs, port)
-        children = list(self.children.values())
-        for child in children:
-            self._notice(f"starting {child.name}")
-            child.start()
-        self._watch = Watch(children, self._notice)
-        self._watch.start()
-        self.home.publish(self.settings, {child.name: child.url for child in children})
-        for child in children:
-            child.wait_ready()
+            self.processes[name] = make_process(name, self.settings, self.logs, port)
+        processes = list(self.processes.values())
+        for process in processes:
+            self._notice(f"starting {process.name}")
+            process.start()
+        self._supervisor = ProcessSupervisor(processes, self._notice)
+        self._supervisor.start()
+        self.directory.publish(self.settings, {process.name: process.url for process in processes})
+        for process in processes:
+            process.wait_ready()
 
     def _choose_http_port(self) -> int:
+        """Return the port of the option, of CRM_HTTP_PORT, or the default if it is free."""
         if self._http_port is not None:
             return self._http_port or free_port()
-        if given := os.environ.get("CRM_HTTP_PORT"):
-            return int(given) or free_port()
-        usual = int(Settings.model_fields["http_port"].default)
-        return usual if is_free(usual) else free_port()
+        if configured := os.environ.get("CRM_HTTP_PORT"):
+            return int(configured) or free_port()
+        default = int(Settings.model_fields["http_port"].default)
+        return default if is_free(default) else free_port()

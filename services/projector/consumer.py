@@ -1,4 +1,4 @@
-"""A FastStream consumer of the events topic: whole batches of raw records for an engine."""
+"""The FastStream consumer of the events topic: batches of raw records for the engine."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 
 from events.bus import wire
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 from events.log.sequencer import LogState
 from events.log.shard import shards_in
 from projections.engine.live import Engine
@@ -17,35 +17,36 @@ from services.runtime.kafka_batches import join, raw_broker
 from services.runtime.logging import get_logger
 
 BATCH_EVENTS = 2_500
-"""More at a time no longer fit the processor's caches, and wait for one another."""
+"""Largest batch. More events do not fit the caches of the processor and are slower."""
 FETCH_WAIT_MILLISECONDS = 5
-"""How long a broker may hold a fetch back: the embedded one holds it so long whatever comes."""
+"""Longest wait of a fetch. The embedded broker always waits this long, also if records arrive."""
 POLL_MILLISECONDS = 2
-"""After an empty poll the client sleeps as long again, whatever comes: the broker waits instead."""
+"""Wait of a poll in the client, which sleeps as long again after an empty one: keep it short."""
 SESSION_MILLISECONDS = 6_000
-"""A group deals the partitions of a member anew that has been silent for so long."""
+"""Time without a heartbeat after which the group assigns the partitions of a member again."""
 COMMIT_SECONDS = 5.0
-"""A client retries without end to commit to a partition that is there no more."""
+"""Limit for an offset commit: the client retries a partition that no longer exists for ever."""
+
 log = get_logger("projector")
 
 
-class Consumer:
-    """Owns the shards of the partitions it is assigned, for as long as it is assigned them.
+class ProjectorConsumer:
+    """A consumer that owns the shards of its assigned partitions.
 
-    Offsets are committed as a hint where to read on, nothing depends on them: positions do.
+    Committed offsets are only a hint where to continue. Correctness depends on positions.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, engine: Engine,
                  state: LogState) -> None:  # fmt: skip
         self.engine = engine
         self.assigned: frozenset[int] = frozenset()
-        """The shards that are this consumer's to own."""
+        """The shards of the assigned partitions: this consumer is to own them."""
         self.joined = False
-        """Whether the group has ever answered: with partitions, or with none to stand by."""
+        """Whether the group has assigned partitions, or none, at least once."""
         self.started = False
-        """Whether joining is over."""
-        self.heard: dict[int, float] = {}
-        """Shard → when a record of it last came (loop time)."""
+        """Whether `start` has ended."""
+        self.received_at: dict[int, float] = {}
+        """Shard → loop time at which its last record arrived."""
         self._topic, self._log_id = topic, state.id
         self._offsets: dict[TopicPartition, int] = {}
         self._broker = raw_broker(bootstrap_servers)
@@ -65,17 +66,17 @@ class Consumer:
             heartbeat_interval_ms=1_000,
             max_poll_interval_ms=600_000,
             isolation_level="read_uncommitted",
-            listener=_Listener(self),
+            listener=_AssignmentListener(self),
         )
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        """Join the group. Raises `TimeoutError` where it never answers."""
+        """Join the group. Raise `TimeoutError` if it never answers."""
         await join(self._broker)
         self.started = True
 
     async def stop(self) -> None:
-        """Stop reading, finish what is being written, let go of everything."""
+        """Stop reading, finish the current write, and release all shards."""
         self.started = False
         await self._broker.stop()
         self.assigned = frozenset()
@@ -83,87 +84,90 @@ class Consumer:
 
     @property
     def kafka(self) -> Any:
-        """aiokafka's consumer; None while stopped."""
+        """Return aiokafka's consumer; None while stopped."""
         return self._subscriber.consumer
 
     async def commit(self) -> None:
-        """Tell the broker how far this consumer has come, once that is durable."""
+        """Commit the offsets of the applied records, after the tables contain them."""
         offsets = dict(self._offsets)
-        await self.engine.settle()
+        await self.engine.flush()
         kafka = self.kafka
-        held = kafka.assignment() if kafka is not None else set()
-        known = {place: offset for place, offset in offsets.items() if place in held}
-        if known:
+        assigned = kafka.assignment() if kafka is not None else set()
+        current = {key: offset for key, offset in offsets.items() if key in assigned}
+        if current:
             try:
-                await asyncio.wait_for(kafka.commit(known), COMMIT_SECONDS)
+                await asyncio.wait_for(kafka.commit(current), COMMIT_SECONDS)
             except (KafkaError, TimeoutError) as error:
                 log.info("projector.commit_postponed", error=repr(error))
-        for place, offset in offsets.items():
-            if self._offsets.get(place) == offset:
-                del self._offsets[place]
+        for partition, offset in offsets.items():
+            if self._offsets.get(partition) == offset:
+                del self._offsets[partition]
 
-    async def lagging(self) -> bool:
-        """Whether the broker holds records that this consumer has not read."""
+    async def is_lagging(self) -> bool:
+        """Return whether the broker has records that this consumer has not read."""
         kafka = self.kafka
-        places = kafka.assignment() if kafka is not None else set()
-        if not places:
+        partitions = kafka.assignment() if kafka is not None else set()
+        if not partitions:
             return False
-        ends = await kafka.end_offsets(places)
-        return any([await kafka.position(place) < ends[place] for place in places])
+        ends = await kafka.end_offsets(partitions)
+        return any([await kafka.position(key) < ends[key] for key in partitions])
 
-    async def take(self, partitions: Sequence[TopicPartition]) -> None:
-        """These partitions are ours: own their shards before any record of them is applied."""
+    async def own_partitions(self, partitions: Sequence[TopicPartition]) -> None:
+        """Own the shards of these partitions, before any of their records is applied."""
         self.joined = True
         count = len(self.kafka.partitions_for_topic(self._topic) or ())
         self._offsets.clear()
         shards = {shard for p in partitions for shard in shards_in(p.partition, count)}
         self.assigned = frozenset(shards)
-        await self.engine.release(self.engine.owned - shards)
+        await self.engine.release(self.engine.owned_shards - shards)
         if shards:
-            await self.engine.claim(sorted(shards))
+            await self.engine.own(sorted(shards))
         log.info("projector.assigned", partitions=sorted(p.partition for p in partitions))
 
-    async def let_go(self) -> None:
+    async def release(self) -> None:
+        """Release all shards, after writing what is folded."""
         self.assigned = frozenset()
         await self.engine.release()
 
     async def _on_batch(self, records: Sequence[ConsumerRecord]) -> None:
         now = asyncio.get_running_loop().time()
-        arrivals: list[Arrival] = []
+        arrivals: list[ReceivedRecord] = []
         for record in records:
             try:
-                came = wire.arrival(record.value, self._log_id)
-            except wire.NotOurs as error:
+                arrival = wire.read_record(record.value, self._log_id)
+            except wire.ForeignRecord as error:
                 self.engine.counts.refused += 1
                 log.warning("projector.refused", error=str(error), offset=record.offset)
                 continue
-            self.heard[came.shard] = now
-            arrivals.append(came)
+            self.received_at[arrival.shard] = now
+            arrivals.append(arrival)
         try:
             await self.engine.apply(arrivals)
-        except Exception as error:  # noqa: BLE001 — the edge: the watch claims again, and heals from the log
+        except Exception as error:  # noqa: BLE001 — the watchdog owns the shards again and fills the gap
             log.warning("projector.let_go", error=repr(error))
+        # The offsets of failed records are committed too: the watchdog reads those from the log.
         for last in {record.partition: record for record in records}.values():
             self._offsets[TopicPartition(last.topic, last.partition)] = last.offset + 1
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, consumer: Consumer) -> None:
+class _AssignmentListener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, consumer: ProjectorConsumer) -> None:
         self.consumer = consumer
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        # Records are handed out while this runs, unless the partitions are paused first.
+        # The client delivers records while this runs, unless the partitions are paused first.
+        # No record may be applied before its shard is owned and its checkpoint is loaded.
         kafka = self.consumer.kafka
         kafka.pause(*assigned)
         try:
-            await self.consumer.take(sorted(assigned))
-        except Exception as error:  # noqa: BLE001 — the edge: the watch claims again or ends the process
+            await self.consumer.own_partitions(sorted(assigned))
+        except Exception as error:  # noqa: BLE001 — the watchdog tries again or ends the process
             log.warning("projector.claim_failed", error=repr(error))
         finally:
             kafka.resume(*assigned)
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         try:
-            await self.consumer.let_go()
-        except Exception as error:  # noqa: BLE001 — the edge: nothing is owned any more, whatever went wrong
+            await self.consumer.release()
+        except Exception as error:  # noqa: BLE001 — the shards are not owned any more in any case
             log.warning("projector.release_failed", error=repr(error))

@@ -1,6 +1,7 @@
-"""The watch over a consumer: claims what it was fenced from, heals holes, restarts a silent one.
+"""The watchdog of a projector: owns shards again after fencing, fills gaps, restarts a stalled one.
 
-Shards that nobody works for, while a group waits for a killed member, it folds from the log.
+It also folds shards from the log that no living projector owns, while the Kafka group waits for a
+killed member.
 """
 
 import asyncio
@@ -11,150 +12,171 @@ from aiokafka.errors import KafkaError
 
 from events.log import sequencer
 from projections.engine import checkpoints
-from projections.engine.checkpoints import Fenced, WrongVersion
+from projections.engine.checkpoints import FencingError, WrongVersion
 from projections.engine.live import Engine
-from services.projector.consumer import Consumer
-from services.projector.liveness import Presence, deserted
-from services.projector.metrics import Figures
-from services.runtime.database import AWAY
+from services.projector.consumer import ProjectorConsumer
+from services.projector.liveness import LivenessLock, find_dead_owners
+from services.projector.metrics import ProjectorMetrics
+from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 
-WATCH_SECONDS = 0.5
+LOOK_SECONDS = 0.5
 QUIET_SECONDS = 2.0
-"""A shard that is behind and of which nothing came for so long is healed from the log. One with a
-long hole is healed at once: its records come, and are of no use until then."""
+"""Time after which the gap of a shard is filled from the log if no record of it arrives.
+
+A gap longer than a page is filled at once: its records arrive, but cannot be applied before.
+"""
 STALLED_SECONDS = 20.0
-"""A consumer that has not read for so long what the broker holds is started anew."""
-SPARED_SECONDS = 30.0
-"""So long an owner that claimed an adopted shard back is believed to be there."""
+"""Time after which a consumer that does not read what the broker has is started again."""
+TRUST_SECONDS = 30.0
+"""Time for which an owner that took its shard back is trusted to be alive."""
 AWAY_SECONDS = 300.0
-"""So long the database may be away before the process gives up and leaves it to its supervisor."""
+"""Time without the database after which the process ends; its supervisor starts a new one."""
 
 log = get_logger("projector")
 
 
-class Watch:
-    """Looks at one consumer twice a second, until stopped."""
+class Watchdog:
+    """A loop that looks at one consumer twice a second, until stopped."""
 
     def __init__(
         self,
         engine: Engine,
-        consumer: Consumer,
+        consumer: ProjectorConsumer,
         pool: asyncpg.Pool,
-        figures: Figures,
-        presence: Presence,
+        metrics: ProjectorMetrics,
+        lock: LivenessLock,
     ) -> None:
-        self.engine, self.consumer, self.pool, self.figures = engine, consumer, pool, figures
-        self._presence = presence
-        self.spared: dict[str, float] = {}
-        """Owner → until when it is taken for alive (loop time)."""
-        self._adopted_from: dict[int, str] = {}
+        self.engine, self.consumer, self.pool, self.metrics = engine, consumer, pool, metrics
+        self._lock = lock
+        self.trusted_until: dict[str, float] = {}
+        """Owner → loop time until which it is trusted to be alive."""
+        self._taken_from: dict[int, str] = {}
+        """Shard → the owner from which this projector took it over."""
         self._behind_since: dict[int, tuple[int, float]] = {}
-        self._moved_at = self._now()
-        self._well_at = self._now()
-        self._seen: dict[int, int] = {}
+        self._progress_at = self._now()
+        self._success_at = self._now()
+        self._last_positions: dict[int, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Raises `WrongVersion`, and what the database raises when it stays away too long."""
-        while not await sleep_unless(stop, WATCH_SECONDS):
+        """Look until stopped.
+
+        Raise `WrongVersion`, a fault of the database at once, and a connection error when the
+        database has been unreachable for `AWAY_SECONDS`.
+        """
+        while not await sleep_unless(stop, LOOK_SECONDS):
             try:
                 await self._look()
-                self._well_at = self._now()
-            except AWAY as error:
+                self._success_at = self._now()
+            except (*CONNECTION_ERRORS, *TRANSACTION_ERRORS) as error:
                 log.warning("projector.database_away", error=repr(error))
-                if self._now() - self._well_at > AWAY_SECONDS:
+                if self._now() - self._success_at > AWAY_SECONDS:
                     raise
-            except Fenced as error:
+            except FencingError as error:
                 log.warning("projector.fenced", shards=error.shards)
             except KafkaError as error:
                 log.warning("projector.broker_away", error=repr(error))
 
     async def _look(self) -> None:
-        await self._presence.hold()
+        await self._lock.acquire()
         async with self.pool.acquire() as conn:
-            state = await sequencer.state(conn)
-            heads = await sequencer.heads(conn)
-            reached = await checkpoints.positions(conn, self.engine.life.group.name)
-            await self.figures.tell(conn, self.engine.counts)
-        if state.generation != self.engine.life.generation:
+            state = await sequencer.read_log_state(conn)
+            heads = await sequencer.read_shard_heads(conn)
+            positions = await checkpoints.positions(conn, self.engine.identity.group.name)
+            await self.metrics.update(conn, self.engine.counts)
+        if state.generation != self.engine.identity.generation:
             raise WrongVersion(
-                f"the log is at generation {state.generation}, these tables were made from "
-                f"generation {self.engine.life.generation}: run `crm replay rebuild --all`"
+                f"the log has generation {state.generation}, but the tables were made from "
+                f"generation {self.engine.identity.generation}: run `crm replay rebuild --all`"
             )
-        if lost := self.consumer.assigned - self.engine.owned:
-            await self.engine.claim(sorted(lost))
-        await self._adopt(heads, reached)
-        for shard in {*self.engine.far, *self._quiet(heads, reached)}:
+        if lost := self.consumer.assigned - self.engine.owned_shards:
+            await self.engine.own(sorted(lost))
+        await self._take_over(heads, positions)
+        for shard in {*self.engine.lagging_shards, *self._quiet(heads, positions)}:
             await self.engine.fill_gap(shard, heads[shard])
         await self.consumer.commit()
-        await self._restart_if_stalled(heads, reached)
+        await self._restart_if_stalled(heads, positions)
 
-    async def _adopt(self, heads: Mapping[int, int], reached: Mapping[int, int]) -> None:
-        """Fold from the log what is behind in shards that nobody works for, until they are dealt.
+    async def _take_over(self, heads: Mapping[int, int], positions: Mapping[int, int]) -> None:
+        """Fold shards that are behind and without a living owner, until the group assigns them.
 
-        Their owner is dead, or is this process, whose partitions were revoked to be dealt anew.
+        Their owner is dead, or it is this process, whose partitions were revoked a moment ago.
         """
-        ours = self.consumer.assigned | self.engine.owned
-        behind = [s for s, head in heads.items() if reached.get(s, 0) < head and s not in ours]
+        assigned = self.consumer.assigned | self.engine.owned_shards
+        behind = [
+            shard
+            for shard, head in heads.items()
+            if positions.get(shard, 0) < head and shard not in assigned
+        ]
         if behind:
             async with self.pool.acquire() as conn:
-                owners = await deserted(
-                    conn, self.engine.life.group.name, behind, self.engine.owner
+                owners = await find_dead_owners(
+                    conn, self.engine.identity.group.name, behind, self.engine.owner
                 )
-            if found := sorted(s for s, owner in owners.items() if self._is_gone(s, owner)):
-                log.info("projector.adopted", shards=found)
-                await self.engine.claim(found)
-                self._adopted_from |= {shard: owners[shard] for shard in found}
-        for shard in self.engine.owned - self.consumer.assigned:
+            if free := sorted(s for s, owner in owners.items() if self._is_dead(s, owner)):
+                log.info("projector.adopted", shards=free)
+                await self.engine.own(free)
+                self._taken_from |= {shard: owners[shard] for shard in free}
+        for shard in self.engine.owned_shards - self.consumer.assigned:
             await self.engine.fill_gap(shard, heads.get(shard, 0))
 
-    def _is_gone(self, shard: int, owner: str) -> bool:
-        """Who has a shard again that was adopted from it is there: two never take turns."""
+    def _is_dead(self, shard: int, owner: str) -> bool:
+        """Return whether the owner without a liveness lock is really dead.
+
+        An owner that took its shard back is alive: its lock failed, not the process. Without this
+        rule two projectors would take the shard from each other again and again.
+        """
         if owner == self.engine.owner:
             return True
-        if self._adopted_from.pop(shard, None) == owner:
-            self.spared[owner] = self._now() + SPARED_SECONDS
-        return self.spared.get(owner, 0.0) <= self._now()
+        if self._taken_from.pop(shard, None) == owner:
+            self.trusted_until[owner] = self._now() + TRUST_SECONDS
+        return self.trusted_until.get(owner, 0.0) <= self._now()
 
-    def _quiet(self, heads: Mapping[int, int], reached: Mapping[int, int]) -> list[int]:
-        """Owned shards that have been behind for a while without a word from the bus."""
+    def _quiet(self, heads: Mapping[int, int], positions: Mapping[int, int]) -> list[int]:
+        """Return owned shards that made no progress and got no record for `QUIET_SECONDS`."""
         now = self._now()
         since: dict[int, tuple[int, float]] = {}
-        for shard in self.engine.owned:
-            at = reached.get(shard, 0)
-            if at < heads[shard]:
+        for shard in self.engine.owned_shards:
+            position = positions.get(shard, 0)
+            if position < heads[shard]:
                 before = self._behind_since.get(shard)
-                since[shard] = before if before and before[0] == at else (at, now)
+                since[shard] = before if before and before[0] == position else (position, now)
         self._behind_since = since
-        heard = self.consumer.heard
+        received_at = self.consumer.received_at
         return [
             shard
             for shard, (_, began) in since.items()
-            if now - max(began, heard.get(shard, 0.0)) >= QUIET_SECONDS
+            if now - max(began, received_at.get(shard, 0.0)) >= QUIET_SECONDS
         ]
 
     async def _restart_if_stalled(
-        self, heads: Mapping[int, int], reached: Mapping[int, int]
+        self, heads: Mapping[int, int], positions: Mapping[int, int]
     ) -> None:
-        """Known hangs of clients after broker restarts give no signal: compare, then restart."""
+        """Restart a consumer that does not read although there is something to read.
+
+        Some clients hang after a restart of the broker and report nothing. Without partitions the
+        positions of the tables are compared instead.
+        """
         if not self.consumer.started:
             return
         now = self._now()
-        level = all(reached.get(shard, 0) >= head for shard, head in heads.items())
-        heard = max(self.consumer.heard.values(), default=0.0)
+        is_level = all(positions.get(shard, 0) >= head for shard, head in heads.items())
+        received_at = max(self.consumer.received_at.values(), default=0.0)
         if self.consumer.assigned:
-            silent = await asyncio.wait_for(self.consumer.lagging(), 10) and now - heard > 1
+            lags = await asyncio.wait_for(self.consumer.is_lagging(), 10)
+            is_stalled = lags and now - received_at > 1
         else:
-            silent = not level and dict(reached) == self._seen
-        self._seen = dict(reached)
-        if not silent:
-            self._moved_at = now
-        elif now - self._moved_at > STALLED_SECONDS:
-            log.warning("projector.consumer_restarted", silent_seconds=round(now - self._moved_at))
+            is_stalled = not is_level and dict(positions) == self._last_positions
+        self._last_positions = dict(positions)
+        if not is_stalled:
+            self._progress_at = now
+        elif now - self._progress_at > STALLED_SECONDS:
+            seconds = round(now - self._progress_at)
+            log.warning("projector.consumer_restarted", silent_seconds=seconds)
             await self.consumer.stop()
             await self.consumer.start()
-            self._moved_at = self._now()
+            self._progress_at = self._now()
 
     @staticmethod
     def _now() -> float:

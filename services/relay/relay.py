@@ -1,4 +1,4 @@
-"""The relay: numbers what was committed and publishes it. One works, the others stand by."""
+"""The relay process: numbers committed events and publishes them. One relay works, others wait."""
 
 import asyncio
 import os
@@ -7,28 +7,35 @@ import socket
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from events.bus.publish import Lost, Publisher, Repartitioned, create_topic
+from events.bus.publish import LostRecords, PartitionCountChanged, Publisher, create_topic
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.sequencer import LeaseLost, RelayLease
-from services.relay.run import Tour
-from services.runtime.database import AWAY, connect
+from services.relay.run import RelayRun
+from services.runtime.clock import Clock
+from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, connect
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, sleep_unless
+from services.runtime.process import Checks, run_until_first_ends, sleep_unless
 from services.runtime.settings import Settings
 
 LEASE_SECONDS = 3.0
 STANDBY_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 
-CUT_OFF = (*AWAY, KafkaError, Lost, Repartitioned)
-"""What servers raise that are away, or that cut us off, or that have changed meanwhile."""
+RUN_ENDING_ERRORS = (
+    *CONNECTION_ERRORS,
+    *TRANSACTION_ERRORS,
+    KafkaError,
+    LostRecords,
+    PartitionCountChanged,
+)
+"""Errors that end a relay run; the relay then starts another. The lease decides who may run."""
 
 log = get_logger("relay")
 
 
 class Relay:
-    """One attempt at being the relay: it ends when it is deposed, stopped or cut off."""
+    """A relay that waits for the lease, works while it has it, and waits again."""
 
     def __init__(self, settings: Settings, name: str | None = None) -> None:
         self.settings = settings
@@ -37,44 +44,40 @@ class Relay:
         self.active = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Stand by, work, and stand by again, until stopped; servers that are away are awaited."""
+        """Start relay runs until stopped. Unreachable servers are tried again without end."""
         while not stop.is_set():
             try:
                 conn = await connect(self.settings, "crm relay")
-            except CUT_OFF as error:
+            except CONNECTION_ERRORS as error:
                 log.warning("relay.database_away", error=str(error))
                 await sleep_unless(stop, RETRY_SECONDS)
                 continue
             try:
-                await self._stand_by(conn, stop)
+                await self._wait_and_run(conn, stop)
             except LeaseLost:
                 log.warning("relay.deposed")
-            except CUT_OFF as error:
+            except RUN_ENDING_ERRORS as error:
                 log.warning("relay.interrupted", error=repr(error))
                 await sleep_unless(stop, RETRY_SECONDS)
             finally:
                 self.active = False
                 conn.terminate()
 
-    async def _stand_by(self, conn: asyncpg.Connection, stop: asyncio.Event) -> None:
+    async def _wait_and_run(self, conn: asyncpg.Connection, stop: asyncio.Event) -> None:
+        """Wait for the lease, then publish until stopped or until the lease is lost."""
         while (lease := await sequencer.acquire(conn, self.name, LEASE_SECONDS)) is None:
             if await sleep_unless(stop, STANDBY_SECONDS):
                 return
         log.info("relay.took_over", epoch=lease.epoch)
-        renewing = asyncio.create_task(self._renew(lease))
-        working = asyncio.create_task(self._work(conn, lease, stop))
         try:
-            done, _ = await asyncio.wait({renewing, working}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await run_until_first_ends(self._renew(lease), self._publish(conn, lease, stop))
         finally:
-            for task in (renewing, working):
-                task.cancel()
-            await asyncio.gather(renewing, working, return_exceptions=True)
+            # A standby takes over at once instead of after LEASE_SECONDS.
             if not conn.is_closed():
                 await sequencer.release(conn, lease)
 
     async def _renew(self, lease: RelayLease) -> None:
+        """Renew the lease on a connection of its own: a long statement must not delay it."""
         conn = await connect(self.settings, "crm relay lease")
         try:
             while True:
@@ -83,7 +86,9 @@ class Relay:
         finally:
             conn.terminate()
 
-    async def _work(self, conn: asyncpg.Connection, lease: RelayLease, stop: asyncio.Event) -> None:
+    async def _publish(
+        self, conn: asyncpg.Connection, lease: RelayLease, stop: asyncio.Event
+    ) -> None:
         publisher = Publisher(
             self.settings.kafka_bootstrap_servers,
             self.topic,
@@ -97,18 +102,18 @@ class Relay:
                 replicas=self.settings.topic_replicas,
             )
             await publisher.start()
-            state = await sequencer.state(conn)
-            work = Tour(conn, lease, publisher, state, self.topic)
-            await work.recall()
-            await work.catch_up()
+            state = await sequencer.read_log_state(conn)
+            run = RelayRun(conn, lease, publisher, state, self.topic)
+            await run.recall()
+            await run.catch_up()
             self.active = True
-            await work.go_on(stop)
+            await run.publish_new(stop)
         finally:
             await publisher.stop()
 
 
-async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
-    """The process: ready also while it stands by, for that is its work then."""
+async def work(settings: Settings, stop: asyncio.Event, checks: Checks, _clock: Clock) -> None:
+    """Run the process until stopped. It is also ready while it waits for the lease."""
     relay = Relay(settings)
 
     async def ready() -> str | None:

@@ -1,4 +1,4 @@
-"""The work of one tenure of the relay: number what is new, publish it, note what has arrived."""
+"""A relay run: number new events, publish them, save the progress."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from events.bus.publish import Lost, Publisher, shards_of
+from events.bus.publish import LostRecords, Publisher, shards_of
 from events.log import read, sequencer
 from events.log.sequencer import LogState, RelayLease
 from services.runtime import metrics
@@ -14,18 +14,18 @@ from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 
 POLL_SECONDS = 0.003
-"""How often an idle relay looks for new rows; a notification in each commit would cost more."""
-NOTE_SECONDS = 0.05
-"""How often a busy relay writes down what it published; an heir publishes the rest again."""
+"""Pause of an idle relay between two polls. A NOTIFY in every append would cost far more."""
+SAVE_SECONDS = 0.05
+"""Time between two saves of the progress. The next relay run publishes what was not saved again."""
 CHECK_SECONDS = 2.0
-"""How often the broker's ends are compared with what it acknowledged."""
+"""Time between two comparisons of the broker's end offsets with the acknowledged ones."""
 BATCH_EVENTS = 2_000
 
 log = get_logger("relay")
 
 
-class Tour:
-    """The work of one tenure on one connection."""
+class RelayRun:
+    """The work of one relay while it holds its epoch, on one connection."""
 
     def __init__(
         self,
@@ -40,91 +40,104 @@ class Tour:
         self.published = state.published
 
     async def recall(self) -> None:
-        """Hold the broker to what it acknowledged to relays before; publish what it lost."""
+        """Compare the broker with the end offsets that it acknowledged to earlier relay runs.
+
+        Publish again what it lost. Without saved end offsets (a new topic name, or a restored
+        database) nothing can be compared, so everything above the broker's last position is
+        published again.
+        """
         rows = await self.conn.fetch(
             "SELECT partition, partitions, end_offset FROM crm.relay_partitions WHERE topic = $1",
             self.topic,
         )
-        known = {row["partition"]: row["end_offset"] for row in rows}
+        acknowledged = {row["partition"]: row["end_offset"] for row in rows}
         if any(row["partitions"] != self.publisher.partitions for row in rows):
+            # Other partitions contain other shards: saved offsets say nothing about them.
             log.warning("relay.partitions_changed", partitions=self.publisher.partitions)
             await self._publish_again(dict.fromkeys(range(self.publisher.partitions), 0))
             return
-        self.publisher.ends = known
-        if not known and self.published:
+        self.publisher.ends = acknowledged
+        if not acknowledged and self.published:
             await self._publish_again(await self.publisher.broker_ends())
         try:
             await self.publisher.check()
-        except Lost as lost:
+        except LostRecords as lost:
             await self._publish_again(lost.ends)
 
     async def catch_up(self) -> None:
-        """Publish what was numbered but, as far as is known, not published."""
-        state = await sequencer.state(self.conn)
+        """Publish the events that have a position but were not saved as published.
+
+        Some may be on the topic already. Consumers skip a duplicate by its position.
+        """
+        state = await sequencer.read_log_state(self.conn)
         while self.published < state.position:
             upto = min(self.published + BATCH_EVENTS, state.position)
             rows = await read.position_rows(self.conn, after=self.published, upto=upto)
             await self._unless_lost(self._send(rows))
-            await self._note(rows)
+            await self._save_after(rows)
 
-    async def go_on(self, stop: asyncio.Event) -> None:
-        """Number and publish until stopped: the next rows are numbered while these travel."""
+    async def publish_new(self, stop: asyncio.Event) -> None:
+        """Publish new events until stopped. The next batch is numbered while one is being sent.
+
+        A batch is sent only after its positions are committed, so no position is ever published
+        and then given to another event.
+        """
         loop = asyncio.get_running_loop()
         check_at = loop.time() + CHECK_SECONDS
-        note_at = loop.time()
-        travelling: asyncio.Task[None] | None = None
+        save_at = loop.time()
+        sending: asyncio.Task[None] | None = None
         rows: list[asyncpg.Record] = []
-        arrived: list[asyncpg.Record] = []
+        sent: list[asyncpg.Record] = []
         try:
-            while not stop.is_set() or rows or arrived:
+            while not stop.is_set() or rows or sent:
                 if rows:
-                    travelling = asyncio.create_task(self._send(rows))
+                    sending = asyncio.create_task(self._send(rows))
                 last, rows = rows, []
-                if await sequencer.any_waiting(self.conn):
-                    rows = await sequencer.number(self.conn, self.lease, BATCH_EVENTS)
-                if travelling is not None:
-                    await self._unless_lost(travelling)
-                    travelling, arrived = None, last
-                if arrived and (stop.is_set() or loop.time() >= note_at):
-                    await self._note(arrived)
-                    arrived, note_at = [], loop.time() + NOTE_SECONDS
+                if await sequencer.has_unnumbered_rows(self.conn):
+                    rows = await sequencer.assign_positions(self.conn, self.lease, BATCH_EVENTS)
+                if sending is not None:
+                    await self._unless_lost(sending)
+                    sending, sent = None, last
+                if sent and (stop.is_set() or loop.time() >= save_at):
+                    await self._save_after(sent)
+                    sent, save_at = [], loop.time() + SAVE_SECONDS
                 if loop.time() >= check_at:
                     await self._unless_lost(self.publisher.check())
                     check_at = loop.time() + CHECK_SECONDS
                 if not rows:
                     await sleep_unless(stop, POLL_SECONDS)
         finally:
-            if travelling is not None:
-                travelling.cancel()
+            if sending is not None:
+                sending.cancel()
 
     async def _send(self, rows: Sequence[Any]) -> None:
         await self.publisher.publish(rows, self.log_id, self.generation)
         metrics.PUBLISHED.inc(len(rows))
 
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
-        """Wait for the broker; publish again what it turns out to have lost.
+        """Wait for the broker. If it lost records, publish them again.
 
-        Raises `Lost` after that where a partition was empty: the topic may be gone, and is made by
-        who begins anew. What the embedded broker takes for a topic that it does not know, no other
-        client can read.
+        Raise `Lost` afterwards if a partition was empty: then the topic itself may be gone, and
+        only the next relay run creates it. The embedded broker accepts records for a topic that
+        it does not know, but no other client can read them.
         """
         try:
             await sending
-        except Lost as lost:
+        except LostRecords as lost:
             await self._publish_again(lost.ends)
             if 0 in lost.ends.values():
                 raise
 
-    async def _note(self, rows: Sequence[asyncpg.Record]) -> None:
+    async def _save_after(self, rows: Sequence[asyncpg.Record]) -> None:
         self.published = rows[-1]["position"]
-        await self._keep()
+        await self._save()
 
-    async def _keep(self) -> None:
-        """Write down how far the log is published and what the broker must still have."""
+    async def _save(self) -> None:
+        """Save the last published position and the end offsets that the broker acknowledged."""
         async with self.conn.transaction():
-            # What a crash forgets of this is published once more, byte for byte.
+            # A crash may lose this commit. Then the same records are published once more.
             await self.conn.execute("SET LOCAL synchronous_commit = off")
-            await sequencer.published(self.conn, self.lease, self.published)
+            await sequencer.mark_published(self.conn, self.lease, self.published)
             await self.conn.execute(
                 "DELETE FROM crm.relay_partitions WHERE topic = $1 AND partitions <> $2",
                 self.topic,
@@ -143,9 +156,13 @@ class Tour:
             )
 
     async def _publish_again(self, ends: dict[int, int]) -> None:
-        """Publish what the broker lost: partition → where it ends (or ended) now."""
+        """Publish again what the broker lost. `ends`: partition → its end offset now.
+
+        The last record that the broker still has gives the position to continue after. The saved
+        end offsets are removed first, so that the publisher accepts the lower ones.
+        """
         publisher = self.publisher
-        state = await sequencer.state(self.conn)
+        state = await sequencer.read_log_state(self.conn)
         after = {p: await publisher.last_position(p, end) for p, end in ends.items()}
         log.warning("relay.publishing_again", after=after, upto=state.position)
         for partition in ends:
@@ -158,4 +175,4 @@ class Tour:
             ):
                 await publisher.publish(rows, self.log_id, self.generation)
                 at = rows[-1]["position"]
-        await self._keep()
+        await self._save()

@@ -1,4 +1,4 @@
-"""What a rebuild or a verification shows on a terminal: a bar a stage, then a table of tables."""
+"""The output of a rebuild: a progress bar for each stage, then a line for each table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from rich.progress import (
 )
 
 from projections.engine.compare import Comparison
-from projections.engine.outcome import Outcome
+from projections.engine.rebuild_result import RebuildResult
 from services.runtime.terminal import NOTES, note, print_json, print_rows
 
 
 @contextmanager
-def stages() -> Iterator[Any]:
-    """A bar per stage, on stderr; its speed and time left come from the library."""
+def show_stages() -> Iterator[Any]:
+    """Yield a function (stage, done, total) that shows a progress bar on stderr for each stage."""
     columns = (
         TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TimeRemainingColumn(),
@@ -28,25 +28,26 @@ def stages() -> Iterator[Any]:
     with Progress(*columns, console=NOTES) as bars:
         tasks: dict[str, Any] = {}
 
-        def tell(stage: str, done: int, whole: int) -> None:
+        def update(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=whole)
-            bars.update(tasks[stage], completed=done, total=whole)
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
 
-        yield tell
+        yield update
 
 
-def report(outcome: Outcome, *, json: bool) -> None:
-    rows = [_row(comparison) for comparison in outcome.comparisons]
+def show_result(result: RebuildResult, *, json: bool) -> None:
+    """Print a result as JSON, or as a table with the differences."""
+    rows = [_row(comparison) for comparison in result.comparisons]
     if json:
-        said = {"events": outcome.events, "equal": outcome.equal, "swapped": outcome.swapped}
-        print_json({**said, "tables": rows})
+        summary = {"events": result.events, "equal": result.equal, "swapped": result.swapped}
+        print_json({**summary, "tables": rows})
         return
     print_rows(rows, ["table", "live_rows", "rebuilt_rows", "result"])
-    for comparison in outcome.comparisons:
+    for comparison in result.comparisons:
         for difference in comparison.differences:
             note(f"{comparison.table} {difference}")
-    if outcome.swapped:
+    if result.swapped:
         note("the rebuilt tables are live")
 
 

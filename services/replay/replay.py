@@ -15,70 +15,71 @@ from projections.catalog import LIVE
 from projections.engine.bus_source import BusSource
 from projections.engine.projection_group import ProjectionGroup
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding, folding_log
+from projections.engine.shadow_fold import make_fold, make_log_fold
 from projections.engine.tail import Progress
-from projections.engine.workers import Start, Workers
+from projections.engine.workers import FoldWorkers, WorkerSetup
 from services.runtime.database import open_pool
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.process import loop_factory
 from services.runtime.settings import DatabaseSettings, Settings
 
-CONNECTIONS_A_WORKER = 2
-"""One reads the log while the other copies rows."""
+CONNECTIONS_PER_WORKER = 2
+"""One connection reads the log while the other copies rows."""
 
 
-def part_of(names: Sequence[str]) -> ProjectionGroup:
-    """The named projections, or all. Raises `LookupError` for a name there is not."""
-    return LIVE.only(names, LIVE.name) if names else LIVE
+def select_group(names: Sequence[str]) -> ProjectionGroup:
+    """Return a group of the named projections, or of all; raise `LookupError` for a wrong name."""
+    return LIVE.subset(names, LIVE.name) if names else LIVE
 
 
 @asynccontextmanager
-async def rebuilding(
+async def open_rebuild(
     pool: asyncpg.Pool,
     names: Sequence[str],
     progress: Progress,
     *,
     bus: Settings | None = None,
-    workers: Workers | None = None,
+    workers: FoldWorkers | None = None,
 ) -> AsyncIterator[Rebuild]:
-    """A rebuild from the log (in worker processes where there are some), or from the bus."""
+    """Yield a rebuild that reads the log, with workers if given, or with `bus` the bus."""
     if bus is None:
-        fold = folding_log(pool) if workers is None else workers.fold
-        yield Rebuild(pool, LIVE, part_of(names), fold, progress)
+        fold = make_log_fold(pool) if workers is None else workers.fold
+        yield Rebuild(pool, LIVE, select_group(names), fold, progress)
         return
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
     reader = Reader(bus.kafka_bootstrap_servers, Topics.of(bus.topic_prefix).events, state.id)
     await reader.start()
     try:
         source = BusSource(pool, reader, state.generation)
-        yield Rebuild(pool, LIVE, part_of(names), folding(pool, source.histories), progress)
+        yield Rebuild(pool, LIVE, select_group(names), make_fold(pool, source.histories), progress)
     finally:
         await reader.stop()
 
 
-def workers(settings: DatabaseSettings, names: Sequence[str], count: int) -> Workers:
-    """So many processes that fold the named projections from the log; enter to start them."""
-    return Workers(
-        count, Start(partial(part_of, names), partial(_worker_pool, settings), loop_factory())
+def start_workers(settings: DatabaseSettings, names: Sequence[str], count: int) -> FoldWorkers:
+    """Return `count` processes that build the named projections; entering starts them."""
+    return FoldWorkers(
+        count,
+        WorkerSetup(partial(select_group, names), partial(_worker_pool, settings), loop_factory()),
     )
 
 
 async def _worker_pool(settings: DatabaseSettings) -> asyncpg.Pool:
     collect_rarely()
-    return await open_pool(settings, "crm replay worker", size=CONNECTIONS_A_WORKER, role=None)
+    return await open_pool(settings, "crm replay worker", size=CONNECTIONS_PER_WORKER, role=None)
 
 
-async def log_length(pool: asyncpg.Pool) -> int:
-    """How many events the log has numbered."""
+async def count_events(pool: asyncpg.Pool) -> int:
+    """Return the number of events with a position."""
     async with pool.acquire() as conn:
-        return (await sequencer.state(conn)).position
+        return (await sequencer.read_log_state(conn)).position
 
 
 async def status(pool: asyncpg.Pool) -> dict[str, Any]:
-    """How far the log, the bus and the tables are, and what is parked."""
+    """Return the positions of the log, the bus and the tables, and the parked events."""
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
         waiting = await conn.fetchval("SELECT count(*) FROM crm_events WHERE position IS NULL")
         shards = await conn.fetch(
             """
@@ -86,10 +87,10 @@ async def status(pool: asyncpg.Pool) -> dict[str, Any]:
               held.version, held.generation, held.moved_at,
               (SELECT count(*) FROM crm_events e WHERE e.shard = held.shard
                  AND e.position > held.position) AS lag_events,
-              (SELECT count(*) FROM crm.parked p WHERE p.unit = held.unit
+              (SELECT count(*) FROM crm.parked p WHERE p.projection_group = held.projection_group
                  AND p.shard = held.shard) AS parked
             FROM crm.checkpoints held JOIN crm.shards heads USING (shard)
-            WHERE held.unit = $1 ORDER BY held.shard
+            WHERE held.projection_group = $1 ORDER BY held.shard
             """,
             LIVE.name,
         )
@@ -107,8 +108,8 @@ async def status(pool: asyncpg.Pool) -> dict[str, Any]:
     }
 
 
-async def history_of(pool: asyncpg.Pool, lead_id: UUID) -> list[dict[str, Any]]:
-    """Every fact of a lead, in the order of the log."""
+async def load_history(pool: asyncpg.Pool, lead_id: UUID) -> list[dict[str, Any]]:
+    """Return every event of a lead in the order of the log."""
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             f"SELECT {read.COLUMNS} FROM public.crm_events WHERE lead_id = $1 "
@@ -118,9 +119,9 @@ async def history_of(pool: asyncpg.Pool, lead_id: UUID) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-async def rows_of(pool: asyncpg.Pool, lead_id: UUID) -> dict[str, list[dict[str, Any]]]:
-    """What the live tables hold of a lead, by table."""
-    found: dict[str, list[dict[str, Any]]] = {}
+async def load_rows(pool: asyncpg.Pool, lead_id: UUID) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of a lead in the live tables, by table."""
+    rows_by_table: dict[str, list[dict[str, Any]]] = {}
     async with pool.acquire() as conn:
         for table in LIVE.tables:
             column = "id" if table.name == "leads" else "lead_id"
@@ -128,5 +129,5 @@ async def rows_of(pool: asyncpg.Pool, lead_id: UUID) -> dict[str, list[dict[str,
                 rows = await conn.fetch(
                     f"SELECT * FROM {table.schema}.{table.name} WHERE {column} = $1", lead_id
                 )
-                found[table.name] = [dict(row) for row in rows]
-    return found
+                rows_by_table[table.name] = [dict(row) for row in rows]
+    return rows_by_table

@@ -1,7 +1,8 @@
-"""Retention: what an organisation keeps for a limited time is named in a fact, and then is gone.
+"""Retention: remove the rows that an organisation keeps for a limited time.
 
-A run says `retention.applied` for each batch of rows past their time; the projectors remove exactly
-those. Dead letters are no facts and are deleted at once. The log itself is kept.
+A run appends `retention.applied` for each batch of expired rows; the projectors remove exactly the
+rows that the event names. Dead letters are not events and are deleted at once. The event log itself
+is kept.
 """
 
 import asyncio
@@ -13,56 +14,71 @@ from uuid import UUID
 import asyncpg
 
 from services.retention import dead_letters, rows, sessions
-from services.retention.rules import DEFAULT_DAYS, Rules, rules
+from services.retention.rules import DEFAULT_DAYS, RetentionRules, load_rules
 from services.runtime import metrics
 
 KINDS = ("engagement", "consents", "sessions", "dead_letters")
 
 
-async def run(
+async def apply_rules(
     pool: asyncpg.Pool, now: datetime, *, org_id: UUID | None = None, dry_run: bool = False
 ) -> Counter[str]:
-    """Apply every organisation's rules, or one's; kind → rows that are gone, or would be.
+    """Apply the rules of every organisation, or of one; return the number of rows by kind.
 
-    Two runs at once do nothing twice: the second finds the lock taken and ends.
+    With `dry_run` the rows are only counted. A second run at the same time finds the lock taken and
+    removes nothing.
     """
+    # Cut-offs are midnights: runs of one day select the same rows and derive the same event ids.
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    done: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    all_rules = await rules(pool, org_id)
-    due = await _due(pool, all_rules, today)
-    for rule in all_rules:
-        org = rule.org_id
-        if org in due:
-            for kind, what, days in (
-                ("engagement", rows.ENGAGEMENT, rule.engagement_days),
-                ("consents", rows.CONSENTS, rule.consents_days),
-            ):
-                cutoff = today - timedelta(days=days)
-                done[kind] += await rows.expire(pool, what, org, cutoff, today, dry_run=dry_run)
-            cutoff = today - timedelta(days=rule.sessions_days)
-            done["sessions"] += await sessions.expire(pool, org, cutoff, today, dry_run=dry_run)
-        cutoff = today - timedelta(days=rule.dead_letters_days)
-        done["dead_letters"] += await dead_letters.expire(pool, org, cutoff, dry_run=dry_run)
+    removed: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+    all_rules = await load_rules(pool, org_id)
+    due = await _find_due(pool, all_rules, today)
+    for rules in all_rules:
+        if rules.org_id in due:
+            removed += await _expire_events(pool, rules, today, dry_run=dry_run)
+        cutoff = today - timedelta(days=rules.dead_letters_days)
+        removed["dead_letters"] += await dead_letters.expire(
+            pool, rules.org_id, cutoff, dry_run=dry_run
+        )
         await asyncio.sleep(0)
-    if org_id is None:  # letters that could not be told whose they are
+    if org_id is None:  # dead letters whose organisation is unknown have no rules of their own
         cutoff = today - timedelta(days=DEFAULT_DAYS["dead_letters_days"])
-        done["dead_letters"] += await dead_letters.expire(pool, None, cutoff, dry_run=dry_run)
+        removed["dead_letters"] += await dead_letters.expire(pool, None, cutoff, dry_run=dry_run)
     if not dry_run:
-        for kind, count in done.items():
+        for kind, count in removed.items():
             metrics.RETIRED.labels(kind).inc(count)
-    return done
+    return Counter({kind: removed[kind] for kind in KINDS})
 
 
-async def _due(pool: asyncpg.Pool, all_rules: Sequence[Rules], today: datetime) -> set[UUID]:
-    """Which organisations may have something to remove: the tables are looked through once."""
+async def _expire_events(
+    pool: asyncpg.Pool, rules: RetentionRules, today: datetime, *, dry_run: bool
+) -> Counter[str]:
+    """Remove one organisation's rows of all kinds that events name."""
+    org_id = rules.org_id
+    removed: Counter[str] = Counter()
+    for kind, expiring, days in (
+        ("engagement", rows.ENGAGEMENT, rules.engagement_days),
+        ("consents", rows.CONSENTS, rules.consents_days),
+    ):
+        cutoff = today - timedelta(days=days)
+        removed[kind] += await rows.expire(pool, expiring, org_id, cutoff, today, dry_run=dry_run)
+    cutoff = today - timedelta(days=rules.sessions_days)
+    removed["sessions"] += await sessions.expire(pool, org_id, cutoff, today, dry_run=dry_run)
+    return removed
+
+
+async def _find_due(
+    pool: asyncpg.Pool, all_rules: Sequence[RetentionRules], today: datetime
+) -> set[UUID]:
+    """Return the organisations that may have expired rows; reads each table only once."""
     if not all_rules:
         return set()
-    found = await pool.fetch(
+    rows = await pool.fetch(
         "SELECT org_id FROM lead_engagement_events WHERE created_at < $1 UNION "
         "SELECT org_id FROM lead_consents WHERE created_at < $2 UNION "
         "SELECT org_id FROM widget_sessions WHERE lead_id IS NULL AND last_activity_at < $3",
-        today - timedelta(days=min(rule.engagement_days for rule in all_rules)),
-        today - timedelta(days=min(rule.consents_days for rule in all_rules)),
-        today - timedelta(days=min(rule.sessions_days for rule in all_rules)),
+        today - timedelta(days=min(rules.engagement_days for rules in all_rules)),
+        today - timedelta(days=min(rules.consents_days for rules in all_rules)),
+        today - timedelta(days=min(rules.sessions_days for rules in all_rules)),
     )
-    return {row["org_id"] for row in found}
+    return {row["org_id"] for row in rows}

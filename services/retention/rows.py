@@ -1,4 +1,4 @@
-"""Rows that go by their own age: engagement, and evidence of consents no longer in force."""
+"""Rows that expire by their own age: engagement, and evidence of consents no longer in force."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,77 +8,83 @@ from uuid import UUID
 import asyncpg
 
 from events.operations import Retained
-from services.retention import naming
-from services.retention.naming import BATCHES_AT_MOST, name_gone
+from services.retention import retention_events
+from services.retention.retention_events import MAX_BATCHES, append_retention
 
 
 @dataclass(frozen=True, slots=True)
-class Expiring:
-    """Rows of an organisation ($1) older than an instant ($2), and the fact's field for them."""
+class ExpiringRows:
+    """A kind of rows that expire.
+
+    `source` selects those of organisation $1 that are older than $2; `field` is the event's field
+    for their ids.
+    """
 
     kind: Retained
     field: str
-    old: str
+    source: str
 
 
-ENGAGEMENT = Expiring(
+ENGAGEMENT = ExpiringRows(
     Retained.ENGAGEMENT,
     "engagement_ids",
     "FROM lead_engagement_events WHERE org_id = $1 AND created_at < $2",
 )
-"""No score counts anything that old."""
+"""Engagement: the shortest possible time is longer than any score looks back."""
 
-CONSENTS = Expiring(
+CONSENTS = ExpiringRows(
     Retained.CONSENT_EVIDENCE,
     "consent_ids",
     "FROM lead_consents c WHERE org_id = $1 AND created_at < $2 AND EXISTS ("
     "SELECT FROM lead_consents later WHERE later.lead_id = c.lead_id "
     "AND later.channel = c.channel AND later.version > c.version AND later.created_at < $2)",
 )
-"""What is in force is kept however old it is: its time begins when something else is said."""
+"""Consents: the one in force is kept at any age; its time begins when a later one replaces it."""
 
 
 async def expire(
     pool: asyncpg.Pool,
-    what: Expiring,
+    expiring: ExpiringRows,
     org_id: UUID,
     cutoff: datetime,
     today: datetime,
     *,
     dry_run: bool,
 ) -> int:
-    """Name the rows in facts, in bounded batches; how many they are."""
+    """Append events that name the expired rows, in bounded batches; return how many rows."""
     if dry_run:
-        found: int = await pool.fetchval(f"SELECT count(*) {what.old}", org_id, cutoff)
-        return found
-    gone = 0
+        count: int = await pool.fetchval(f"SELECT count(*) {expiring.source}", org_id, cutoff)
+        return count
+    removed = 0
     async with pool.acquire() as reading, reading.transaction():
         rows = await reading.cursor(
-            f"SELECT id, property_id {what.old} ORDER BY property_id, id", org_id, cutoff
+            f"SELECT id, property_id {expiring.source} ORDER BY property_id, id", org_id, cutoff
         )
-        for _ in range(BATCHES_AT_MOST):
-            page = await rows.fetch(naming.ROWS_AT_A_TIME)
-            if not page or not await _name(pool, what, org_id, page, cutoff, today):
+        for _ in range(MAX_BATCHES):
+            page = await rows.fetch(retention_events.ROWS_PER_EVENT)
+            if not page or not await _append(pool, expiring, org_id, page, cutoff, today):
                 break
-            gone += len(page)
-    return gone
+            removed += len(page)
+    return removed
 
 
-async def _name(
+async def _append(
     pool: asyncpg.Pool,
-    what: Expiring,
+    expiring: ExpiringRows,
     org_id: UUID,
     rows: Sequence[asyncpg.Record],
     cutoff: datetime,
     today: datetime,
 ) -> bool:
-    """Say that these rows are gone; False where another run is at it."""
-    homes: dict[UUID, list[UUID]] = {}
+    """Append one event for each property of these rows; return False if another run is active."""
+    ids_by_property: dict[UUID, list[UUID]] = {}
     for row in rows:
-        homes.setdefault(row["property_id"], []).append(row["id"])
+        ids_by_property.setdefault(row["property_id"], []).append(row["id"])
     async with pool.acquire() as conn, conn.transaction():
-        if not await naming.alone(conn):
+        if not await retention_events.lock_run(conn):
             return False
-        for home, ids in homes.items():
-            await name_gone(conn, org_id, home, what.kind, cutoff, today, **{what.field: ids})
+        for property_id, ids in ids_by_property.items():
+            await append_retention(
+                conn, org_id, property_id, expiring.kind, cutoff, today, **{expiring.field: ids}
+            )
     return True

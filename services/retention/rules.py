@@ -1,4 +1,4 @@
-"""How long each organisation keeps what it keeps for a limited time only."""
+"""How many days each organisation keeps each kind of rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from uuid import UUID
 
 import asyncpg
 
-LONGEST_DAYS = 36_500
-LEAST_DAYS = {"engagement_days": 31}
-"""Engagement counts in a score for 30 days, and its rows tell why."""
+MAX_DAYS = 36_500
+MIN_DAYS = {"engagement_days": 31}
+"""Engagement counts in a score for 30 days, and its rows explain the score."""
 DEFAULT_DAYS = {
     "sessions_days": 90,
     "engagement_days": 730,
@@ -19,8 +19,8 @@ DEFAULT_DAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Days each kind is kept, of one organisation: `settings.retention` where it says so."""
+class RetentionRules:
+    """The days that one organisation keeps each kind, from `retention` in its settings."""
 
     org_id: UUID
     sessions_days: int
@@ -29,28 +29,27 @@ class Rules:
     dead_letters_days: int
 
     @classmethod
-    def of(cls, org_id: UUID, settings: Any) -> "Rules":
-        said = settings.get("retention") if isinstance(settings, Mapping) else None
+    def of(cls, org_id: UUID, settings: Any) -> "RetentionRules":
+        """Read the rules from an organisation's settings; a bad value becomes the default."""
+        configured = settings.get("retention") if isinstance(settings, Mapping) else None
+        if not isinstance(configured, Mapping):
+            configured = {}
         days = {
-            name: _days(
-                said.get(name) if isinstance(said, Mapping) else None,
-                default,
-                LEAST_DAYS.get(name, 1),
-            )
+            name: _days(configured.get(name), default, MIN_DAYS.get(name, 1))
             for name, default in DEFAULT_DAYS.items()
         }
         return cls(org_id, **days)
 
 
-def _days(said: Any, default: int, least: int) -> int:
-    whole = isinstance(said, int) and not isinstance(said, bool)
-    return said if whole and least <= said <= LONGEST_DAYS else default
+def _days(value: Any, default: int, minimum: int) -> int:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and minimum <= value <= MAX_DAYS else default
 
 
-async def rules(pool: asyncpg.Pool, org_id: UUID | None = None) -> list[Rules]:
-    """Every organisation's, or one's."""
+async def load_rules(pool: asyncpg.Pool, org_id: UUID | None = None) -> list[RetentionRules]:
+    """Return the rules of every organisation, or of one."""
     rows = await pool.fetch(
         "SELECT id, settings FROM organizations WHERE $1::uuid IS NULL OR id = $1 ORDER BY id",
         org_id,
     )
-    return [Rules.of(row["id"], row["settings"]) for row in rows]
+    return [RetentionRules.of(row["id"], row["settings"]) for row in rows]

@@ -1,1 +1,1 @@
-"""What every process needs to run: settings, connections, logs, metrics, health."""
+"""The parts that every process needs: settings, connections, clock, logs, metrics, health."""

@@ -1,4 +1,4 @@
-"""Ways to PostgreSQL: asyncpg for the log and the hot path, SQLAlchemy for queries."""
+"""Connections to PostgreSQL: asyncpg for the log and the hot path, SQLAlchemy for queries."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,20 +14,39 @@ from services.runtime.settings import DatabaseSettings
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 10.0
-"""So long after a statement's bound its answer is awaited: the server keeps that bound, but one
-whose machine vanished says nothing, not even that."""
-WORKER = "service_role"
-"""Who workers and the API are to PostgreSQL; only migrations, rebuilds and tools for the host's own
-tables connect as whoever the address names."""
+"""Time that a client waits beyond the server's own statement timeout.
+
+The server ends a slow statement itself. If its machine vanished, only this wait ends it.
+"""
+WORKER_ROLE = "service_role"
+"""The database role of workers and of the API.
+
+Migrations, rebuilds and tools for the host's own tables keep the role of the database address.
+"""
 JSONB_VERSION = b"\x01"
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
+CONNECTION_ERRORS = (
+    OSError,  # no route, refused, reset; TimeoutError is one too: no answer in time
+    asyncpg.PostgresConnectionError,  # class 08
+    asyncpg.OperatorInterventionError,  # class 57: shutdown, restart, cancelled by a timeout
+    asyncpg.IdleInTransactionSessionTimeoutError,  # the server closed the connection
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # the server became a standby
+    asyncpg.InterfaceError,  # asyncpg has no narrower type for a connection that is closed
+    asyncpg.InternalClientError,  # the connection ended while a statement was being sent
 )
-"""What is raised where the database is away, restarts, cut the connection or says nothing more."""
+"""Errors after which a worker connects again. Any other error of the database is a fault."""
+TRANSACTION_ERRORS = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
+"""Errors of a transaction that can succeed at the next try: deadlock, serialization, lock."""
+
+
+def is_fault(error: BaseException) -> bool:
+    """Return whether the error needs a repair: a missing table or privilege, a wrong password.
+
+    Neither a new connection nor another try helps, so a worker must report it.
+    """
+    return isinstance(error, asyncpg.PostgresError) and not isinstance(
+        error, (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
+    )
 
 
 async def open_pool(
@@ -35,16 +54,19 @@ async def open_pool(
     application_name: str,
     *,
     size: int | None = None,
-    role: str | None = WORKER,
+    role: str | None = WORKER_ROLE,
 ) -> asyncpg.Pool:
-    """A pool whose connections speak jsonb as Python values; close it, or use `pooled`."""
+    """Return a pool whose connections convert json and jsonb to Python values.
+
+    The caller closes it; `pooled` does that at the end of a block.
+    """
     return await asyncpg.create_pool(
         settings.dsn,
         min_size=1,
         max_size=size or settings.pool_size,
-        init=teach_json,
+        init=register_json_codecs,
         timeout=CONNECT_SECONDS,
-        command_timeout=answer_seconds(settings),
+        command_timeout=response_timeout_seconds(settings),
         server_settings=session_settings(settings, application_name, role),
     )
 
@@ -55,9 +77,9 @@ async def pooled(
     application_name: str,
     *,
     size: int | None = None,
-    role: str | None = WORKER,
+    role: str | None = WORKER_ROLE,
 ) -> AsyncIterator[asyncpg.Pool]:
-    """A pool for the length of a block."""
+    """Open a pool for the duration of a block."""
     pool = await open_pool(settings, application_name, size=size, role=role)
     try:
         yield pool
@@ -66,23 +88,23 @@ async def pooled(
 
 
 async def connect(
-    settings: DatabaseSettings, application_name: str, *, role: str | None = WORKER
+    settings: DatabaseSettings, application_name: str, *, role: str | None = WORKER_ROLE
 ) -> asyncpg.Connection:
-    """One connection outside any pool, for work that holds it long (sequencing, watching)."""
+    """Open one connection outside any pool, for work that keeps it long (sequencer, liveness)."""
     connection = await asyncpg.connect(
         settings.dsn,
         timeout=CONNECT_SECONDS,
-        command_timeout=answer_seconds(settings),
+        command_timeout=response_timeout_seconds(settings),
         server_settings=session_settings(settings, application_name, role),
     )
-    await teach_json(connection)
+    await register_json_codecs(connection)
     return connection
 
 
 def session_settings(
-    settings: DatabaseSettings, application_name: str, role: str | None = WORKER
+    settings: DatabaseSettings, application_name: str, role: str | None = WORKER_ROLE
 ) -> dict[str, str]:
-    """What PostgreSQL is told when a connection opens; survives the pool's RESET ALL."""
+    """Return the server settings of a new connection; they survive the RESET ALL of the pool."""
     return {
         **({"role": role} if role else {}),
         "application_name": application_name[:63],
@@ -92,13 +114,13 @@ def session_settings(
     }
 
 
-def answer_seconds(settings: DatabaseSettings) -> float:
-    """After this without an answer a statement raises `TimeoutError`, which is one of `AWAY`."""
+def response_timeout_seconds(settings: DatabaseSettings) -> float:
+    """Return the seconds after which a statement without an answer raises `TimeoutError`."""
     return settings.statement_timeout_seconds + SILENCE_SECONDS
 
 
-async def teach_json(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
-    """Send and read json and jsonb in binary through orjson; bytes are JSON already."""
+async def register_json_codecs(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
+    """Convert json and jsonb with orjson in binary format; `bytes` values are sent as they are."""
     await connection.set_type_codec(
         "jsonb",
         encoder=_encode_jsonb,
@@ -116,9 +138,9 @@ def open_engine(
     application_name: str,
     *,
     size: int | None = None,
-    role: str | None = WORKER,
+    role: str | None = WORKER_ROLE,
 ) -> AsyncEngine:
-    """A SQLAlchemy engine on the same database with the same session settings; dispose of it."""
+    """Return a SQLAlchemy engine with the same session settings. The caller disposes of it."""
     return create_async_engine(
         sqlalchemy_url(settings.dsn),
         pool_size=size or settings.pool_size,
@@ -128,14 +150,14 @@ def open_engine(
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "command_timeout": answer_seconds(settings),
+            "command_timeout": response_timeout_seconds(settings),
             "server_settings": session_settings(settings, application_name, role),
         },
     )
 
 
 def sqlalchemy_url(dsn: str) -> URL:
-    """The same address for SQLAlchemy, whose asyncpg says `ssl` where libpq says `sslmode`."""
+    """Return the address in SQLAlchemy's form: its asyncpg dialect calls `sslmode` `ssl`."""
     url = make_url(dsn).set(drivername="postgresql+asyncpg")
     if "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(

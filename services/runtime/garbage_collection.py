@@ -1,12 +1,18 @@
-"""Python's collector of cycles, told to look rarely: facts and rows are many and make none."""
+"""Settings of Python's garbage collector for processes that handle many events and rows."""
 
 import gc
 
 YOUNG_OBJECTS, MIDDLE_ROUNDS, OLD_ROUNDS = 500_000, 10, 10
-"""Python's own 700, 10, 10 cost a third of the time in which events are decoded and folded."""
+"""The thresholds of the three generations.
+
+Python's default (700, 10, 10) takes a third of the time in which events are decoded and folded.
+"""
 
 
 def collect_rarely() -> None:
-    """From now on in this process; what is there already is never looked at again."""
+    """Collect rarely from now on: events and rows form no reference cycles.
+
+    Objects that exist already are excluded from collection for ever.
+    """
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, MIDDLE_ROUNDS, OLD_ROUNDS)

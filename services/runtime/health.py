@@ -1,4 +1,4 @@
-"""Every process says how it is: /healthz (alive), /readyz (able to work), /metrics (figures)."""
+"""Health routes of a process: /healthz (alive), /readyz (able to work), /metrics (Prometheus)."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from services.runtime.metrics import exposition
 CHECK_SECONDS = 3.0
 
 Check = Callable[[], Awaitable[str | None]]
-"""Asks one thing a process needs: None is well, a text says what is wrong."""
+"""A check of one thing that a process needs. It returns a text if something is wrong, else None."""
 
 
 def health_routes(checks: Mapping[str, Check]) -> list[Route]:
-    """The three routes, for a worker's own server or for the API to include."""
+    """Return the three routes, for the server of a worker or for the API."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_request: Request) -> Response:
-        problems = await find_problems(checks)
+        problems = await collect_problems(checks)
         body = {"status": "unready" if problems else "ready", "problems": problems}
         return JSONResponse(body, status_code=503 if problems else 200)
 
@@ -36,28 +36,30 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
-async def find_problems(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Ask all checks at once, each bounded; a check that fails or hangs is a problem too.
+async def collect_problems(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Run all checks at once and return the problems: check name → text.
 
-    A process that has named nothing to check yet is still starting: it is not ready.
+    A check that raises or does not answer within `CHECK_SECONDS` is a problem. A process that has
+    no check yet is still starting and therefore not ready.
     """
     if not checks:
         return {"process": "still starting"}
+    checks = dict(checks)  # the process may change its checks meanwhile
 
-    async def ask(check: Check) -> str | None:
+    async def run(check: Check) -> str | None:
         try:
             return await asyncio.wait_for(check(), CHECK_SECONDS)
         except TimeoutError:
             return f"no answer within {CHECK_SECONDS:g} s"
-        except Exception as error:  # noqa: BLE001 — an edge: whatever is wrong is the answer
+        except Exception as error:  # noqa: BLE001 — an edge: the error is the result of the check
             return f"{type(error).__name__}: {error}"
 
-    answers = await asyncio.gather(*(ask(check) for check in checks.values()))
+    answers = await asyncio.gather(*(run(check) for check in checks.values()))
     return {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
 
 
-class QuietServer(uvicorn.Server):
-    """uvicorn inside a process that minds its signals itself."""
+class EmbeddedServer(uvicorn.Server):
+    """A uvicorn server in a process that handles its signals itself."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,15 +67,15 @@ class QuietServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving_health(
+async def serve_health(
     checks: Mapping[str, Check], *, host: str, port: int | None
 ) -> AsyncIterator[None]:
-    """Answer on `port` for the length of a block; no port, no server."""
+    """Serve the health routes on `port` during a block. Without a port there is no server."""
     if port is None:
         yield
         return
     app = Starlette(routes=health_routes(checks))
-    server = QuietServer(
+    server = EmbeddedServer(
         uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off", access_log=False)
     )
     task = asyncio.create_task(server.serve(), name="health")

@@ -1,4 +1,4 @@
-"""Raw batches from a topic through FastStream: records as they came, and a join that is bounded."""
+"""Kafka consumers through FastStream: batches of raw records, and a bounded group join."""
 
 import asyncio
 from typing import Any
@@ -9,14 +9,14 @@ from faststream.kafka.message import FAKE_CONSUMER
 from services.runtime.logging import get_logger
 
 START_SECONDS = 20.0
-"""How long joining a group may take: longer than a killed member's session lasts."""
+"""Limit for joining a group; it is longer than the session of a killed member lasts."""
 START_ATTEMPTS = 3
 
 log = get_logger("batches")
 
 
 def raw_broker(bootstrap_servers: str) -> KafkaBroker:
-    """A broker whose subscribers are handed batches of records, and which makes no topics."""
+    """Return a broker whose subscribers get batches of raw records. It creates no topics."""
     return KafkaBroker(
         bootstrap_servers,
         request_timeout_ms=10_000,
@@ -25,15 +25,15 @@ def raw_broker(bootstrap_servers: str) -> KafkaBroker:
         apply_types=False,
         graceful_timeout=1,
         logger=None,
-        parser=_leave_headers_alone,
-        decoder=_records,
+        parser=_wrap_records,
+        decoder=_unwrap_records,
     )
 
 
 async def join(broker: KafkaBroker) -> None:
-    """Start a broker, that is join its groups. A join that hangs is begun again.
+    """Start a broker, which joins its groups. A join that hangs is started again.
 
-    Raises `TimeoutError` where a group never answers: the supervisor starts a new process.
+    Raise `TimeoutError` if a group never answers; the supervisor then starts a new process.
     """
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
@@ -47,10 +47,10 @@ async def join(broker: KafkaBroker) -> None:
             return
 
 
-async def _leave_headers_alone(records: Any) -> KafkaMessage:
-    """Headers stay as they came: reading all as text costs time, and a binary one would raise."""
+async def _wrap_records(records: Any) -> KafkaMessage:
+    """Wrap records without decoding their headers: that costs time, and a binary header raises."""
     return KafkaMessage(body=b"", raw_message=records, consumer=FAKE_CONSUMER)
 
 
-async def _records(message: KafkaMessage) -> Any:
+async def _unwrap_records(message: KafkaMessage) -> Any:
     return message.raw_message

@@ -1,4 +1,4 @@
-"""One way to log: structured lines on stderr, libraries' too, with secrets taken out."""
+"""Structured log lines on stderr, also of libraries, without secrets."""
 
 import logging
 import re
@@ -15,13 +15,13 @@ SECRET_NAME = re.compile(
 SECRET_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
 SECRET_IN_TEXT = re.compile(r"(?P<name>bearer\s+|x-api-key[:=]\s*)[^\s,;'\"]+", re.IGNORECASE)
 REDACTED = "[redacted]"
-DEEPEST = 6
+MAX_DEPTH = 6
 
 
 def configure_logging(
     process: str, *, form: Literal["json", "console"] = "json", level: str = "info"
 ) -> None:
-    """Set structlog and the standard library's logging up; `process` is in every line."""
+    """Set up structlog and the standard library's logging; every line contains `process`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -45,8 +45,8 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("aiokafka", "faststream", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING))
+    for library in ("aiokafka", "faststream", "uvicorn.access"):
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -57,15 +57,15 @@ def configure_logging(
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger: `log.info("batch.applied", events=500)`, an event's name and its facts."""
+    """Return a logger. Use: `log.info("batch.applied", events=500)`, a name and its values."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 
 
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace what a secret's name announces, and passwords inside addresses and texts."""
+    """Replace values whose name means a secret, and passwords inside addresses and texts."""
     for name in list(line):
-        line[name] = REDACTED if SECRET_NAME.search(name) else _clean(line[name], DEEPEST)
+        line[name] = REDACTED if SECRET_NAME.search(name) else _clean(line[name], MAX_DEPTH)
     return line
 
 

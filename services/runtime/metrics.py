@@ -1,4 +1,4 @@
-"""What Prometheus is told: the names of the figures, their labels, and their one registry."""
+"""Prometheus metrics that several packages use, and the registry of all metrics."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -35,7 +35,7 @@ DEAD_LETTERS = Gauge(
     "crm_dead_letters", "Intake records refused and kept", [*TENANT, "reason"], registry=REGISTRY
 )
 RETIRED = Counter(
-    "crm_retired_rows", "Rows and letters that retention removed", ["kind"], registry=REGISTRY
+    "crm_retired_rows", "Rows and dead letters that retention removed", ["kind"], registry=REGISTRY
 )
 HTTP_SECONDS = Histogram(
     "crm_http_seconds", "Time to answer", ["method", "route", "status"], registry=REGISTRY
@@ -43,5 +43,5 @@ HTTP_SECONDS = Histogram(
 
 
 def exposition() -> bytes:
-    """All figures in Prometheus' text format."""
+    """Return all metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, from a checkout or from an installed wheel."""
+"""Functions that migrate a database, from a checkout or from an installed wheel."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from services.runtime.database import sqlalchemy_url
 
 
 def alembic_config(dsn: str) -> Config:
-    """Alembic's configuration in code; `sqlalchemy.url` is the asyncpg address."""
+    """Return Alembic's configuration; `sqlalchemy.url` is the asyncpg address."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     url = sqlalchemy_url(dsn).render_as_string(hide_password=False)
@@ -21,21 +21,21 @@ def alembic_config(dsn: str) -> Config:
 
 
 def migrate(dsn: str, revision: str = "head") -> None:
-    """Upgrade to `revision`; blocks, and runs its own event loop: call it from a thread."""
+    """Upgrade to `revision`. It blocks and runs its own event loop: call it from a thread."""
     command.upgrade(alembic_config(dsn), revision)
 
 
 def offline_sql(since: str = "base") -> str:
-    """The migrations after revision `since` as one script; it needs no database."""
-    said = io.StringIO()
+    """Return the migrations after revision `since` as one SQL script; needs no database."""
+    script = io.StringIO()
     config = alembic_config("postgresql://")
-    config.output_buffer = said
+    config.output_buffer = script
     command.upgrade(config, f"{since}:head", sql=True)
-    return said.getvalue()
+    return script.getvalue()
 
 
 def current_heads(dsn: str) -> tuple[str, ...]:
-    """The newest revisions this code knows."""
+    """Return the newest revisions of this code."""
     from alembic.script import ScriptDirectory
 
     return tuple(ScriptDirectory.from_config(alembic_config(dsn)).get_heads())

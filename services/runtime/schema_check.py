@@ -1,120 +1,118 @@
-"""Does a database have the plan's schema, and its guards? Asked of PostgreSQL's own catalogs."""
+"""Check that every derived table of the catalog exists in a database and is protected.
 
-from collections.abc import Mapping
-from pathlib import Path
+The list of tables and columns is computed from `projections.catalog`, so that a projection
+cannot be forgotten. Only PostgreSQL's own catalogs are read: every role may do that.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import asyncpg
 
-import migrations
-from migrations.scripts import statements
+from events.log.connection import Connection
+from projections.catalog import HOST_TABLES, LIVE
+from projections.engine.derived_table import DerivedTable
 
-PLAN = Path(migrations.__file__).parent / "plan.sql"
-SCRATCH = "crm_plan"
-TABLES = (
-    "lumaleasing_config", "widget_sessions", "tours", "workflow_definitions", "lead_workflows",
-    "workflow_actions", "follow_up_templates", "lead_engagement_events", "lead_scores",
-    "lead_activities",
-)  # fmt: skip
-"""The ten tables of the plan."""
-ALTERED = {
-    "leads": ("last_contacted_at", "updated_at"),
-    "conversations": ("is_human_mode", "widget_session_id"),
-}
-"""What the plan adds to tables that were there before."""
-DERIVED = (*TABLES, "leads", "conversations", "messages", "tour_slots", "lead_consents")
-"""The tables only the engine writes."""
+WRITE_GUARD = "crm_only_engine"
+"""The database trigger that refuses every writer but the projection engine."""
+CLIENT_ROLES = ("anon", "authenticated")
+WRITES = ("INSERT", "UPDATE", "DELETE")
 
-_ASKED = "WITH asked AS (SELECT $1::text AS schema, $2::text[] AS tables, $3::text[] AS columns)"
-_COLUMNS = """
-SELECT format('column %s.%s', c.relname, a.attname) AS key,
-  format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-    || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') AS said
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relnamespace = $1::text::regnamespace AND c.relkind = 'r' AND a.attnum > 0
-  AND NOT a.attisdropped AND (c.relname = ANY($2)
-    OR format('%s.%s', c.relname, a.attname) = ANY($3))"""
-_INDEXES = """
-SELECT format('index %s', indexname) AS key, indexdef AS said
-FROM pg_indexes WHERE schemaname = $1 AND tablename = ANY($2)
-  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname = indexname
-    AND connamespace = $1::text::regnamespace AND contype IN ('p', 'u'))"""
-_CONSTRAINTS = """
-SELECT format('constraint on %s: %s', c.relname,
-  replace(pg_get_constraintdef(k.oid), ' DEFERRABLE INITIALLY DEFERRED', '')) AS key, '' AS said
-FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE k.connamespace = $1::text::regnamespace AND k.contype IN ('p', 'u', 'f', 'c')
-  AND (c.relname = ANY($2) OR EXISTS (SELECT FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum = ANY(k.conkey)
-      AND format('%s.%s', c.relname, a.attname) = ANY($3)))"""
-_POLICIES = """
-SELECT format('policy "%s" on %s', policyname, tablename) AS key,
-  format('as %s for %s to %s using %s with check %s',
-    permissive, cmd, roles, coalesce(qual, '-'), coalesce(with_check, '-')) AS said
-FROM pg_policies WHERE schemaname = $1 AND tablename = ANY($2)"""
-_SECURED = """
-SELECT format('row level security on %s', relname) AS key, 'enabled' AS said
-FROM pg_class WHERE relnamespace = $1::text::regnamespace AND relname = ANY($2)
-  AND relrowsecurity"""
-_FUNCTIONS = """
-SELECT format('function %s(%s)', proname, pg_get_function_identity_arguments(oid)) AS key,
-  'returns ' || pg_get_function_result(oid) AS said
-FROM pg_proc WHERE pronamespace = $1::text::regnamespace AND proname = 'score_lead'"""
-
-_UNGUARDED = """
-SELECT format('row level security on %s is not forced', t) FROM unnest($1::text[]) AS t
-WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.' || t)
-  AND relrowsecurity AND relforcerowsecurity)
-UNION ALL
-SELECT format('%s may %s %s', role, privilege, t) FROM unnest($1::text[]) AS t,
-  unnest(ARRAY['anon', 'authenticated']) AS role,
-  unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
-WHERE has_table_privilege(role, to_regclass('public.' || t), privilege)
-UNION ALL
-SELECT format('%s can be written past the engine: its trigger is missing or off', t)
-FROM unnest($1::text[]) AS t
-WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass('public.' || t)
-  AND tgname = 'crm_only_engine' AND tgenabled = 'A')
-UNION ALL
-SELECT format('%s lacks the policy that the claimed role is the real one', t)
-FROM unnest($1::text[]) AS t
-WHERE NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = to_regclass('public.' || t)
-  AND NOT polpermissive)
-ORDER BY 1"""
+_TABLES = """
+SELECT n.nspname AS schema, c.relname AS name,
+  c.relrowsecurity AS is_secured, c.relforcerowsecurity AS is_forced,
+  EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+    AND t.tgname = $2 AND t.tgenabled = 'A') AS is_guarded,
+  EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive) AS has_policy,
+  EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid
+    AND NOT p.polpermissive) AS has_role_check,
+  ARRAY(SELECT a.attname::text FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  ARRAY(SELECT DISTINCT r.rolname::text FROM pg_policy p JOIN pg_roles r ON r.oid = ANY(p.polroles)
+    WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd IN ('r', '*')) AS readers,
+  ARRAY(SELECT format('%s %s', r.rolname, privilege) FROM pg_roles r,
+    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
+    WHERE r.rolname IN ('anon', 'authenticated', 'service_role')
+      AND has_table_privilege(r.oid, c.oid, privilege)) AS privileges
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND format('%s.%s', n.nspname, c.relname) = ANY($1::text[])"""
 
 
-async def differences(conn: asyncpg.Connection) -> list[str]:
-    """What the database lacks of the plan, or has otherwise, a line each; it is left as it was."""
-    rolled_back = conn.transaction()
-    await rolled_back.start()
-    try:
-        found = await _described(conn, "public", "public")
-        await conn.execute(f"CREATE SCHEMA {SCRATCH}")
-        await conn.execute(f"SET LOCAL search_path = {SCRATCH}, public, extensions")
-        for statement in statements(PLAN.read_text()):
-            await conn.execute(statement)
-        wanted = await _described(conn, SCRATCH, f"{SCRATCH}, public")
-    finally:
-        await rolled_back.rollback()
-    return [
-        f"{key} is missing" if key not in found else f"{key} is {found[key]}, should be {said}"
-        for key, said in sorted(wanted.items())
-        if found.get(key) != said
-    ]
+async def find_problems(conn: Connection) -> list[str]:
+    """Return one sentence for each fault of the tables; each names the table and the remedy."""
+    host_tables = [f"public.{table.name}" for table in HOST_TABLES]
+    names = [*host_tables, *(table.live_name for table in LIVE.tables)]
+    rows = await conn.fetch(_TABLES, names, WRITE_GUARD)
+    by_name = {f"{row['schema']}.{row['name']}": row for row in rows}
+    problems = [_missing_table(name) for name in names if name not in by_name]
+    for table in LIVE.tables:
+        if row := by_name.get(table.live_name):
+            problems += _table_problems(table, row)
+    for name in host_tables:
+        if row := by_name.get(name):
+            problems += _missing_grants(name, row, {"service_role": ("SELECT",)})
+    return problems
 
 
-async def unguarded(conn: asyncpg.Connection) -> list[str]:
-    """Where derived tables lack what keeps others from writing or reading them, a line each."""
-    rows = await conn.fetch(_UNGUARDED, list(DERIVED))
-    return [row[0] for row in rows]
+def _missing_table(name: str) -> str:
+    return (
+        f"table {name} is missing; run `crm db migrate` "
+        "(a new projection needs a migration first: `crm projection migration NAME`)"
+    )
 
 
-async def _described(conn: asyncpg.Connection, schema: str, path: str) -> Mapping[str, str]:
-    """What the plan speaks of, as PostgreSQL spells it from within that schema."""
-    await conn.execute(f"SET LOCAL search_path = {path}, extensions")
-    altered = [f"{table}.{column}" for table, columns in ALTERED.items() for column in columns]
-    found: dict[str, str] = {}
-    for query in (_COLUMNS, _INDEXES, _CONSTRAINTS, _POLICIES, _SECURED, _FUNCTIONS):
-        for row in await conn.fetch(_ASKED + query, schema, list(TABLES), altered):
-            found[row["key"]] = row["said"].replace(f"{schema}.", "")
-    return found
+def _table_problems(table: DerivedTable, row: asyncpg.Record) -> Iterator[str]:
+    name = table.live_name
+    for column in table.columns:
+        if column not in row["columns"]:
+            yield (
+                f"column {name}.{column} is missing; run `crm db migrate` "
+                "(a new column needs a migration first)"
+            )
+    if not row["is_guarded"]:
+        yield (
+            f"table {name} lacks the write guard {WRITE_GUARD}, or it is off: everybody can write "
+            f"past the engine; create it as the procedure crm.guard_table does"
+        )
+    grants: dict[str, Sequence[str]] = {"service_role": ("SELECT", *WRITES)}
+    if table.schema == "public":
+        yield from _access_problems(name, row)
+        grants["authenticated"] = ("SELECT",)
+        grants |= {role: ("SELECT",) for role in CLIENT_ROLES if role in row["readers"]}
+    yield from _missing_grants(name, row, grants)
+
+
+def _access_problems(name: str, row: asyncpg.Record) -> Iterator[str]:
+    """Yield what lets a client read another organisation's rows, or write."""
+    if not (row["is_secured"] and row["is_forced"]):
+        yield (
+            f"row level security on {name} is not forced; run `ALTER TABLE {name} ENABLE ROW LEVEL "
+            f"SECURITY, FORCE ROW LEVEL SECURITY`"
+        )
+    if not row["has_policy"]:
+        yield (
+            f"table {name} has no policy, so that no client can read it; create one that compares "
+            "property_id with crm_api.property_ids()"
+        )
+    if not row["has_role_check"]:
+        yield (
+            f"table {name} lacks the restrictive policy that compares the claimed role with the "
+            "database role; create it as the procedure crm.guard_table does"
+        )
+    for role in CLIENT_ROLES:
+        for privilege in (*WRITES, "TRUNCATE"):
+            if f"{role} {privilege}" in row["privileges"]:
+                yield (
+                    f"{role} may {privilege} {name}; run `REVOKE {privilege} ON {name} FROM {role}`"
+                )
+
+
+def _missing_grants(
+    name: str, row: asyncpg.Record, grants: dict[str, Sequence[str]]
+) -> Iterator[str]:
+    for role, privileges in grants.items():
+        for privilege in privileges:
+            if f"{role} {privilege}" not in row["privileges"]:
+                yield (
+                    f"{role} may not {privilege} {name}; "
+                    f"run `GRANT {privilege} ON {name} TO {role}`"
+                )

@@ -1,4 +1,4 @@
-"""What a running `crm up` writes down in CRM_HOME, so that other commands find it."""
+"""The state file of a running `crm up` in CRM_HOME, with which other commands find it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """One running stack: its process, the settings to reach it, its processes' addresses."""
+    """A running stack: its process id, the settings to reach it, the addresses of its processes."""
 
     pid: int
     settings: dict[str, str]
@@ -18,12 +18,12 @@ class StackState:
 
 
 def home_directory() -> Path:
-    """CRM_HOME, or `.crm` where the command runs."""
+    """Return CRM_HOME, or `.crm` in the current directory."""
     return Path(os.environ.get("CRM_HOME", ".crm")).resolve()
 
 
 def write_state(home: Path, state: StackState) -> None:
-    """Write it whole or not at all, readable by its owner only: it holds development secrets."""
+    """Write the file atomically, readable only by its owner: it contains development secrets."""
     draft = home / f".{FILE}.{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
@@ -32,26 +32,26 @@ def write_state(home: Path, state: StackState) -> None:
 
 
 def read_state(home: Path) -> StackState | None:
-    """The running stack's state, or None where none was written or its process is gone."""
+    """Return the state of the running stack; None if there is no file or its process ended."""
     state = read_last_state(home)
     return state if state is not None and is_alive(state.pid) else None
 
 
 def read_last_state(home: Path) -> StackState | None:
-    """The same, also of a stack that was killed before it could forget its state."""
+    """Return the state in the file, also of a stack that was killed; None if there is no file."""
     try:
         return StackState(**json.loads((home / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 
 
-def forget_state(home: Path) -> None:
-    """After this no command finds the stack any more."""
+def delete_state(home: Path) -> None:
+    """Delete the file, so that no command finds the stack any more."""
     (home / FILE).unlink(missing_ok=True)
 
 
 def is_alive(pid: int) -> bool:
-    """Is there such a process (one that only waits to be reaped does not count)?"""
+    """Return whether the process runs; a zombie process does not count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -61,5 +61,5 @@ def is_alive(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return True  # no /proc on this system, or it ended just now: the signal has the last word
+        return True  # no /proc here, or the process ended just now: trust the signal
     return status.rpartition(")")[2].split()[0] != "Z"

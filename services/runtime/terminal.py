@@ -1,4 +1,4 @@
-"""How commands speak: people get rich text, machines `--json`, errors are one line on stderr."""
+"""Output of commands: rich text for people, JSON for machines, errors as one line on stderr."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,25 +9,25 @@ from rich.table import Table
 
 SCREEN = Console()
 NOTES = Console(stderr=True)
-"""Progress and remarks, so that what is printed can be piped."""
+"""Console for progress and remarks on stderr, so that stdout can be piped."""
 
 
 class Failure(Exception):
-    """A command could not do what was asked; the message is all that is shown. Exit code 1."""
+    """The failure of a command. Only the message is shown; the exit code is 1."""
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: `App(help_epilogue=examples("crm up"))`."""
+    """Return the end of a help text: `App(help_epilogue=examples("crm up"))`."""
     return "\n".join(["Examples:", *(f"  {command}" for command in commands)])
 
 
 def note(text: str) -> None:
-    """A remark while work goes on."""
+    """Print a remark on stderr."""
     NOTES.print(text, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; ids, times and decimals become text."""
+    """Print one JSON document on stdout; ids, times and decimals become text."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
     SCREEN.out(orjson.dumps(value, default=str, option=options).decode(), highlight=False)
 
@@ -40,7 +40,7 @@ def print_rows(
     empty: str = "nothing",
     show: Callable[[Any], str] = str,
 ) -> None:
-    """The rows as a table, or with `as_json` as a list of objects with all their fields."""
+    """Print rows as a table, or with `as_json` as a list of objects with all their fields."""
     listed = [dict(row) for row in rows]
     if as_json:
         print_json(listed)
@@ -49,7 +49,7 @@ def print_rows(
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in columns:
-            table.add_column(name, overflow="fold")  # an id that is cut short is of no use
+            table.add_column(name, overflow="fold")  # a truncated id is useless
         for row in listed:
             table.add_row(*("" if row.get(name) is None else show(row[name]) for name in columns))
         SCREEN.print(table)

@@ -1,91 +1,103 @@
-"""Deeds as CloudEvents on the intake topic, as a producer would report them. Pure."""
+"""Actions as CloudEvents on the intake topic, as a producer reports them. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from events.engagements import ActivityType
-from services.intake.publish import structured
-from services.simulation.property import Home
+from events.activities import ActivityType
+from services.intake.publish import structured_event
 from services.simulation.scenario import (
-    Books,
-    Comes,
-    Deed,
-    Does,
-    IsCalled,
-    LeavesContact,
-    Opens,
-    Says,
+    Action,
+    ChatMessage,
+    ContactForm,
+    PhoneCall,
+    SimulatedEngagement,
+    TourAttendance,
+    TourBooking,
+    WidgetOpening,
 )
+from services.simulation.simulated_property import SimulatedProperty
+from services.simulation.visitors import SimulatedVisitor
 
 SOURCE = "/simulation"
 TOUR_MINUTES = 30
 
 
-class Reporter:
-    """Turns deeds into events; remembers who has become a lead, as the reporter of a chat would."""
+class RecordBuilder:
+    """Builds CloudEvents from actions; it remembers which visitors have become leads."""
 
-    def __init__(self, homes: list[Home], start: datetime) -> None:
-        self.homes, self.start = homes, start
+    def __init__(self, properties: list[SimulatedProperty], start: datetime) -> None:
+        self.properties, self.start = properties, start
         self._leads: set[int] = set()
 
-    def events(self, deed: Deed) -> Iterator[bytes]:
-        """The structured CloudEvents that report a deed."""
-        home, at = self.homes[deed.who.home], self.start + timedelta(seconds=deed.at_seconds)
-        for number, (name, data) in enumerate(self._said(deed, home, at)):
-            yield structured(
-                name, data, ce_id=str(deed.who.id(f"{name}/{deed.at_seconds}/{number}")),
-                source=SOURCE, property_id=home.property_id, time=at.isoformat(),
+    def build(self, action: Action) -> Iterator[bytes]:
+        """Yield the structured CloudEvents that report an action."""
+        visitor = action.visitor
+        property_ = self.properties[visitor.property_index]
+        at = self.start + timedelta(seconds=action.at_seconds)
+        for number, (name, data) in enumerate(self._events(action, property_, at)):
+            yield structured_event(
+                name, data, ce_id=str(visitor.derive_id(f"{name}/{action.at_seconds}/{number}")),
+                source=SOURCE, property_id=property_.property_id, time=at.isoformat(),
             )  # fmt: skip
 
-    def _said(self, deed: Deed, home: Home, at: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
-        who = deed.who
-        lead, session = who.id("lead"), who.id("session")
-        known = {"lead_id": lead} if who.number in self._leads else {}
-        chat = {"conversation_id": who.id("conversation"), "session_id": session}
-        match deed.what:
-            case Opens():
-                yield "session.started", {"session_id": session, "visitor_id": f"v_{who.number}"}
+    def _events(
+        self, action: Action, property_: SimulatedProperty, at: datetime
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the type and the data of each event."""
+        visitor = action.visitor
+        lead, session = visitor.derive_id("lead"), visitor.derive_id("session")
+        chat = {"conversation_id": visitor.derive_id("conversation"), "session_id": session}
+        match action.detail:
+            case WidgetOpening():
+                visitor_id = f"v_{visitor.number}"
+                yield "session.started", {"session_id": session, "visitor_id": visitor_id}
                 yield "conversation.started", {**chat, "channel": "widget"}
-            case Says(message_id=message_id, text=text):
-                said = {**chat, **known, "message_id": message_id, "content": text}
-                yield "conversation.message_received", said
-            case LeavesContact():
-                self._leads.add(who.number)
-                yield "lead.captured", {
-                    "lead_id": lead, "source": who.source, "first_name": who.first_name,
-                    "last_name": who.last_name, "email": who.email, "phone": who.phone,
-                    "session_id": session,
-                }  # fmt: skip
-                yield "session.identified", {
-                    "session_id": session, "lead_id": lead,
-                    "conversation_ids": [chat["conversation_id"]],
-                }  # fmt: skip
-            case Books():
-                yield "tour.scheduled", _tour(deed.what, home, at) | {
-                    "tour_id": who.id("tour"), "lead_id": lead,
-                }  # fmt: skip
-            case Comes(there=there):
-                name = "tour.completed" if there else "tour.no_show_recorded"
-                yield name, {"tour_id": who.id("tour"), "lead_id": lead}
-            case Does(what=what, number=number):
-                key = who.id(f"engagement/{number}")
-                said = {"engagement_id": key, "lead_id": lead, "event_type": what}
-                yield "engagement.recorded", said
-            case IsCalled():
+            case ChatMessage(message_id=message_id, text=text):
+                message = {**chat, "message_id": message_id, "content": text}
+                if visitor.number in self._leads:
+                    message["lead_id"] = lead
+                yield "conversation.message_received", message
+            case ContactForm():
+                self._leads.add(visitor.number)
+                yield from _contact_events(visitor)
+            case TourBooking() as booking:
+                ids = {"tour_id": visitor.derive_id("tour"), "lead_id": lead}
+                yield "tour.scheduled", _tour(booking, property_, at) | ids
+            case TourAttendance(is_present=is_present):
+                name = "tour.completed" if is_present else "tour.no_show_recorded"
+                yield name, {"tour_id": visitor.derive_id("tour"), "lead_id": lead}
+            case SimulatedEngagement(type=type_, number=number):
+                key = visitor.derive_id(f"engagement/{number}")
+                engagement = {"engagement_id": key, "lead_id": lead, "event_type": type_}
+                yield "engagement.recorded", engagement
+            case PhoneCall():
                 yield "activity.recorded", {
-                    "activity_id": who.id("call"), "lead_id": lead,
+                    "activity_id": visitor.derive_id("call"), "lead_id": lead,
                     "type": ActivityType.CALL_MADE, "description": "Called about the visit",
                 }  # fmt: skip
 
 
-def _tour(books: Books, home: Home, at: datetime) -> dict[str, Any]:
-    zone = ZoneInfo(home.time_zone)
-    day = at.astimezone(zone).date() + timedelta(days=books.days)
-    local = datetime.combine(day, time(books.hour), zone)
+def _contact_events(visitor: SimulatedVisitor) -> Iterator[tuple[str, dict[str, Any]]]:
+    lead, session = visitor.derive_id("lead"), visitor.derive_id("session")
+    yield "lead.captured", {
+        "lead_id": lead, "source": visitor.source, "first_name": visitor.first_name,
+        "last_name": visitor.last_name, "email": visitor.email, "phone": visitor.phone,
+        "session_id": session,
+    }  # fmt: skip
+    yield "session.identified", {
+        "session_id": session, "lead_id": lead,
+        "conversation_ids": [visitor.derive_id("conversation")],
+    }  # fmt: skip
+
+
+def _tour(booking: TourBooking, property_: SimulatedProperty, at: datetime) -> dict[str, Any]:
+    zone = ZoneInfo(property_.time_zone)
+    day = at.astimezone(zone).date() + timedelta(days=booking.days)
+    local = datetime.combine(day, time(booking.hour), zone)
     return {
-        "tour_date": day, "tour_time": time(books.hour), "time_zone": home.time_zone, "fold": 0,
-        "starts_at": local.astimezone(UTC), "duration_minutes": TOUR_MINUTES,
+        "tour_date": day, "tour_time": time(booking.hour), "time_zone": property_.time_zone,
+        "fold": 0, "starts_at": local.astimezone(UTC), "duration_minutes": TOUR_MINUTES,
         "tour_type": "in_person", "source": "simulation",
     }  # fmt: skip

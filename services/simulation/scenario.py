@@ -1,4 +1,4 @@
-"""What one visitor does, and when: deeds in order, drawn from a seed. Pure."""
+"""The actions of simulated visitors in the order of time, drawn from a seed. Pure."""
 
 import heapq
 import random
@@ -8,13 +8,18 @@ from typing import TypeAlias
 from uuid import UUID
 
 from events.engagements import EngagementType
-from services.simulation.visitors import FOLLOW_UPS, OPENINGS, Visitor, visitor
+from services.simulation.visitors import (
+    FIRST_MESSAGES,
+    LATER_MESSAGES,
+    SimulatedVisitor,
+    make_visitor,
+)
 
 DAY_SECONDS = 86_400.0
-ARRIVE_WITHIN_SECONDS = 0.5 * DAY_SECONDS
-LONGEST_STORY_SECONDS = 6 * DAY_SECONDS
-"""From the start until the last deed of the last visitor, at most."""
-LOOKS = (
+MAX_ARRIVAL_SECONDS = 0.5 * DAY_SECONDS
+MAX_DURATION_SECONDS = 6 * DAY_SECONDS
+"""The longest time from the start to the last action of the last visitor."""
+ENGAGEMENTS = (
     EngagementType.EMAIL_OPENED, EngagementType.EMAIL_OPENED, EngagementType.EMAIL_CLICKED,
     EngagementType.PRICE_CHECK, EngagementType.DOCUMENT_VIEWED, EngagementType.UNIT_FAVORITED,
     EngagementType.REPEAT_VISIT, EngagementType.CALL_INBOUND, EngagementType.SMS_REPLIED,
@@ -22,104 +27,117 @@ LOOKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Opens:
-    """Opens the widget."""
+class WidgetOpening:
+    """The visitor opens the widget."""
 
 
 @dataclass(frozen=True, slots=True)
-class Says:
-    """Says something in the chat."""
+class ChatMessage:
+    """The visitor sends a message in the chat."""
 
     message_id: UUID
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class LeavesContact:
-    """Says who it is: a lead now."""
+class ContactForm:
+    """The visitor leaves contact details and becomes a lead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Books a tour so many days later, at a full hour."""
+class TourBooking:
+    """The lead books a tour, `days` days later at the full hour `hour`."""
 
     days: int
     hour: int
 
 
 @dataclass(frozen=True, slots=True)
-class Comes:
-    """Comes to its tour, or does not."""
+class TourAttendance:
+    """The lead comes to the tour, or does not."""
 
-    there: bool
+    is_present: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Does:
-    """Does something that scoring counts."""
+class SimulatedEngagement:
+    """The lead does something that has a score weight."""
 
-    what: EngagementType
+    type: EngagementType
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class IsCalled:
-    """Somebody of the property calls it."""
+class PhoneCall:
+    """An agent of the property calls the lead."""
 
 
-What: TypeAlias = Opens | Says | LeavesContact | Books | Comes | Does | IsCalled
+ActionDetail: TypeAlias = (
+    WidgetOpening
+    | ChatMessage
+    | ContactForm
+    | TourBooking
+    | TourAttendance
+    | SimulatedEngagement
+    | PhoneCall
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """What somebody does, so many seconds after the story's start."""
+class Action:
+    """One action of a visitor, `at_seconds` after the start of the simulation."""
 
     at_seconds: float
-    who: Visitor
-    what: What
+    visitor: SimulatedVisitor
+    detail: ActionDetail
 
 
-def stories(seed: int, leads: int, homes: int) -> Iterator[Deed]:
-    """The deeds of so many visitors who become leads, and of about as many who do not, in order."""
-    told = [story(visitor(seed, number, homes)) for number in range(leads * 2)]
-    yield from heapq.merge(*told, key=lambda deed: deed.at_seconds)
+def generate_actions(seed: int, leads: int, property_count: int) -> Iterator[Action]:
+    """Yield the actions of `leads` visitors who become leads and of as many who do not."""
+    scenarios = [
+        visitor_actions(make_visitor(seed, number, property_count)) for number in range(leads * 2)
+    ]
+    yield from heapq.merge(*scenarios, key=lambda action: action.at_seconds)
 
 
-def story(who: Visitor) -> list[Deed]:
-    """What one visitor does; those with even numbers become leads."""
-    chance = random.Random(f"{who.seed}/{who.number}/story")  # noqa: S311 — a story, not a secret
-    at = chance.random() * ARRIVE_WITHIN_SECONDS
-    deeds = [Deed(at, who, Opens())]
+def visitor_actions(visitor: SimulatedVisitor) -> list[Action]:
+    """Return the actions of one visitor; visitors with even numbers become leads."""
+    chance = random.Random(f"{visitor.seed}/{visitor.number}/story")  # noqa: S311 — no secret
+    at = chance.random() * MAX_ARRIVAL_SECONDS
+    actions = [Action(at, visitor, WidgetOpening())]
     for turn in range(chance.randint(1, 4)):
         at += chance.uniform(5, 90)
-        text = chance.choice(FOLLOW_UPS if turn else OPENINGS)
-        deeds.append(Deed(at, who, Says(who.id(f"message/{turn}"), text)))
-    if who.number % 2:
-        return deeds
+        text = chance.choice(LATER_MESSAGES if turn else FIRST_MESSAGES)
+        message_id = visitor.derive_id(f"message/{turn}")
+        actions.append(Action(at, visitor, ChatMessage(message_id, text)))
+    if visitor.number % 2:
+        return actions
     at += chance.uniform(5, 60)
-    deeds.append(Deed(at, who, LeavesContact()))
+    actions.append(Action(at, visitor, ContactForm()))
     if chance.random() < 0.5:
         at += chance.uniform(5, 60)
-        deeds.append(Deed(at, who, Says(who.id("message/last"), "When can I come and see it?")))
-    deeds += _tour(chance, who, at)
-    deeds += _afterwards(chance, who, at)
-    return sorted(deeds, key=lambda deed: deed.at_seconds)
+        message = ChatMessage(visitor.derive_id("message/last"), "When can I come and see it?")
+        actions.append(Action(at, visitor, message))
+    actions += _tour(chance, visitor, at)
+    actions += _later_actions(chance, visitor, at)
+    return sorted(actions, key=lambda action: action.at_seconds)
 
 
-def _tour(chance: random.Random, who: Visitor, at: float) -> Iterator[Deed]:
+def _tour(chance: random.Random, visitor: SimulatedVisitor, at: float) -> Iterator[Action]:
     if chance.random() < 0.55:
-        booked = at + chance.uniform(10, 600)
+        booked_at = at + chance.uniform(10, 600)
         days = chance.randint(1, 3)
-        yield Deed(booked, who, Books(days, chance.randint(10, 17)))
+        yield Action(booked_at, visitor, TourBooking(days, chance.randint(10, 17)))
         if chance.random() < 0.85:
-            there = chance.random() < 0.7
-            # Two days more than the booking says: past the tour's hour in any time zone.
-            yield Deed(booked + (days + 2) * DAY_SECONDS, who, Comes(there))
+            is_present = chance.random() < 0.7
+            # Two days more than the booking says: after the tour's hour in any time zone.
+            attended_at = booked_at + (days + 2) * DAY_SECONDS
+            yield Action(attended_at, visitor, TourAttendance(is_present))
 
 
-def _afterwards(chance: random.Random, who: Visitor, at: float) -> Iterator[Deed]:
+def _later_actions(chance: random.Random, visitor: SimulatedVisitor, at: float) -> Iterator[Action]:
     for number in range(chance.randint(0, 5)):
         at += chance.uniform(600, 0.8 * DAY_SECONDS)
-        yield Deed(at, who, Does(chance.choice(LOOKS), number))
+        yield Action(at, visitor, SimulatedEngagement(chance.choice(ENGAGEMENTS), number))
     if chance.random() < 0.4:
-        yield Deed(at + chance.uniform(60, 7_200), who, IsCalled())
+        yield Action(at + chance.uniform(60, 7_200), visitor, PhoneCall())

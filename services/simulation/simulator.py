@@ -1,4 +1,4 @@
-"""Acting stories out at a rate, by HTTP, by Kafka, or as real traffic comes: by both."""
+"""The simulator: send actions at a rate by HTTP, by Kafka, or by both as real traffic comes."""
 
 import asyncio
 from collections import Counter
@@ -9,112 +9,125 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID, uuid5
 
-from services.intake.publish import producing, send, structured
-from services.simulation.http_requests import Actor
-from services.simulation.kafka_records import SOURCE, Reporter
-from services.simulation.property import Home
-from services.simulation.scenario import Deed, Does, IsCalled, stories
+from services.intake.publish import open_producer, send, structured_event
+from services.simulation.http_requests import HttpSender
+from services.simulation.kafka_records import SOURCE, RecordBuilder
+from services.simulation.scenario import (
+    Action,
+    PhoneCall,
+    SimulatedEngagement,
+    generate_actions,
+)
+from services.simulation.simulated_property import SimulatedProperty
 
 Through: TypeAlias = Literal["http", "kafka", "both"]
-IN_FLIGHT_AT_MOST = 1_000
+MAX_IN_FLIGHT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How much of which story, and where it goes. `rate`: deeds a second, 0 as fast as it goes."""
+class SimulationPlan:
+    """What is simulated and where it is sent. `rate`: actions per second; 0 is unlimited."""
 
     seed: int
     leads: int
     rate: float
     through: Through
     start: datetime
-    homes: list[Home]
+    properties: list[SimulatedProperty]
     bootstrap_servers: str
     topic: str
     url: str = ""
 
 
 @dataclass(slots=True)
-class Simulated:
-    """What was done: deeds, events sent by Kafka, answers by HTTP status."""
+class SimulationResult:
+    """The numbers of actions, of events sent to Kafka, and of HTTP responses by status."""
 
-    deeds: int = 0
+    actions: int = 0
     events: int = 0
-    answers: Counter[int] = field(default_factory=Counter)
+    status_counts: Counter[int] = field(default_factory=Counter)
 
 
-async def simulate(plan: Plan, advance: Callable[[Deed], None] = lambda _deed: None) -> Simulated:
-    """Act the plan out. Raises what the broker and the API's connection raise when away."""
-    done = Simulated()
+async def simulate(
+    plan: SimulationPlan, advance: Callable[[Action], None] = lambda _action: None
+) -> SimulationResult:
+    """Send all actions of a plan; call `advance` after each. Connection errors are raised."""
+    result = SimulationResult()
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    started = loop.time()
     async with AsyncExitStack() as stack:
-        stage = await _Stage.enter(plan, stack)
-        for deed in stories(plan.seed, plan.leads, len(plan.homes)):
+        channels = await _Channels.open(plan, stack)
+        for action in generate_actions(plan.seed, plan.leads, len(plan.properties)):
             if plan.rate > 0:
-                await asyncio.sleep(max(0.0, began + done.deeds / plan.rate - loop.time()))
-            done.events += await stage.act(deed)
-            done.deeds += 1
-            advance(deed)
-        await stage.land()
-        if stage.actor is not None:
-            done.answers = stage.actor.answers
-    return done
+                await asyncio.sleep(max(0.0, started + result.actions / plan.rate - loop.time()))
+            result.events += await channels.send(action)
+            result.actions += 1
+            advance(action)
+        await channels.flush()
+        if channels.http is not None:
+            result.status_counts = channels.http.status_counts
+    return result
 
 
-class _Stage:
-    """The way, or ways, that deeds take."""
+class _Channels:
+    """The HTTP client and the Kafka producer that a plan uses: one of them, or both."""
 
-    def __init__(self, plan: Plan, producer: object, actor: Actor | None) -> None:
-        self.plan, self.producer, self.actor = plan, producer, actor
-        self._reporter = Reporter(plan.homes, plan.start)
-        self._flying: list[asyncio.Future[object]] = []
+    def __init__(self, plan: SimulationPlan, producer: object, http: HttpSender | None) -> None:
+        self.plan, self.producer, self.http = plan, producer, http
+        self._builder = RecordBuilder(plan.properties, plan.start)
+        self._in_flight: list[asyncio.Future[object]] = []
 
     @classmethod
-    async def enter(cls, plan: Plan, stack: AsyncExitStack) -> "_Stage":
-        producer, actor = None, None
+    async def open(cls, plan: SimulationPlan, stack: AsyncExitStack) -> "_Channels":
+        producer, http = None, None
         if plan.through != "http":
-            producer = await stack.enter_async_context(producing(plan.bootstrap_servers))
+            producer = await stack.enter_async_context(open_producer(plan.bootstrap_servers))
         if plan.through != "kafka":
-            actor = Actor(plan.url, plan.homes)
-            stack.push_async_callback(actor.close)
-        return cls(plan, producer, actor)
+            http = HttpSender(plan.url, plan.properties)
+            stack.push_async_callback(http.close)
+        return cls(plan, producer, http)
 
-    async def act(self, deed: Deed) -> int:
-        """Do it; how many events went to Kafka."""
-        if self.actor is None:
-            return await self._report(list(self._reporter.events(deed)), deed)
-        if self.plan.through == "both" and isinstance(deed.what, Does | IsCalled):
-            lead = self.actor.leads.get(deed.who.number)
-            return await self._report([] if lead is None else [self._seen(deed, lead)], deed)
-        await self.actor.act(deed)
+    async def send(self, action: Action) -> int:
+        """Send an action; return how many events went to Kafka."""
+        if self.http is None:
+            return await self._publish(list(self._builder.build(action)), action)
+        is_reported = isinstance(action.detail, SimulatedEngagement | PhoneCall)
+        if self.plan.through == "both" and is_reported:
+            lead = self.http.leads.get(action.visitor.number)
+            events = [] if lead is None else [self._report(action, lead)]
+            return await self._publish(events, action)
+        await self.http.send(action)
         return 0
 
-    async def land(self) -> None:
-        """Wait until everything sent is acknowledged."""
-        await asyncio.gather(*self._flying)
-        self._flying.clear()
+    async def flush(self) -> None:
+        """Wait until the broker has acknowledged everything that was sent."""
+        await asyncio.gather(*self._in_flight)
+        self._in_flight.clear()
 
-    async def _report(self, events: list[bytes], deed: Deed) -> int:
-        home = self.plan.homes[deed.who.home]
+    async def _publish(self, events: list[bytes], action: Action) -> int:
+        property_ = self.plan.properties[action.visitor.property_index]
         for event in events:
-            flying = await send(self.producer, self.plan.topic, event, home.property_id)
-            self._flying.append(flying)
-        if len(self._flying) >= IN_FLIGHT_AT_MOST:
-            await self.land()
+            acknowledgement = await send(
+                self.producer, self.plan.topic, event, property_.property_id
+            )
+            self._in_flight.append(acknowledgement)
+        if len(self._in_flight) >= MAX_IN_FLIGHT:
+            await self.flush()
         return len(events)
 
-    def _seen(self, deed: Deed, lead: str) -> bytes:
-        """Mail and telephone report about leads by the ids that the API gave them."""
-        if isinstance(deed.what, Does):
-            key = uuid5(UUID(lead), f"engagement/{deed.what.number}")
-            name, said = "engagement.recorded", {
-                "engagement_id": key, "lead_id": lead, "event_type": deed.what.what,
+    def _report(self, action: Action, lead: str) -> bytes:
+        """Build the event of the mail or telephone system, which uses the API's lead ids."""
+        if isinstance(action.detail, SimulatedEngagement):
+            key = uuid5(UUID(lead), f"engagement/{action.detail.number}")
+            name, data = "engagement.recorded", {
+                "engagement_id": key, "lead_id": lead, "event_type": action.detail.type,
             }  # fmt: skip
         else:
             key = uuid5(UUID(lead), "call")
-            name, said = "activity.recorded", {
+            name, data = "activity.recorded", {
                 "activity_id": key, "lead_id": lead, "type": "call_made",
             }  # fmt: skip
-        home = self.plan.homes[deed.who.home]
-        return structured(name, said, ce_id=str(key), source=SOURCE, property_id=home.property_id)
+        property_ = self.plan.properties[action.visitor.property_index]
+        return structured_event(
+            name, data, ce_id=str(key), source=SOURCE, property_id=property_.property_id
+        )

@@ -1,1 +1,1 @@
-"""The timers: the process that appends the events that time alone causes."""
+"""The timers: the process that appends the events that the passing of time causes."""

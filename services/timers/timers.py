@@ -1,8 +1,9 @@
-"""Timers: what time alone changes is said as a fact when it is due.
+"""The timers process: appends the events that become due by time alone, and applies retention.
 
-A lead's score has a next change time beside it. When that has passed, one `score.due` moves the
-lead's clock to now, through every change on the way. Its id derives from the lead and the instant
-it was due, so two timers, or one that looks twice, say it once. Once a day retention is applied.
+A lead's score state has a next change time. When it has passed, one `score.due` event moves the
+fold time of the lead to now, through every change on the way. The id of the event is derived from
+the lead and the due time, so several timers processes, or one that runs twice, append it once.
+Retention is applied once a day.
 """
 
 import asyncio
@@ -12,14 +13,15 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from events.engagements import ScoreDue
 from events.log.append import append
 from events.record import Cause, NewEvent
+from events.scores import ScoreDue
 from services.retention import retention
 from services.runtime import metrics
-from services.runtime.database import AWAY, pooled
+from services.runtime.clock import Clock
+from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, sleep_unless
+from services.runtime.process import Checks, run_until_first_ends, sleep_unless
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 1.0
@@ -27,20 +29,20 @@ RETENTION_POLL_SECONDS = 300.0
 BATCH_LEADS = 500
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 CAUSE = Cause(actor="timer")
-
+RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 
 log = get_logger("timers")
 
 
-async def say_what_is_due(pool: asyncpg.Pool, now: datetime) -> int:
-    """Append one fact for each lead whose score time has changed, a batch or a little more of
-    them; how many were new.
+async def append_due_events(pool: asyncpg.Pool, now: datetime) -> int:
+    """Append `score.due` for leads whose next change time has passed; return how many were new.
 
-    What was said already stays due until it is projected, for a parked lead as long as it is
-    parked: it is gone past, so that it keeps nobody else waiting.
+    One call appends about `BATCH_LEADS` events at most. A lead stays due until its event is
+    projected, which for a parked lead can take long. Such leads are skipped, so that they do not
+    block the leads behind them.
     """
-    said, after = 0, (FIRST, UUID(int=0))
-    while said < BATCH_LEADS:
+    appended, after = 0, (FIRST, UUID(int=0))
+    while appended < BATCH_LEADS:
         rows = await pool.fetch(
             "SELECT lead_id, org_id, property_id, next_change_at FROM crm_state.lead_score_state "
             "WHERE next_change_at <= $1 AND (next_change_at, lead_id) > ($2, $3) "
@@ -52,24 +54,27 @@ async def say_what_is_due(pool: asyncpg.Pool, now: datetime) -> int:
         if not rows:
             break
         after = (rows[-1]["next_change_at"], rows[-1]["lead_id"])
-        said += await _say(pool, [_due(row, now) for row in rows])
-    metrics.APPENDED.labels(ScoreDue.name).inc(said)
-    return said
+        appended += await _append_new(pool, [_due_event(row, now) for row in rows])
+    metrics.APPENDED.labels(ScoreDue.name).inc(appended)
+    return appended
 
 
-async def _say(pool: asyncpg.Pool, dues: Sequence[NewEvent]) -> int:
-    """Append those that the log has not; how many were new."""
+async def _append_new(pool: asyncpg.Pool, due_events: Sequence[NewEvent]) -> int:
+    """Append the events that the log does not have; return how many were new.
+
+    A repeated `score.due` has another `occurred_at`, which the log would refuse as a reused id.
+    """
     async with pool.acquire() as conn, conn.transaction():
         rows = await conn.fetch(
             "SELECT id FROM public.crm_events WHERE id = ANY($1::uuid[])",
-            [due.id for due in dues],
+            [due.id for due in due_events],
         )
-        known = {row["id"] for row in rows}
-        fresh = [due for due in dues if due.id not in known]
-        return len((await append(conn, fresh, expected={})).new)
+        appended_ids = {row["id"] for row in rows}
+        missing = [due for due in due_events if due.id not in appended_ids]
+        return len((await append(conn, missing, expected={})).new)
 
 
-def _due(row: asyncpg.Record, now: datetime) -> NewEvent:
+def _due_event(row: asyncpg.Record, now: datetime) -> NewEvent:
     due_at: datetime = row["next_change_at"]
     lead_id: UUID = row["lead_id"]
     return NewEvent(
@@ -82,35 +87,44 @@ def _due(row: asyncpg.Record, now: datetime) -> NewEvent:
     )
 
 
-async def retire_daily(pool: asyncpg.Pool, stop: asyncio.Event) -> None:
-    """Apply retention as soon as the process is up, and then once a day."""
-    retired: date | None = None
+async def apply_retention_daily(pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock) -> None:
+    """Apply retention at the start of the process and then once a day."""
+    applied_on: date | None = None
     while not stop.is_set():
-        today = datetime.now(UTC)
-        if retired != today.date():
+        now = clock.now()
+        if applied_on != now.date():
             try:
-                log.info("timers.retention", **await retention.run(pool, today))
-                retired = today.date()
-            except AWAY as error:
+                log.info("timers.retention", **await retention.apply_rules(pool, now))
+                applied_on = now.date()
+            except RETRY_ERRORS as error:
                 log.warning("timers.retention_failed", error=repr(error))
         await sleep_unless(stop, RETENTION_POLL_SECONDS)
 
 
-async def work(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
-    """The process: looks once a second, more often while there is much to say."""
-    async with pooled(settings, "crm timers", size=4) as pool, asyncio.TaskGroup() as tasks:
-        tasks.create_task(retire_daily(pool, stop))
+async def append_due_events_regularly(
+    pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock
+) -> None:
+    """Look for due events once a second, and without a pause while a batch is full."""
+    while not stop.is_set():
+        try:
+            appended = await append_due_events(pool, clock.now())
+        except RETRY_ERRORS as error:
+            log.warning("timers.database_away", error=repr(error))
+            appended = 0
+        if appended < BATCH_LEADS:
+            await sleep_unless(stop, POLL_SECONDS)
 
-        async def database() -> str | None:
+
+async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: Clock) -> None:
+    """Run the process until stopped."""
+    async with pooled(settings, "crm timers", size=4) as pool:
+
+        async def is_reachable() -> str | None:
             await pool.fetchval("SELECT 1")
             return None
 
-        checks["database"] = database
-        while not stop.is_set():
-            try:
-                said = await say_what_is_due(pool, datetime.now(UTC))
-            except AWAY as error:
-                log.warning("timers.database_away", error=repr(error))
-                said = 0
-            if said < BATCH_LEADS:
-                await sleep_unless(stop, POLL_SECONDS)
+        checks["database"] = is_reachable
+        await run_until_first_ends(
+            append_due_events_regularly(pool, stop, clock),
+            apply_retention_daily(pool, stop, clock),
+        )

@@ -1,4 +1,4 @@
-"""A cipher for tests: every personal value is hidden, and found again under its subject only."""
+"""A cipher for tests: a value can be decrypted for its data subject only."""
 
 import base64
 from typing import Any
@@ -7,13 +7,13 @@ from uuid import UUID
 import orjson
 
 
-class Backwards:
-    """Writes a value from its end, in hexadecimal, behind its subject."""
+class ReversingCipher:
+    """Encrypts a value as its reversed JSON in hexadecimal, with the data subject before it."""
 
-    def hide(self, subject: UUID, value: Any) -> Any:
+    def encrypt(self, subject: UUID, value: Any) -> Any:
         return f"{subject}:{base64.b16encode(orjson.dumps(value)[::-1]).decode()}"
 
-    def show(self, subject: UUID, value: Any) -> Any:
-        whose, _, hidden = value.partition(":")
-        assert UUID(whose) == subject
-        return orjson.loads(base64.b16decode(hidden)[::-1])
+    def decrypt(self, subject: UUID, value: Any) -> Any:
+        encrypted_for, _, reversed_json = value.partition(":")
+        assert UUID(encrypted_for) == subject
+        return orjson.loads(base64.b16decode(reversed_json)[::-1])

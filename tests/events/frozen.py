@@ -1,4 +1,4 @@
-"""The frozen samples: what each event looked like in the version that wrote it. Never edit one."""
+"""Frozen samples: one stored payload of each event in each version. They are never edited."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,16 +11,17 @@ _DIRECTORY = Path(__file__).parent / "samples"
 
 
 class Sample(NamedTuple):
-    """One payload as it lies in a log somewhere."""
+    """A payload as a log has stored it."""
 
     name: str
     version: int
     payload: bytes
 
     @property
-    def said(self) -> dict[str, object]:
-        found: dict[str, object] = orjson.loads(self.payload)
-        return found
+    def fields(self) -> dict[str, object]:
+        """Return the payload as field → value."""
+        fields: dict[str, object] = orjson.loads(self.payload)
+        return fields
 
     def __str__(self) -> str:
         return f"{self.name}.v{self.version}"

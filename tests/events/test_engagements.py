@@ -1,4 +1,4 @@
-"""Engagement: the vocabulary, the weights, and what producers may send."""
+"""Engagements: kinds, score weights, and what producers may send."""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from events.catalog import decode, decode_sent, why_not_from_producer
+from events.catalog import producer_objection
+from events.codec import decode, decode_from_producer
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 
 WEIGHTS = {
@@ -30,50 +31,44 @@ WEIGHTS = {
 }
 
 
-def sent(**fields: Any) -> dict[str, Any]:
+def payload(**fields: Any) -> dict[str, Any]:
+    """Return the payload of a producer, without the score weight."""
     ids = {"engagement_id": str(UUID(int=1)), "lead_id": str(UUID(int=2))}
     return {**ids, "event_type": "email_opened", **fields}
 
 
-def test_the_weights_are_those_of_the_domain() -> None:
+def test_the_default_weights_are_those_of_the_specification() -> None:
     assert WEIGHTS == ENGAGEMENT_WEIGHTS
     assert set(EngagementType) == ENGAGEMENT_WEIGHTS.keys()
 
 
 @pytest.mark.parametrize("kind", EngagementType)
-def test_a_producer_may_leave_the_weight_to_the_core(kind: EngagementType) -> None:
-    event = decode_sent("engagement.recorded", 1, sent(event_type=kind.value))
+def test_an_omitted_weight_is_the_default_weight(kind: EngagementType) -> None:
+    event = decode_from_producer("engagement.recorded", 1, payload(event_type=kind.value))
     assert isinstance(event, EngagementRecorded)
     assert event.score_weight == WEIGHTS[kind]
     assert "score_weight" in event.model_fields_set
 
 
-def test_a_weight_that_was_sent_is_kept() -> None:
-    event = decode_sent("engagement.recorded", 1, sent(score_weight=4))
+def test_a_given_weight_is_kept() -> None:
+    event = decode_from_producer("engagement.recorded", 1, payload(score_weight=4))
     assert isinstance(event, EngagementRecorded)
     assert event.score_weight == 4
 
 
-def test_the_log_is_never_asked_to_guess_a_weight() -> None:
+def test_a_stored_payload_without_a_weight_is_refused() -> None:
     with pytest.raises(ValidationError, match="score_weight"):
-        decode("engagement.recorded", 1, sent())
+        decode("engagement.recorded", 1, payload())
 
 
 @pytest.mark.parametrize("kind", ["email_eaten", None, 7, [], {}], ids=repr)
 def test_an_unknown_kind_is_refused(kind: object) -> None:
     with pytest.raises(ValidationError, match="event_type"):
-        decode_sent("engagement.recorded", 1, sent(event_type=kind))
+        decode_from_producer("engagement.recorded", 1, payload(event_type=kind))
 
 
 @pytest.mark.parametrize("kind", EngagementType)
-def test_tours_and_chats_are_derived_never_sent(kind: EngagementType) -> None:
-    event = decode_sent("engagement.recorded", 1, sent(event_type=kind.value))
-    refused = why_not_from_producer(event) is not None
-    assert refused == kind.startswith(("tour_", "chat_"))
-
-
-@pytest.mark.parametrize(("kind", "taken"), [("call_made", True), ("tour_completed", False)])
-def test_an_activity_that_follows_from_another_event_is_not_taken(kind: str, taken: bool) -> None:
-    ids = {"activity_id": str(UUID(int=1)), "lead_id": str(UUID(int=2))}
-    event = decode_sent("activity.recorded", 1, {**ids, "type": kind})
-    assert (why_not_from_producer(event) is None) == taken
+def test_producers_may_not_send_engagements_of_tours_and_chats(kind: EngagementType) -> None:
+    event = decode_from_producer("engagement.recorded", 1, payload(event_type=kind.value))
+    is_refused = producer_objection(event) is not None
+    assert is_refused == kind.startswith(("tour_", "chat_"))

@@ -1,16 +1,15 @@
-"""`lead_activities` by example."""
+"""Examples for `lead_activities`: given events, the rows that they leave."""
 
 from datetime import UTC, date, datetime, time
 from uuid import UUID, uuid5
 
-from events.chat import (
+from events.activities import ActivityRecorded, ActivityType
+from events.conversations import (
     ConversationChannel,
     ConversationMessageReceived,
     ConversationStarted,
     ConversationTakenOver,
-    SessionIdentified,
 )
-from events.engagements import ActivityRecorded, ActivityType
 from events.leads import (
     ContactChannel,
     LeadCaptured,
@@ -19,20 +18,30 @@ from events.leads import (
     LeadStatus,
     LeadStatusChanged,
 )
+from events.sessions import SessionIdentified
 from events.tours import TourNoShowCorrected, TourScheduled, TourStatus, TourType
 from projections.activities import PREVIEW_CHARACTERS, projection
-from tests.projections.given import AGENT, LEAD, SESSION, TALK, TOUR, event_id, only, rows_of
+from tests.projections.given import (
+    AGENT,
+    CONVERSATION,
+    LEAD,
+    SESSION,
+    TOUR,
+    event_id,
+    only,
+    rows_of,
+)
 
 
-def booked(by: UUID | None) -> TourScheduled:
+def tour_scheduled(created_by: UUID | None) -> TourScheduled:
     return TourScheduled(
         tour_id=TOUR, lead_id=LEAD, tour_date=date(2026, 4, 2), tour_time=time(14), fold=0,
         time_zone="America/New_York", starts_at=datetime(2026, 4, 2, 18, tzinfo=UTC),
-        duration_minutes=30, tour_type=TourType.VIRTUAL, source="widget", created_by=by,
+        duration_minutes=30, tour_type=TourType.VIRTUAL, source="widget", created_by=created_by,
     )  # fmt: skip
 
 
-def test_what_happened_with_a_lead_is_a_line_each() -> None:
+def test_each_event_of_a_lead_is_one_activity() -> None:
     rows = rows_of(
         projection,
         LeadCaptured(lead_id=LEAD, source='the "old" site', captured_by=AGENT),
@@ -50,21 +59,21 @@ def test_what_happened_with_a_lead_is_a_line_each() -> None:
     ]
 
 
-def test_a_tour_is_booked_by_a_lead_and_scheduled_by_a_person() -> None:
-    rows = rows_of(projection, booked(None), booked(AGENT))
+def test_a_tour_of_a_visitor_is_booked_and_one_of_a_user_is_scheduled() -> None:
+    rows = rows_of(projection, tour_scheduled(None), tour_scheduled(AGENT))
     assert only(rows, "type", "created_by") == [("tour_booked", None), ("tour_scheduled", AGENT)]
     assert rows[0]["description"] == "virtual tour on 2026-04-02 at 14:00"
     assert rows[0]["metadata"] == {"tour_id": str(TOUR)}
 
 
-def test_a_corrected_no_show_is_said_and_not_unsaid() -> None:
+def test_a_corrected_no_show_adds_an_activity() -> None:
     corrected = TourNoShowCorrected(tour_id=TOUR, lead_id=LEAD, status=TourStatus.CONFIRMED)
     assert only(rows_of(projection, corrected), "type") == [("status_change",)]
 
 
-def test_a_chat_of_a_known_lead_leaves_lines_and_one_of_nobody_none() -> None:
-    def chat(lead: UUID | None) -> list[tuple[str]]:
-        ids = {"conversation_id": TALK, "lead_id": lead}
+def test_a_chat_adds_activities_only_if_it_has_a_lead() -> None:
+    def activities_of_chat(lead: UUID | None) -> list[tuple[str]]:
+        ids = {"conversation_id": CONVERSATION, "lead_id": lead}
         rows = rows_of(
             projection,
             ConversationStarted(**ids, channel=ConversationChannel.WIDGET),  # type: ignore[arg-type]
@@ -74,14 +83,20 @@ def test_a_chat_of_a_known_lead_leaves_lines_and_one_of_nobody_none() -> None:
         assert all(len(row["description"]) <= PREVIEW_CHARACTERS for row in rows)
         return only(rows, "type")
 
-    assert chat(None) == []
-    assert chat(LEAD) == [("chat_started",), ("message_received",), ("human_takeover",)]
+    assert activities_of_chat(None) == []
+    assert activities_of_chat(LEAD) == [
+        ("chat_started",),
+        ("message_received",),
+        ("human_takeover",),
+    ]
 
 
-def test_chats_held_before_become_the_leads_each_under_an_id_of_its_own() -> None:
+def test_earlier_chats_of_an_identified_session_are_activities_with_ids_of_their_own() -> None:
     other = UUID(int=99)
-    known = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(TALK, other))
-    assert only(rows_of(projection, known), "id", "type") == [
-        (uuid5(event_id(1), str(TALK)), "chat_started"),
+    identified = SessionIdentified(
+        session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION, other)
+    )
+    assert only(rows_of(projection, identified), "id", "type") == [
+        (uuid5(event_id(1), str(CONVERSATION)), "chat_started"),
         (uuid5(event_id(1), str(other)), "chat_started"),
     ]

@@ -1,25 +1,96 @@
-"""Nothing is a projection that is not in the catalog: what stands there is under the law."""
+"""The catalog contains every projection, in an order that the foreign keys allow."""
 
 import importlib
 import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import projections
+from events.catalog import CATALOG
 from projections.catalog import HOST_TABLES, LIVE, METADATA
 from projections.engine.projection import Projection
 
-
-def test_every_projection_that_is_written_stands_in_the_catalog() -> None:
-    names = [found.name for found in pkgutil.iter_modules(projections.__path__)]
-    modules = [importlib.import_module(f"projections.{name}") for name in names]
-    written = {
-        id(made) for module in modules for made in vars(module).values()
-        if isinstance(made, Projection)
-    }  # fmt: skip
-    assert written == {id(projection) for projection in LIVE.projections}
+EXAMPLES = Path(__file__).parent
 
 
-def test_every_table_is_a_projection_s_or_the_host_s() -> None:
-    ours = {id(table.table) for table in LIVE.tables}
-    assert {id(table) for table in METADATA.tables.values()} == ours | {
-        id(table) for table in HOST_TABLES
+def projection_modules() -> dict[str, ModuleType]:
+    """Return the modules that define a projection, by name."""
+    names = [module.name for module in pkgutil.iter_modules(projections.__path__)]
+    modules = {name: importlib.import_module(f"projections.{name}") for name in names}
+    return {
+        name: module
+        for name, module in modules.items()
+        if any(isinstance(value, Projection) for value in vars(module).values())
     }
+
+
+def test_every_projection_module_is_in_the_catalog() -> None:
+    defined = {id(module.projection) for module in projection_modules().values()}
+    assert defined == {id(projection) for projection in LIVE.projections}
+    assert len(defined) == len(LIVE.projections), "a projection is listed twice"
+
+
+def test_every_table_belongs_to_a_projection_or_to_the_host() -> None:
+    derived = {id(table.table) for table in LIVE.tables}
+    host = {id(table) for table in HOST_TABLES}
+    assert {id(table) for table in METADATA.tables.values()} == derived | host
+
+
+@pytest.mark.parametrize("name", sorted(projection_modules()))
+def test_every_projection_has_examples(name: str) -> None:
+    assert (EXAMPLES / f"test_{name}.py").exists()
+
+
+def test_names_of_projections_and_tables_are_unique() -> None:
+    names = [projection.name for projection in LIVE.projections]
+    tables = [table.live_name for table in LIVE.tables]
+    assert len(set(names)) == len(names)
+    assert len(set(tables)) == len(tables)
+
+
+def test_a_table_refers_only_to_host_tables_and_tables_before_it() -> None:
+    allowed = {table.name for table in HOST_TABLES}
+    for table in LIVE.tables:
+        allowed.add(table.name)
+        parents = {key.column.table.name for key in table.table.foreign_keys}
+        assert parents <= allowed, f"{table.name} comes before {parents - allowed}"
+
+
+@pytest.mark.parametrize("projection", LIVE.projections, ids=lambda projection: projection.name)
+def test_key_fields_are_fields_of_an_event_that_the_projection_handles(
+    projection: Projection,
+) -> None:
+    """A misspelled name in `keyed_by` would load no row."""
+    fields = {
+        name
+        for kind in projection.projectors
+        for name in (*kind.model_fields, *vars(kind), *dir(kind))
+    }
+    for table in projection.tables:
+        assert set(table.keyed_by) <= fields
+        assert set(table.follows) <= set(table.columns)
+
+
+@pytest.mark.parametrize("projection", LIVE.projections, ids=lambda projection: projection.name)
+def test_projectors_are_registered_for_event_classes_of_the_catalog(
+    projection: Projection,
+) -> None:
+    assert projection.projectors
+    assert {kind.name for kind in projection.projectors} <= set(CATALOG)
+
+
+def test_a_second_projector_for_an_event_class_is_refused() -> None:
+    projection = LIVE.projections[0]
+    kind = next(iter(projection.projectors))
+    with pytest.raises(ValueError, match="two projectors"):
+        projection.on(kind)(lambda _tables, _recorded, _event: None)
+
+
+def test_a_subset_of_unknown_projections_is_refused() -> None:
+    with pytest.raises(LookupError, match="no projection no_such_table; there are"):
+        LIVE.subset(["leads", "no_such_table"], "part")
+    part = LIVE.subset(["tours", "leads"], "part")
+    assert [projection.name for projection in part.projections] == ["leads", "tours"]
+    assert part.version == "leads.2 tours.1"

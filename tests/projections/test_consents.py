@@ -1,11 +1,11 @@
-"""`lead_consents` by example."""
+"""Examples for `lead_consents`: given events, the rows that they leave."""
 
 from uuid import UUID
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
 from events.operations import Retained, RetentionApplied
 from projections.consents import projection
-from tests.projections.given import AGENT, HOUSE, LEAD, NOON, at, event_id, only, rows_of
+from tests.projections.given import AGENT, LEAD, NOON, PROPERTY, at, event_id, only, rows_of
 
 SMS = ConsentChannel.SMS
 STREAM = consent_id(LEAD, SMS)
@@ -18,10 +18,10 @@ WITHDRAWN = ConsentWithdrawn(
 )
 
 
-def test_each_time_it_was_said_is_a_row_with_its_evidence() -> None:
+def test_each_consent_and_withdrawal_is_a_row_with_its_evidence() -> None:
     rows = rows_of(projection, GIVEN, WITHDRAWN, GIVEN)
-    said = only(rows, "id", "status", "version", "text", "place", "keyword", "recorded_by")
-    assert said == [
+    evidence = only(rows, "id", "status", "version", "text", "place", "keyword", "recorded_by")
+    assert evidence == [
         (event_id(1), "given", 1, "Text me", "widget", None, AGENT),
         (event_id(2), "withdrawn", 2, None, "sms_reply", "STOP", None),
         (event_id(3), "given", 3, "Text me", "widget", None, AGENT),
@@ -31,9 +31,9 @@ def test_each_time_it_was_said_is_a_row_with_its_evidence() -> None:
     ]  # fmt: skip
 
 
-def test_evidence_that_is_named_goes_and_no_other() -> None:
-    gone = RetentionApplied(
-        property_id=HOUSE, kind=Retained.CONSENT_EVIDENCE, cutoff=NOON,
+def test_retention_deletes_the_named_evidence_only() -> None:
+    retention = RetentionApplied(
+        property_id=PROPERTY, kind=Retained.CONSENT_EVIDENCE, cutoff=NOON,
         consent_ids=(event_id(1), UUID(int=99)),
     )  # fmt: skip
-    assert only(rows_of(projection, GIVEN, WITHDRAWN, gone), "status") == [("withdrawn",)]
+    assert only(rows_of(projection, GIVEN, WITHDRAWN, retention), "status") == [("withdrawn",)]

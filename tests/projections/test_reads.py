@@ -1,61 +1,65 @@
-"""What the console reads stays indexed through row level security; a million: `tests/soak/`."""
+"""Queries of the console use indexes under row level security; see also `tests/soak/`."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from benchmarks.crowd import Crowd, gather
-from benchmarks.reading import questions
+from benchmarks.crowd import Crowd, insert_crowd
+from benchmarks.reading import make_queries
 from projections.scores import TABLE
-from services.api.auth.callers import Person
+from services.api.auth.console_users import ConsoleUser
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
-from tests.query_plans import Scan, complaints, scans_of
+from tests.query_plans import Scan, find_problems, run_and_read_scans
 
-LEADS, IN_ONE = 20_000, 1_000
-BIG = 5_000
-"""Tables of more rows are never read whole."""
+LEADS, IN_LARGE_PROPERTY = 20_000, 1_000
+LARGE_TABLE_ROWS = 5_000
+"""Tables with more rows must not be read completely."""
 
 
-async def test_no_read_of_a_large_property_reads_more_than_the_property(
+async def test_no_query_reads_more_rows_than_those_of_its_property(
     settings: Settings,
+    owner_settings: Settings,
 ) -> None:
-    """And where an index is missing, it is noticed."""
-    owner = await connect(settings, "test", role=None)
-    crowd = await gather(owner, LEADS, IN_ONE)
-    assert await complaints_of(settings, crowd, IN_ONE) == []
+    """Without the index, the problem is found."""
+    owner = await connect(owner_settings, "test", role=None)
+    crowd = await insert_crowd(owner, LEADS, IN_LARGE_PROPERTY)
+    assert await find_plan_problems(settings, crowd, IN_LARGE_PROPERTY) == []
     await owner.execute("DROP INDEX idx_lead_scores_property")
     await owner.close()
-    found = await complaints_of(settings, crowd, IN_ONE)
-    assert found
-    assert all(one.startswith("insights: trend") for one in found), found
+    problems = await find_plan_problems(settings, crowd, IN_LARGE_PROPERTY)
+    assert problems
+    assert all(problem.startswith("insights: trend") for problem in problems), problems
 
 
-def test_a_bad_guess_is_noticed() -> None:
-    guessed = Scan("Index Scan", "leads", 10, 5_000, 0, False)
-    assert complaints("it", [guessed], {"leads": 1}, 10_000)
-    assert not complaints("it", [Scan("Index Scan", "leads", 100, 5_000, 0, False)], {"leads": 1},
-                          10_000)  # fmt: skip
+def test_a_wrong_estimate_is_found() -> None:
+    inaccurate = Scan("Index Scan", "leads", 10, 5_000, 0, False)
+    assert find_problems("query", [inaccurate], {"leads": 1}, 10_000)
+    accurate = Scan("Index Scan", "leads", 100, 5_000, 0, False)
+    assert not find_problems("query", [accurate], {"leads": 1}, 10_000)
 
 
-async def complaints_of(settings: Settings, crowd: Crowd, in_one: int) -> list[str]:
-    """Ask everything about the large property of a crowd; what is wrong with the plans."""
+async def find_plan_problems(settings: Settings, crowd: Crowd, in_large_property: int) -> list[str]:
+    """Run all queries on the large property of a crowd, and return problems of their plans."""
     engine = open_engine(settings, "test")
-    found: list[str] = []
-    member = Person(crowd.member, crowd.org_id, "viewer")
+    problems: list[str] = []
+    member = ConsoleUser(crowd.member, crowd.org_id, "viewer")
     async with member.transaction(engine) as conn:
         assert await conn.scalar(text("SELECT current_user")) == "authenticated"
-        big = await _big(conn)
-        assert TABLE.name in big
-        for name, query in questions(crowd).items():
+        large_tables = await _load_large_tables(conn)
+        assert TABLE.name in large_tables
+        for name, query in make_queries(crowd).items():
             rows = (await conn.execute(query)).all()
-            assert rows, f"{name} finds nothing"
-            found += complaints(name, await scans_of(conn, query), big, 3 * in_one)
+            assert rows, f"{name} returns no row"
+            problems += find_problems(
+                name, await run_and_read_scans(conn, query), large_tables, 3 * in_large_property
+            )
     await engine.dispose()
-    return found
+    return problems
 
 
-async def _big(conn: AsyncConnection) -> dict[str, int]:
+async def _load_large_tables(conn: AsyncConnection) -> dict[str, int]:
+    """Return table → estimated rows."""
     rows = await conn.execute(text(
-        "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r' AND reltuples > :big"
-    ), {"big": BIG})  # fmt: skip
+        "SELECT relname, reltuples FROM pg_class WHERE relkind = 'r' AND reltuples > :rows"
+    ), {"rows": LARGE_TABLE_ROWS})  # fmt: skip
     return {row.relname: int(row.reltuples) for row in rows}

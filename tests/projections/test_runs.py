@@ -1,4 +1,4 @@
-"""`lead_workflows` by example."""
+"""Examples for `lead_workflows`: given events, the rows that they leave."""
 
 import pytest
 
@@ -17,53 +17,54 @@ from events.runs import (
 )
 from events.workflows import StepAction
 from projections.runs import projection
-from tests.projections.given import HOUSE, LEAD, ORG, at, only, rows_of
-from tests.projections.workflows import FLOW, RUN, WHO
+from tests.projections.given import LEAD, ORG, PROPERTY, at, only, rows_of
+from tests.projections.workflows import DEFINITION, RUN, RUN_FIELDS
 
 ENROLLED = RunEnrolled(
-    **WHO, definition_id=FLOW, definition_version=3, trigger="tour_no_show", reentry_key="tour 1",
-    next_action_at=at(60),
+    **RUN_FIELDS, definition_id=DEFINITION, definition_version=3, trigger="tour_no_show",
+    reentry_key="tour 1", next_action_at=at(60),
 )  # fmt: skip
-PAUSED = RunPaused(**WHO, remaining_seconds=600)
+PAUSED = RunPaused(**RUN_FIELDS, remaining_seconds=600)
 
 
-def reached(step: int, following: int | None) -> RunStepReached:
+def step_reached(step: int, next_step: int | None) -> RunStepReached:
     return RunStepReached(
-        **WHO, step_number=step, step_id=f"s{step}", action=StepAction.WAIT,
-        outcome=StepOutcome.WAITED, next_step_number=following,
-        next_action_at=None if following is None else at(90),
+        **RUN_FIELDS, step_number=step, step_id=f"s{step}", action=StepAction.WAIT,
+        outcome=StepOutcome.WAITED, next_step_number=next_step,
+        next_action_at=None if next_step is None else at(90),
     )  # fmt: skip
 
 
-def test_an_enrolled_lead_stands_before_the_first_step() -> None:
+def test_a_new_run_is_active_at_the_first_step() -> None:
     (row,) = rows_of(projection, ENROLLED)
     assert row == {
-        "id": RUN, "lead_id": LEAD, "workflow_id": FLOW, "current_step": 0, "status": "active",
+        "id": RUN, "lead_id": LEAD, "workflow_id": DEFINITION, "current_step": 0,
+        "status": "active",
         "last_action_at": None, "next_action_at": at(60), "created_at": at(1),
-        "updated_at": at(1), "org_id": ORG, "property_id": HOUSE, "definition_version": 3,
+        "updated_at": at(1), "org_id": ORG, "property_id": PROPERTY, "definition_version": 3,
         "trigger": "tour_no_show", "reentry_key": "tour 1", "remaining_seconds": None,
         "stop_reason": None,
     }  # fmt: skip
 
 
-def test_a_step_that_was_reached_leads_to_the_next() -> None:
+def test_a_reached_step_moves_the_run_to_the_next_step() -> None:
     columns = ("current_step", "last_action_at", "next_action_at", "status")
-    rows = rows_of(projection, ENROLLED, reached(0, 1))
+    rows = rows_of(projection, ENROLLED, step_reached(0, 1))
     assert only(rows, *columns) == [(1, at(2), at(90), "active")]
-    rows = rows_of(projection, ENROLLED, reached(0, 1), reached(1, None))
+    rows = rows_of(projection, ENROLLED, step_reached(0, 1), step_reached(1, None))
     assert only(rows, *columns) == [(2, at(3), None, "active")]
 
 
-def test_a_pause_keeps_what_is_left_until_the_run_goes_on() -> None:
+def test_a_paused_run_has_its_remaining_time_until_it_is_resumed() -> None:
     columns = ("status", "remaining_seconds", "next_action_at")
     assert only(rows_of(projection, ENROLLED, PAUSED), *columns) == [("paused", 600, None)]
-    resumed = RunResumed(**WHO, next_action_at=at(200))
+    resumed = RunResumed(**RUN_FIELDS, next_action_at=at(200))
     rows = rows_of(projection, ENROLLED, PAUSED, resumed)
     assert only(rows, *columns) == [("active", None, at(200))]
 
 
-def test_a_run_is_moved_to_another_step_of_another_version() -> None:
-    moved = RunMoved(**WHO, definition_version=4, step_number=2, next_action_at=at(30))
+def test_a_run_can_be_moved_to_another_version_and_step() -> None:
+    moved = RunMoved(**RUN_FIELDS, definition_version=4, step_number=2, next_action_at=at(30))
     rows = rows_of(projection, ENROLLED, PAUSED, moved)
     assert only(rows, "definition_version", "current_step", "next_action_at", "status",
                 "remaining_seconds") == [(4, 2, at(30), "paused", None)]  # fmt: skip
@@ -72,13 +73,13 @@ def test_a_run_is_moved_to_another_step_of_another_version() -> None:
 @pytest.mark.parametrize(
     ("end", "status", "reason"),
     [
-        (RunStopped(**WHO, reason="enough"), "stopped", "enough"),
-        (RunConverted(**WHO, status=LeadStatus.LEASED), "converted", "the lead is leased"),
-        (RunCompleted(**WHO), "completed", None),
+        (RunStopped(**RUN_FIELDS, reason="enough"), "stopped", "enough"),
+        (RunConverted(**RUN_FIELDS, status=LeadStatus.LEASED), "converted", "the lead is leased"),
+        (RunCompleted(**RUN_FIELDS), "completed", None),
     ],
 )
 @pytest.mark.parametrize("history", [(), (PAUSED,)])
-def test_a_run_that_has_ended_has_nothing_to_come(
+def test_an_ended_run_has_no_next_action(
     history: tuple[Event, ...], end: Event, status: str, reason: str | None
 ) -> None:
     rows = rows_of(projection, ENROLLED, *history, end)

@@ -1,38 +1,42 @@
-"""`widget_sessions` by example."""
+"""Examples for `widget_sessions`: given events, the rows that they leave."""
 
 from uuid import UUID
 
-from events.chat import ConversationMessageReceived, SessionIdentified, SessionStarted
+from events.conversations import ConversationMessageReceived
+from events.sessions import SessionIdentified, SessionStarted
 from projections.sessions import projection
-from tests.projections.given import LEAD, SESSION, TALK, at, only, rows_of
+from tests.projections.given import CONVERSATION, LEAD, SESSION, at, only, rows_of
 
 STARTED = SessionStarted(session_id=SESSION, visitor_id="v_1", referrer_url="https://a.example")
 
 
-def said(number: int) -> ConversationMessageReceived:
+def message_received(number: int) -> ConversationMessageReceived:
     return ConversationMessageReceived(
-        conversation_id=TALK, session_id=SESSION, message_id=UUID(int=100 + number), content="hi"
+        conversation_id=CONVERSATION,
+        session_id=SESSION,
+        message_id=UUID(int=100 + number),
+        content="hi",
     )
 
 
-def test_a_visit_is_a_row_of_nobody_yet() -> None:
+def test_a_new_session_has_no_lead() -> None:
     rows = rows_of(projection, STARTED)
     assert only(rows, "visitor_id", "lead_id", "message_count", "converted_at") == [
         ("v_1", None, 0, None)
     ]
 
 
-def test_a_visit_reported_twice_is_one() -> None:
-    again = SessionStarted(session_id=SESSION, visitor_id="other")
-    assert only(rows_of(projection, STARTED, again), "visitor_id") == [("v_1",)]
+def test_a_second_start_of_a_session_is_ignored() -> None:
+    second = SessionStarted(session_id=SESSION, visitor_id="other")
+    assert only(rows_of(projection, STARTED, second), "visitor_id") == [("v_1",)]
 
 
-def test_messages_are_counted_and_activity_never_goes_back() -> None:
-    rows = rows_of(projection, STARTED, said(1), (said(2), at(1)))
+def test_messages_are_counted_and_the_last_activity_never_decreases() -> None:
+    rows = rows_of(projection, STARTED, message_received(1), (message_received(2), at(1)))
     assert only(rows, "message_count", "last_activity_at") == [(2, at(2))]
 
 
-def test_a_visitor_converts_once() -> None:
-    known = SessionIdentified(session_id=SESSION, lead_id=LEAD)
-    rows = rows_of(projection, STARTED, known, known)
+def test_only_the_first_identification_sets_the_conversion_time() -> None:
+    identified = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+    rows = rows_of(projection, STARTED, identified, identified)
     assert only(rows, "lead_id", "converted_at") == [(LEAD, at(2))]

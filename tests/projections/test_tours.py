@@ -1,4 +1,4 @@
-"""`tours` by example."""
+"""Examples for `tours`: given events, the rows that they leave."""
 
 from datetime import UTC, date, datetime, time
 
@@ -20,16 +20,16 @@ from events.tours import (
 from projections.tours import projection
 from tests.projections.given import AGENT, LEAD, TOUR, at, only, rows_of
 
-BOOKED = TourScheduled(
+SCHEDULED = TourScheduled(
     tour_id=TOUR, lead_id=LEAD, tour_date=date(2026, 4, 2), tour_time=time(14), fold=0,
     time_zone="America/New_York", starts_at=datetime(2026, 4, 2, 18, tzinfo=UTC),
     duration_minutes=45, tour_type=TourType.VIRTUAL, source="widget", created_by=AGENT,
 )  # fmt: skip
-MISSED = TourNoShowRecorded(tour_id=TOUR, lead_id=LEAD)
+NO_SHOW = TourNoShowRecorded(tour_id=TOUR, lead_id=LEAD)
 
 
-def test_a_booked_tour_is_scheduled_at_its_local_time_and_instant() -> None:
-    rows = rows_of(projection, BOOKED)
+def test_a_scheduled_tour_has_local_time_and_instant() -> None:
+    rows = rows_of(projection, SCHEDULED)
     assert only(rows, "tour_date", "tour_time", "time_zone", "starts_at", "duration_minutes") == [
         (date(2026, 4, 2), time(14), "America/New_York", datetime(2026, 4, 2, 18, tzinfo=UTC), 45)
     ]
@@ -44,33 +44,33 @@ def test_a_booked_tour_is_scheduled_at_its_local_time_and_instant() -> None:
         (TourConfirmed(tour_id=TOUR, lead_id=LEAD), "confirmed"),
         (TourCompleted(tour_id=TOUR, lead_id=LEAD), "completed"),
         (TourCancelled(tour_id=TOUR, lead_id=LEAD), "cancelled"),
-        (MISSED, "no_show"),
+        (NO_SHOW, "no_show"),
     ],
 )
-def test_a_tour_moves_on(event: Event, status: str) -> None:
-    rows = rows_of(projection, BOOKED, event)
+def test_an_event_sets_the_status_and_the_time_of_the_change(event: Event, status: str) -> None:
+    rows = rows_of(projection, SCHEDULED, event)
     assert only(rows, "status", "updated_at") == [(status, at(2))]
 
 
-def test_a_corrected_no_show_stands_where_it_stood() -> None:
+def test_a_corrected_no_show_has_the_status_of_the_correction() -> None:
     corrected = TourNoShowCorrected(tour_id=TOUR, lead_id=LEAD, status=TourStatus.COMPLETED)
-    assert only(rows_of(projection, BOOKED, MISSED, corrected), "status") == [("completed",)]
+    assert only(rows_of(projection, SCHEDULED, NO_SHOW, corrected), "status") == [("completed",)]
 
 
-def test_a_rescheduled_tour_is_scheduled_again_under_its_new_revision() -> None:
-    moved = TourRescheduled(
+def test_a_rescheduled_tour_is_scheduled_again_with_a_new_revision() -> None:
+    rescheduled = TourRescheduled(
         tour_id=TOUR, lead_id=LEAD, revision=2, tour_date=date(2026, 11, 1), tour_time=time(1, 30),
         time_zone="America/New_York", fold=1, starts_at=datetime(2026, 11, 1, 6, 30, tzinfo=UTC),
         duration_minutes=30,
     )  # fmt: skip
     confirmed = TourConfirmed(tour_id=TOUR, lead_id=LEAD)
-    rows = rows_of(projection, BOOKED, confirmed, moved)
+    rows = rows_of(projection, SCHEDULED, confirmed, rescheduled)
     assert only(rows, "status", "revision", "fold", "tour_time") == [
         ("scheduled", 2, 1, time(1, 30))
     ]
 
 
-def test_an_amendment_changes_what_it_names() -> None:
+def test_an_amendment_changes_the_named_fields_only() -> None:
     amended = TourAmended(tour_id=TOUR, lead_id=LEAD, tour_type=TourType.IN_PERSON)
-    rows = rows_of(projection, BOOKED, amended)
+    rows = rows_of(projection, SCHEDULED, amended)
     assert only(rows, "tour_type", "created_by", "status") == [("in_person", AGENT, "scheduled")]

@@ -1,57 +1,57 @@
-"""`lumaleasing_config` by example."""
+"""Examples for `lumaleasing_config`: given events, the rows that they leave."""
 
 from datetime import date
 from typing import Any
 
 from events.properties import PropertyRecorded
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
-from projections.widgets import TABLE, USUAL, projection
-from tests.projections.given import AGENT, HOUSE, ORG, TALK, at, only, rows_of
+from projections.widgets import DEFAULTS, TABLE, projection
+from tests.projections.given import AGENT, CONVERSATION, ORG, PROPERTY, at, only, rows_of
 
-KEY, NEXT = AGENT, TALK
-ISSUED = WidgetKeyIssued(property_id=HOUSE, key_id=KEY, key_hash="a" * 64)
-ROTATED = WidgetKeyIssued(property_id=HOUSE, key_id=NEXT, key_hash="b" * 64)
-NO_KEY = f"no-key/{HOUSE}"
+KEY, NEXT = AGENT, CONVERSATION
+ISSUED = WidgetKeyIssued(property_id=PROPERTY, key_id=KEY, key_hash="a" * 64)
+ROTATED = WidgetKeyIssued(property_id=PROPERTY, key_id=NEXT, key_hash="b" * 64)
+NO_KEY = f"no-key/{PROPERTY}"
 
 
-def recorded(**settings: Any) -> PropertyRecorded:
-    return PropertyRecorded(property_id=HOUSE, display_name="The Alder", settings=settings)
+def property_recorded(**settings: Any) -> PropertyRecorded:
+    return PropertyRecorded(property_id=PROPERTY, display_name="The Alder", settings=settings)
 
 
 def configured(**settings: Any) -> WidgetConfigured:
-    return WidgetConfigured.model_validate({"property_id": HOUSE, **settings})
+    return WidgetConfigured.model_validate({"property_id": PROPERTY, **settings})
 
 
 def revoked(key: object) -> WidgetKeyRevoked:
-    return WidgetKeyRevoked.model_validate({"property_id": HOUSE, "key_id": key})
+    return WidgetKeyRevoked.model_validate({"property_id": PROPERTY, "key_id": key})
 
 
-def test_a_property_brings_a_widget_that_is_switched_off_and_shown_nowhere() -> None:
-    [row] = rows_of(projection, recorded(timezone="America/Chicago"))
+def test_a_property_creates_an_inactive_widget_without_origins() -> None:
+    [row] = rows_of(projection, property_recorded(timezone="America/Chicago"))
     assert row == {
-        **USUAL, "id": HOUSE, "property_id": HOUSE, "org_id": ORG, "api_key": NO_KEY,
+        **DEFAULTS, "id": PROPERTY, "property_id": PROPERTY, "org_id": ORG, "api_key": NO_KEY,
         "key_id": None, "version": 0, "time_zone": "America/Chicago", "created_at": at(1),
         "updated_at": at(1),
     }  # fmt: skip
     assert (row["is_active"], row["allowed_origins"]) == (False, [])
 
 
-def test_every_setting_of_an_event_is_a_column_with_a_usual_value() -> None:
+def test_every_setting_of_the_event_is_a_column_with_a_default() -> None:
     settings = set(WidgetConfigured.model_fields) - {"property_id", "configured_by"}
-    assert settings == set(USUAL)
+    assert settings == set(DEFAULTS)
     assert settings <= {column.name for column in TABLE.columns}
 
 
-def test_a_widget_that_is_configured_before_its_property_is_known_has_a_row() -> None:
-    rows = rows_of(projection, configured(widget_name="Ada"), recorded(timezone="UTC"))
+def test_a_configuration_before_the_property_creates_the_row() -> None:
+    rows = rows_of(projection, configured(widget_name="Ada"), property_recorded(timezone="UTC"))
     assert only(rows, "widget_name", "time_zone", "is_active") == [("Ada", "UTC", False)]
     assert only(rows, "created_at", "updated_at") == [(at(1), at(2))]
 
 
-def test_what_is_configured_is_kept_and_what_is_not_named_stays() -> None:
+def test_a_configuration_changes_the_named_settings_only() -> None:
     hours = {"monday": {"start": "09:00", "end": "18:00"}, "sunday": None}
     rows = rows_of(
-        projection, recorded(),
+        projection, property_recorded(),
         configured(
             is_active=True, allowed_origins=("https://a.example",), business_hours=hours,
             holidays=(date(2026, 12, 25),), tour_blackout_dates=(date(2026, 1, 1),),
@@ -64,44 +64,48 @@ def test_what_is_configured_is_kept_and_what_is_not_named_stays() -> None:
     assert only(rows, "holidays", "tour_blackout_dates") == [(["2026-12-25"], ["2026-01-01"])]
 
 
-def test_a_setting_that_is_set_to_null_is_as_if_nobody_had_set_it() -> None:
-    said: dict[str, Any] = {
+def test_a_setting_that_is_set_to_null_returns_to_its_default() -> None:
+    settings: dict[str, Any] = {
         "widget_name": "Ada", "is_active": True, "collect_phone": True, "logo_url": "x",
         "business_hours": {}, "holidays": (date(2026, 12, 25),), "tour_capacity": 7,
     }  # fmt: skip
-    [row] = rows_of(projection, configured(**said), configured(**dict.fromkeys(said)))
-    assert {name: row[name] for name in said} == {name: USUAL[name] for name in said}
+    [row] = rows_of(projection, configured(**settings), configured(**dict.fromkeys(settings)))
+    assert {name: row[name] for name in settings} == {name: DEFAULTS[name] for name in settings}
 
 
-def test_the_zone_follows_the_property() -> None:
-    for told, kept in ((("UTC", "Europe/Berlin"), "Europe/Berlin"), (("UTC", None), None)):
-        rows = rows_of(projection, *(recorded(timezone=zone) for zone in told))
-        assert only(rows, "time_zone") == [(kept,)]
-    said: tuple[Any, ...] = (7, [], {}, "", True)
-    for nonsense in said:
-        assert only(rows_of(projection, recorded(timezone=nonsense)), "time_zone") == [(None,)]
-    silent = PropertyRecorded(property_id=HOUSE)
-    assert only(rows_of(projection, recorded(timezone="UTC"), silent), "time_zone") == [(None,)]
+def test_the_time_zone_is_that_of_the_property() -> None:
+    for zones, expected in ((("UTC", "Europe/Berlin"), "Europe/Berlin"), (("UTC", None), None)):
+        rows = rows_of(projection, *(property_recorded(timezone=zone) for zone in zones))
+        assert only(rows, "time_zone") == [(expected,)]
+    invalid_zones: tuple[Any, ...] = (7, [], {}, "", True)
+    for zone in invalid_zones:
+        assert only(rows_of(projection, property_recorded(timezone=zone)), "time_zone") == [(None,)]
+    without_settings = PropertyRecorded(property_id=PROPERTY)
+    assert only(
+        rows_of(projection, property_recorded(timezone="UTC"), without_settings), "time_zone"
+    ) == [(None,)]
 
 
-def test_the_key_is_the_hash_of_the_newest() -> None:
-    assert only(rows_of(projection, recorded(), ISSUED, ROTATED), "api_key") == [("b" * 64,)]
+def test_the_stored_key_is_the_hash_of_the_current_key() -> None:
+    assert only(rows_of(projection, property_recorded(), ISSUED, ROTATED), "api_key") == [
+        ("b" * 64,)
+    ]
 
 
-def test_only_the_newest_key_that_is_revoked_leaves_none() -> None:
+def test_only_a_revoked_current_key_is_removed() -> None:
     assert only(rows_of(projection, ISSUED, ROTATED, revoked(KEY)), "api_key") == [("b" * 64,)]
     assert only(rows_of(projection, ISSUED, ROTATED, revoked(NEXT)), "api_key") == [(NO_KEY,)]
     again = rows_of(projection, ISSUED, revoked(KEY), ROTATED)
     assert only(again, "api_key", "key_id") == [("b" * 64, NEXT)]
 
 
-def test_a_version_grows_with_each_change_of_the_configuration() -> None:
-    rows = rows_of(projection, recorded(), configured(widget_name="A"), ISSUED)
-    later = rows_of(projection, recorded(), configured(widget_name="A"), ISSUED,
+def test_each_configuration_increases_the_version() -> None:
+    rows = rows_of(projection, property_recorded(), configured(widget_name="A"), ISSUED)
+    later = rows_of(projection, property_recorded(), configured(widget_name="A"), ISSUED,
                     configured(widget_name="B"))  # fmt: skip
     assert rows[0]["version"] < later[0]["version"]
 
 
-def test_a_deleted_property_takes_its_widget_along() -> None:
-    gone = PropertyRecorded(property_id=HOUSE, deleted=True)
-    assert rows_of(projection, recorded(), configured(widget_name="A"), gone) == []
+def test_a_deleted_property_deletes_its_widget() -> None:
+    deleted = PropertyRecorded(property_id=PROPERTY, deleted=True)
+    assert rows_of(projection, property_recorded(), configured(widget_name="A"), deleted) == []

@@ -1,4 +1,4 @@
-"""`workflow_definitions` by example."""
+"""Examples for `workflow_definitions`: given events, the rows that they leave."""
 
 from events.event import Event
 from events.leads import LeadStatus
@@ -10,8 +10,8 @@ from events.workflows import (
     WorkflowDefined,
 )
 from projections.workflows import projection
-from tests.projections.given import HOUSE, ORG, at, only, rows_of
-from tests.projections.workflows import FLOW
+from tests.projections.given import ORG, PROPERTY, at, only, rows_of
+from tests.projections.workflows import DEFINITION
 
 STEPS = (
     Step(id="hi", delay_hours=0.5, action=StepAction.SMS, template_slug="hello"),
@@ -20,20 +20,21 @@ STEPS = (
 
 
 def defined(version: int, **more: object) -> WorkflowDefined:
-    said = {"display_name": "Greeting", "trigger_on": "lead_created", "steps": STEPS,
+    fields = {"display_name": "Greeting", "trigger_on": "lead_created", "steps": STEPS,
             "exit_conditions": (LeadStatus.LEASED,)}  # fmt: skip
     return WorkflowDefined.model_validate(
-        {"definition_id": FLOW, "definition_version": version, **said, **more}
+        {"definition_id": DEFINITION, "definition_version": version, **fields, **more}
     )
 
 
-ON, OFF = WorkflowActivated(definition_id=FLOW), WorkflowDeactivated(definition_id=FLOW)
+ON, OFF = WorkflowActivated(definition_id=DEFINITION), WorkflowDeactivated(definition_id=DEFINITION)
 
 
-def test_a_definition_is_inactive_until_somebody_activates_it() -> None:
+def test_a_definition_is_inactive_until_it_is_activated() -> None:
     (row,) = rows_of(projection, defined(1, seeded=True))
     assert row == {
-        "id": FLOW, "org_id": ORG, "property_id": HOUSE, "name": "Greeting", "description": None,
+        "id": DEFINITION, "org_id": ORG, "property_id": PROPERTY, "name": "Greeting",
+        "description": None,
         "trigger_on": "lead_created", "exit_conditions": ["leased"], "is_active": False,
         "steps": [
             {"id": "hi", "delay_hours": 0.5, "action": "sms", "template_slug": "hello"},
@@ -41,12 +42,12 @@ def test_a_definition_is_inactive_until_somebody_activates_it() -> None:
         ],
         "created_at": at(1), "updated_at": at(1), "version": 1, "seeded": True,
     }  # fmt: skip
-    for recorded_events, active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
-        history: list[Event] = [defined(1), *recorded_events]
-        assert only(rows_of(projection, *history), "is_active") == [(active,)]
+    for events, is_active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
+        history: list[Event] = [defined(1), *events]
+        assert only(rows_of(projection, *history), "is_active") == [(is_active,)]
 
 
-def test_a_new_version_replaces_what_was_written() -> None:
+def test_a_new_version_replaces_the_former_one() -> None:
     changed = defined(2, display_name="Other", steps=(), exit_conditions=(), description="new")
     rows = rows_of(projection, defined(1, seeded=True), changed)
     assert only(rows, "name", "steps", "exit_conditions", "description", "version", "seeded") == [

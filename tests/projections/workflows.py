@@ -1,9 +1,9 @@
-"""What the examples of workflows are about."""
+"""Ids and fields that the examples of workflows share."""
 
 from typing import Any
 from uuid import UUID
 
 from tests.projections.given import LEAD
 
-FLOW, TEMPLATE, RUN, DELIVERY = (UUID(int=n) for n in range(21, 25))
-WHO: dict[str, Any] = {"run_id": RUN, "lead_id": LEAD}
+DEFINITION, TEMPLATE, RUN, DELIVERY = (UUID(int=n) for n in range(21, 25))
+RUN_FIELDS: dict[str, Any] = {"run_id": RUN, "lead_id": LEAD}

@@ -1,4 +1,4 @@
-"""Real processes under load, killed without warning and started again."""
+"""Real processes under load that are killed and started again."""
 
 import asyncio
 import random
@@ -12,16 +12,17 @@ import asyncpg
 
 from services.local_stack.child_process import kill, spawn, stop
 from services.projector import consumer
-from services.runtime.settings import Settings, as_environment
+from services.runtime.environment import to_environment
+from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.races.processes import demand_the_law, level, talk
+from tests.races.processes import append_chats, assert_live_equals_rebuilt, wait_until_level
 from tests.world import World, make_world
 
 WORKERS = ("relay", "projector", "relay", "projector")
 STOP_SECONDS = 20.0
 
 
-PATIENT = """
+PROJECTOR_CODE = """
 import runpy
 from services.projector import consumer
 consumer.SESSION_MILLISECONDS = {session}
@@ -30,40 +31,45 @@ runpy.run_module("services.projector", run_name="__main__")
 
 
 class Workers:
-    """Two of each, so that one always stands by or shares the work.
+    """Two relays and two projectors, so that one of each kind is left when the other is killed.
 
-    `session`: after so many milliseconds the group of the projectors misses one that was killed.
+    `session` is the time in milliseconds after which the group notices a killed projector.
     """
 
     def __init__(
         self, settings: Settings, log: Path, session: int = consumer.SESSION_MILLISECONDS
     ) -> None:
-        self.environment = as_environment(settings)
+        self.environment = to_environment(settings)
         self.log = log
-        self.patient = PATIENT.format(session=session)
+        self.projector_code = PROJECTOR_CODE.format(session=session)
         self.pids: list[int] = []
 
     def start(self, name: str) -> int:
-        how = ["-c", self.patient] if name == "projector" else ["-m", f"services.{name}"]
-        return spawn([sys.executable, *how], log=self.log / f"{name}.log", env=self.environment)
+        arguments = (
+            ["-c", self.projector_code] if name == "projector" else ["-m", f"services.{name}"]
+        )
+        return spawn(
+            [sys.executable, *arguments], log=self.log / f"{name}.log", env=self.environment
+        )
 
     def start_all(self) -> None:
         self.pids = [self.start(name) for name in WORKERS]
 
     async def kill_one(self, number: int) -> None:
-        """SIGKILL, and a new one in its place."""
+        """Send SIGKILL to a worker and start another."""
         await asyncio.to_thread(kill, self.pids[number])
         self.pids[number] = self.start(WORKERS[number])
 
     async def stop_all(self) -> None:
-        ended = [asyncio.to_thread(stop, pid, STOP_SECONDS) for pid in self.pids]
-        await asyncio.gather(*ended)
+        stopping = [asyncio.to_thread(stop, pid, STOP_SECONDS) for pid in self.pids]
+        await asyncio.gather(*stopping)
 
 
 @asynccontextmanager
-async def at_work(
+async def run_workers(
     settings: Settings, log: Path, session: int = consumer.SESSION_MILLISECONDS
 ) -> AsyncIterator[Workers]:
+    """Run the workers during a block."""
     workers = Workers(settings, log, session)
     workers.start_all()
     try:
@@ -72,28 +78,30 @@ async def at_work(
         await workers.stop_all()
 
 
-async def survive(settings: Settings, pool: asyncpg.Pool, log: Path, *, kills: int) -> None:
-    """Kill relays and projectors under load; in the end every fact is a row, once."""
+async def kill_under_load(
+    settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool, log: Path, *, kills: int
+) -> None:
+    """Kill relays and projectors under load; check that in the end every event is a row, once."""
     chance = random.Random(kills)
     world = await make_world(pool, properties=8)
-    done = asyncio.Event()
-    spoken: list[UUID] = []
-    async with at_work(settings, log) as workers:
-        loading = asyncio.create_task(_load(world, done, spoken))
+    stop_load = asyncio.Event()
+    rounds: list[UUID] = []
+    async with run_workers(settings, log) as workers:
+        loading = asyncio.create_task(_append_until(stop_load, world, rounds))
         try:
             for _ in range(kills):
-                wanted = len(spoken) + chance.randint(1, 6)
-                await until(lambda wanted=wanted: len(spoken) >= wanted)  # type: ignore[misc]
+                target = len(rounds) + chance.randint(1, 6)
+                await until(lambda target=target: len(rounds) >= target)  # type: ignore[misc]
                 await workers.kill_one(chance.randrange(len(WORKERS)))
         finally:
-            done.set()
+            stop_load.set()
             await loading
-        await level(pool)
-    assert await world.count("messages") == len(spoken) * len(world.properties) * 3
-    assert await world.count("leads") == len(spoken) * len(world.properties)
-    await demand_the_law(pool)
+        await wait_until_level(pool)
+    assert await world.count("messages") == len(rounds) * len(world.properties) * 3
+    assert await world.count("leads") == len(rounds) * len(world.properties)
+    await assert_live_equals_rebuilt(owner_pool)
 
 
-async def _load(world: World, done: asyncio.Event, spoken: list[UUID]) -> None:
-    while not done.is_set():
-        spoken.append(await talk(world, 3))
+async def _append_until(stop: asyncio.Event, world: World, rounds: list[UUID]) -> None:
+    while not stop.is_set():
+        rounds.append(await append_chats(world, 3))

@@ -1,8 +1,8 @@
-"""A relay and a projector that run inside a test, and when they are level with the log."""
+"""Relay and projector inside a test, and conditions on the tables, the log and the bus."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
@@ -18,25 +18,25 @@ from events.log import sequencer
 from projections.catalog import LIVE
 from projections.engine import checkpoints
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding_log
+from projections.engine.shadow_fold import make_log_fold
 from services.projector import projector
 from services.relay import relay
-from services.runtime.process import Checks
+from services.runtime.clock import Clock
+from services.runtime.process import ProcessFunction
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.world import World
 
 SILENT_MS = 800
 READ_SECONDS = 20.0
-Work = Callable[[Settings, asyncio.Event, Checks], Awaitable[None]]
 
 
 @asynccontextmanager
-async def running(settings: Settings, *works: Work) -> AsyncIterator[None]:
-    """The work of these processes (relay and projector where none are named) for a block."""
+async def run_processes(settings: Settings, *works: ProcessFunction) -> AsyncIterator[None]:
+    """Run these processes during a block; without names, relay and projector."""
     stop = asyncio.Event()
     tasks = [
-        asyncio.ensure_future(work(settings, stop, {}))
+        asyncio.ensure_future(work(settings, stop, {}, Clock()))
         for work in works or (relay.work, projector.work)
     ]
     try:
@@ -47,38 +47,38 @@ async def running(settings: Settings, *works: Work) -> AsyncIterator[None]:
 
 
 async def is_level(pool: asyncpg.Pool) -> bool:
-    """Is everything numbered, and does every shard's checkpoint stand at its head?"""
+    """Return whether every event has a position and every checkpoint is at its shard head."""
     try:
         async with pool.acquire() as conn:
-            if await sequencer.any_waiting(conn):
+            if await sequencer.has_unnumbered_rows(conn):
                 return False
-            heads = await sequencer.heads(conn)
-            reached = await checkpoints.positions(conn, LIVE.name)
+            heads = await sequencer.read_shard_heads(conn)
+            positions_by_shard = await checkpoints.positions(conn, LIVE.name)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-    return all(reached.get(shard, 0) == head for shard, head in heads.items())
+    return all(positions_by_shard.get(shard, 0) == head for shard, head in heads.items())
 
 
-async def level(pool: asyncpg.Pool) -> None:
+async def wait_until_level(pool: asyncpg.Pool) -> None:
     await until(lambda: is_level(pool))
 
 
-async def owners(pool: asyncpg.Pool, wanted: int) -> bool:
-    """Do so many projectors own shards?"""
-    found = await pool.fetchval("SELECT count(DISTINCT owner) FROM crm.checkpoints")
-    return bool(found == wanted)
+async def is_owned_by(pool: asyncpg.Pool, projectors: int) -> bool:
+    """Return whether exactly so many projectors own shards."""
+    owners = await pool.fetchval("SELECT count(DISTINCT owner) FROM crm.checkpoints")
+    return bool(owners == projectors)
 
 
-async def demand_the_law(pool: asyncpg.Pool) -> None:
-    """Nothing parked, and live = rebuilt."""
+async def assert_live_equals_rebuilt(pool: asyncpg.Pool) -> None:
+    """Check that no event is parked and that the live tables equal rebuilt ones."""
     async with pool.acquire() as conn:
         assert await conn.fetchval("SELECT count(*) FROM crm.parked") == 0
-    outcome = await Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None).verify()
+    outcome = await Rebuild(pool, LIVE, LIVE, make_log_fold(pool), lambda *_: None).verify()
     assert outcome.equal, [found for found in outcome.comparisons if not found.equal]
 
 
-async def talk(world: World, messages: int) -> UUID:
-    """A known lead of each property chats; the events of one lead in a transaction each."""
+async def append_chats(world: World, messages: int) -> UUID:
+    """Append a lead and its chat to each property, one transaction per event; return a lead id."""
     lead = uuid4()
     for property_id in world.properties:
         lead = uuid4()
@@ -89,76 +89,80 @@ async def talk(world: World, messages: int) -> UUID:
     return lead
 
 
-async def on_the_bus(settings: Settings, pool: asyncpg.Pool) -> list[int]:
-    """The positions that the topic holds, in the order of each partition."""
-    found, _ = await places_on_the_bus(settings, pool)
-    return [position for _, position in found]
+async def load_bus_positions(settings: Settings, pool: asyncpg.Pool) -> list[int]:
+    """Return the positions in the topic, in the order of each partition."""
+    records, _ = await load_bus_records(settings, pool)
+    return [position for _, position in records]
 
 
-async def places_on_the_bus(
+async def load_bus_records(
     settings: Settings, pool: asyncpg.Pool
 ) -> tuple[list[tuple[int, int]], int]:
-    """(partition, position) of what the topic holds, in order; and how many partitions it has."""
+    """Return the records of the topic as (partition, position), and its number of partitions."""
     async with pool.acquire() as conn:
-        log_id = (await sequencer.state(conn)).id
+        log_id = (await sequencer.read_log_state(conn)).id
     topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
-    found: list[tuple[int, int]] = []
-    places = [TopicPartition(topic, n) for n in range(await partitions_of(servers, topic))]
-    if not places:
+    positions: list[tuple[int, int]] = []
+    partitions = [TopicPartition(topic, n) for n in range(await partitions_of(servers, topic))]
+    if not partitions:
         return [], 0
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
     try:
         await consumer.start()
-        consumer.assign(places)
-        for place in places:
-            consumer.seek(place, 0)
+        consumer.assign(partitions)
+        for partition in partitions:
+            consumer.seek(partition, 0)
         deadline = time.monotonic() + READ_SECONDS
         while time.monotonic() < deadline:
             records = await consumer.getmany(timeout_ms=SILENT_MS, max_records=5_000)
             for page in records.values():
-                found += [(r.partition, wire.arrival(r.value, log_id).position) for r in page]
-            if not records and all([await _at_its_end(consumer, place) for place in places]):
+                positions += [
+                    (r.partition, wire.read_record(r.value, log_id).position) for r in page
+                ]
+            if not records and all(
+                [await _is_at_end(consumer, partition) for partition in partitions]
+            ):
                 break
     except KafkaError:
         return [], 0
     finally:
         await consumer.stop()
-    return found, len(places)
+    return positions, len(partitions)
 
 
-async def _at_its_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
-    """Has everything been read that the last fetch said was there?"""
-    end = consumer.highwater(place)
-    return end is not None and await consumer.position(place) >= end
+async def _is_at_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+    """Return whether everything was read up to the end that the last fetch reported."""
+    end = consumer.highwater(partition)
+    return end is not None and await consumer.position(partition) >= end
 
 
-async def whole_on_the_bus(settings: Settings, pool: asyncpg.Pool) -> bool:
-    """Is every event numbered, and does the bus hold every position there is?"""
+async def is_bus_complete(settings: Settings, pool: asyncpg.Pool) -> bool:
+    """Return whether every event has a position and the bus has every position."""
     async with pool.acquire() as conn:
-        if await sequencer.any_waiting(conn):
+        if await sequencer.has_unnumbered_rows(conn):
             return False
-        last = (await sequencer.state(conn)).position
-    return set(await on_the_bus(settings, pool)) == set(range(1, last + 1))
+        last = (await sequencer.read_log_state(conn)).position
+    return set(await load_bus_positions(settings, pool)) == set(range(1, last + 1))
 
 
-async def make_topic_anew(settings: Settings, partitions: int) -> None:
-    """Delete the events topic, whoever uses it, and make it again, empty."""
+async def recreate_topic(settings: Settings, partition_count: int) -> None:
+    """Delete the events topic, also while it is used, and create it again, empty."""
     topic = events_topic(settings)
 
-    async def try_it() -> bool:
+    async def is_recreated() -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
         try:
             await admin.start()
             if topic in await admin.list_topics():
                 await admin.delete_topics([topic])
-            answer = await admin.create_topics([NewTopic(topic, partitions, 1)])
+            answer = await admin.create_topics([NewTopic(topic, partition_count, 1)])
             return all(error == 0 for _, error, *_ in answer.topic_errors)
         except KafkaError:
             return False
         finally:
             await admin.close()
 
-    await until(try_it)
+    await until(is_recreated)
 
 
 def events_topic(settings: Settings) -> str:

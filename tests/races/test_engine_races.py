@@ -1,4 +1,4 @@
-"""Races for the tables: zombies, records before ownership, holes, strangers, poison."""
+"""Races for the tables: replaced consumers, early records, gaps, foreign records, poison."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,286 +14,308 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from events.bus import wire
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 from events.leads import LeadNoted
 from events.log import sequencer
 from events.log.connection import Connection
 from events.tours import TourConfirmed, TourScheduled, TourType
 from projections.engine import apply, checkpoints, parked
-from projections.engine.apply import Life
-from projections.engine.checkpoints import Checkpoint, Fenced
+from projections.engine.batch import WriterIdentity
+from projections.engine.checkpoints import Checkpoint, FencingError
 from projections.engine.live import Engine
 from tests.conftest import until
-from tests.races.processes import demand_the_law
-from tests.replay_determinism.delivery import courier, new_engine
-from tests.world import World, make_world, parked_reasons
+from tests.races.processes import assert_live_equals_rebuilt
+from tests.replay_determinism.delivery import make_bus, new_engine
+from tests.world import World, make_world, read_parked_reasons
 
 NOTES = 6
 
 
 @dataclass
-class Told:
-    """One lead's history in the log, and its records."""
+class LeadHistory:
+    """The events of one lead in the log, and their records."""
 
     world: World
-    records: list[Arrival]
+    records: list[ReceivedRecord]
 
     async def engine(self) -> Engine:
         async with self.world.pool.acquire() as conn:
-            return await new_engine(self.world.pool, await sequencer.state(conn))
+            return await new_engine(self.world.pool, await sequencer.read_log_state(conn))
 
-    async def notes(self) -> int:
+    async def count_notes(self) -> int:
         return await self.world.count("lead_activities WHERE type = 'note'")
 
 
-async def records_of(pool: asyncpg.Pool, lead: UUID) -> list[Arrival]:
-    """The records of the shard in which a lead lives."""
-    every = [one for came in (await courier(pool)).partitions.values() for one in came]
-    (shard,) = {one.shard for one in every if one.lead_id == str(lead)}
-    return [one for one in every if one.shard == shard]
+async def records_of(pool: asyncpg.Pool, lead: UUID) -> list[ReceivedRecord]:
+    """Return the records of the shard of a lead."""
+    partitions = (await make_bus(pool)).partitions.values()
+    records = [record for partition in partitions for record in partition]
+    (shard,) = {record.shard for record in records if record.lead_id == str(lead)}
+    return [record for record in records if record.shard == shard]
 
 
 @pytest.fixture
-async def told(pool: asyncpg.Pool) -> Told:
+async def history(pool: asyncpg.Pool) -> LeadHistory:
     world, lead = await make_world(pool), uuid4()
     await world.append(world.new(world.captured(lead)))
     for number in range(NOTES):
         await world.append(world.new(LeadNoted(lead_id=lead, note=f"note {number}")))
     await world.number()
-    return Told(world, await records_of(pool, lead))
+    return LeadHistory(world, await records_of(pool, lead))
 
 
-def unchained(records: Sequence[Arrival], reached: int = 0) -> list[Arrival]:
-    """The records as one takes them who trusts that the bus brings everything."""
-    befores = [reached, *(record.position for record in records)]
+def without_gaps(records: Sequence[ReceivedRecord], position: int = 0) -> list[ReceivedRecord]:
+    """Return the records as if none were missing: each follows the one before it."""
+    befores = [position, *(record.position for record in records)]
     return [replace(r, previous=before) for r, before in zip(records, befores, strict=False)]
 
 
-async def _claim_politely(
+async def _claim_without_epoch(
     conn: Connection, group: str, version: str, generation: int, shards: Sequence[int], owner: str
 ) -> dict[int, Checkpoint]:
-    rows = await conn.fetch("SELECT shard, position FROM crm.checkpoints WHERE unit = $1", group)
+    rows = await conn.fetch(
+        "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1", group
+    )
     return {row["shard"]: Checkpoint(row["position"], 0) for row in rows if row["shard"] in shards}
 
 
-async def _advance_blindly(
+async def _advance_without_check(
     conn: Connection, group: str, version: str, generation: int, moves: dict[int, Any]
 ) -> None:
     for shard, (_, target) in moves.items():
         await conn.execute(
-            "UPDATE crm.checkpoints SET position = $3 WHERE unit = $1 AND shard = $2",
+            "UPDATE crm.checkpoints SET position = $3 WHERE projection_group = $1 AND shard = $2",
             group, shard, target,
         )  # fmt: skip
     await conn.execute("SET LOCAL crm.engine = 'on'")
 
 
-def take_the_fence_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "claim", _claim_politely)
-    monkeypatch.setattr(checkpoints, "advance", _advance_blindly)
+def remove_fencing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "own", _claim_without_epoch)
+    monkeypatch.setattr(checkpoints, "advance", _advance_without_check)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_an_heir_waits_for_the_zombies_open_transaction(
-    told: Told, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_a_new_owner_waits_for_the_open_transaction_of_the_replaced_one(
+    history: LeadHistory, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        take_the_fence_away(monkeypatch)
-    zombie = await told.engine()
-    recorded_events = [wire.decode(came) for came in told.records[:5]]
+        remove_fencing(monkeypatch)
+    replaced = await history.engine()
+    recorded_events = [wire.decode(record) for record in history.records[:5]]
     async with pool.acquire() as conn:
         batch = await apply.prepare(
-            conn, zombie.life, zombie._work, recorded_events, zombie._held, {}
+            conn,
+            replaced.identity,
+            replaced._pipeline.work,
+            recorded_events,
+            replaced._owned.checkpoints,
+            {},
         )
         open_transaction = conn.transaction()
         await open_transaction.start()
-        await apply.write(conn, zombie.life, batch)
-        inheriting = asyncio.create_task(_inherit(told, zombie.life))
-        await until(lambda: _somebody_waits(told.world))
+        await apply.write(conn, replaced.identity, batch)
+        taking_over = asyncio.create_task(_take_over(history, replaced.identity))
+        await until(lambda: _is_any_lock_awaited(history.world))
         await open_transaction.commit()
-    await inheriting
-    whole = await told.notes() == NOTES and await parked_reasons(pool) == []
-    assert whole is protected
+    await taking_over
+    is_complete = await history.count_notes() == NOTES and await read_parked_reasons(pool) == []
+    assert is_complete is protected
 
 
-async def _inherit(told: Told, life: Life) -> None:
-    heir = Engine(told.world.pool, life, "heir")
-    await heir.claim(range(64))
-    await _take(heir, told.records)
+async def _take_over(history: LeadHistory, identity: WriterIdentity) -> None:
+    new_owner = Engine(history.world.pool, identity, "new_owner")
+    await new_owner.own(range(64))
+    await _apply_all(new_owner, history.records)
 
 
-async def _take(engine: Engine, records: Sequence[Arrival]) -> None:
+async def _apply_all(engine: Engine, records: Sequence[ReceivedRecord]) -> None:
     await engine.apply(records)
-    await engine.settle()
+    await engine.flush()
 
 
-async def _somebody_waits(world: World) -> bool:
+async def _is_any_lock_awaited(world: World) -> bool:
     return bool(await world.count("pg_locks WHERE NOT granted"))
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_zombie_that_goes_on_is_fenced(
-    told: Told, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_a_replaced_owner_that_continues_is_fenced(
+    history: LeadHistory,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    protected: bool,
 ) -> None:
     if not protected:
-        take_the_fence_away(monkeypatch)
-    zombie = await told.engine()
-    await zombie.apply(told.records[:3])
-    await zombie.settle()
-    await _inherit(told, zombie.life)
-    await zombie.apply(told.records[3:])
+        remove_fencing(monkeypatch)
+    replaced = await history.engine()
+    await replaced.apply(history.records[:3])
+    await replaced.flush()
+    await _take_over(history, replaced.identity)
+    await replaced.apply(history.records[3:])
     if protected:
-        with pytest.raises(Fenced):
-            await zombie.settle()
-        assert zombie.owned == frozenset()
+        with pytest.raises(FencingError):
+            await replaced.flush()
+        assert replaced.owned_shards == frozenset()
     else:
-        await zombie.settle()
-    assert (await parked_reasons(pool) == []) is protected
+        await replaced.flush()
+    assert (await read_parked_reasons(pool) == []) is protected
     if protected:
-        await demand_the_law(pool)
+        await assert_live_equals_rebuilt(owner_pool)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_who_was_replaced_writes_nothing_although_its_heir_has_not_begun(
-    told: Told, protected: bool
+async def test_a_replaced_owner_writes_nothing_before_the_new_owner_wrote(
+    history: LeadHistory, protected: bool
 ) -> None:
-    """The position still is what the zombie believes: only the epoch tells. Without protection it
-    believes in its heir's, moves the checkpoint, and the rightful owner is the one that is fenced.
+    """The position is still the expected one: only the owner epoch differs.
+
+    With the epoch of the new owner the replaced one moves the checkpoint, and the new owner is
+    fenced instead.
     """
-    zombie, heir = await told.engine(), await told.engine()
+    replaced, new_owner = await history.engine(), await history.engine()
     if not protected:
-        zombie._held = dict(heir._held)
-        await _take(zombie, told.records)
-    fenced = zombie if protected else heir
-    with pytest.raises(Fenced):
-        await _take(fenced, told.records)
-    assert fenced.owned == frozenset()
-    assert await told.notes() == (0 if protected else NOTES)
+        replaced._owned.checkpoints = dict(new_owner._owned.checkpoints)
+        await _apply_all(replaced, history.records)
+    fenced = replaced if protected else new_owner
+    with pytest.raises(FencingError):
+        await _apply_all(fenced, history.records)
+    assert fenced.owned_shards == frozenset()
+    assert await history.count_notes() == (0 if protected else NOTES)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_records_handed_out_before_the_shard_is_owned_are_not_lost(
-    told: Told, pool: asyncpg.Pool, protected: bool
+async def test_records_delivered_before_the_shard_is_owned_are_not_lost(
+    history: LeadHistory, pool: asyncpg.Pool, protected: bool
 ) -> None:
-    """As aiokafka does while its assignment callback still runs."""
-    engine = await told.engine()
+    """The client aiokafka delivers records while its assignment callback still runs."""
+    engine = await history.engine()
     await engine.release()
-    taken = told.records if protected else unchained(told.records)
-    await engine.apply(taken[:4])
-    await engine.claim(range(64))
-    await engine.apply(taken[4:] if protected else unchained(told.records[4:]))
-    await engine.settle()
-    assert (await told.notes() == NOTES) is protected
+    records = history.records if protected else without_gaps(history.records)
+    await engine.apply(records[:4])
+    await engine.own(range(64))
+    await engine.apply(records[4:] if protected else without_gaps(history.records[4:]))
+    await engine.flush()
+    assert (await history.count_notes() == NOTES) is protected
 
 
 @pytest.mark.parametrize("protected", [True, False])
 @pytest.mark.parametrize("lost", [[3], [2, 3, 5], [-1], [-2, -1]])
-async def test_a_hole_is_read_from_the_log(told: Told, protected: bool, lost: list[int]) -> None:
-    gone = {told.records[number].position for number in lost}
-    came = [one for one in told.records if one.position not in gone]
-    engine = await told.engine()
-    await engine.apply(came if protected else unchained(came))
-    await engine.settle()
+async def test_a_gap_is_read_from_the_log(
+    history: LeadHistory, protected: bool, lost: list[int]
+) -> None:
+    lost_positions = {history.records[number].position for number in lost}
+    received = [r for r in history.records if r.position not in lost_positions]
+    engine = await history.engine()
+    await engine.apply(received if protected else without_gaps(received))
+    await engine.flush()
     if protected:
-        for shard, head in (await engine.behind()).items():
+        for shard, head in (await engine.find_gaps()).items():
             await engine.fill_gap(shard, head)
-        await engine.settle()
-        assert await engine.behind() == {}
-    assert (await told.notes() == NOTES) is protected
+        await engine.flush()
+        assert await engine.find_gaps() == {}
+    assert (await history.count_notes() == NOTES) is protected
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_record_of_another_life_of_the_log_changes_no_row(
-    told: Told, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_a_record_of_another_log_generation_changes_no_row(
+    history: LeadHistory, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    engine = await told.engine()
+    engine = await history.engine()
     if not protected:
         monkeypatch.setattr(
-            Engine, "_is_new", lambda _, came, reached: came.position > reached.get(came.shard, 0)
+            Engine,
+            "_is_new",
+            lambda _, record, positions: record.position > positions.get(record.shard, 0),
         )
-    *earlier, last = told.records
-    said = orjson.loads(bytes(last.data)) | {"note": "never said"}
-    other = replace(last, generation=last.generation + 1, data=Raw(orjson.dumps(said)))
+    *earlier, last = history.records
+    data = orjson.loads(bytes(last.data)) | {"note": "foreign"}
+    other = replace(last, generation=last.generation + 1, data=Raw(orjson.dumps(data)))
     await engine.apply([*earlier, other, last])
-    await engine.settle()
-    assert await told.notes() == NOTES
-    strange = await told.world.count("lead_activities WHERE description = 'never said'")
-    assert strange == (0 if protected else 1)
+    await engine.flush()
+    assert await history.count_notes() == NOTES
+    foreign = await history.world.count("lead_activities WHERE description = 'foreign'")
+    assert foreign == (0 if protected else 1)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_poison_among_a_thousand_parks_its_lead_and_lets_all_others_pass(
+async def test_a_poison_event_among_a_thousand_parks_only_the_events_of_its_lead(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(parked, "waits_for", lambda _recorded, _parked: False)
+        monkeypatch.setattr(parked, "is_blocked", lambda _recorded, _parked: False)
     world = await make_world(pool)
-    leads, ill = [uuid4() for _ in range(100)], uuid4()
-    await world.append(*(world.new(world.captured(lead, email=None)) for lead in [*leads, ill]))
-    stranger, tour = uuid4(), uuid4()
-    await world.append(world.new(_tour(tour, ill, stranger)))
+    leads, parked_lead = [uuid4() for _ in range(100)], uuid4()
+    await world.append(
+        *(world.new(world.captured(lead, email=None)) for lead in [*leads, parked_lead])
+    )
+    unknown_profile, tour = uuid4(), uuid4()
+    await world.append(world.new(_tour(tour, parked_lead, unknown_profile)))
     for number in range(10):
         notes = [LeadNoted(lead_id=lead, note=f"{number}") for lead in leads]
         await world.append(*map(world.new, notes))
     await world.append(
-        world.new(LeadNoted(lead_id=ill, note="afterwards")),
-        world.new(TourConfirmed(tour_id=tour, lead_id=ill)),
+        world.new(LeadNoted(lead_id=parked_lead, note="afterwards")),
+        world.new(TourConfirmed(tour_id=tour, lead_id=parked_lead)),
     )
     await world.number()
-    told = Told(world, await records_of(pool, ill))
-    engine = await told.engine()
-    for start in range(0, len(told.records), 400):
-        await engine.apply(told.records[start : start + 400])
-    await engine.settle()
+    history = LeadHistory(world, await records_of(pool, parked_lead))
+    engine = await history.engine()
+    for start in range(0, len(history.records), 400):
+        await engine.apply(history.records[start : start + 400])
+    await engine.flush()
     assert await world.count("lead_activities WHERE type = 'note'") == 1_000 + (not protected)
-    reasons = [reason for reason, _ in await parked_reasons(pool)]
+    reasons = [reason for reason, _ in await read_parked_reasons(pool)]
     assert reasons == (["database", "behind", "behind"] if protected else ["database", "tours"])
     assert engine.counts.parked == len(reasons)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_who_takes_over_knows_what_is_parked(
+async def test_a_new_owner_loads_what_is_parked(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    world, ill = await make_world(pool), uuid4()
-    await world.append(world.new(world.captured(ill)), world.new(_tour(uuid4(), ill, uuid4())))
-    await world.append(world.new(LeadNoted(lead_id=ill, note="afterwards")))
+    world, parked_lead = await make_world(pool), uuid4()
+    await world.append(
+        world.new(world.captured(parked_lead)), world.new(_tour(uuid4(), parked_lead, uuid4()))
+    )
+    await world.append(world.new(LeadNoted(lead_id=parked_lead, note="afterwards")))
     await world.number()
-    told = Told(world, await records_of(pool, ill))
-    *earlier, last = told.records
-    await _take(await told.engine(), earlier)
+    history = LeadHistory(world, await records_of(pool, parked_lead))
+    *earlier, last = history.records
+    await _apply_all(await history.engine(), earlier)
     if not protected:
-        monkeypatch.setattr(parked, "touched", _nothing_parked)
-    await _take(await told.engine(), [last])
-    reasons = [reason for reason, _ in await parked_reasons(pool)]
+        monkeypatch.setattr(parked, "read_waiting_ids", _load_nothing)
+    await _apply_all(await history.engine(), [last])
+    reasons = [reason for reason, _ in await read_parked_reasons(pool)]
     assert reasons == ["database", *(["behind"] if protected else [])]
-    assert await told.notes() == (0 if protected else 1)
+    assert await history.count_notes() == (0 if protected else 1)
 
 
 @pytest.mark.parametrize("batch", [1, 100])
-async def test_what_waits_makes_others_wait_in_the_same_batch_too(
+async def test_an_event_behind_a_parked_one_holds_back_others_of_its_batch(
     pool: asyncpg.Pool, batch: int
 ) -> None:
-    """The last message touches nothing of the ill lead, but the conversation of one that does."""
-    world, ill = await make_world(pool), uuid4()
-    begun = world.chat(None, messages=1)
-    said = begun[-1]
-    again = [{"lead_id": ill, "message_id": uuid4()}, {"message_id": uuid4()}]
-    events = [world.captured(ill), *begun, _tour(uuid4(), ill, uuid4())]
-    events += [said.model_copy(update=other) for other in again]
+    """The last message does not touch the parked lead, but the conversation of one that does."""
+    world, parked_lead = await make_world(pool), uuid4()
+    chat = world.chat(None, messages=1)
+    message = chat[-1]
+    changes = [{"lead_id": parked_lead, "message_id": uuid4()}, {"message_id": uuid4()}]
+    events = [world.captured(parked_lead), *chat, _tour(uuid4(), parked_lead, uuid4())]
+    events += [message.model_copy(update=change) for change in changes]
     for event in events:
         await world.append(world.new(event))
     await world.number()
-    records = await records_of(pool, ill)
-    told = Told(world, records)
-    engine = await told.engine()
+    records = await records_of(pool, parked_lead)
+    history = LeadHistory(world, records)
+    engine = await history.engine()
     for start in range(0, len(records), batch):
-        await _take(engine, records[start : start + batch])
-    reasons = [reason for reason, _ in await parked_reasons(pool)]
+        await _apply_all(engine, records[start : start + batch])
+    reasons = [reason for reason, _ in await read_parked_reasons(pool)]
     assert reasons == ["database", "behind", "behind"]
     assert await world.count("messages") == 1
 
 
-async def _nothing_parked(*_: object) -> dict[int, set[UUID]]:
+async def _load_nothing(*_: object) -> dict[int, set[UUID]]:
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Races for the log: late committers, the same event from many, two decisions on one tour."""
+"""Races for the log: late commits, the same event from several writers, two decisions."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ import pytest
 from events.leads import LeadNoted
 from events.log import append as appending
 from events.log import sequencer
-from events.log.append import Appended, append
+from events.log.append import AppendResult, append
 from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Stream
-from services.application.command_handler import handle
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.local_time import When
 from services.deciders.tour_bookings import ScheduleTour
 from services.deciders.tour_outcomes import CancelTour, CompleteTour
+from tests.commands import handle_command
 from tests.world import World, make_world
 
 
@@ -32,62 +32,62 @@ async def world(pool: asyncpg.Pool) -> World:
 
 
 async def numbered_after(conn: Connection, reached: int) -> list[UUID]:
-    """What a reader gets that reads on from the last position it has seen."""
+    """Return what a reader gets that continues after the last position it read."""
     lease = await sequencer.acquire(conn, "one", 0)
     assert lease is not None
-    rows = await sequencer.number(conn, lease, 100)
+    rows = await sequencer.assign_positions(conn, lease, 100)
     return [row["id"] for row in rows if row["position"] > reached]
 
 
 async def inserted_after(conn: Connection, reached: int) -> list[UUID]:
-    """The usual way: whatever has a higher identity than the last one seen."""
+    """Return what a reader gets that continues after the last identity value it read."""
     rows = await conn.fetch("SELECT id FROM crm_events WHERE seq > $1 ORDER BY seq", reached)
     return [row["id"] for row in rows]
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_who_commits_late_is_not_skipped(
+async def test_an_event_that_is_committed_late_is_not_skipped(
     world: World, pool: asyncpg.Pool, protected: bool
 ) -> None:
-    read_on = numbered_after if protected else inserted_after
-    seen = "SELECT coalesce(max(position), 0) FROM crm_events"
+    read_next = numbered_after if protected else inserted_after
+    last_read = "SELECT coalesce(max(position), 0) FROM crm_events"
     if not protected:
-        seen = "SELECT max(seq) FROM crm_events"
+        last_read = "SELECT max(seq) FROM crm_events"
     late, early = (world.new(world.captured(email=None)) for _ in range(2))
-    found: list[UUID] = []
+    ids_read: list[UUID] = []
     async with pool.acquire() as slow, pool.acquire() as reader:
         transaction = slow.transaction()
         await transaction.start()
         await append(slow, [late], expected={})
         await world.append(early)
-        found += await read_on(reader, 0)
-        reached = await reader.fetchval(seen)
+        ids_read += await read_next(reader, 0)
+        reached = await reader.fetchval(last_read)
         await transaction.commit()
-        found += await read_on(reader, reached)
-    assert early.id in found
-    assert (late.id in found) is protected
+        ids_read += await read_next(reader, reached)
+    assert early.id in ids_read
+    assert (late.id in ids_read) is protected
 
 
-_found = appending._found
+_read_log_state = appending._read_state
 
 
-async def _forgetful(
+async def _read_state_without_known_ids(
     conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
 ) -> tuple[set[UUID], set[UUID], dict[Stream, Any]]:
-    _known, reused, heads = await _found(conn, digests, streams)
+    _known, reused, heads = await _read_log_state(conn, digests, streams)
     return set(), reused, heads
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
+async def test_the_same_event_appended_a_hundred_times_by_ten_writers_is_one(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(appending, "_found", _forgetful)
+        monkeypatch.setattr(appending, "_read_state", _read_state_without_known_ids)
     new = world.new(world.captured())
 
-    async def produce() -> list[Appended | Exception]:
-        answers: list[Appended | Exception] = []
+    async def produce() -> list[AppendResult | Exception]:
+        answers: list[AppendResult | Exception] = []
         for _ in range(10):
             try:
                 answers.append(await world.append(new))
@@ -95,29 +95,30 @@ async def test_the_same_event_a_hundred_times_from_ten_producers_is_one(
                 answers.append(error)
         return answers
 
-    answers = [one for ten in await asyncio.gather(*(produce() for _ in range(10))) for one in ten]
+    by_writer = await asyncio.gather(*(produce() for _ in range(10)))
+    answers = [answer for answers_of_writer in by_writer for answer in answers_of_writer]
     assert await world.count("crm_events WHERE actor = 'test'") == 1
     refused = [answer for answer in answers if isinstance(answer, Exception)]
     assert len(refused) == (0 if protected else 99)
     if protected:
-        assert sum(bool(one.new) for one in answers if isinstance(one, Appended)) == 1
+        assert sum(bool(answer.new) for answer in answers if isinstance(answer, AppendResult)) == 1
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_of_ten_contents_under_one_id_one_stands_and_nine_are_told(
+async def test_of_ten_contents_with_one_id_one_is_appended_and_nine_are_refused(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     lead, event_id = uuid4(), uuid4()
     await world.append(world.new(world.captured(lead)))
     if not protected:
-        monkeypatch.setattr("events.log.append.codec.digest", lambda _event: b"the same")
+        monkeypatch.setattr("events.log.append.codec.digest", lambda _event: b"equal")
     notes = [LeadNoted(lead_id=lead, note=f"{n}") for n in range(10)]
     outcomes = await asyncio.gather(
         *(world.append(world.new(note, event_id=event_id)) for note in notes),
         return_exceptions=True,
     )
-    told = [one for one in outcomes if isinstance(one, IdReused)]
-    assert len(told) == (9 if protected else 0)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, IdReused)]
+    assert len(refused) == (9 if protected else 0)
     assert await world.count("crm_events WHERE event_type = 'lead.noted'") == 1
 
 
@@ -131,39 +132,39 @@ async def _no_lock(*_: object) -> None: ...
 
 
 def meet_before_appending(monkeypatch: pytest.MonkeyPatch, commands: int) -> None:
-    """So many commands have all decided before the first of them appends: the race takes place."""
-    meeting, to_come = asyncio.Barrier(commands), [None] * commands
-    plain = UnitOfWork.append
+    """Let all commands decide before the first of them appends, so that the race takes place."""
+    barrier, awaited = asyncio.Barrier(commands), [None] * commands
+    original = UnitOfWork.append
 
-    async def meet(uow: UnitOfWork) -> Appended:
-        if to_come:
-            to_come.pop()
-            await asyncio.wait_for(meeting.wait(), 20)
-        return await plain(uow)
+    async def append_together(uow: UnitOfWork) -> AppendResult:
+        if awaited:
+            awaited.pop()
+            await asyncio.wait_for(barrier.wait(), 20)
+        return await original(uow)
 
-    monkeypatch.setattr(UnitOfWork, "append", meet)
+    monkeypatch.setattr(UnitOfWork, "append", append_together)
 
 
-@pytest.mark.parametrize("out", ["nothing", "lock", "versions"])
-async def test_two_commands_on_one_tour_cannot_both_be_right(
-    world: World, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, out: str
+@pytest.mark.parametrize("removed", ["nothing", "lock", "versions"])
+async def test_only_one_of_two_contrary_commands_on_a_tour_succeeds(
+    world: World, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, removed: str
 ) -> None:
-    """Where only the lock is out, the streams' constraint still stops the second."""
+    """Without the lock alone, the unique constraint of the stream stops the second command."""
     scope = Scope(world.org_id, world.properties[0], world.now, Cause("test"))
     when = When(date(2026, 4, 2), time(14), "America/New_York")
     lead, tour = uuid4(), uuid4()
-    await handle(pool, scope, CaptureLead(lead, Details(email="ada@example.com")))
-    await handle(pool, scope, ScheduleTour(tour, lead, at=world.now, when=when, source="x"))
-    if out == "lock":
-        monkeypatch.setattr(appending, "_lock", _no_lock)
-    if out == "versions":
-        monkeypatch.setattr(appending, "_versions", _versions_unchecked)
+    await handle_command(pool, scope, CaptureLead(lead, Details(email="ada@example.com")))
+    await handle_command(pool, scope, ScheduleTour(tour, lead, at=world.now, when=when, source="x"))
+    if removed == "lock":
+        monkeypatch.setattr(appending, "lock_for_append", _no_lock)
+    if removed == "versions":
+        monkeypatch.setattr(appending, "_check_versions", _versions_unchecked)
     meet_before_appending(monkeypatch, 2)
     outcomes = await asyncio.gather(
-        handle(pool, scope, CompleteTour(tour, lead)),
-        handle(pool, scope, CancelTour(tour, lead)),
+        handle_command(pool, scope, CompleteTour(tour, lead)),
+        handle_command(pool, scope, CancelTour(tour, lead)),
         return_exceptions=True,
     )
-    refused = [one for one in outcomes if isinstance(one, Refused)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
     ends = await world.count("crm_events WHERE event_type IN ('tour.completed', 'tour.cancelled')")
-    assert (len(refused), ends) == ((0, 2) if out == "versions" else (1, 1))
+    assert (len(refused), ends) == ((0, 2) if removed == "versions" else (1, 1))

@@ -1,4 +1,4 @@
-"""An agent takes a conversation over while its bot answers: never a bot's reply after that."""
+"""An agent takes a conversation over while the bot computes its reply: no bot reply follows."""
 
 import asyncio
 import random
@@ -9,103 +9,113 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from events.chat import ConversationReplied
+from events.conversations import ConversationReplied
 from events.event import Event
-from services.adapters.responder import Response, Turn
+from services.adapters.responder import ResponderReply, ResponderRequest
 from services.application.chat_turns import take_turn
-from services.application.visitor_messages import Said, conversation_of
+from services.application.visitor_messages import VisitorMessage, default_conversation_id
 from services.deciders import conversations
-from services.deciders.conversations import Release, TakeOver
-from tests.services.application.test_command_handler import Door
+from services.deciders.chats import Conversation
+from services.deciders.conversations import ReleaseConversation, TakeOverConversation
+from tests.services.application.test_command_handler import CommandHarness
 from tests.world import make_world
 
-AT_ONCE = 4
+PARALLEL_RACES = 4
 
 
-class Hasty:
-    """Thinks for some turns of the loop, at some point of which an agent may step in."""
+class SteppedResponder:
+    """A responder that yields to the event loop a number of times before it replies."""
 
-    def __init__(self, turns: int) -> None:
-        self.turns = turns
-        self.thinking = asyncio.Event()
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.started = asyncio.Event()
 
-    async def reply(self, _turn: Turn) -> Response:
-        self.thinking.set()
-        for _ in range(self.turns):
+    async def reply(self, _turn: ResponderRequest) -> ResponderReply:
+        self.started.set()
+        for _ in range(self.steps):
             await asyncio.sleep(0)
-        return Response("I am the bot")
+        return ResponderReply("I am the bot")
 
 
-async def race(door: Door, chance: random.Random, agent: UUID) -> tuple[list[str], Any]:
-    """What was written in the conversation, in order, and what the visitor was answered."""
+async def race(
+    harness: CommandHarness, chance: random.Random, agent: UUID
+) -> tuple[list[str], Any]:
+    """Return the events of the conversation, in order, and the answer to the visitor."""
     session = uuid4()
-    talk = conversation_of(session)
-    where = (door.world.org_id, door.world.properties[0])
-    first = Said(uuid4(), "hi", session, visitor_id="v_1")
-    await take_turn(door.world.pool, Hasty(0), where, first)
-    bot, gives_back = Hasty(chance.randrange(40)), chance.random() < 0.3
+    conversation_id = default_conversation_id(session)
+    where = (harness.world.org_id, harness.world.properties[0])
+    first = VisitorMessage(uuid4(), "hi", session, visitor_id="v_1")
+    await take_turn(harness.world.pool, SteppedResponder(0), where, first)
+    bot, releases = SteppedResponder(chance.randrange(40)), chance.random() < 0.3
 
-    async def step_in() -> None:
+    async def take_over() -> None:
         if chance.random() < 0.7:
-            await bot.thinking.wait()
+            await bot.started.wait()
         for _ in range(chance.randrange(40)):
             await asyncio.sleep(0)
-        await door.do(TakeOver(talk, agent))
-        if gives_back:
-            await door.do(Release(talk, agent))
+        await harness.execute(TakeOverConversation(conversation_id, agent))
+        if releases:
+            await harness.execute(ReleaseConversation(conversation_id, agent))
 
-    said = Said(uuid4(), "are you there?", session, visitor_id="v_1")
-    answered, _ = await asyncio.gather(take_turn(door.world.pool, bot, where, said), step_in())
-    async with door.world.pool.acquire() as conn:
+    second = VisitorMessage(uuid4(), "are you there?", session, visitor_id="v_1")
+    answered, _ = await asyncio.gather(
+        take_turn(harness.world.pool, bot, where, second), take_over()
+    )
+    async with harness.world.pool.acquire() as conn:
         rows = await conn.fetch(
-            "SELECT event_type FROM crm_events WHERE entity_id = $1 ORDER BY version", talk
+            "SELECT event_type FROM crm_events WHERE entity_id = $1 ORDER BY version",
+            conversation_id,
         )
-    return [row["event_type"].partition(".")[2] for row in rows], answered.answer
+    return [row["event_type"].partition(".")[2] for row in rows], answered.response
 
 
 async def races(pool: asyncpg.Pool, count: int) -> int:
-    """Race so often; how often the bot was refused. Raises AssertionError for a late reply."""
-    door = Door(await make_world(pool))
+    """Run `count` races; return how often the bot gave no reply. Raise AssertionError if late."""
+    harness = CommandHarness(await make_world(pool))
     agent, chance = uuid4(), random.Random(41)
     async with pool.acquire() as conn:
         await conn.execute(
             "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')",
-            agent, door.world.org_id,
+            agent, harness.world.org_id,
         )  # fmt: skip
     silenced = 0
-    for _ in range(count // AT_ONCE):
-        outcomes = await asyncio.gather(*(race(door, chance, agent) for _ in range(AT_ONCE)))
-        for happened, answer in outcomes:
-            silenced += _judge(happened, answer)
+    for _ in range(count // PARALLEL_RACES):
+        outcomes = await asyncio.gather(
+            *(race(harness, chance, agent) for _ in range(PARALLEL_RACES))
+        )
+        for events, answer in outcomes:
+            silenced += _is_silenced(events, answer)
     return silenced
 
 
-def _judge(happened: Sequence[str], answer: dict[str, Any]) -> bool:
-    """Was the bot silenced? The visitor is told just what was written."""
-    taken = happened.index("taken_over")
-    second = [n for n, what in enumerate(happened) if what == "message_received"][1]
-    replies = [n for n, what in enumerate(happened) if what == "replied" and n > second]
-    if taken > second:
-        assert all(reply < taken for reply in replies), happened
-    elif "released" not in happened or happened.index("released") > second:
-        assert not replies, happened
-    assert (answer["content"] == "I am the bot") is bool(replies), (happened, answer)
+def _is_silenced(events: Sequence[str], answer: dict[str, Any]) -> bool:
+    """Return whether the bot gave no reply; check that the answer agrees with the events."""
+    takeover = events.index("taken_over")
+    second = [n for n, event in enumerate(events) if event == "message_received"][1]
+    replies = [n for n, event in enumerate(events) if event == "replied" and n > second]
+    if takeover > second:
+        assert all(reply < takeover for reply in replies), events
+    elif "released" not in events or events.index("released") > second:
+        assert not replies, events
+    assert (answer["content"] == "I am the bot") is bool(replies), (events, answer)
     return not replies
 
 
-def _whenever(
-    command: conversations.Reply, _known: conversations.Conversation, where: dict[str, Any]
-) -> list[Event]:
-    return [ConversationReplied.model_validate({**where, "epoch": command.epoch})]
+def _reply_always(command: conversations.PostBotReply, state: Conversation) -> list[Event]:
+    return [ConversationReplied(
+        conversation_id=command.conversation_id, session_id=state.session_id,
+        lead_id=state.lead_id, message_id=command.message_id, content=command.content,
+        epoch=command.epoch, in_reply_to=command.in_reply_to,
+    )]  # fmt: skip
 
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_a_bot_never_replies_after_a_takeover(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    """Without protection: the epoch a reply has read is not looked at."""
+    """The protection: a reply is compared with the takeover epoch that it read."""
     if not protected:
-        monkeypatch.setattr(conversations, "_reply", _whenever)
+        monkeypatch.setattr(conversations, "_reply", _reply_always)
         with pytest.raises(AssertionError):
             await races(pool, 60)
         return
@@ -114,6 +124,6 @@ async def test_a_bot_never_replies_after_a_takeover(
 
 
 @pytest.mark.soak
-async def test_a_bot_never_replies_after_any_of_a_thousand_takeovers(pool: asyncpg.Pool) -> None:
+async def test_a_bot_never_replies_after_one_of_a_thousand_takeovers(pool: asyncpg.Pool) -> None:
     silenced = await races(pool, 1_000)
     assert 0 < silenced < 1_000

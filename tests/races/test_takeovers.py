@@ -1,4 +1,4 @@
-"""A projector that is killed: others go on with its shards long before its group notices."""
+"""A killed projector: others take over its shards before its Kafka session ends."""
 
 import asyncio
 import time
@@ -14,111 +14,119 @@ from events.log import sequencer
 from projections.catalog import LIVE
 from projections.engine.live import Engine
 from services.local_stack.child_process import kill
-from services.projector.consumer import Consumer
-from services.projector.liveness import Presence, deserted
-from services.projector.metrics import Figures
-from services.projector.watchdog import Watch
+from services.projector.consumer import ProjectorConsumer
+from services.projector.liveness import LivenessLock, find_dead_owners
+from services.projector.metrics import ProjectorMetrics
+from services.projector.watchdog import Watchdog
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.races.killing import at_work
-from tests.races.processes import demand_the_law, level, owners, talk
+from tests.races.killing import run_workers
+from tests.races.processes import (
+    append_chats,
+    assert_live_equals_rebuilt,
+    is_owned_by,
+    wait_until_level,
+)
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack
 
 SESSION_SECONDS = 18
-"""Shorter than a start may take, and three times a projector's own, for slow machines."""
+"""Three times the session of a projector, for slow machines; shorter than a start may take."""
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["alone", "replaced"])
-async def test_shards_of_a_killed_projector_go_on_before_its_session_ends(
-    kafka_settings: Settings, pool: asyncpg.Pool, tmp_path: Path, replaced: bool
+async def test_shards_of_a_killed_projector_are_folded_before_its_session_ends(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    tmp_path: Path,
+    replaced: bool,
 ) -> None:
     world = await make_world(pool, properties=12)
-    async with at_work(kafka_settings, tmp_path, SESSION_SECONDS * 1_000) as workers:
-        await until(lambda: owners(pool, 2))
-        await talk(world, 1)
-        await level(pool)
+    async with run_workers(kafka_settings, tmp_path, SESSION_SECONDS * 1_000) as workers:
+        await until(lambda: is_owned_by(pool, 2))
+        await append_chats(world, 1)
+        await wait_until_level(pool)
         await asyncio.to_thread(kill, workers.pids[1])
         if replaced:
             workers.pids[1] = workers.start("projector")
         began = time.monotonic()
-        await talk(world, 1)
-        await level(pool)
-        took = time.monotonic() - began
-        assert took < SESSION_SECONDS
-        await talk(world, 1)
-        await level(pool)
-    await demand_the_law(pool)
+        await append_chats(world, 1)
+        await wait_until_level(pool)
+        assert time.monotonic() - began < SESSION_SECONDS
+        await append_chats(world, 1)
+        await wait_until_level(pool)
+    await assert_live_equals_rebuilt(owner_pool)
 
 
-async def test_only_who_is_gone_has_deserted_its_shards(
+async def test_only_owners_without_a_liveness_lock_count_as_dead(
     settings: Settings, pool: asyncpg.Pool
 ) -> None:
     world = await make_world(pool)
-    there, gone = Presence(settings, "there"), Presence(settings, "gone")
-    for number, owner in enumerate((there, gone)):
-        await owner.hold()
-        await owner.hold()
-        await (await world.engine(owner.owner)).claim([number])
-    await (await world.engine("me")).claim([2])
+    alive, dead = LivenessLock(settings, "alive"), LivenessLock(settings, "dead")
+    for number, owner in enumerate((alive, dead)):
+        await owner.acquire()
+        await owner.acquire()
+        await (await world.engine(owner.owner)).own([number])
+    await (await world.engine("own")).own([2])
 
-    async def found() -> dict[int, str]:
+    async def dead_owners() -> dict[int, str]:
         async with pool.acquire() as conn:
-            return await deserted(conn, LIVE.name, [0, 1, 2, 3], "me")
+            return await find_dead_owners(conn, LIVE.name, [0, 1, 2, 3], "own")
 
-    assert await found() == {2: "me"}
-    gone.leave()
-    await until(lambda: _is(found, {1: "gone", 2: "me"}))
-    await gone.hold()
-    assert await found() == {2: "me"}
-    there.leave()
-    gone.leave()
+    assert await dead_owners() == {2: "own"}
+    dead.release()
+    await until(lambda: _is(dead_owners, {1: "dead", 2: "own"}))
+    await dead.acquire()
+    assert await dead_owners() == {2: "own"}
+    alive.release()
+    dead.release()
 
 
-async def test_who_was_wrongly_taken_for_dead_claims_back_and_is_spared(
-    settings: Settings, pool: asyncpg.Pool
+async def test_an_owner_wrongly_taken_for_dead_owns_its_shards_again_and_is_trusted(
+    settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool
 ) -> None:
     world = await make_world(pool)
     other = await world.engine("silent")
-    await other.claim(range(64))
-    async with watching(settings, world, await world.engine("watcher")) as watch:
+    await other.own(range(64))
+    async with run_watchdog(settings, world, await world.engine("watcher")) as watchdog:
         await world.append(world.new(world.captured()))
         await world.number()
-        await level(pool)
-        assert await _owner(pool, watch.engine.owned) == {"watcher"}
-        await other.claim(sorted(watch.engine.owned))
+        await wait_until_level(pool)
+        assert await _load_owners(pool, watchdog.engine.owned_shards) == {"watcher"}
+        await other.own(sorted(watchdog.engine.owned_shards))
         await world.append(world.new(world.captured(email=None)))
         await world.number()
-        await until(lambda: "silent" in watch.spared)
+        await until(lambda: "silent" in watchdog.trusted_until)
         assert await world.count("leads") == 1
-        for shard, head in (await other.behind()).items():
+        for shard, head in (await other.find_gaps()).items():
             await other.fill_gap(shard, head)
-        await other.settle()
+        await other.flush()
     assert await world.count("leads") == 2
-    await demand_the_law(pool)
+    await assert_live_equals_rebuilt(owner_pool)
 
 
 @asynccontextmanager
-async def watching(settings: Settings, world: World, engine: Engine) -> AsyncIterator[Watch]:
-    """A watch over a consumer that has not joined its group yet."""
+async def run_watchdog(settings: Settings, world: World, engine: Engine) -> AsyncIterator[Watchdog]:
+    """Run a watchdog over a consumer that has not joined its group yet."""
     async with world.pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
     topic = Topics.of(settings.topic_prefix).events
-    consumer = Consumer(settings.kafka_bootstrap_servers, topic, "g", engine, state)
-    presence = Presence(settings, engine.owner)
-    watch = Watch(engine, consumer, world.pool, Figures(LIVE, 1), presence)
+    consumer = ProjectorConsumer(settings.kafka_bootstrap_servers, topic, "g", engine, state)
+    lock = LivenessLock(settings, engine.owner)
+    watchdog = Watchdog(engine, consumer, world.pool, ProjectorMetrics(LIVE, 1), lock)
     stop = asyncio.Event()
-    running = asyncio.create_task(watch.run(stop))
+    run_processes = asyncio.create_task(watchdog.run(stop))
     try:
-        yield watch
+        yield watchdog
     finally:
         stop.set()
-        await asyncio.wait_for(running, 10)
-        presence.leave()
+        await asyncio.wait_for(run_processes, 10)
+        lock.release()
 
 
-async def _owner(pool: asyncpg.Pool, shards: frozenset[int]) -> set[str]:
+async def _load_owners(pool: asyncpg.Pool, shards: frozenset[int]) -> set[str]:
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT owner FROM crm.checkpoints WHERE shard = ANY($1::smallint[])", sorted(shards)
@@ -126,5 +134,5 @@ async def _owner(pool: asyncpg.Pool, shards: frozenset[int]) -> set[str]:
     return {row["owner"] for row in rows}
 
 
-async def _is(ask: Callable[[], Awaitable[object]], wanted: object) -> bool:
-    return await ask() == wanted
+async def _is(load: Callable[[], Awaitable[object]], expected: object) -> bool:
+    return await load() == expected

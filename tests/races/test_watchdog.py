@@ -1,4 +1,4 @@
-"""One consumer on a real broker and the watch over it: what each of their protections is for."""
+"""One consumer on a real broker with its watchdog: each protection, and what happens without."""
 
 import asyncio
 import time
@@ -18,31 +18,31 @@ from events.log import read, sequencer
 from events.log.sequencer import LogState
 from projections.catalog import LIVE
 from projections.engine import checkpoints, live
-from projections.engine.apply import Life
+from projections.engine.batch import WriterIdentity
 from projections.engine.live import Engine
 from services.projector import watchdog
-from services.projector.consumer import Consumer
-from services.projector.liveness import Presence
-from services.projector.metrics import Figures
-from services.projector.watchdog import Watch
+from services.projector.consumer import ProjectorConsumer
+from services.projector.liveness import LivenessLock
+from services.projector.metrics import ProjectorMetrics
+from services.projector.watchdog import Watchdog
 from services.relay import relay
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.races.processes import (
-    demand_the_law,
+    append_chats,
+    assert_live_equals_rebuilt,
     events_topic,
+    is_bus_complete,
     is_level,
-    level,
-    running,
-    talk,
-    whole_on_the_bus,
+    run_processes,
+    wait_until_level,
 )
-from tests.races.test_takeovers import watching
+from tests.races.test_takeovers import run_watchdog
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.stack
-LOOKED_SECONDS = 5.0
-"""Far longer than the watch needs to find that a shard is quiet."""
+NOTICED_SECONDS = 5.0
+"""Far longer than the watchdog needs to notice a quiet shard."""
 
 
 @pytest.fixture
@@ -50,206 +50,228 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool, properties=4)
 
 
-async def consumer_of(settings: Settings, pool: asyncpg.Pool, kind: type[Engine]) -> Consumer:
+async def make_consumer(
+    settings: Settings, pool: asyncpg.Pool, engine_class: type[Engine]
+) -> ProjectorConsumer:
     async with pool.acquire() as conn:
-        state: LogState = await sequencer.state(conn)
+        state: LogState = await sequencer.read_log_state(conn)
         await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
-    engine = kind(pool, Life(LIVE, state.generation), "one")
+    engine = engine_class(pool, WriterIdentity(LIVE, state.generation), "one")
     topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
-    return Consumer(servers, topic, f"{topic}.{LIVE.name}", engine, state)
+    return ProjectorConsumer(servers, topic, f"{topic}.{LIVE.name}", engine, state)
 
 
 @asynccontextmanager
-async def watched(
-    settings: Settings, consumer: Consumer, pool: asyncpg.Pool
+async def run_projector(
+    settings: Settings, consumer: ProjectorConsumer, pool: asyncpg.Pool
 ) -> AsyncIterator[None]:
-    """The consumer reads and the watch looks, for a block: a projector whose parts can be seen."""
+    """Run a consumer and its watchdog during a block: a projector with accessible parts."""
     stop = asyncio.Event()
-    presence = Presence(settings, consumer.engine.owner)
+    lock = LivenessLock(settings, consumer.engine.owner)
     await consumer.start()
-    await until(lambda: consumer.engine.owned)
-    looking = asyncio.create_task(
-        Watch(consumer.engine, consumer, pool, Figures(LIVE, 8), presence).run(stop)
+    await until(lambda: consumer.engine.owned_shards)
+    watching = asyncio.create_task(
+        Watchdog(consumer.engine, consumer, pool, ProjectorMetrics(LIVE, 8), lock).run(stop)
     )
     try:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(looking, 60)
+        await asyncio.wait_for(watching, 60)
         await consumer.stop()
-        presence.leave()
+        lock.release()
 
 
-class SlowToClaim(Engine):
-    """Its claim waits until records have been handed out, at most `seconds`."""
+class SlowEngine(Engine):
+    """An engine whose claim waits until records were delivered, at most `seconds`."""
 
-    consumer: Consumer
+    consumer: ProjectorConsumer
     seconds = 2.0
-    handed_out = False
+    delivered = False
 
-    async def claim(self, shards: Sequence[int]) -> None:
-        waited_until = time.monotonic() + self.seconds
-        while not self.consumer.heard and time.monotonic() < waited_until:
+    async def own(self, shards: Sequence[int]) -> None:
+        deadline = time.monotonic() + self.seconds
+        while not self.consumer.received_at and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        self.handed_out |= bool(self.consumer.heard)
-        await super().claim(shards)
+        self.delivered |= bool(self.consumer.received_at)
+        await super().own(shards)
 
 
-@pytest.mark.parametrize("out", ["nothing", "pause"])
-async def test_no_record_is_handed_out_before_its_shard_is_owned(
+@pytest.mark.parametrize("removed", ["nothing", "pause"])
+async def test_no_record_is_delivered_before_its_shard_is_owned(
     kafka_settings: Settings,
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    out: str,
+    removed: str,
 ) -> None:
-    """And where one is, it is read from the log again: nothing depends on the pause."""
-    if out == "pause":
+    """Without the pause, early records are read from the log again: no row depends on it."""
+    if removed == "pause":
         monkeypatch.setattr(AIOKafkaConsumer, "pause", lambda *_: None)
-        monkeypatch.setattr(SlowToClaim, "seconds", 60.0)
+        monkeypatch.setattr(SlowEngine, "seconds", 60.0)
     else:
         monkeypatch.setattr(
             watchdog, "QUIET_SECONDS", 3_600.0
-        )  # on a slow machine, nothing is healed
-    await talk(world, 3)
-    async with running(kafka_settings, relay.work):
-        await until(lambda: whole_on_the_bus(kafka_settings, pool))
-    consumer = await consumer_of(kafka_settings, pool, SlowToClaim)
+        )  # no gap is filled on a slow machine
+    await append_chats(world, 3)
+    async with run_processes(kafka_settings, relay.work):
+        await until(lambda: is_bus_complete(kafka_settings, pool))
+    consumer = await make_consumer(kafka_settings, pool, SlowEngine)
     engine = consumer.engine
-    assert isinstance(engine, SlowToClaim)
+    assert isinstance(engine, SlowEngine)
     engine.consumer = consumer
-    async with watched(kafka_settings, consumer, pool):
-        await level(pool)
-    assert engine.handed_out is (out == "pause")
-    assert (engine.counts.healed > 0) is (out == "pause")
-    await demand_the_law(pool)
+    async with run_projector(kafka_settings, consumer, pool):
+        await wait_until_level(pool)
+    assert engine.delivered is (removed == "pause")
+    assert (engine.counts.filled > 0) is (removed == "pause")
+    await assert_live_equals_rebuilt(owner_pool)
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_last_record_that_never_comes_is_noticed_by_who_waits_for_nothing(
+async def test_a_lost_last_record_is_noticed_without_a_later_record(
     kafka_settings: Settings,
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     protected: bool,
 ) -> None:
     if not protected:
-        monkeypatch.setattr(Watch, "_quiet", lambda *_: [])
-    consumer = await consumer_of(kafka_settings, pool, Engine)
-    async with running(kafka_settings, relay.work):
-        await talk(world, 1)
-        await until(lambda: whole_on_the_bus(kafka_settings, pool))
-    async with watched(kafka_settings, consumer, pool):
-        await level(pool)
-        healed = consumer.engine.counts.healed
-        await talk(world, 1)
+        monkeypatch.setattr(Watchdog, "_quiet", lambda *_: [])
+    consumer = await make_consumer(kafka_settings, pool, Engine)
+    async with run_processes(kafka_settings, relay.work):
+        await append_chats(world, 1)
+        await until(lambda: is_bus_complete(kafka_settings, pool))
+    async with run_projector(kafka_settings, consumer, pool):
+        await wait_until_level(pool)
+        filled = consumer.engine.counts.filled
+        await append_chats(world, 1)
         await world.number()
-        await _level_if(pool, protected)
-        assert (consumer.engine.counts.healed > healed) is protected
+        await _check_level_if(pool, owner_pool, protected)
+        assert (consumer.engine.counts.filled > filled) is protected
 
 
-async def test_a_hole_longer_than_a_page_is_healed_while_records_of_its_shard_keep_coming(
-    settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+async def test_a_gap_longer_than_a_page_is_filled_while_records_of_its_shard_arrive(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "HEAL_EVENTS", 5)
-    monkeypatch.setattr(watchdog, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(live, "FILL_EVENTS", 5)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
     world, lead = await make_world(pool), uuid4()
     await world.append(world.new(world.captured(lead)))
     engine = await world.project()
     for number in range(23):
         await world.append(world.new(LeadNoted(lead_id=lead, note=f"lost {number}")))
-    async with watching(settings, world, engine) as looking:
-        looking.consumer.assigned = engine.owned
+    async with run_watchdog(settings, world, engine) as watchdog_:
+        watchdog_.consumer.assigned = engine.owned_shards
 
-        async def level_after_one_more() -> bool:
-            await world.append(world.new(LeadNoted(lead_id=lead, note="came")))
+        async def is_level_after_another() -> bool:
+            await world.append(world.new(LeadNoted(lead_id=lead, note="arrived")))
             await world.number()
-            await looking.consumer._on_batch([await last_record(pool)])
-            await engine.settle()
+            await watchdog_.consumer._on_batch([await last_record(pool)])
+            await engine.flush()
             return await is_level(pool)
 
-        await until(level_after_one_more)
-        assert looking.consumer.heard
-    await demand_the_law(pool)
+        await until(is_level_after_another)
+        assert watchdog_.consumer.received_at
+    await assert_live_equals_rebuilt(owner_pool)
 
 
 async def last_record(pool: asyncpg.Pool) -> Any:
-    """The log's last fact, as the bus brings it."""
+    """Return the last event of the log as a Kafka record."""
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
         (row,) = await read.position_rows(conn, after=state.position - 1, upto=state.position)
     value = wire.record_of(row, state.id, state.generation).value
     return SimpleNamespace(topic="events", partition=0, offset=state.position, value=value)
 
 
-class ClaimsOnce(Engine):
-    """Does not come back to what it was fenced from."""
+class OneClaimEngine(Engine):
+    """An engine that does not own shards again after it was fenced."""
 
     claimed = False
 
-    async def claim(self, shards: Sequence[int]) -> None:
+    async def own(self, shards: Sequence[int]) -> None:
         if not self.claimed:
-            await super().claim(shards)
+            await super().own(shards)
         self.claimed = True
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_consumer_that_was_fenced_owns_its_shards_again(
-    kafka_settings: Settings, pool: asyncpg.Pool, world: World, protected: bool
+async def test_a_fenced_consumer_owns_its_shards_again(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    world: World,
+    protected: bool,
 ) -> None:
-    """As after a retry of parked events, or a database that was away in the middle of a batch."""
-    consumer = await consumer_of(kafka_settings, pool, Engine if protected else ClaimsOnce)
-    async with running(kafka_settings, relay.work), watched(kafka_settings, consumer, pool):
-        await talk(world, 1)
-        await level(pool)
+    """It happens after a retry of parked events, or a lost connection in the middle of a batch."""
+    consumer = await make_consumer(kafka_settings, pool, Engine if protected else OneClaimEngine)
+    async with (
+        run_processes(kafka_settings, relay.work),
+        run_projector(kafka_settings, consumer, pool),
+    ):
+        await append_chats(world, 1)
+        await wait_until_level(pool)
         async with pool.acquire() as conn:
-            await checkpoints.claim(
-                conn, LIVE.name, LIVE.version, consumer.engine.life.generation, range(64), "other"
+            await checkpoints.own(
+                conn,
+                LIVE.name,
+                LIVE.version,
+                consumer.engine.identity.generation,
+                range(64),
+                "other",
             )
-        await talk(world, 1)
-        await _level_if(pool, protected)
-        assert (consumer.engine.owned == consumer.assigned) is protected
+        await append_chats(world, 1)
+        await _check_level_if(pool, owner_pool, protected)
+        assert (consumer.engine.owned_shards == consumer.assigned) is protected
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_consumer_that_fell_silent_is_started_anew(
+async def test_a_stalled_consumer_is_started_again(
     kafka_settings: Settings,
     pool: asyncpg.Pool,
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     protected: bool,
 ) -> None:
-    """Clients are known to hang so after a broker's restart; the log heals, but slowly."""
+    """Some clients hang after a restart of the broker; the log fills the tables, but slowly."""
     monkeypatch.setattr(watchdog, "STALLED_SECONDS", 1.0)
     if not protected:
-        monkeypatch.setattr(Watch, "_restart_if_stalled", _looks_away)
-    consumer = await consumer_of(kafka_settings, pool, Engine)
-    async with running(kafka_settings, relay.work), watched(kafka_settings, consumer, pool):
-        await talk(world, 1)
-        await level(pool)
-        silent = consumer.kafka
-        silent.pause(*silent.assignment())
-        await talk(world, 1)
-        await level(pool)
+        monkeypatch.setattr(Watchdog, "_restart_if_stalled", _do_not_restart)
+    consumer = await make_consumer(kafka_settings, pool, Engine)
+    async with (
+        run_processes(kafka_settings, relay.work),
+        run_projector(kafka_settings, consumer, pool),
+    ):
+        await append_chats(world, 1)
+        await wait_until_level(pool)
+        stalled = consumer.kafka
+        stalled.pause(*stalled.assignment())
+        await append_chats(world, 1)
+        await wait_until_level(pool)
         if protected:
-            await until(lambda: consumer.kafka not in (None, silent))
+            await until(lambda: consumer.kafka not in (None, stalled))
             await until(lambda: consumer.assigned)
-        consumer.heard.clear()
-        await talk(world, 1)
+        consumer.received_at.clear()
+        await append_chats(world, 1)
         if protected:
-            await until(lambda: consumer.heard)
-        await level(pool)
-        assert bool(consumer.heard) is protected
+            await until(lambda: consumer.received_at)
+        await wait_until_level(pool)
+        assert bool(consumer.received_at) is protected
 
 
-async def _looks_away(*_: Any) -> None: ...
+async def _do_not_restart(*_: Any) -> None: ...
 
 
-async def _level_if(pool: asyncpg.Pool, protected: bool) -> None:
-    """Level, and the law holds; or it does not get there, and the watch has long looked."""
+async def _check_level_if(pool: asyncpg.Pool, owner_pool: asyncpg.Pool, protected: bool) -> None:
+    """Check that the tables become equal to the log if protected, and stay behind otherwise."""
     if protected:
-        await level(pool)
-        await demand_the_law(pool)
+        await wait_until_level(pool)
+        await assert_live_equals_rebuilt(owner_pool)
         return
-    with pytest.raises(AssertionError, match="not within"):
-        await until(lambda: is_level(pool), LOOKED_SECONDS)
+    with pytest.raises(AssertionError, match="not true within"):
+        await until(lambda: is_level(pool), NOTICED_SECONDS)

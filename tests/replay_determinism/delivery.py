@@ -1,4 +1,4 @@
-"""Delivery by a bus that keeps order inside a partition and promises nothing else."""
+"""A simulated bus that keeps the order inside a partition and guarantees nothing else."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,156 +11,163 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from events.bus import wire
-from events.bus.wire import Arrival
+from events.bus.wire import ReceivedRecord
 from events.log import read, sequencer
 from events.log.sequencer import LogState
 from projections.catalog import LIVE
 from projections.engine import checkpoints
-from projections.engine.apply import Life
-from projections.engine.checkpoints import Fenced
+from projections.engine.batch import WriterIdentity
+from projections.engine.checkpoints import FencingError
 from projections.engine.live import Engine
 
 PARTITIONS = 4
 EVERY_SHARD = range(64)
 
 
-class Op(StrEnum):
-    """What the bus, or the world around it, does next."""
+class ActionKind(StrEnum):
+    """An action of the bus, a consumer or the watchdog."""
 
-    TAKE = "take"
-    """Some records of a partition join the batch."""
+    RECEIVE = "receive"
+    """Add the next records of a partition to the batch."""
     LOSE = "lose"
-    """Some records of a partition never come."""
-    AGAIN = "again"
-    """A partition is read again from some records before."""
-    CUT = "cut"
-    """The batch is applied."""
-    SETTLE = "settle"
-    """Everything is waited for."""
-    MOVE = "move"
-    """Another consumer takes over; the old one does not know yet, and goes on with its batch."""
-    STRANGE = "strange"
-    """Records of another life of the log join the batch."""
-    HEAL = "heal"
-    """The watch finds the consumer behind."""
+    """Lose the next records of a partition."""
+    REREAD = "reread"
+    """Read a partition again, from an earlier offset."""
+    APPLY = "apply"
+    """Apply the batch."""
+    FLUSH = "flush"
+    """Wait until all applied records are durable."""
+    TAKE_OVER = "take_over"
+    """Let another consumer own all shards, while the replaced one continues with its batch."""
+    FOREIGN = "foreign"
+    """Add records of another log generation to the batch."""
+    FILL = "fill"
+    """Let the watchdog fill all gaps."""
 
 
-class Act(NamedTuple):
-    """One operation, on a partition, with a number of records."""
+class DeliveryAction(NamedTuple):
+    """An action on a partition, with a number of records."""
 
-    op: Op
+    kind: ActionKind
     partition: int = 0
     records: int = 0
 
 
-OFTEN = (Op.TAKE, Op.TAKE, Op.CUT)
-acts = st.builds(
-    Act, st.sampled_from([*OFTEN, *Op]), st.integers(0, PARTITIONS - 1), st.integers(1, 12)
+FREQUENT = (ActionKind.RECEIVE, ActionKind.RECEIVE, ActionKind.APPLY)
+delivery_actions = st.builds(
+    DeliveryAction,
+    st.sampled_from([*FREQUENT, *ActionKind]),
+    st.integers(0, PARTITIONS - 1),
+    st.integers(1, 12),
 )
 
 
-class Plan(NamedTuple):
-    """What is done first, and in batches of how many records the rest comes; 0: it never comes."""
+class DeliveryPlan(NamedTuple):
+    """Actions, and then batches of `rest` records; with 0, the remaining records are lost."""
 
-    acts: Sequence[Act] = ()
+    actions: Sequence[DeliveryAction] = ()
     rest: int = 0
 
 
-plans = st.builds(
-    Plan,
-    st.lists(acts, min_size=5, max_size=60),
+delivery_plans = st.builds(
+    DeliveryPlan,
+    st.lists(delivery_actions, min_size=5, max_size=60),
     st.sampled_from([0, 1, 5, 20, 1_000]) | st.integers(0, 50),
 )
-FROM_LOG = Plan()
-"""No record ever comes: everything is healed from the log."""
+FROM_LOG = DeliveryPlan()
+"""No record arrives: all events are read from the log."""
 
 
 @dataclass
-class Courier:
-    """Brings a log's records to an engine as a plan says, then heals what never came."""
+class BusSimulator:
+    """A bus that delivers the records of a log as planned, and a watchdog that fills the gaps."""
 
     pool: asyncpg.Pool
     state: LogState
-    partitions: dict[int, list[Arrival]]
+    partitions: dict[int, list[ReceivedRecord]]
     engine: Engine
-    reached: dict[int, int] = field(default_factory=dict)
-    batch: list[Arrival] = field(default_factory=list)
+    offsets: dict[int, int] = field(default_factory=dict)
+    batch: list[ReceivedRecord] = field(default_factory=list)
 
-    async def deliver(self, plan: Plan) -> None:
-        """Follow the plan to its end, and heal what it did not bring."""
-        for act in plan.acts:
-            await self._do(act)
-        while plan.rest and self._left():
-            for partition in self._left():
-                self._take(partition, plan.rest)
+    async def deliver(self, plan: DeliveryPlan) -> None:
+        """Run the plan, and then fill all gaps from the log."""
+        for action in plan.actions:
+            await self._run(action)
+        while plan.rest and self._unread_partitions():
+            for partition in self._unread_partitions():
+                self._receive(partition, plan.rest)
             await self._apply()
         await self._apply()
-        await self._heal()
-        await self.engine.settle()
+        await self._fill_gaps()
+        await self.engine.flush()
 
-    async def _do(self, act: Act) -> None:
-        here = self.reached.get(act.partition, 0)
-        match act.op:
-            case Op.TAKE:
-                self._take(act.partition, act.records)
-            case Op.LOSE:
-                self.reached[act.partition] = here + act.records
-            case Op.AGAIN:
-                self.reached[act.partition] = max(0, here - act.records)
-            case Op.CUT:
+    async def _run(self, action: DeliveryAction) -> None:
+        offset = self.offsets.get(action.partition, 0)
+        match action.kind:
+            case ActionKind.RECEIVE:
+                self._receive(action.partition, action.records)
+            case ActionKind.LOSE:
+                self.offsets[action.partition] = offset + action.records
+            case ActionKind.REREAD:
+                self.offsets[action.partition] = max(0, offset - action.records)
+            case ActionKind.APPLY:
                 await self._apply()
-            case Op.SETTLE:
-                await self.engine.settle()
-            case Op.STRANGE:
+            case ActionKind.FLUSH:
+                await self.engine.flush()
+            case ActionKind.FOREIGN:
                 self.batch += [
-                    replace(came, generation=came.generation + 1)
-                    for came in self.partitions[act.partition][here : here + act.records]
+                    replace(record, generation=record.generation + 1)
+                    for record in self.partitions[action.partition][
+                        offset : offset + action.records
+                    ]
                 ]
-            case Op.HEAL:
-                await self._heal()
-            case Op.MOVE:
+            case ActionKind.FILL:
+                await self._fill_gaps()
+            case ActionKind.TAKE_OVER:
                 replaced, self.engine = self.engine, await new_engine(self.pool, self.state)
-                with suppress(Fenced):
+                with suppress(FencingError):
                     await replaced.apply(self.batch)
-                    await replaced.settle()
+                    await replaced.flush()
 
-    def _left(self) -> list[int]:
-        """Partitions that have more to bring."""
-        return [p for p, came in self.partitions.items() if self.reached.get(p, 0) < len(came)]
+    def _unread_partitions(self) -> list[int]:
+        """Return the partitions that have unread records."""
+        return [
+            p for p, records in self.partitions.items() if self.offsets.get(p, 0) < len(records)
+        ]
 
-    def _take(self, partition: int, count: int) -> None:
-        here = self.reached.get(partition, 0)
-        self.batch += self.partitions[partition][here : here + count]
-        self.reached[partition] = here + count
+    def _receive(self, partition: int, count: int) -> None:
+        offset = self.offsets.get(partition, 0)
+        self.batch += self.partitions[partition][offset : offset + count]
+        self.offsets[partition] = offset + count
 
     async def _apply(self) -> None:
         batch, self.batch = self.batch, []
         await self.engine.apply(batch)
 
-    async def _heal(self) -> None:
-        while behind := await self.engine.behind():
-            for shard, head in behind.items():
+    async def _fill_gaps(self) -> None:
+        while gaps := await self.engine.find_gaps():
+            for shard, head in gaps.items():
                 await self.engine.fill_gap(shard, head)
-            await self.engine.settle()
+            await self.engine.flush()
 
 
 async def new_engine(pool: asyncpg.Pool, state: LogState) -> Engine:
-    """An engine that has just been assigned everything."""
+    """Return a new engine that owns all shards."""
     async with pool.acquire() as conn:
         await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
-    engine = Engine(pool, Life(LIVE, state.generation), "law")
-    await engine.claim(EVERY_SHARD)
+    engine = Engine(pool, WriterIdentity(LIVE, state.generation), "replay")
+    await engine.own(EVERY_SHARD)
     return engine
 
 
-async def courier(pool: asyncpg.Pool) -> Courier:
-    """A courier with the whole log as records, and an engine of its own."""
+async def make_bus(pool: asyncpg.Pool) -> BusSimulator:
+    """Return a bus with the whole log as records, and a new engine."""
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
         rows = await read.position_rows(conn, after=0, upto=state.position)
-    found: dict[int, list[Arrival]] = {number: [] for number in range(PARTITIONS)}
+    partitions: dict[int, list[ReceivedRecord]] = {number: [] for number in range(PARTITIONS)}
     for row in rows:
         record = wire.record_of(row, state.id, state.generation)
-        came = wire.arrival(record.value, state.id)
-        found[row["shard"] % PARTITIONS].append(came)
-    return Courier(pool, state, found, await new_engine(pool, state))
+        received = wire.read_record(record.value, state.id)
+        partitions[row["shard"] % PARTITIONS].append(received)
+    return BusSimulator(pool, state, partitions, await new_engine(pool, state))

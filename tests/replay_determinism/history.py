@@ -1,4 +1,4 @@
-"""A random history, told into the log; and what the tables hold of it."""
+"""Random histories: appends them to a log, and reads the tables that the engine builds."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,49 +7,56 @@ from uuid import UUID, uuid4
 import asyncpg
 from hypothesis import strategies as st
 
-from events.chat import SessionIdentified
 from events.engagements import EngagementRecorded
 from events.event import Event
 from events.log import sequencer
 from events.log.append import append
 from events.log.connection import Connection
 from events.record import Cause, NewEvent
+from events.sessions import SessionIdentified
 from projections.catalog import LIVE
 from tests.replay_determinism.host_writes import write_as_host
-from tests.replay_determinism.property import EARLIER, LATER, HostProperty, Step, property_in
+from tests.replay_determinism.property import (
+    BACKWARD,
+    FORWARD,
+    HistoryStep,
+    PropertyModel,
+    property_in,
+)
 from tests.replay_determinism.steps import STEPS
 
 SHARDS = (0, 4, 1, 0, 63)
-"""Of a topic of four partitions: two shards share one, two houses share a shard."""
+"""The shards of the properties: two shards share a partition, two properties share a shard."""
 HOST, HOST_ROWS = "host", "host rows"
 COMMON = (
-    "arrive", "visit", "converse", "talk", "engage", "book", "go_on", "identify", "update",
-    "write_workflow", "enrol", "run_on", "merge",
+    "add_lead", "start_session", "start_conversation", "add_message", "add_engagement",
+    "book_tour", "continue_tour", "identify_session", "update_lead",
+    "write_workflow", "enrol_lead", "continue_run", "merge_leads",
 )  # fmt: skip
-CAUSE = Cause(actor="law")
+CAUSE = Cause(actor="replay")
 Tables = dict[str, list[tuple[Any, ...]]]
 
 steps = st.builds(
-    Step,
-    what=st.sampled_from(COMMON) | st.sampled_from(sorted([*STEPS, HOST, HOST_ROWS])),
-    host_property=st.integers(0, len(SHARDS) - 1),
-    whom=st.integers(0, 5),
-    how=st.integers(0, 20),
-    when=st.integers(0, len(LATER) + len(EARLIER) - 1),
+    HistoryStep,
+    action=st.sampled_from(COMMON) | st.sampled_from(sorted([*STEPS, HOST, HOST_ROWS])),
+    property_index=st.integers(0, len(SHARDS) - 1),
+    target=st.integers(0, 5),
+    variant=st.integers(0, 20),
+    timing=st.integers(0, len(FORWARD) + len(BACKWARD) - 1),
 )
 histories = st.lists(steps, min_size=25, max_size=120)
 
 
 @dataclass
-class Story:
-    """An organisation with its houses, in a log of its own."""
+class HistoryWriter:
+    """A writer of the history of one organisation with several properties."""
 
     pool: asyncpg.Pool
     org_id: UUID = field(default_factory=uuid4)
-    houses: list[HostProperty] = field(default_factory=list)
+    models: list[PropertyModel] = field(default_factory=list)
 
-    async def begin(self) -> None:
-        """The host writes an organisation, its people and its properties."""
+    async def insert_host_rows(self) -> None:
+        """Insert an organisation, its profiles and its properties, as the host does."""
         agents = [uuid4(), uuid4(), uuid4()]
         async with self.pool.acquire() as conn, conn.transaction():
             await conn.execute(
@@ -60,82 +67,80 @@ class Story:
                     "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", agent, self.org_id
                 )
             for shard in SHARDS:
-                host_property = HostProperty(self.org_id, property_in(shard), agents)
-                self.houses.append(host_property)
+                model = PropertyModel(self.org_id, property_in(shard), agents)
+                self.models.append(model)
                 await conn.execute(
-                    "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'House')",
-                    host_property.id,
+                    "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'The Alder')",
+                    model.id,
                     self.org_id,
                 )
 
-    async def tell(self, history: list[Step]) -> None:
-        """Append what the steps leave, a transaction each, and number it."""
+    async def append_steps(self, history: list[HistoryStep]) -> None:
+        """Append the events of each step in a transaction, and assign positions."""
         async with self.pool.acquire() as conn:
-            for said in history:
-                if said.what == HOST:
-                    await self._change_host(conn, said)
+            for step in history:
+                if step.action == HOST:
+                    await self._change_host(conn, step)
                     continue
-                host_property = self.houses[said.host_property]
-                if said.what == HOST_ROWS:
-                    await write_as_host(conn, host_property, said)
+                model = self.models[step.property_index]
+                if step.action == HOST_ROWS:
+                    await write_as_host(conn, model, step)
                     continue
-                at = host_property.clock(said.when)
+                at = model.clock(step.timing)
                 events = [
-                    NewEvent(uuid4(), event, self.org_id, host_property.id, at, CAUSE)
-                    for event in STEPS[said.what](host_property, said)
+                    NewEvent(uuid4(), event, self.org_id, model.id, at, CAUSE)
+                    for event in STEPS[step.action](model, step)
                 ]
-                host_property.engagements += [
+                model.engagements += [
                     row
                     for e in events
                     if isinstance(e.event, EngagementRecorded | SessionIdentified)
-                    for row in e.event.named_by(e.id)
+                    for row in e.event.row_ids(e.id)
                 ]
-                host_property.consents += [e.id for e in events if e.event.stream == "consent"]
+                model.consents += [e.id for e in events if e.event.stream == "consent"]
                 async with conn.transaction():
                     await append(conn, events, expected={})
-        await self.number()
+        await self.assign_positions()
 
-    async def say(self, host_property: HostProperty, *events: Event) -> list[UUID]:
-        """Append events now, outside any step; their ids."""
-        new = [
-            NewEvent(uuid4(), e, self.org_id, host_property.id, host_property.now, CAUSE)
-            for e in events
-        ]
+    async def append_events(self, model: PropertyModel, *events: Event) -> list[UUID]:
+        """Append events outside of a step, and return their ids."""
+        new = [NewEvent(uuid4(), e, self.org_id, model.id, model.now, CAUSE) for e in events]
         async with self.pool.acquire() as conn, conn.transaction():
             await append(conn, new, expected={})
         return [event.id for event in new]
 
-    async def number(self) -> None:
+    async def assign_positions(self) -> None:
+        """Assign positions to all events, a few at a time."""
         async with self.pool.acquire() as conn:
-            lease = await sequencer.acquire(conn, "law", 0)
+            lease = await sequencer.acquire(conn, "replay", 0)
             assert lease is not None
-            while await sequencer.number(conn, lease, 37):
+            while await sequencer.assign_positions(conn, lease, 37):
                 pass
 
-    async def _change_host(self, conn: Connection, said: Step) -> None:
-        """The host changes its rows, whatever the core thinks of it."""
-        match said.how % 4:
+    async def _change_host(self, conn: Connection, step: HistoryStep) -> None:
+        """Change rows of the host tables."""
+        match step.variant % 4:
             case 0:
-                zone = (None, "UTC", "America/Chicago")[said.whom % 3]
+                zone = (None, "UTC", "America/Chicago")[step.target % 3]
                 statement = "UPDATE properties SET settings = $2 WHERE id = $1"
                 await conn.execute(
-                    statement, self.houses[said.host_property].id, {"timezone": zone}
+                    statement, self.models[step.property_index].id, {"timezone": zone}
                 )
             case 1:
                 await conn.execute("UPDATE organizations SET name = name || '!'")
             case 2:
                 await conn.execute("UPDATE profiles SET role = 'admin'")
             case _:
-                gone = uuid4()
+                profile_id = uuid4()
                 await conn.execute(
-                    "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", gone, self.org_id
+                    "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", profile_id, self.org_id
                 )
-                await conn.execute("DELETE FROM profiles WHERE id = $1", gone)
+                await conn.execute("DELETE FROM profiles WHERE id = $1", profile_id)
 
 
-async def begin(pool: asyncpg.Pool) -> Story:
-    """A new story in an empty log: what an example before it left is gone."""
-    async with pool.acquire() as conn, conn.transaction():
+async def start_history(pool: asyncpg.Pool, owner_pool: asyncpg.Pool) -> HistoryWriter:
+    """Empty the log and all tables, and return a writer for a new history."""
+    async with owner_pool.acquire() as conn, conn.transaction():
         await conn.execute(
             """
             SET LOCAL crm.engine = 'on';
@@ -148,38 +153,39 @@ async def begin(pool: asyncpg.Pool) -> Story:
         )
         await empty_tables(conn)
         await conn.execute("SELECT crm.open_adoption(); UPDATE crm.adoption SET state = 'complete'")
-    story = Story(pool)
-    await story.begin()
-    return story
+    writer = HistoryWriter(pool)
+    await writer.insert_host_rows()
+    return writer
 
 
-async def forget_tables(pool: asyncpg.Pool) -> None:
-    """Derived tables, checkpoints and what is parked are empty again; the log stays."""
+async def clear_tables(pool: asyncpg.Pool) -> None:
+    """Empty derived tables, checkpoints and parked events; keep the log."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("SET LOCAL crm.engine = 'on'; TRUNCATE crm.checkpoints, crm.parked")
         await empty_tables(conn)
 
 
 async def empty_tables(conn: Connection) -> None:
+    """Truncate all derived tables."""
     names = ", ".join(f"{table.schema}.{table.name}" for table in LIVE.tables)
     await conn.execute(f"TRUNCATE {names} CASCADE")
 
 
-async def tables_of(pool: asyncpg.Pool) -> Tables:
-    """Every row of every derived table, in the order of its key."""
-    found: Tables = {}
+async def read_tables(pool: asyncpg.Pool) -> Tables:
+    """Return every row of every derived table, by key."""
+    rows_by_table: Tables = {}
     async with pool.acquire() as conn:
         for table in LIVE.tables:
             columns = ", ".join(f'"{column}"::text' for column in table.columns)
             rows = await conn.fetch(
                 f'SELECT {columns} FROM {table.schema}."{table.name}" ORDER BY "{table.key}"'
             )
-            found[table.name] = [tuple(row) for row in rows]
-    return found
+            rows_by_table[table.name] = [tuple(row) for row in rows]
+    return rows_by_table
 
 
-async def parked_of(pool: asyncpg.Pool) -> list[tuple[Any, ...]]:
-    """What is parked, in order: position, reason, whether it only waits for another."""
+async def read_parked(pool: asyncpg.Pool) -> list[tuple[Any, ...]]:
+    """Return the parked events by position: position, reason, is behind, touched ids."""
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT position, reason, behind, touches FROM crm.parked ORDER BY position"

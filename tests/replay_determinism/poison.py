@@ -1,16 +1,16 @@
-"""Facts that no projector can fold, and the fix that some of them wait for."""
+"""Poison events, and the fix that some of them wait for."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
-from events.chat import ConversationMessageReceived, ConversationReplied
+from events.conversations import ConversationMessageReceived, ConversationReplied
 from events.engagements import EngagementRecorded, EngagementType
 from events.leads import LeadUpdated
 from events.operations import ParkedDropped
 from events.tours import TourConfirmed
 from tests.replay_determinism import tours
-from tests.replay_determinism.history import Story
-from tests.replay_determinism.property import HostProperty, Step
+from tests.replay_determinism.history import HistoryWriter
+from tests.replay_determinism.property import HistoryStep, PropertyModel
 
 UNKNOWN = """
 INSERT INTO crm_events (id, entity_type, entity_id, version, shard, event_type, schema_version,
@@ -19,113 +19,120 @@ SELECT $1, 'lead', $2, coalesce(max(version), 0) + 1, crm.shard_of($4), $5, $6, 
   clock_timestamp(), jsonb_build_object('lead_id', $2::uuid), '', 'newer', 'live'
 FROM crm_events WHERE entity_type = 'lead' AND entity_id = $2
 """
-Telling = Callable[[Story, HostProperty, Step], Awaitable[None]]
+PoisonFunction = Callable[[HistoryWriter, PropertyModel, HistoryStep], Awaitable[None]]
 
 
-async def a_name_nobody_knows(story: Story, host_property: HostProperty, said: Step) -> None:
-    await _unknown(story, host_property, said, "lead.levitated", 1)
-
-
-async def a_version_of_tomorrow(story: Story, host_property: HostProperty, said: Step) -> None:
-    await _unknown(story, host_property, said, "lead.noted", 9)
-
-
-async def a_payload_that_never_was_one(
-    story: Story, host_property: HostProperty, said: Step
+async def unknown_event_type(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
 ) -> None:
-    await _unknown(story, host_property, said, "lead.status_changed", 1)
+    await _unknown(writer, model, step, "lead.levitated", 1)
 
 
-async def a_lead_that_never_came(story: Story, host_property: HostProperty, said: Step) -> None:
-    await story.say(host_property, LeadUpdated(lead_id=uuid4(), source="Google"))
+async def newer_event_version(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
+) -> None:
+    await _unknown(writer, model, step, "lead.noted", 9)
 
 
-async def an_engagement_of_nobody(story: Story, host_property: HostProperty, said: Step) -> None:
+async def invalid_payload(writer: HistoryWriter, model: PropertyModel, step: HistoryStep) -> None:
+    await _unknown(writer, model, step, "lead.status_changed", 1)
+
+
+async def update_of_missing_lead(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
+) -> None:
+    await writer.append_events(model, LeadUpdated(lead_id=uuid4(), source="Google"))
+
+
+async def engagement_of_missing_lead(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
+) -> None:
     event = EngagementRecorded(
         engagement_id=uuid4(), lead_id=uuid4(), event_type=EngagementType.PRICE_CHECK,
         score_weight=12,
     )  # fmt: skip
-    await story.say(host_property, event)
+    await writer.append_events(model, event)
 
 
-async def a_message_said_twice(story: Story, host_property: HostProperty, said: Step) -> None:
-    """The second breaks the primary key, and only when both are written."""
-    if host_property.conversations:
-        talk = host_property.conversations[said.whom % len(host_property.conversations)]
-        what = {**talk.ids, "message_id": uuid4(), "content": "hi"}
-        await story.say(host_property, ConversationMessageReceived(**what))
-        await story.say(host_property, ConversationReplied(**what, epoch=0))
+async def message_id_used_twice(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
+) -> None:
+    """Use a message id twice: the second row violates the primary key when both are written."""
+    if model.conversations:
+        conversation = model.conversations[step.target % len(model.conversations)]
+        fields = {**conversation.ids, "message_id": uuid4(), "content": "hi"}
+        await writer.append_events(model, ConversationMessageReceived(**fields))
+        await writer.append_events(model, ConversationReplied(**fields, epoch=0))
 
 
-async def a_tour_by_a_stranger(story: Story, host_property: HostProperty, said: Step) -> None:
-    """A foreign key breaks at the end of the transaction; what follows touches the same tour."""
-    for booked in tours.book(host_property, said):
-        stranger = booked.model_copy(update={"created_by": STRANGER})
-        tour = host_property.tours[-1]
-        await story.say(host_property, stranger)
-        await story.say(host_property, TourConfirmed(tour_id=tour.id, lead_id=tour.lead_id))
+async def tour_by_unknown_profile(
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep
+) -> None:
+    """Refer to an unknown profile: the foreign key fails at the commit.
+
+    The next event touches the same tour.
+    """
+    for scheduled in tours.book_tour(model, step):
+        poison_event = scheduled.model_copy(update={"created_by": UNKNOWN_PROFILE})
+        tour = model.tours[-1]
+        await writer.append_events(model, poison_event)
+        await writer.append_events(model, TourConfirmed(tour_id=tour.id, lead_id=tour.lead_id))
 
 
-STRANGER = UUID(int=0xBAD)
-POISONS: dict[str, Telling] = {
+UNKNOWN_PROFILE = UUID(int=0xBAD)
+POISONS: dict[str, PoisonFunction] = {
     telling.__name__: telling
     for telling in (
-        a_name_nobody_knows, a_version_of_tomorrow, a_payload_that_never_was_one,
-        a_lead_that_never_came, an_engagement_of_nobody, a_message_said_twice,
-        a_tour_by_a_stranger,
+        unknown_event_type, newer_event_version, invalid_payload,
+        update_of_missing_lead, engagement_of_missing_lead, message_id_used_twice,
+        tour_by_unknown_profile,
     )
 }  # fmt: skip
 
 
-async def tell(story: Story, history: list[Step]) -> None:
-    """As `Story.tell`, poisonous steps included."""
-    for said in history:
-        if said.what in POISONS:
-            host_property = story.houses[said.host_property]
-            host_property.clock(said.when)
-            await POISONS[said.what](story, host_property, said)
+async def append_with_poison(writer: HistoryWriter, history: list[HistoryStep]) -> None:
+    """Append steps of both kinds, and assign positions."""
+    for step in history:
+        if step.action in POISONS:
+            model = writer.models[step.property_index]
+            model.clock(step.timing)
+            await POISONS[step.action](writer, model, step)
         else:
-            await story.tell([said])
-    await story.number()
+            await writer.append_steps([step])
+    await writer.assign_positions()
 
 
-async def fix(story: Story) -> None:
-    """The stranger becomes one of the host's people."""
-    async with story.pool.acquire() as conn:
+async def fix_poison(writer: HistoryWriter) -> None:
+    """Insert the unknown profile."""
+    async with writer.pool.acquire() as conn:
         await conn.execute(
-            "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", STRANGER, story.org_id
+            "INSERT INTO profiles (id, org_id) VALUES ($1, $2)", UNKNOWN_PROFILE, writer.org_id
         )
-    await story.number()
+    await writer.assign_positions()
 
 
-async def drop_the_guilty(story: Story) -> int:
-    """Give up, by a fact, everything that is parked for its own sake; how many that was."""
-    async with story.pool.acquire() as conn:
+async def drop_poison_events(writer: HistoryWriter) -> int:
+    """Drop all events that are not parked behind another one; return their number."""
+    async with writer.pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT e.id, e.position, e.property_id FROM crm.parked p JOIN crm_events e "
             "ON e.id = p.event_id WHERE NOT p.behind ORDER BY e.position"
         )
     for row in rows:
-        (host_property,) = (
-            host_property
-            for host_property in story.houses
-            if host_property.id == row["property_id"]
-        )
-        given_up = ParkedDropped(
-            property_id=host_property.id, dropped_event_id=row["id"], dropped_position=row["position"],
-            unit="live", reason="never to be folded",
+        (model,) = (model for model in writer.models if model.id == row["property_id"])
+        drop = ParkedDropped(
+            property_id=model.id, dropped_event_id=row["id"], dropped_position=row["position"],
+            unit="live", reason="it can never be applied",
         )  # fmt: skip
-        await story.say(host_property, given_up)
-    await story.number()
+        await writer.append_events(model, drop)
+    await writer.assign_positions()
     return len(rows)
 
 
 async def _unknown(
-    story: Story, host_property: HostProperty, said: Step, name: str, version: int
+    writer: HistoryWriter, model: PropertyModel, step: HistoryStep, name: str, version: int
 ) -> None:
-    lead_id = host_property.lead(said.whom)
+    lead_id = model.lead(step.target)
     if lead_id is not None:
-        async with story.pool.acquire() as conn:
-            await conn.execute(
-                UNKNOWN, uuid4(), lead_id, story.org_id, host_property.id, name, version
-            )
+        async with writer.pool.acquire() as conn:
+            await conn.execute(UNKNOWN, uuid4(), lead_id, writer.org_id, model.id, name, version)

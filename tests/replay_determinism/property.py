@@ -1,4 +1,4 @@
-"""A property in which anything plausible may happen next: what is known there, and its clock."""
+"""A model of one property: its entities and its clock, for random but plausible events."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ BEGIN = datetime(2016, 1, 1, 9, 30, tzinfo=UTC)
 END = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
-LATER = (
+FORWARD = (
     timedelta(), TICK, timedelta(minutes=3), DAY - TICK, DAY, 3 * DAY, 7 * DAY - TICK, 7 * DAY,
     14 * DAY, 30 * DAY - TICK, 30 * DAY, 45 * DAY,
 )  # fmt: skip
-EARLIER = (timedelta(hours=1), 2 * DAY, 20 * DAY, 40 * DAY)
+BACKWARD = (timedelta(hours=1), 2 * DAY, 20 * DAY, 40 * DAY)
 """How far the clock moves before a step, and how far back a step may be dated."""
 
 SOURCES = (
@@ -27,19 +27,23 @@ SOURCES = (
 WORDS = ("Ada", "", None, 'O"Neil', "Zoë 🏡", "李", "back\\slash", "de la Cruz")
 
 
-class Step(NamedTuple):
-    """One thing that happens: what, in which house, to whom, how, and when (see `LATER`)."""
+class HistoryStep(NamedTuple):
+    """A step of a history.
 
-    what: str
-    host_property: int
-    whom: int
-    how: int
-    when: int
+    `action` names a step function. `property_index` and `target` select a property and an entity of
+    it, and `variant` a variant of the action. `timing` is an index of `FORWARD` and `BACKWARD`.
+    """
+
+    action: str
+    property_index: int
+    target: int
+    variant: int
+    timing: int
 
 
 @dataclass
 class Session:
-    """A visitor; `conversations` are those held in it."""
+    """A session of a visitor, with its conversations."""
 
     id: UUID
     lead_id: UUID | None
@@ -48,7 +52,7 @@ class Session:
 
 @dataclass
 class Conversation:
-    """An exchange, whose lead may become known."""
+    """A conversation, whose lead may be identified later."""
 
     id: UUID
     session: Session | None
@@ -58,14 +62,14 @@ class Conversation:
 
     @property
     def ids(self) -> dict[str, Any]:
-        """What each of its events says."""
+        """Return the id fields of its events."""
         session = self.session.id if self.session else None
         return {"conversation_id": self.id, "session_id": session, "lead_id": self.lead_id}
 
 
 @dataclass
 class Tour:
-    """A visit, and where it stands."""
+    """A tour with its status."""
 
     id: UUID
     lead_id: UUID
@@ -78,8 +82,8 @@ class Tour:
 
 
 @dataclass
-class HostProperty:
-    """One property and everything known in it, so that a step can refer to what is there."""
+class PropertyModel:
+    """One property with all its entities, so that a step can refer to them."""
 
     org_id: UUID
     id: UUID
@@ -97,34 +101,34 @@ class HostProperty:
     others: dict[str, list[UUID]] = field(default_factory=dict)
     engagements: list[UUID] = field(default_factory=list)
     consents: list[UUID] = field(default_factory=list)
-    hosted_leads: list[UUID] = field(default_factory=list)
-    hosted_talks: list[UUID] = field(default_factory=list)
+    host_leads: list[UUID] = field(default_factory=list)
+    host_conversations: list[UUID] = field(default_factory=list)
     now: datetime = BEGIN
     numbers: "count[int]" = field(default_factory=count)
 
-    def clock(self, when: int) -> datetime:
-        """When a step happens: the clock moves on, or the step is dated back."""
-        if when >= len(LATER):
-            return self.now - EARLIER[(when - len(LATER)) % len(EARLIER)]
-        self.now = min(self.now + LATER[when], END)
+    def clock(self, timing: int) -> datetime:
+        """Return the time of a step: move the clock on, or date the step back."""
+        if timing >= len(FORWARD):
+            return self.now - BACKWARD[(timing - len(FORWARD)) % len(BACKWARD)]
+        self.now = min(self.now + FORWARD[timing], END)
         return self.now
 
-    def agent(self, how: int) -> UUID | None:
-        """One of the people who work here, or nobody."""
-        return None if how % 3 == 0 else self.agents[how % len(self.agents)]
+    def agent(self, variant: int) -> UUID | None:
+        """Return an agent of the property, or None."""
+        return None if variant % 3 == 0 else self.agents[variant % len(self.agents)]
 
-    def known_as(self, lead_id: UUID) -> UUID:
-        """The lead that this one was merged into, if it was, and that one in turn."""
+    def surviving_lead(self, lead_id: UUID) -> UUID:
+        """Return the lead that an id stands for after all merges."""
         while lead_id in self.merged:
             lead_id = self.merged[lead_id]
         return lead_id
 
-    def lead(self, whom: int) -> UUID | None:
-        return self.leads[whom % len(self.leads)] if self.leads else None
+    def lead(self, target: int) -> UUID | None:
+        return self.leads[target % len(self.leads)] if self.leads else None
 
 
 def property_in(shard: int) -> UUID:
-    """A new property id that lies in a shard."""
-    while shard_of(found := uuid4()) != shard:
+    """Return a new property id of a shard."""
+    while shard_of(property_id := uuid4()) != shard:
         pass
-    return found
+    return property_id

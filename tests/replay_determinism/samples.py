@@ -1,4 +1,4 @@
-"""An event made of its frozen sample: every id in it becomes one that the house knows."""
+"""Events made from their frozen samples, with ids of the property's entities."""
 
 from uuid import UUID, uuid4
 
@@ -7,42 +7,42 @@ import orjson
 from events.consents import ConsentChannel, consent_id
 from events.event import Event
 from tests.events.frozen import CURRENT
-from tests.replay_determinism.property import HostProperty, Step
+from tests.replay_determinism.property import HistoryStep, PropertyModel
 
-FIRST = (".adopted", ".opened", ".defined", ".enrolled", ".planned")
-"""An event whose name ends so begins the stream it belongs to."""
+FIRST_EVENTS = (".adopted", ".opened", ".defined", ".enrolled", ".planned")
+"""Endings of event types that begin a stream."""
 
 
-def by_sample(kind: type[Event], host_property: HostProperty, said: Step) -> list[Event]:
-    """The sample of `kind` about what the house knows; none while it knows nothing of the sort."""
-    found = {**CURRENT[kind.name].said}
-    for name in found:
-        if name.endswith("_id") and found[name] is not None:
-            begins = name == kind.entity and kind.name.endswith(FIRST)
-            there = _known(host_property, name)
-            if there is not None and not there and not begins:
+def event_of_sample(kind: type[Event], model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Return the sample of `kind` with existing ids; no event if an entity is missing."""
+    fields = {**CURRENT[kind.name].fields}
+    for name in fields:
+        if name.endswith("_id") and fields[name] is not None:
+            is_first = name == kind.entity and kind.name.endswith(FIRST_EVENTS)
+            ids = _ids_of(model, name)
+            if ids is not None and not ids and not is_first:
                 return []
-            found[name] = str(uuid4() if begins or not there else there[said.whom % len(there)])
-            if there is None:
-                host_property.others.setdefault(name, []).append(UUID(str(found[name])))
-    if "consent_id" in found:
-        lead_id, channel = UUID(str(found["lead_id"])), ConsentChannel(str(found["channel"]))
-        found["consent_id"] = str(consent_id(lead_id, channel))
-    return [kind.model_validate_json(orjson.dumps(found))]
+            fields[name] = str(uuid4() if is_first or not ids else ids[step.target % len(ids)])
+            if ids is None:
+                model.others.setdefault(name, []).append(UUID(str(fields[name])))
+    if "consent_id" in fields:
+        lead_id, channel = UUID(str(fields["lead_id"])), ConsentChannel(str(fields["channel"]))
+        fields["consent_id"] = str(consent_id(lead_id, channel))
+    return [kind.model_validate_json(orjson.dumps(fields))]
 
 
-def _known(host_property: HostProperty, name: str) -> list[UUID] | None:
-    """What an id may be; None for something that no step here makes."""
+def _ids_of(model: PropertyModel, name: str) -> list[UUID] | None:
+    """Return the possible values of an id field; None if no step makes such ids."""
     match name:
         case "property_id":
-            return [host_property.id]
+            return [model.id]
         case "lead_id":
-            return host_property.leads
+            return model.leads
         case "session_id":
-            return [session.id for session in host_property.sessions]
+            return [session.id for session in model.sessions]
         case "conversation_id":
-            return [talk.id for talk in host_property.conversations]
+            return [conversation.id for conversation in model.conversations]
         case "tour_id":
-            return [tour.id for tour in host_property.tours]
+            return [tour.id for tour in model.tours]
         case _:
-            return host_property.others.get(name)
+            return model.others.get(name)

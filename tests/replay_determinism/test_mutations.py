@@ -1,4 +1,4 @@
-"""The law has teeth: a projector or an engine that breaks a rule of the house is caught by it."""
+"""Mutation tests: the replay determinism tests find projectors and engines that break a rule."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,92 +15,108 @@ from projections import activities, leads
 from projections.engine import parked
 from projections.engine.live import Engine
 from projections.engine.projection import Tables
-from tests.replay_determinism.delivery import FROM_LOG, Act, Op, Plan
-from tests.replay_determinism.property import Step
-from tests.replay_determinism.test_poison import stay_the_same
-from tests.replay_determinism.test_replay_determinism import hold
+from tests.replay_determinism.delivery import FROM_LOG, ActionKind, DeliveryAction, DeliveryPlan
+from tests.replay_determinism.property import HistoryStep
+from tests.replay_determinism.test_poison import assert_independent_of_delivery
+from tests.replay_determinism.test_replay_determinism import assert_replay_determinism
 
 HISTORY = [
-    Step("arrive", 0, 2, 1, 2), Step("update", 0, 0, 3, 2), Step("move", 0, 0, 2, 2),
-    Step("update", 0, 0, 0, 2), Step("move", 0, 0, 2, 2), Step("update", 0, 0, 3, 2),
+    HistoryStep("add_lead", 0, 2, 1, 2),
+    HistoryStep("update_lead", 0, 0, 3, 2),
+    HistoryStep("change_lead", 0, 0, 2, 2),
+    HistoryStep("update_lead", 0, 0, 0, 2),
+    HistoryStep("change_lead", 0, 0, 2, 2),
+    HistoryStep("update_lead", 0, 0, 3, 2),
 ]  # fmt: skip
-TWICE = Plan([Act(Op.TAKE, 0, 100), Act(Op.CUT), Act(Op.AGAIN, 0, 100), Act(Op.TAKE, 0, 100)])
-Breaking = Callable[[pytest.MonkeyPatch], None]
+REDELIVERY = DeliveryPlan(
+    [
+        DeliveryAction(ActionKind.RECEIVE, 0, 100),
+        DeliveryAction(ActionKind.APPLY),
+        DeliveryAction(ActionKind.REREAD, 0, 100),
+        DeliveryAction(ActionKind.RECEIVE, 0, 100),
+    ]
+)
+Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
-def _instead(
+def _set_notes(
     monkeypatch: pytest.MonkeyPatch, projection: Any, kind: type, change: Callable[[], Any]
 ) -> None:
-    """After the projector's own handler, set the row's text to something of no fact."""
-    handlers: dict[Any, Any] = projection.handlers
-    plain = handlers[kind]
+    """After the projector, set the notes of the row to a value that is not from the event."""
+    projectors: dict[Any, Any] = projection.projectors
+    original = projectors[kind]
 
-    def handler(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
-        plain(tables, recorded, event)
+    def projector(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+        original(tables, recorded, event)
         tables.rows.update(event.lead_id, notes=str(change()))
 
-    monkeypatch.setitem(handlers, kind, handler)
+    monkeypatch.setitem(projectors, kind, projector)
 
 
 def a_projector_that_reads_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    _instead(monkeypatch, leads.projection, LeadUpdated, lambda: datetime.now(UTC))
+    _set_notes(monkeypatch, leads.projection, LeadUpdated, lambda: datetime.now(UTC))
 
 
-def a_projector_that_remembers_outside_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = count()
-    _instead(monkeypatch, leads.projection, LeadUpdated, lambda: next(seen))
+def a_projector_with_a_state_outside_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = count()
+    _set_notes(monkeypatch, leads.projection, LeadUpdated, lambda: next(counter))
 
 
-def a_projector_that_makes_up_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers: dict[Any, Any] = activities.projection.handlers
-    plain = handlers[LeadNoted]
+def a_projector_with_random_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    projectors: dict[Any, Any] = activities.projection.projectors
+    original = projectors[LeadNoted]
 
-    def handler(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
-        plain(tables, recorded._replace(id=uuid4()), event)
+    def projector(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+        original(tables, recorded._replace(id=uuid4()), event)
 
-    monkeypatch.setitem(handlers, LeadNoted, handler)
+    monkeypatch.setitem(projectors, LeadNoted, projector)
 
 
-def an_engine_that_takes_a_record_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_new(_: Engine, came: Any, reached: dict[int, int]) -> bool:
-        reached[came.shard] = came.previous
+def an_engine_that_applies_a_record_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_new(_: Engine, record: Any, reached: dict[int, int]) -> bool:
+        reached[record.shard] = record.previous
         return True
 
     monkeypatch.setattr(Engine, "_is_new", is_new)
 
 
 @pytest.mark.parametrize(
-    "breaking",
+    "mutation",
     [
-        None, a_projector_that_reads_the_clock, a_projector_that_remembers_outside_its_rows,
-        a_projector_that_makes_up_ids, an_engine_that_takes_a_record_twice,
+        None, a_projector_that_reads_the_clock, a_projector_with_a_state_outside_its_rows,
+        a_projector_with_random_ids, an_engine_that_applies_a_record_twice,
     ],
 )  # fmt: skip
-async def test_whoever_breaks_the_law_is_caught(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, breaking: Breaking | None
+async def test_a_broken_rule_is_found(
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    mutation: Mutation | None,
 ) -> None:
-    if breaking is None:
-        await hold(pool, monkeypatch, HISTORY, TWICE)
+    if mutation is None:
+        await assert_replay_determinism(pool, owner_pool, monkeypatch, HISTORY, REDELIVERY)
         return
-    breaking(monkeypatch)
+    mutation(monkeypatch)
     with pytest.raises(AssertionError):
-        await hold(pool, monkeypatch, HISTORY, TWICE)
+        await assert_replay_determinism(pool, owner_pool, monkeypatch, HISTORY, REDELIVERY)
 
 
 POISONED = [
-    Step("arrive", 0, 2, 1, 2), Step("a_tour_by_a_stranger", 0, 0, 1, 2),
-    Step("engage", 0, 0, 2, 5), Step("move", 0, 0, 2, 5), Step("book", 0, 0, 1, 5),
+    HistoryStep("add_lead", 0, 2, 1, 2), HistoryStep("tour_by_unknown_profile", 0, 0, 1, 2),
+    HistoryStep("add_engagement", 0, 0, 2, 5),
+    HistoryStep("change_lead", 0, 0, 2, 5),
+    HistoryStep("book_tour", 0, 0, 1, 5),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_what_does_not_wait_behind_the_poison_before_it_is_caught(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_an_engine_that_does_not_park_later_events_is_found(
+    pool: asyncpg.Pool, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    ways = [(FROM_LOG, 3), (Plan(rest=1), 3)]
+    ways = [(FROM_LOG, 3), (DeliveryPlan(rest=1), 3)]
     if protected:
-        await stay_the_same(pool, monkeypatch, POISONED, ways)
+        await assert_independent_of_delivery(pool, owner_pool, monkeypatch, POISONED, ways)
         return
-    monkeypatch.setattr(parked, "waits_for", lambda _recorded, _parked: False)
+    monkeypatch.setattr(parked, "is_blocked", lambda _recorded, _parked: False)
     with pytest.raises(AssertionError):
-        await stay_the_same(pool, monkeypatch, POISONED, ways)
+        await assert_independent_of_delivery(pool, owner_pool, monkeypatch, POISONED, ways)

@@ -1,4 +1,4 @@
-"""Poison parks what it touches and nothing else, whatever the batch edges; and leaves no trace."""
+"""Poison events park the events that touch the same ids, whatever the batches, and no others."""
 
 import asyncpg
 import pytest
@@ -7,130 +7,142 @@ from hypothesis import strategies as st
 
 from events.log import sequencer
 from projections.catalog import LIVE
-from projections.engine import live
-from projections.engine.apply import Life
-from projections.engine.retry import Retried, retry, shards_with_parked
+from projections.engine import pipeline
+from projections.engine.batch import WriterIdentity
+from projections.engine.retry import RetryResult, find_shards_with_parked, retry_parked
 from tests.replay_determinism import poison
-from tests.replay_determinism.delivery import FROM_LOG, Plan, courier, plans
+from tests.replay_determinism.delivery import FROM_LOG, DeliveryPlan, delivery_plans, make_bus
 from tests.replay_determinism.history import (
     SHARDS,
-    begin,
-    forget_tables,
-    parked_of,
+    clear_tables,
+    read_parked,
+    read_tables,
+    start_history,
     steps,
-    tables_of,
 )
-from tests.replay_determinism.property import LATER, Step
-from tests.replay_determinism.test_replay_determinism import UNHURRIED, rebuild
+from tests.replay_determinism.property import FORWARD, HistoryStep
+from tests.replay_determinism.test_replay_determinism import NO_TIME_LIMITS, rebuild
 
-poisonous = st.builds(
-    Step,
-    what=st.sampled_from(sorted(poison.POISONS)),
-    host_property=st.integers(0, len(SHARDS) - 1),
-    whom=st.integers(0, 5),
-    how=st.integers(0, 20),
-    when=st.integers(0, len(LATER) - 1),
+poison_steps = st.builds(
+    HistoryStep,
+    action=st.sampled_from(sorted(poison.POISONS)),
+    property_index=st.integers(0, len(SHARDS) - 1),
+    target=st.integers(0, 5),
+    variant=st.integers(0, 20),
+    timing=st.integers(0, len(FORWARD) - 1),
 )
-histories = st.lists(st.one_of(steps, steps, steps, poisonous), min_size=25, max_size=100)
-ways = st.tuples(plans, st.sampled_from([3, 30, live.HOLD_ROWS]))
+histories = st.lists(st.one_of(steps, steps, steps, poison_steps), min_size=25, max_size=100)
+ways = st.tuples(delivery_plans, st.sampled_from([3, 30, pipeline.HOLD_ROWS]))
 
 
-async def stay_the_same(
+async def assert_independent_of_delivery(
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
-    history: list[Step],
-    ways: list[tuple[Plan, int]],
+    history: list[HistoryStep],
+    ways: list[tuple[DeliveryPlan, int]],
 ) -> None:
-    """Bring a poisoned history about in several ways, then fix, retry, drop and rebuild."""
-    story = await begin(pool)
-    await poison.tell(story, history)
-    found = []
+    """Deliver a history with poison events in several ways, then fix, retry, drop and rebuild."""
+    writer = await start_history(pool, owner_pool)
+    await poison.append_with_poison(writer, history)
+    results = []
     for plan, rows_held in ways:
-        await forget_tables(pool)
+        await clear_tables(owner_pool)
         with monkeypatch.context() as small:
-            small.setattr(live, "HOLD_ROWS", rows_held)
-            await (await courier(pool)).deliver(plan)
-        found.append((await parked_of(pool), await tables_of(pool)))
-    for parked, rows in found[1:]:
-        assert parked == found[0][0]
-        assert rows == found[0][1]
-    assert (await rebuild(pool).verify()).equal
-    await poison.fix(story)
-    await retry_all(pool)
-    reasons = [reason for _, reason, behind, _ in await parked_of(pool) if not behind]
-    await (await courier(pool)).deliver(FROM_LOG)
-    assert (await rebuild(pool).verify()).equal
+            small.setattr(pipeline, "HOLD_ROWS", rows_held)
+            await (await make_bus(pool)).deliver(plan)
+        results.append((await read_parked(pool), await read_tables(pool)))
+    for parked, rows in results[1:]:
+        assert parked == results[0][0]
+        assert rows == results[0][1]
+    assert (await rebuild(owner_pool).verify()).equal
+    await poison.fix_poison(writer)
+    await retry_all_parked(pool)
+    reasons = [reason for _, reason, behind, _ in await read_parked(pool) if not behind]
+    await (await make_bus(pool)).deliver(FROM_LOG)
+    assert (await rebuild(owner_pool).verify()).equal
     rounds = 0
-    while dropped := await poison.drop_the_guilty(story):
-        await (await courier(pool)).deliver(FROM_LOG)
-        assert (await retry_all(pool)).dropped == dropped
+    while dropped := await poison.drop_poison_events(writer):
+        await (await make_bus(pool)).deliver(FROM_LOG)
+        assert (await retry_all_parked(pool)).dropped == dropped
         rounds += 1
         assert rounds < 50, reasons
-    assert await parked_of(pool) == []
-    rows = await tables_of(pool)
-    await rebuild(pool).rebuild(repair=False)
-    assert await tables_of(pool) == rows
+    assert await read_parked(pool) == []
+    rows = await read_tables(pool)
+    await rebuild(owner_pool).rebuild(repair=False)
+    assert await read_tables(pool) == rows
 
 
-async def retry_all(pool: asyncpg.Pool) -> Retried:
+async def retry_all_parked(pool: asyncpg.Pool) -> RetryResult:
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
-        shards = await shards_with_parked(conn, LIVE.name)
-    whole = Retried()
+        state = await sequencer.read_log_state(conn)
+        shards = await find_shards_with_parked(conn, LIVE.name)
+    total = RetryResult()
     for shard in shards:
-        done = await retry(pool, Life(LIVE, state.generation), shard)
-        whole.applied += done.applied
-        whole.dropped += done.dropped
-    return whole
+        result = await retry_parked(pool, WriterIdentity(LIVE, state.generation), shard)
+        total.applied += result.applied
+        total.dropped += result.dropped
+    return total
 
 
-@pytest.mark.parametrize("engaging", ["engage", "identify"])
-async def test_rows_that_were_to_go_while_their_facts_were_parked_are_gone(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, engaging: str
+@pytest.mark.parametrize("action", ["add_engagement", "identify_session"])
+async def test_retention_deletes_rows_whose_events_were_parked(
+    pool: asyncpg.Pool, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    """Retention names rows by the ids of their facts: it waits where those wait."""
+    """Retention names rows by the ids of their events, so it waits behind those."""
     history = [
-        Step("arrive", 0, 0, 8, 0), Step("visit", 0, 0, 1, 0), Step("converse", 0, 0, 1, 0),
-        Step("a_payload_that_never_was_one", 0, 0, 0, 0), Step(engaging, 0, 0, 18, 1),
-        Step("retain", 0, 1, 6, 2),
+        HistoryStep("add_lead", 0, 0, 8, 0), HistoryStep("start_session", 0, 0, 1, 0),
+        HistoryStep("start_conversation", 0, 0, 1, 0),
+        HistoryStep("invalid_payload", 0, 0, 0, 0), HistoryStep(action, 0, 0, 18, 1),
+        HistoryStep("apply_retention", 0, 1, 6, 2),
     ]  # fmt: skip
-    await stay_the_same(pool, monkeypatch, history, [(FROM_LOG, 30), (Plan(rest=1), 3)])
+    await assert_independent_of_delivery(
+        pool, owner_pool, monkeypatch, history, [(FROM_LOG, 30), (DeliveryPlan(rest=1), 3)]
+    )
 
 
-@settings(UNHURRIED, max_examples=8)
+@settings(NO_TIME_LIMITS, max_examples=8)
 @given(histories, st.lists(ways, min_size=2, max_size=3))
-async def test_what_is_parked_does_not_depend_on_how_it_came(
+async def test_parked_events_do_not_depend_on_the_delivery(
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
-    history: list[Step],
-    ways: list[tuple[Plan, int]],
+    history: list[HistoryStep],
+    ways: list[tuple[DeliveryPlan, int]],
 ) -> None:
-    await stay_the_same(pool, monkeypatch, history, ways)
+    await assert_independent_of_delivery(pool, owner_pool, monkeypatch, history, ways)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("_", range(30))
-@settings(UNHURRIED, max_examples=100)
+@settings(NO_TIME_LIMITS, max_examples=100)
 @given(histories, st.lists(ways, min_size=2, max_size=3))
-async def test_poison_leaves_no_trace_in_thousands_of_histories(
+async def test_poison_events_in_thousands_of_histories(
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
     _: int,
-    history: list[Step],
-    ways: list[tuple[Plan, int]],
+    history: list[HistoryStep],
+    ways: list[tuple[DeliveryPlan, int]],
 ) -> None:
-    await stay_the_same(pool, monkeypatch, history, ways)
+    await assert_independent_of_delivery(pool, owner_pool, monkeypatch, history, ways)
 
 
 @pytest.mark.parametrize("name", sorted(poison.POISONS))
-async def test_each_poison_parks_its_lead_and_nothing_else(pool: asyncpg.Pool, name: str) -> None:
-    story = await begin(pool)
-    host_property = [Step(what, 0, 0, 2, 2) for what in ("arrive", "arrive", "converse")]
-    await poison.tell(story, [*host_property, Step(name, 0, 0, 2, 2)])
-    await (await courier(pool)).deliver(FROM_LOG)
-    bad = await parked_of(pool)
-    assert [behind for _, _, behind, _ in bad].count(False) == 1
-    await story.tell([Step("arrive", 1, 1, 1, 2), Step("engage", 1, 0, 2, 2)])
-    await (await courier(pool)).deliver(FROM_LOG)
-    assert await parked_of(pool) == bad
-    assert len((await tables_of(pool))["leads"]) == 3
+async def test_each_poison_event_parks_only_the_events_of_its_lead(
+    pool: asyncpg.Pool, owner_pool: asyncpg.Pool, name: str
+) -> None:
+    writer = await start_history(pool, owner_pool)
+    steps_before = [
+        HistoryStep(action, 0, 0, 2, 2) for action in ("add_lead", "add_lead", "start_conversation")
+    ]
+    await poison.append_with_poison(writer, [*steps_before, HistoryStep(name, 0, 0, 2, 2)])
+    await (await make_bus(pool)).deliver(FROM_LOG)
+    parked_events = await read_parked(pool)
+    assert [behind for _, _, behind, _ in parked_events].count(False) == 1
+    await writer.append_steps(
+        [HistoryStep("add_lead", 1, 1, 1, 2), HistoryStep("add_engagement", 1, 0, 2, 2)]
+    )
+    await (await make_bus(pool)).deliver(FROM_LOG)
+    assert await read_parked(pool) == parked_events
+    assert len((await read_tables(pool))["leads"]) == 3

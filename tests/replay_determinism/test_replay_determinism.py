@@ -1,4 +1,4 @@
-"""The law: live = rebuilt = replayed twice, row for row, whatever happens on the way."""
+"""Replay determinism: live, rebuilt and twice replayed tables are equal, row for row."""
 
 import asyncpg
 import pytest
@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 
 from events import catalog, codec
 from projections.catalog import LIVE
-from projections.engine import backlog, live, refold
+from projections.engine import backlog, pipeline, shadow_fold, shard_history
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding_log
-from tests.events.cipher import Backwards
-from tests.replay_determinism.delivery import FROM_LOG, Plan, courier, plans
+from projections.engine.shadow_fold import make_log_fold
+from tests.events.cipher import ReversingCipher
+from tests.replay_determinism.delivery import FROM_LOG, DeliveryPlan, delivery_plans, make_bus
 from tests.replay_determinism.history import (
     HOST_ROWS,
     Tables,
-    begin,
-    forget_tables,
+    clear_tables,
     histories,
-    parked_of,
-    tables_of,
+    read_parked,
+    read_tables,
+    start_history,
 )
-from tests.replay_determinism.property import Step
+from tests.replay_determinism.property import HistoryStep
 from tests.replay_determinism.steps import STEPS
 
-UNHURRIED = settings(
+NO_TIME_LIMITS = settings(
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture,
@@ -32,91 +32,116 @@ UNHURRIED = settings(
 )  # fmt: skip
 
 
-async def hold(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, history: list[Step], plan: Plan
+async def assert_replay_determinism(
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[HistoryStep],
+    plan: DeliveryPlan,
 ) -> Tables:
-    """Tell a history, bring it about in every way there is, and compare; returns the rows."""
-    story = await begin(pool)
-    await story.tell(history)
-    await (await courier(pool)).deliver(plan)
-    assert await parked_of(pool) == []
-    rows = await tables_of(pool)
-    outcome = await rebuild(pool).verify()
+    """Append a history, build its tables in all ways, compare them, and return the rows."""
+    writer = await start_history(pool, owner_pool)
+    await writer.append_steps(history)
+    await (await make_bus(pool)).deliver(plan)
+    assert await read_parked(pool) == []
+    rows = await read_tables(pool)
+    outcome = await rebuild(owner_pool).verify()
     assert outcome.equal, [c for c in outcome.comparisons if not c.equal]
-    for page in (refold.PAGE_EVENTS, 7):
+    for page in (shard_history.PAGE_EVENTS, 7):
         with monkeypatch.context() as small:
-            small.setattr(refold, "PAGE_EVENTS", page)
-            small.setattr(refold, "HOLD_ROWS", 50 * page)
-            assert (await rebuild(pool).rebuild(repair=False)).swapped
-        assert await tables_of(pool) == rows
-    await forget_tables(pool)
-    await (await courier(pool)).deliver(FROM_LOG)
-    assert await tables_of(pool) == rows
+            small.setattr(shard_history, "PAGE_EVENTS", page)
+            small.setattr(shadow_fold, "HOLD_ROWS", 50 * page)
+            assert (await rebuild(owner_pool).rebuild(repair=False)).swapped
+        assert await read_tables(pool) == rows
+    await clear_tables(owner_pool)
+    await (await make_bus(pool)).deliver(FROM_LOG)
+    assert await read_tables(pool) == rows
     return rows
 
 
-def _bind(small: pytest.MonkeyPatch, rows: int, events: int) -> None:
-    small.setattr(live, "HOLD_ROWS", rows)
+def _set_bounds(small: pytest.MonkeyPatch, rows: int, events: int) -> None:
+    small.setattr(pipeline, "HOLD_ROWS", rows)
     small.setattr(backlog, "GATHER_EVENTS", events)
 
 
 def rebuild(pool: asyncpg.Pool) -> Rebuild:
-    return Rebuild(pool, LIVE, LIVE, folding_log(pool), lambda *_: None)
+    return Rebuild(pool, LIVE, LIVE, make_log_fold(pool), lambda *_: None)
 
 
 bounds = st.tuples(
-    st.sampled_from([3, 30, live.HOLD_ROWS]), st.sampled_from([1, 20, backlog.GATHER_EVENTS])
+    st.sampled_from([3, 30, pipeline.HOLD_ROWS]), st.sampled_from([1, 20, backlog.GATHER_EVENTS])
 )
-"""How many rows an engine holds, and how many events gather behind a batch being written."""
+"""Rows that an engine keeps in memory, and events that wait behind a batch being written."""
 
 
-@settings(UNHURRIED, max_examples=15)
-@given(histories, plans, bounds)
-async def test_live_is_rebuilt_is_replayed_twice(
+@settings(NO_TIME_LIMITS, max_examples=15)
+@given(histories, delivery_plans, bounds)
+async def test_live_rebuilt_and_replayed_tables_are_equal(
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
-    history: list[Step],
-    plan: Plan,
+    history: list[HistoryStep],
+    plan: DeliveryPlan,
     bound: tuple[int, int],
 ) -> None:
     with monkeypatch.context() as small:
-        _bind(small, *bound)
-        await hold(pool, small, history, plan)
+        _set_bounds(small, *bound)
+        await assert_replay_determinism(pool, owner_pool, small, history, plan)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("_", range(20))
-@settings(UNHURRIED, max_examples=100)
-@given(histories, plans, bounds)
-async def test_the_law_holds_for_thousands_of_histories(
+@settings(NO_TIME_LIMITS, max_examples=100)
+@given(histories, delivery_plans, bounds)
+async def test_replay_determinism_of_thousands_of_histories(
     pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
     _: int,
-    history: list[Step],
-    plan: Plan,
+    history: list[HistoryStep],
+    plan: DeliveryPlan,
     bound: tuple[int, int],
 ) -> None:
     with monkeypatch.context() as small:
-        _bind(small, *bound)
-        await hold(pool, small, history, plan)
+        _set_bounds(small, *bound)
+        await assert_replay_determinism(pool, owner_pool, small, history, plan)
 
 
-@pytest.mark.parametrize("cipher", [None, Backwards()])
-async def test_every_event_a_projection_handles_is_told_and_folded(
-    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, cipher: Backwards | None
+@pytest.mark.parametrize("cipher", [None, ReversingCipher()])
+async def test_every_event_that_a_projection_handles_is_part_of_a_history(
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    cipher: ReversingCipher | None,
 ) -> None:
-    """A new projection or a new event comes under the law without being named here."""
+    """A new projection or event is tested without a change here."""
     monkeypatch.setattr(codec, "_cipher", cipher)
-    first = [Step("arrive", 0, whom, how, 0) for whom in (2, 1, 0) for how in (0, 1)]
-    first += [Step("visit", 0, 1, 1, 2), Step("converse", 0, 0, 1, 2), Step("book", 0, 0, 1, 2)]
-    rest = [Step(what, 0, how + 1, how, 3) for how in range(24) for what in STEPS]
-    rest += [Step("go_on", 0, whom, how, 3) for whom in range(9) for how in (0, 6, 12)]
-    if cipher is None:  # a trigger's facts do not pass the codec
-        rest += [Step(HOST_ROWS, 0, whom, how, 3) for how in range(12) for whom in range(2)]
-    rows = await hold(pool, monkeypatch, [*first, *rest], FROM_LOG)
+    first = [
+        HistoryStep("add_lead", 0, target, variant, 0) for target in (2, 1, 0) for variant in (0, 1)
+    ]
+    first += [
+        HistoryStep("start_session", 0, 1, 1, 2),
+        HistoryStep("start_conversation", 0, 0, 1, 2),
+        HistoryStep("book_tour", 0, 0, 1, 2),
+    ]
+    rest = [
+        HistoryStep(what, 0, variant + 1, variant, 3) for variant in range(24) for what in STEPS
+    ]
+    rest += [
+        HistoryStep("continue_tour", 0, target, variant, 3)
+        for target in range(9)
+        for variant in (0, 6, 12)
+    ]
+    if cipher is None:  # events of database triggers do not pass the codec
+        rest += [
+            HistoryStep(HOST_ROWS, 0, target, variant, 3)
+            for variant in range(12)
+            for target in range(2)
+        ]
+    rows = await assert_replay_determinism(pool, owner_pool, monkeypatch, [*first, *rest], FROM_LOG)
     async with pool.acquire() as conn:
-        told = {r["event_type"] for r in await conn.fetch("SELECT event_type FROM crm_events")}
-    handled = {kind.name for projection in LIVE.projections for kind in projection.handlers}
-    assert handled <= told
-    assert set(catalog.CATALOG) - told == {"parked.dropped"}
-    assert all(rows.values()), "every table has rows"
+        appended = {r["event_type"] for r in await conn.fetch("SELECT event_type FROM crm_events")}
+    handled = {kind.name for projection in LIVE.projections for kind in projection.projectors}
+    assert handled <= appended
+    assert set(catalog.CATALOG) - appended == {"parked.dropped"}
+    assert all(rows.values()), "a table has no rows"

@@ -1,4 +1,4 @@
-"""Tours in a house: booked, and led through every transition there is."""
+"""Steps of tours: booking, and every transition of the status."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,38 +17,39 @@ from events.tours import (
     TourStatus,
     TourType,
 )
-from tests.replay_determinism.property import HostProperty, Step, Tour
+from tests.replay_determinism.property import HistoryStep, PropertyModel, Tour
 
-KINDS = (
+EVENTS = (
     TourScheduled, TourConfirmed, TourRescheduled, TourAmended, TourCompleted, TourCancelled,
     TourNoShowRecorded, TourNoShowCorrected,
 )  # fmt: skip
 FIRST_DAY = date(2026, 3, 28)
 
 
-def book(host_property: HostProperty, said: Step) -> list[Event]:
-    lead_id = host_property.lead(said.whom)
+def book_tour(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    lead_id = model.lead(step.target)
     if lead_id is None:
         return []
     tour = Tour(uuid4(), lead_id)
-    host_property.tours.append(tour)
+    model.tours.append(tour)
     return [
         TourScheduled(
-            **tour.ids, **_when(said.how), tour_type=list(TourType)[said.how % 3], source="widget",
-            notes=None if said.how % 2 else 'ring "twice"', created_by=host_property.agent(said.how),
-            assigned_agent_id=host_property.agent(said.whom),
+            **tour.ids, **_local_time(step.variant), tour_type=list(TourType)[step.variant % 3],
+            source="widget", notes=None if step.variant % 2 else 'ring "twice"',
+            created_by=model.agent(step.variant),
+            assigned_agent_id=model.agent(step.target),
         )
     ]  # fmt: skip
 
 
-def go_on(host_property: HostProperty, said: Step) -> list[Event]:
-    """The next thing that may happen to a tour as it stands."""
-    if not host_property.tours:
+def continue_tour(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Return a possible next event of a tour."""
+    if not model.tours:
         return []
-    tour = host_property.tours[said.whom % len(host_property.tours)]
-    by = host_property.agent(said.how)
+    tour = model.tours[step.target % len(model.tours)]
+    by = model.agent(step.variant)
     amended = TourAmended.model_validate(
-        {**tour.ids, **({"tour_type": "virtual"} if said.how % 2 else {"notes": None})}
+        {**tour.ids, **({"tour_type": "virtual"} if step.variant % 2 else {"notes": None})}
     )
     match tour.status:
         case TourStatus.SCHEDULED | TourStatus.CONFIRMED:
@@ -57,7 +58,7 @@ def go_on(host_property: HostProperty, said: Step) -> list[Event]:
                 (TourStatus.CONFIRMED, TourConfirmed(**tour.ids, confirmed_by=by)),
                 (TourStatus.COMPLETED, TourCompleted(**tour.ids, completed_by=by)),
                 (TourStatus.CANCELLED, TourCancelled(**tour.ids, cancelled_by=by, reason="ill")),
-                (TourStatus.SCHEDULED, _moved(tour, said)),
+                (TourStatus.SCHEDULED, _rescheduled(tour, step)),
                 (tour.status, amended),
             ]
         case TourStatus.NO_SHOW:
@@ -65,7 +66,7 @@ def go_on(host_property: HostProperty, said: Step) -> list[Event]:
             moves = [(status, _corrected(tour, status)) for status in back]
         case _:
             moves = [(tour.status, amended)]
-    tour.status, event = moves[said.how % len(moves)]
+    tour.status, event = moves[step.variant % len(moves)]
     return [event]
 
 
@@ -73,18 +74,18 @@ def _corrected(tour: Tour, status: TourStatus) -> Event:
     return TourNoShowCorrected.model_validate({**tour.ids, "status": status})
 
 
-def _moved(tour: Tour, said: Step) -> TourRescheduled:
+def _rescheduled(tour: Tour, step: HistoryStep) -> TourRescheduled:
     tour.revision += 1
-    return TourRescheduled(**tour.ids, **_when(said.how + 3), revision=tour.revision)
+    return TourRescheduled(**tour.ids, **_local_time(step.variant + 3), revision=tour.revision)
 
 
-def _when(how: int) -> dict[str, Any]:
-    day, at = FIRST_DAY + timedelta(days=how), time(9 + how % 8, 30)
+def _local_time(variant: int) -> dict[str, Any]:
+    day, at = FIRST_DAY + timedelta(days=variant), time(9 + variant % 8, 30)
     return {
         "tour_date": day,
         "tour_time": at,
         "time_zone": "America/New_York",
-        "fold": how % 2,
+        "fold": variant % 2,
         "starts_at": datetime.combine(day, at, UTC) + timedelta(hours=4),
-        "duration_minutes": 30 + how,
+        "duration_minutes": 30 + variant,
     }

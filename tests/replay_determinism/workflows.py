@@ -1,4 +1,4 @@
-"""Workflows in a house: written, switched, run; templates; and the messages that leads get."""
+"""Steps of workflow definitions, templates, runs and deliveries."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,17 +40,16 @@ from events.workflows import (
     WorkflowDeactivated,
     WorkflowDefined,
 )
-from tests.replay_determinism import property as houses
-from tests.replay_determinism.property import HostProperty
+from tests.replay_determinism.property import HistoryStep, PropertyModel
 
-WRITTEN = (
+DEFINITION_EVENTS = (
     WorkflowDefined, WorkflowActivated, WorkflowDeactivated, TemplateDefined, TemplateRetired,
 )  # fmt: skip
-RUN = (
+RUN_EVENTS = (
     RunEnrolled, RunStepReached, RunPaused, RunResumed, RunMoved, RunStopped, RunConverted,
     RunCompleted,
 )  # fmt: skip
-SENT = (
+DELIVERY_EVENTS = (
     DeliveryPlanned, DeliveryHeld, DeliveryHandedOver, DeliveryDelivered, DeliveryFailed,
     DeliverySkipped, DeliveryUnknown, DeliveryReconciled,
 )  # fmt: skip
@@ -62,7 +61,7 @@ EXITS: tuple[tuple[LeadStatus, ...], ...] = (
 
 @dataclass
 class Run:
-    """A lead on its way; `step` comes next."""
+    """A run; `step` is the next step number."""
 
     id: UUID
     lead_id: UUID
@@ -75,7 +74,7 @@ class Run:
 
 @dataclass
 class Delivery:
-    """A message, of a run's step or by hand."""
+    """A delivery, of a step of a run or manual."""
 
     id: UUID
     lead_id: UUID
@@ -85,134 +84,139 @@ class Delivery:
 
     @property
     def ids(self) -> dict[str, Any]:
-        """What each of its events says."""
+        """Return the id fields of its events."""
         purpose = DeliveryPurpose.WORKFLOW if self.run else DeliveryPurpose.MANUAL
         run_id = self.run.id if self.run else None
         return {"delivery_id": self.id, "lead_id": self.lead_id, "channel": self.channel,
                 "purpose": purpose, "run_id": run_id, "step_number": self.step}  # fmt: skip
 
 
-def write_workflow(host_property: HostProperty, said: houses.Step) -> list[Event]:
-    """A new definition, a new version of one, or it is switched."""
-    by, known = host_property.agent(said.how), host_property.definitions
-    if said.how % 3 == 0 or not known:
+def write_workflow(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Define a workflow or a new version, or activate or deactivate one."""
+    by, known = model.agent(step.variant), model.definitions
+    if step.variant % 3 == 0 or not known:
         definition, version = uuid4(), 1
     else:
-        definition = list(known)[said.whom % len(known)]
+        definition = list(known)[step.target % len(known)]
         version = known[definition] + 1
-        if said.how % 3 == 1:
+        if step.variant % 3 == 1:
             return [WorkflowActivated(definition_id=definition, activated_by=by)]
-        if said.how % 2:
+        if step.variant % 2:
             why = 'review\'s "end"'
             return [WorkflowDeactivated(definition_id=definition, deactivated_by=by, reason=why)]
     known[definition] = version
     steps = [
         Step(id=f's"{n}', delay_hours=n / 3, action=list(StepAction)[n % 3], template_slug="s")
-        for n in range(said.whom % 4)
+        for n in range(step.target % 4)
     ]
     return [
         WorkflowDefined(
-            definition_id=definition, definition_version=version, display_name=f"W{said.how}",
-            description=None if said.how % 2 else "'of' the {house} \\", trigger_on="lead_created",
-            steps=tuple(steps), exit_conditions=EXITS[said.whom % 3],
-            seeded=said.how % 4 == 0, changed_by=by,
+            definition_id=definition, definition_version=version, display_name=f"W{step.variant}",
+            description=None if step.variant % 2 else "'of' the {property} \\",
+            trigger_on="lead_created",
+            steps=tuple(steps), exit_conditions=EXITS[step.target % 3],
+            seeded=step.variant % 4 == 0, changed_by=by,
         )
     ]  # fmt: skip
 
 
-def write_template(host_property: HostProperty, said: houses.Step) -> list[Event]:
-    """A new template, a new version of one, or it is retired."""
-    known = host_property.templates
-    if said.how % 3 == 0 or not known:
+def write_template(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Define a template or a new version, or retire one."""
+    known = model.templates
+    if step.variant % 3 == 0 or not known:
         template, version = uuid4(), 1
     else:
-        template = list(known)[said.whom % len(known)]
+        template = list(known)[step.target % len(known)]
         version = known[template] + 1
-        if said.how % 3 == 1:
-            return [TemplateRetired(template_id=template, retired_by=host_property.agent(said.how))]
+        if step.variant % 3 == 1:
+            return [TemplateRetired(template_id=template, retired_by=model.agent(step.variant))]
     known[template] = version
     return [
         TemplateDefined(
             template_id=template, template_version=version, slug=f"t-{template}",
-            display_name=f"T{version}", channel=list(MessageChannel)[said.whom % 2],
-            subject="Re: {{tour_date}}" if said.whom % 2 else None, body="Hi {{first_name}} 🏠",
-            is_active=said.how % 2 == 0, seeded=said.how % 4 == 0,
+            display_name=f"T{version}", channel=list(MessageChannel)[step.target % 2],
+            subject="Re: {{tour_date}}" if step.target % 2 else None, body="Hi {{first_name}} 🏠",
+            is_active=step.variant % 2 == 0, seeded=step.variant % 4 == 0,
         )
     ]  # fmt: skip
 
 
-def enrol(host_property: HostProperty, said: houses.Step) -> list[Event]:
-    lead_id, known = host_property.lead(said.whom), list(host_property.definitions)
+def enrol_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    lead_id, known = model.lead(step.target), list(model.definitions)
     if lead_id is None or not known:
         return []
-    run, definition = Run(uuid4(), lead_id), known[said.how % len(known)]
-    host_property.runs.append(run)
+    run, definition = Run(uuid4(), lead_id), known[step.variant % len(known)]
+    model.runs.append(run)
     return [
         RunEnrolled(
-            **run.ids, definition_id=definition, definition_version=host_property.definitions[definition],
-            trigger="lead_created", reentry_key=f"{said.how}",
-            next_action_at=host_property.now + SOON if said.how % 2 else None,
+            **run.ids, definition_id=definition, definition_version=model.definitions[definition],
+            trigger="lead_created", reentry_key=f"{step.variant}",
+            next_action_at=model.now + SOON if step.variant % 2 else None,
         )
     ]  # fmt: skip
 
 
-def run_on(host_property: HostProperty, said: houses.Step) -> list[Event]:
-    """The next thing that may happen to a run: a step with its message, or a person steps in."""
-    if not host_property.runs:
+def continue_run(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Return a possible next event of a run: a step, or an action of a user."""
+    if not model.runs:
         return []
-    run, by = host_property.runs[said.whom % len(host_property.runs)], host_property.agent(said.how)
-    soon = host_property.now + SOON
-    made: list[Event] = [
-        RunPaused(**run.ids, remaining_seconds=said.how if said.how % 2 else None, paused_by=by),
+    run, by = model.runs[step.target % len(model.runs)], model.agent(step.variant)
+    soon = model.now + SOON
+    events: list[Event] = [
+        RunPaused(
+            **run.ids, remaining_seconds=step.variant if step.variant % 2 else None, paused_by=by
+        ),
         RunResumed(**run.ids, next_action_at=soon, resumed_by=by),
-        RunMoved(**run.ids, definition_version=said.whom + 1, step_number=said.how, moved_by=by),
+        RunMoved(
+            **run.ids, definition_version=step.target + 1, step_number=step.variant, moved_by=by
+        ),
         RunStopped(**run.ids, reason="a 'person' \\ stopped it", stopped_by=by),
-        RunConverted(**run.ids, status=list(LeadStatus)[said.how % 8]),
+        RunConverted(**run.ids, status=list(LeadStatus)[step.variant % 8]),
         RunCompleted(**run.ids),
     ]
-    kind = said.how % (len(made) + 6)
-    return [made[kind]] if kind < len(made) else _step(host_property, run, kind - len(made), said)
+    kind = step.variant % (len(events) + 6)
+    return [events[kind]] if kind < len(events) else _step(model, run, kind - len(events), step)
 
 
-def _step(host_property: HostProperty, run: Run, how: int, said: houses.Step) -> list[Event]:
-    """A step is waited, skipped or failed; or its message is planned: before it, or after it."""
-    number, last = run.step, said.whom % 3 == 0
+def _step(model: PropertyModel, run: Run, variant: int, step: HistoryStep) -> list[Event]:
+    """Return a step with its outcome; its delivery is planned before or after it."""
+    number, last = run.step, step.target % 3 == 0
     run.step += 1
     what: dict[str, Any] = {
         **run.ids, "step_number": number, "step_id": f"step {number}",
         "next_step_number": None if last else run.step,
-        "next_action_at": None if last else host_property.now + SOON,
+        "next_action_at": None if last else model.now + SOON,
     }  # fmt: skip
     others = (StepOutcome.WAITED, StepOutcome.SKIPPED, StepOutcome.FAILED)
-    if how < len(others):
-        action = StepAction.WAIT if how == 0 else StepAction.SMS
-        error = "no template" if how == 2 else None
-        return [RunStepReached(**what, action=action, outcome=others[how], error_message=error)]
-    delivery = Delivery(uuid4(), run.lead_id, list(MessageChannel)[said.whom % 2], run, number)
-    host_property.deliveries.append(delivery)
-    template = next(iter(host_property.templates), None)
+    if variant < len(others):
+        action = StepAction.WAIT if variant == 0 else StepAction.SMS
+        error = "no template" if variant == 2 else None
+        return [RunStepReached(**what, action=action, outcome=others[variant], error_message=error)]
+    delivery = Delivery(uuid4(), run.lead_id, list(MessageChannel)[step.target % 2], run, number)
+    model.deliveries.append(delivery)
+    template = next(iter(model.templates), None)
     reached = RunStepReached(
         **what, action=StepAction(delivery.channel), outcome=StepOutcome.PLANNED,
         delivery_id=delivery.id, template_id=template,
     )  # fmt: skip
-    planned = _planned(host_property, delivery)
-    return [planned, reached] if how == len(others) else [reached, planned]
+    planned = _planned(model, delivery)
+    return [planned, reached] if variant == len(others) else [reached, planned]
 
 
-def send(host_property: HostProperty, said: houses.Step) -> list[Event]:
-    """A message by hand, or what becomes of any."""
-    if said.how % 4 == 0 or not host_property.deliveries:
-        lead_id = host_property.lead(said.whom)
+def send_message(model: PropertyModel, step: HistoryStep) -> list[Event]:
+    """Plan a manual delivery, or return a possible next event of a delivery."""
+    if step.variant % 4 == 0 or not model.deliveries:
+        lead_id = model.lead(step.target)
         if lead_id is None:
             return []
-        delivery = Delivery(uuid4(), lead_id, list(MessageChannel)[said.how % 2])
-        host_property.deliveries.append(delivery)
-        return [_planned(host_property, delivery)]
-    delivery = host_property.deliveries[said.whom % len(host_property.deliveries)]
-    ids, external = delivery.ids, f"SM{said.how}" if said.how % 2 else None
-    made: list[Event] = [
-        DeliveryHeld(**ids, reason="quiet_hours", held_until=host_property.now + SOON),
-        DeliveryHandedOver(**ids, provider="p", attempt=1, simulated=said.how % 2 == 0,
+        delivery = Delivery(uuid4(), lead_id, list(MessageChannel)[step.variant % 2])
+        model.deliveries.append(delivery)
+        return [_planned(model, delivery)]
+    delivery = model.deliveries[step.target % len(model.deliveries)]
+    ids, external = delivery.ids, f"SM{step.variant}" if step.variant % 2 else None
+    events: list[Event] = [
+        DeliveryHeld(**ids, reason="quiet_hours", held_until=model.now + SOON),
+        DeliveryHandedOver(**ids, provider="p", attempt=1, simulated=step.variant % 2 == 0,
                            external_id=external),
         DeliveryDelivered(**ids, external_id=external),
         DeliveryFailed(**ids, reason="the 'number' is wrong", external_id=external),
@@ -221,11 +225,11 @@ def send(host_property: HostProperty, said: houses.Step) -> list[Event]:
         *(DeliveryReconciled(**ids, outcome=outcome, detail="seen" if external else None)
           for outcome in ReconciledOutcome),
     ]  # fmt: skip
-    return [made[said.how % len(made)]]
+    return [events[step.variant % len(events)]]
 
 
-def _planned(host_property: HostProperty, delivery: Delivery) -> DeliveryPlanned:
+def _planned(model: PropertyModel, delivery: Delivery) -> DeliveryPlanned:
     return DeliveryPlanned(
-        **delivery.ids, due_at=host_property.now, recipient="+15125550123", body="Hi {{x}} 🏠",
-        template_id=next(iter(host_property.templates), None),
+        **delivery.ids, due_at=model.now, recipient="+15125550123", body="Hi {{x}} 🏠",
+        template_id=next(iter(model.templates), None),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A large host: ten thousand leads, conversations and messages, written meanwhile."""
+"""Adoption of a large host: ten thousand rows per table, written meanwhile."""
 
 from pathlib import Path
 
@@ -7,21 +7,23 @@ import pytest
 
 from services.runtime.database import pooled
 from tests.conftest import make_settings
-from tests.host import Host, database, make_tables
+from tests.host import HostPlatform, database, make_tables
 from tests.services.adoption import rows
-from tests.services.adoption.conftest import Hosted
+from tests.services.adoption.conftest import HostDatabase
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
-ROWS = 10_000
+ROWS_PER_TABLE = 10_000
 
 
-async def test_ten_thousand_rows_of_each_table_are_adopted_while_they_are_written(
+async def test_ten_thousand_rows_of_each_table_are_adopted_while_the_host_writes(
     server_url: str, tmp_path: Path
 ) -> None:
     async with database(server_url) as url:
-        conn, host = await asyncpg.connect(url), Host()
+        conn, host = await asyncpg.connect(url), HostPlatform()
         await make_tables(conn)
-        await host.begin(conn, ROWS)
+        await host.insert_rows(conn, ROWS_PER_TABLE)
         async with pooled(make_settings(url, "127.0.0.1:9", tmp_path), "test", role=None) as pool:
-            await rows.hold(Hosted(host, url, conn, pool), seed=7, turns=2_000)
+            await rows.write_during_adoption(
+                HostDatabase(host, url, conn, pool), seed=7, turns=2_000
+            )
         await conn.close()

@@ -6,12 +6,12 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
-from tests.races.killing import survive
+from tests.races.killing import kill_under_load
 
 pytestmark = [pytest.mark.soak, pytest.mark.stack]
 
 
-async def test_hundreds_of_kills_lose_nothing_and_do_nothing_twice(
-    kafka_settings: Settings, pool: asyncpg.Pool, tmp_path: Path
+async def test_hundreds_of_kills_lose_no_event_and_apply_none_twice(
+    kafka_settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool, tmp_path: Path
 ) -> None:
-    await survive(kafka_settings, pool, tmp_path, kills=400)
+    await kill_under_load(kafka_settings, pool, owner_pool, tmp_path, kills=400)

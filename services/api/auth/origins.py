@@ -1,38 +1,54 @@
-"""Origins a widget may be shown on, in the form in which browsers send them."""
+"""Origins of web pages that may show a widget, in the form in which browsers send them."""
 
 import re
 from urllib.parse import urlsplit
 
-_USUAL_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
-def origin_of(text: str) -> str:
-    """`scheme://host[:port]`, in lower case, without the scheme's usual port. Raises `ValueError`.
+def normalize_origin(text: str) -> str:
+    """Return `scheme://host[:port]` in lower case, without the default port of the scheme.
 
-    Never `*` nor `null`, which is what any sandboxed page sends.
+    Raise `ValueError` for anything else, also for `*` and for `null`, which every sandboxed page
+    sends.
     """
-    said = text.strip()
+    stripped = text.strip()
     try:
-        parts = urlsplit(said)
+        parts = urlsplit(stripped)
         host, port = parts.hostname or "", parts.port
         host = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError):
-        raise _none(text) from None
-    rest = said.partition("://")[2]
+        raise _invalid_origin(text) from None
+    rest = stripped.partition("://")[2].removesuffix("/")
     if (
-        parts.scheme not in _USUAL_PORTS
+        parts.scheme not in _DEFAULT_PORTS
         or not _HOST.fullmatch(host)
-        or any(mark in rest.removesuffix("/") for mark in "/?#@\\ \t\r\n*")
-        or rest.removesuffix("/").endswith(":")
+        or any(character in rest for character in "/?#@\\ \t\r\n*")
+        or rest.endswith(":")
         or port == 0
     ):
-        raise _none(text)
-    if port is None or port == _USUAL_PORTS[parts.scheme]:
+        raise _invalid_origin(text)
+    if port is None or port == _DEFAULT_PORTS[parts.scheme]:
         return f"{parts.scheme}://{host}"
     return f"{parts.scheme}://{host}:{port}"
 
 
-def _none(text: str) -> ValueError:
+def is_listed(origin: str, allowed: object) -> bool:
+    """Return whether the origin of a request is in a widget's list of allowed origins.
+
+    Whole origins are compared. `null` is never allowed, because every sandboxed page sends it.
+    """
+    listed = allowed if isinstance(allowed, list) else []
+    return origin != "null" and _comparable(origin) in {_comparable(str(item)) for item in listed}
+
+
+def _comparable(origin: str) -> str:
+    return origin.strip().rstrip("/").casefold()
+
+
+def _invalid_origin(text: str) -> ValueError:
     shown = text[:100].encode("utf-8", "replace").decode()
-    return ValueError(f"{shown!r} is no origin: scheme://host[:port], http or https, no path")
+    return ValueError(
+        f"{shown!r} is not an origin: use scheme://host[:port] with http or https and no path"
+    )

@@ -1,4 +1,4 @@
-"""Row level security: a transaction is given its caller's database role and claims."""
+"""Row level security: the caller's database role and JWT claims, set per transaction."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,16 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_BECOME = text(
+# `true` makes both settings local to the transaction: a pooled connection must not keep them.
+_ASSUME_ROLE = text(
     "SELECT set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)"
 )
 
 
-async def become(conn: AsyncConnection, claims: Mapping[str, str | None]) -> None:
-    """For this transaction be the database role `claims` name: row level security decides then."""
-    said = orjson.dumps(claims).decode()
-    await conn.execute(_BECOME, {"role": claims["role"], "claims": said})
+async def assume_role(conn: AsyncConnection, claims: Mapping[str, str | None]) -> None:
+    """Set the transaction's database role to `claims["role"]` and its JWT claims to `claims`.
+
+    From then on row level security decides what the transaction reads.
+    """
+    text_of_claims = orjson.dumps(claims).decode()
+    await conn.execute(_ASSUME_ROLE, {"role": claims["role"], "claims": text_of_claims})

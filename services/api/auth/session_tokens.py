@@ -1,7 +1,8 @@
-"""Tokens of widget sessions: whoever holds one is the visitor the session is of.
+"""Session tokens: proof that a caller is the visitor of a widget session.
 
-A JWT of the core's own, signed with HMAC, that says property, session and visitor. It holds as
-long as the session does and is the same each time, as the answer to a repeated request must be.
+A session token is a JWT of the core's own, signed with HMAC, with property, session and visitor.
+It has no expiry: it is valid as long as the session. It contains no instant either, so that the
+response to a repeated request is the same to the byte.
 """
 
 import hashlib
@@ -12,44 +13,49 @@ from uuid import UUID
 import jwt
 
 HEADER = "X-Session-Token"
-LONGEST_TOKEN = 2_000
+MAX_TOKEN_LENGTH = 2_000
 _AUDIENCE = "widget-session"
 _ALGORITHM = "HS256"
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What a token proves."""
+class SessionClaims:
+    """The content of a session token."""
 
     property_id: UUID
     session_id: UUID
     visitor_id: str | None
 
 
-def token_of(signing_key: bytes, proof: Proof) -> str:
-    """The session's token."""
-    claims = {
+def sign_session_token(signing_key: bytes, claims: SessionClaims) -> str:
+    """Return the session token with these claims."""
+    payload = {
         "aud": _AUDIENCE,
-        "property": str(proof.property_id),
-        "session": str(proof.session_id),
-        "visitor": proof.visitor_id,
+        "property": str(claims.property_id),
+        "session": str(claims.session_id),
+        "visitor": claims.visitor_id,
     }
-    return jwt.encode(claims, _key(signing_key), _ALGORITHM)
+    return jwt.encode(payload, _derive_key(signing_key), _ALGORITHM)
 
 
-def proof_of(signing_key: bytes, token: str | None) -> Proof | None:
-    """What a token proves; None for one that is not of this core."""
-    if not token or len(token) > LONGEST_TOKEN:
+def verify_session_token(signing_key: bytes, token: str | None) -> SessionClaims | None:
+    """Return the claims of a token; None if this core has not signed it."""
+    if not token or len(token) > MAX_TOKEN_LENGTH:
         return None
     try:
-        said = jwt.decode(token, _key(signing_key), algorithms=[_ALGORITHM], audience=_AUDIENCE)
-        visitor = said["visitor"]
-        return Proof(
-            UUID(said["property"]), UUID(said["session"]), None if visitor is None else str(visitor)
+        payload = jwt.decode(
+            token, _derive_key(signing_key), algorithms=[_ALGORITHM], audience=_AUDIENCE
+        )
+        visitor_id = payload["visitor"]
+        return SessionClaims(
+            UUID(payload["property"]),
+            UUID(payload["session"]),
+            None if visitor_id is None else str(visitor_id),
         )
     except (jwt.PyJWTError, LookupError, ValueError, TypeError, AttributeError):
         return None
 
 
-def _key(signing_key: bytes) -> bytes:
+def _derive_key(signing_key: bytes) -> bytes:
+    """Return a key for session tokens only: other signatures with `signing_key` are no tokens."""
     return hmac.new(signing_key, b"session", hashlib.sha256).digest()

@@ -1,83 +1,85 @@
-"""Visitors of a property's site: by the widget's key, and by an id of their own or a token."""
+"""Visitors of a property's web site, identified by their own id or by a session token."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from events.record import Cause
-from services.api.auth.row_security import become
+from services.api.auth.row_security import assume_role
 from services.api.problems import Problem
 from services.application.unit_of_work import Scope
 
-LONGEST_VISITOR_ID = 200
+MAX_VISITOR_ID_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody on a property's site; the key says which, the id is the client's own.
+    """A visitor of a property's web site. The widget key says which property.
 
-    `proven` is the session that a token proved to be this visitor's; `source` the network it came
-    from, which is all that tells visitors apart who have neither.
+    `visitor_id` is an id that the client chose. `verified_session_id` is the session that a session
+    token proves to be this visitor's. `network` is where the request came from. It distinguishes
+    visitors who have neither an id nor a token.
     """
 
     org_id: UUID
     property_id: UUID
     visitor_id: str | None
-    proven: UUID | None = None
-    source: str = ""
+    verified_session_id: UUID | None = None
+    network: str = ""
 
     @property
     def principal(self) -> str:
-        own = f"session/{self.proven}" if self.proven else f"from/{self.source}"
-        who = f"visitor/{self.visitor_id}" if self.visitor_id else own
-        return f"widget/{self.property_id}/{who}"
+        """The caller's name in idempotency keys."""
+        if self.visitor_id:
+            name = f"visitor/{self.visitor_id}"
+        elif self.verified_session_id:
+            name = f"session/{self.verified_session_id}"
+        else:
+            name = f"from/{self.network}"
+        return f"widget/{self.property_id}/{name}"
 
     @property
     def cause(self) -> Cause:
         return Cause(f"visitor:{self.visitor_id}" if self.visitor_id else "visitor")
 
-    @property
-    def scope(self) -> Scope:
-        """Where and why this visitor changes something now."""
-        return Scope(self.org_id, self.property_id, datetime.now(UTC), self.cause)
+    def scope(self, property_id: UUID, at: datetime) -> Scope:
+        """Return the scope of a write by this visitor at `at`."""
+        return Scope(self.org_id, property_id, at, self.cause)
 
     def owns(self, session_id: UUID, visitor_id: str | None) -> bool:
-        """Is a session of that visitor this one's? One begun by nobody only by its token."""
+        """Return whether a session that was started by `visitor_id` is this visitor's.
+
+        A session that was started without a visitor id belongs to whoever has its token.
+        """
         if visitor_id is None:
-            return self.proven == session_id
+            return self.verified_session_id == session_id
         return self.visitor_id == visitor_id
 
     @asynccontextmanager
     async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Where this caller's queries run."""
+        """Open a transaction that reads under this visitor's row level security."""
         claims = {
             "role": "anon", "org_id": str(self.org_id), "property_id": str(self.property_id),
             "visitor_id": self.visitor_id,
         }  # fmt: skip
         async with engine.begin() as conn:
-            await become(conn, claims)
+            await assume_role(conn, claims)
             yield conn
 
 
-def is_listed(origin: str, allowed: object) -> bool:
-    """Origins are compared whole; `null` is what any sandboxed page sends, so never allowed."""
-    listed = allowed if isinstance(allowed, list) else []
-    return origin != "null" and plain(origin) in {plain(str(one)) for one in listed}
-
-
-def plain(origin: str) -> str:
-    return origin.strip().rstrip("/").casefold()
-
-
-def visitor_id_of(said: str) -> str | None:
-    """Raises `Problem`."""
-    text = said.strip()
+def parse_visitor_id(header: str) -> str | None:
+    """Return the visitor id of X-Visitor-ID; None if it is empty. Raise 400 for a malformed one."""
+    text = header.strip()
     if not text:
         return None
-    if len(text) > LONGEST_VISITOR_ID or not text.isprintable():
-        raise Problem(400, "invalid_visitor", "X-Visitor-ID is not an id")
+    if len(text) > MAX_VISITOR_ID_LENGTH or not text.isprintable():
+        raise Problem(
+            400, "invalid_visitor",
+            f"X-Visitor-ID has {len(text)} characters or unprintable ones: "
+            f"send at most {MAX_VISITOR_ID_LENGTH} printable characters",
+        )  # fmt: skip
     return text

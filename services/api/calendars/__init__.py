@@ -1,1 +1,1 @@
-"""Calendar invitations and links for tours."""
+"""Calendar invitations and calendar links for tours."""

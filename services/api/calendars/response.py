@@ -1,22 +1,22 @@
-"""Calendar files as answers."""
+"""Responses that contain a calendar file."""
 
 from typing import Any
 
 from starlette.responses import Response
 
-from services.api.calendars.invite import MEDIA_TYPE
+from services.api.calendars.invitation import MEDIA_TYPE
 
 _EXAMPLE = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n"
 
 
-class Calendar(Response):
-    """An iCalendar file, to be opened or kept."""
+class CalendarResponse(Response):
+    """An iCalendar file that browsers download."""
 
     media_type = MEDIA_TYPE
 
     def __init__(self, content: bytes, status_code: int = 200) -> None:
-        kept = {"Content-Disposition": 'attachment; filename="tour.ics"'}
-        super().__init__(content, status_code, headers=kept)
+        headers = {"Content-Disposition": 'attachment; filename="tour.ics"'}
+        super().__init__(content, status_code, headers=headers)
 
 
 CALENDAR_FILE: dict[int | str, dict[str, Any]] = {
@@ -29,4 +29,4 @@ CALENDAR_FILE: dict[int | str, dict[str, Any]] = {
         }
     }
 }
-"""What a route that answers one says of it, for its decorator."""
+"""The success response of a calendar file, for `responses` of a route's decorator."""

@@ -1,1 +1,1 @@
-"""Rate limits of the widget routes."""
+"""Rate limits of the widget routes, counted in the database."""

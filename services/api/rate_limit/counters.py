@@ -1,7 +1,8 @@
-"""Counters of requests in `crm.rate_limits`, shared by all processes: a storage for `limits`.
+"""Request counters in `crm.rate_limits`, as a storage for the library `limits`.
 
-A row is one counter and when its window ends; after that it counts from the start again. The table
-is unlogged, so counting waits for no disk: a crash of the server forgets counts, nothing else.
+All API processes share the counters. A row is one counter with the end of its window. The first
+request after that end starts a new window in the same row. The table is unlogged, so counting does
+not wait for the disk. A crash of the database loses the counts and nothing else.
 """
 
 from limits.aio.storage import Storage
@@ -12,7 +13,11 @@ PURGE_AT_ONCE = 1_000
 
 
 class Counters(Storage):
-    """Fixed windows, counted on one connection outside any transaction."""
+    """Counters of fixed windows. The connection must not be in a transaction.
+
+    Inside one, a counter's row would stay locked until the commit, and all requests of a property
+    would wait for each other.
+    """
 
     STORAGE_SCHEME = None
 
@@ -22,27 +27,33 @@ class Counters(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What a storage may wrap; here the database's own errors are answered elsewhere."""
+        """The errors that the library may wrap. Errors of the database are handled elsewhere."""
         return OSError
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count; how many there are now in the window."""
-        found: int = await self._conn.fetchval(
+        """Add `amount` to the counter and return its value. `expiry` is in seconds.
+
+        One statement reads, resets and adds, so two processes never lose a count. The clock is
+        the database's: the clocks of the processes may differ. The count stops at the largest
+        int4 instead of failing.
+        """
+        hits: int = await self._conn.fetchval(
             """
-            INSERT INTO crm.rate_limits AS held (key, hits, ends_at)
+            INSERT INTO crm.rate_limits AS counter (key, hits, ends_at)
             VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
             ON CONFLICT (key) DO UPDATE SET
-              hits = CASE WHEN held.ends_at <= clock_timestamp() THEN excluded.hits
-                          ELSE least(held.hits::bigint + excluded.hits, 2147483647)::int END,
-              ends_at = CASE WHEN held.ends_at <= clock_timestamp() THEN excluded.ends_at
-                             ELSE held.ends_at END
+              hits = CASE WHEN counter.ends_at <= clock_timestamp() THEN excluded.hits
+                          ELSE least(counter.hits::bigint + excluded.hits, 2147483647)::int END,
+              ends_at = CASE WHEN counter.ends_at <= clock_timestamp() THEN excluded.ends_at
+                             ELSE counter.ends_at END
             RETURNING hits
             """,
             key, amount, float(expiry),
         )  # fmt: skip
-        return found
+        return hits
 
     async def get(self, key: str) -> int:
+        """Return the counter's value; 0 after the end of its window."""
         return int(
             await self._conn.fetchval(
                 "SELECT hits FROM crm.rate_limits WHERE key = $1 AND ends_at > clock_timestamp()",
@@ -52,7 +63,7 @@ class Counters(Storage):
         )
 
     async def get_expiry(self, key: str) -> float:
-        """When the window ends, in seconds of the epoch; now, where nothing was counted."""
+        """Return the end of the window in seconds since 1970; the current time without a row."""
         return float(
             await self._conn.fetchval(
                 "SELECT extract(epoch FROM coalesce("
@@ -62,21 +73,27 @@ class Counters(Storage):
         )
 
     async def check(self) -> bool:
+        """Return whether the database answers."""
         return bool(await self._conn.fetchval("SELECT true"))
 
     async def reset(self) -> int | None:
-        done: str = await self._conn.execute("DELETE FROM crm.rate_limits")
-        return int(done.rpartition(" ")[2])
+        """Delete all counters and return their number."""
+        status: str = await self._conn.execute("DELETE FROM crm.rate_limits")
+        return int(status.rpartition(" ")[2])
 
     async def clear(self, key: str) -> None:
+        """Delete one counter."""
         await self._conn.execute("DELETE FROM crm.rate_limits WHERE key = $1", key)
 
 
 async def purge(conn: Connection, limit: int = PURGE_AT_ONCE) -> int:
-    """Forget counters whose window is over, at most `limit`; how many."""
-    done: str = await conn.execute(
+    """Delete at most `limit` counters whose window has ended, and return their number.
+
+    Rows that a request is counting in at this moment are skipped.
+    """
+    status: str = await conn.execute(
         "DELETE FROM crm.rate_limits WHERE key IN (SELECT key FROM crm.rate_limits "
         "WHERE ends_at <= clock_timestamp() LIMIT $1 FOR UPDATE SKIP LOCKED)",
         limit,
     )
-    return int(done.rpartition(" ")[2])
+    return int(status.rpartition(" ")[2])

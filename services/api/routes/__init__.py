@@ -1,1 +1,1 @@
-"""Routes, one module per noun."""
+"""The routes, one module per noun."""

@@ -1,4 +1,4 @@
-"""What people write down about a lead, among all that happened to it."""
+"""Routes of a lead's activities."""
 
 from typing import Annotated
 
@@ -7,63 +7,70 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from projections import activities, leads
-from services.api.auth.callers import Reader, Writer, no_such
-from services.api.context import core_of
-from services.api.error_codes import ACTIVITY, NOT_FOUND, OF_LEAD, refuses
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, Reached, answered, written
-from services.api.schemas.activities import ActivityNoted, ActivitySent
-from services.api.schemas.leads import Activities
+from projections import activities
+from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import ACTIVITY, NOT_FOUND, SUBJECT, error_responses
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.property_lookup import load_surviving_lead, property_of_lead
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, execute_write, json_response
+from services.api.schemas.activities import (
+    ActivityListResponse,
+    ActivityRequest,
+    ActivityResponse,
+)
 from services.api.schemas.schema import LeadId
 from services.application.unit_of_work import UnitOfWork
-from services.deciders.engagements import RecordActivity, activity_type
+from services.deciders.engagements import RecordActivity, parse_activity_type
 
-MOST_ACTIVITIES = 100
-SHOWN = ("id", "type", "description", "metadata", "created_by", "created_at")
+MAX_ACTIVITIES = 100
+COLUMNS = ("id", "type", "description", "metadata", "created_by", "created_at")
 
 router = APIRouter(prefix="/api/leads/{lead_id}/activities", tags=["leads"])
 
 
 @router.get(
-    "", summary="The newest activities", response_model=Activities,
-    responses=refuses(NOT_FOUND), dependencies=[Reached],
+    "", summary="List the newest activities of a lead", response_model=ActivityListResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def newest(request: Request, caller: Reader, lead_id: LeadId) -> Response:
-    async with caller.transaction(core_of(request).engine) as conn:
-        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
-        if person is None:
-            raise no_such("lead")
-        query = activities.newest(caller.org_id, person.members, MOST_ACTIVITIES)
+async def list_activities(request: Request, caller: ConsoleReader, lead_id: LeadId) -> Response:
+    async with caller.transaction(context_of(request).engine) as conn:
+        lead = await load_surviving_lead(conn, caller, lead_id)
+        query = activities.newest(caller.org_id, lead["members"], MAX_ACTIVITIES)
         rows = (await conn.execute(query)).all()
-    return answered({"activities": [{key: getattr(row, key) for key in SHOWN} for row in rows]})
+    return json_response(
+        {"activities": [{name: getattr(row, name) for name in COLUMNS} for row in rows]}
+    )
 
 
 @router.post(
-    "", status_code=201, summary="Write down what was done for a lead",
-    response_model=ActivityNoted, responses=refuses(ACTIVITY, OF_LEAD), dependencies=[Once],
+    "", status_code=201, summary="Record an activity for a lead",
+    response_model=ActivityResponse, responses=error_responses(ACTIVITY, SUBJECT),
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def note(
+async def record_activity(
     request: Request,
-    caller: Writer,
+    caller: ConsoleWriter,
     lead_id: LeadId,
-    sent: Annotated[Taken[ActivitySent], Depends(Takes(ActivitySent))],
+    parsed: Annotated[ParsedBody[ActivityRequest], Depends(BodyParser(ActivityRequest))],
 ) -> Response:
-    body = sent.said
-    kind = activity_type(body.type)
-    property_id = await caller.property_of_lead(core_of(request), lead_id)
+    body = parsed.body
+    activity_type = parse_activity_type(body.type)
+    property_id = await property_of_lead(context_of(request), caller, lead_id)
     activity_id = uuid7()
 
-    async def work(uow: UnitOfWork) -> Answer:
-        await uow.do(RecordActivity(
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        await uow.execute(RecordActivity(
             activity_id, lead_id, body.type, body.description, body.metadata, caller.id
         ))  # fmt: skip
         event_id, _ = uow.events[-1]
         return {
             "activity": {
-                "id": event_id, "type": kind, "description": body.description,
+                "id": event_id, "type": activity_type, "description": body.description,
                 "metadata": body.metadata, "created_by": caller.id, "created_at": uow.scope.at,
             }
         }  # fmt: skip
 
-    return await written(request, caller, caller.scope(property_id), sent.raw, work, 201)
+    return await execute_write(request, caller, property_id, parsed.raw, work, 201)

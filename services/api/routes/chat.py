@@ -1,4 +1,4 @@
-"""The widget's chat: a turn of the visitor, and what was said since."""
+"""Routes of the widget's chat."""
 
 from typing import Annotated, Any
 from uuid import UUID, uuid5
@@ -10,105 +10,139 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.fields import Body
-from events.log.commands import Command
-from services.api.auth.callers import WidgetCaller
-from services.api.auth.session_tokens import Proof, token_of
-from services.api.context import Core, core_of
-from services.api.error_codes import CHAT, CONTACT, NOT_FOUND, OF_LEAD, SINCE, refuses
-from services.api.new_messages import read_since
-from services.api.problems import Problem
-from services.api.rate_limit.limits import limit
-from services.api.request_body import Taken, Takes
-from services.api.responses import Once, Reached, answered, command_of
-from services.api.retries import as_retried
+from events.log.commands import CommandId
+from services.api.auth.session_tokens import SessionClaims, sign_session_token
+from services.api.auth.visitors import Visitor
+from services.api.auth.widget_authentication import WidgetVisitor
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import ApiContext, context_of
+from services.api.error_codes import (
+    CHAT,
+    CONTACT,
+    MESSAGE_CURSOR,
+    NOT_FOUND,
+    SUBJECT,
+    error_responses,
+)
+from services.api.idempotency import (
+    CHECK_IDEMPOTENCY_KEY,
+    command_from_header,
+    command_from_transcript,
+)
+from services.api.problems import Problem, invalid_request
+from services.api.rate_limit.limits import limit_contacts
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import json_response
 from services.api.schemas import example
-from services.api.schemas.chat import ChatSent, ChatTurned, LeadInfo, MessagesSince
+from services.api.schemas.chat import ChatRequest, ChatResponse, LeadInfo, SessionMessagesResponse
+from services.api.session_messages import read_messages
 from services.application.chat_turns import take_turn
-from services.application.visitor_messages import CHAT_SOURCE, Said
-from services.deciders.contacts import email_of, phone_of
+from services.application.visitor_messages import CHAT_SOURCE, VisitorMessage
+from services.deciders.contacts import normalize_email, normalize_phone
 from services.deciders.leads import Details
 from services.host import load_property
+
+MAX_HEADER_LENGTH = 2_000
+_CONTENT: TypeAdapter[str] = TypeAdapter(Body)
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
 
-_BODY: TypeAdapter[str] = TypeAdapter(Body)
-
-
 @router.post(
-    "/chat", summary="Say something; the bot, or nobody, answers", response_model=ChatTurned,
-    responses=refuses(CHAT, CONTACT, OF_LEAD), dependencies=[Once],
+    "/chat", summary="Send a message and get the bot's reply", response_model=ChatResponse,
+    responses=error_responses(CHAT, CONTACT, SUBJECT), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def say(
+async def send_chat_message(
     request: Request,
-    caller: WidgetCaller,
-    sent: Annotated[Taken[ChatSent], Depends(Takes(ChatSent))],
+    caller: WidgetVisitor,
+    parsed: Annotated[ParsedBody[ChatRequest], Depends(BodyParser(ChatRequest))],
 ) -> Response:
-    body, core = sent.said, core_of(request)
-    content = _last_of(body)
+    """Store the visitor's message and return the reply.
+
+    While an agent has taken the conversation over, nobody replies here: `content` is null.
+    """
+    body, context = parsed.body, context_of(request)
+    content = _newest_message(body)
     if body.lead_info is not None:
-        await limit(request, caller, body.lead_info.email, body.lead_info.phone)
-    command = command_of(request, caller, sent.raw)
-    command = command or await as_retried(core.pool, caller, body, sent.raw)
-    message_id = body.message_id or (_message_of(command) if command else uuid7())
-    said = Said(
+        await limit_contacts(request, caller, body.lead_info.email, body.lead_info.phone)
+    command = command_from_header(request, caller, parsed.raw, context.clock.now())
+    command = command or await command_from_transcript(context.pool, caller, body, parsed.raw)
+    message_id = body.message_id or (_derive_message_id(command) if command else uuid7())
+    message = VisitorMessage(
         message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
         _header(request, "user-agent"), _header(request, "referer"),
-        await _details(core, caller, body.lead_info), caller.proven,
+        await _lead_details(context, caller, body.lead_info), caller.verified_session_id,
     )  # fmt: skip
-    where = (caller.org_id, caller.property_id)
-    turned = await take_turn(core.pool, core.responder, where, said, command)
-    proof = Proof(caller.property_id, UUID(turned.answer["sessionId"]), caller.visitor_id)
-    token = token_of(core.signing_key, proof)
-    return answered({**turned.answer, "sessionToken": token}, 200, turned.token)
+    tenant = (caller.org_id, caller.property_id)
+    result = await take_turn(
+        context.pool, context.responder, tenant, message, command, context.clock
+    )
+    session_id = UUID(result.response["sessionId"])
+    claims = SessionClaims(caller.property_id, session_id, caller.visitor_id)
+    token = sign_session_token(context.signing_key, claims)
+    return json_response({**result.response, "sessionToken": token}, 200, result.token)
 
 
 @router.get(
-    "/chat", summary="What was said in a session since", response_model=MessagesSince,
-    responses=refuses(SINCE, NOT_FOUND), dependencies=[Reached],
+    "/chat", summary="List the new messages of a session", response_model=SessionMessagesResponse,
+    responses=error_responses(MESSAGE_CURSOR, NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def since(
+async def list_chat_messages(
     request: Request,
-    caller: WidgetCaller,
+    caller: WidgetVisitor,
     session: Annotated[UUID, Query(alias="sessionId", examples=[example.SESSION])],
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """`after` is the id of the last message seen, or an instant; `after` of the answer is next."""
-    found = await read_since(core_of(request), caller, session, None, after)
-    last = found.messages[-1]["id"] if found.messages else after
-    return answered({"messages": found.messages, "after": last, **found.state})
+    """Return the messages after `after`, which is the id of a message or an instant.
+
+    `after` of the response is the value for the next request.
+    """
+    batch = await read_messages(context_of(request), caller, session, None, after)
+    last = batch.messages[-1]["id"] if batch.messages else after
+    return json_response({"messages": batch.messages, "after": last, **batch.state})
 
 
-def _message_of(command: Command) -> UUID:
-    """The message that a command says. Its key may say another one when its time is over."""
+def _derive_message_id(command: CommandId) -> UUID:
+    """Return the id of the command's message.
+
+    The digest is part of it: when the command's lifetime is over, its key may be used again for
+    another message, which needs another id.
+    """
     return uuid5(command.id, f"message/{command.digest.hex()}")
 
 
-def _last_of(body: ChatSent) -> str:
-    """What the visitor said last. Raises `Problem` where that is nothing."""
+def _newest_message(body: ChatRequest) -> str:
+    """Return the visitor's newest message. Raise 400 if it is missing or empty."""
     text: Any = body.message
     if text is None:
-        spoken = [line for line in body.messages or () if line.role == "user"]
-        text = spoken[-1].content if spoken else None
+        lines = [line for line in body.messages or () if line.role == "user"]
+        text = lines[-1].content if lines else None
     if not isinstance(text, str) or not text.strip():
-        raise Problem(400, "empty_message", "the last message is empty")
+        raise Problem(
+            400, "empty_message",
+            "the last message of the user is missing or empty: send message, or messages with it",
+        )  # fmt: skip
     try:
-        return _BODY.validate_python(text)
+        return _CONTENT.validate_python(text)
     except ValidationError as error:
-        raise Problem(400, "invalid", error.errors()[0]["msg"]) from None
+        errors = error.errors(include_input=False, include_context=False)
+        raise invalid_request([{**item, "loc": ("message",)} for item in errors]) from None
 
 
-async def _details(core: Core, caller: WidgetCaller, info: LeadInfo | None) -> Details | None:
+async def _lead_details(
+    context: ApiContext, caller: Visitor, info: LeadInfo | None
+) -> Details | None:
     if info is None:
         return None
-    async with core.pool.acquire() as conn:
+    async with context.pool.acquire() as conn:
         host_property = await load_property(conn, caller.property_id)  # type: ignore[arg-type]
     return Details(
-        CHAT_SOURCE, info.first_name, info.last_name, email_of(info.email),
-        phone_of(info.phone, host_property.country),
+        CHAT_SOURCE, info.first_name, info.last_name, normalize_email(info.email),
+        normalize_phone(info.phone, host_property.country),
     )  # fmt: skip
 
 
 def _header(request: Request, name: str) -> str | None:
-    text = request.headers.get(name, "").replace("\x00", "")[:2_000]
+    """Return a header in a form that the log can store: shortened, without U+0000."""
+    text = request.headers.get(name, "").replace("\x00", "")[:MAX_HEADER_LENGTH]
     return text or None

@@ -1,4 +1,4 @@
-"""Insights of LeadPulse: what the scores of a property's leads say together."""
+"""Route of a property's insights (LeadPulse)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,99 +12,107 @@ from starlette.responses import Response
 
 from projections import host, insights, leads
 from projections.scoring import v1
-from services.api.auth.callers import Reader, no_such
-from services.api.context import core_of
-from services.api.error_codes import NOT_FOUND, refuses
-from services.api.responses import Reached, answered
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, error_responses
+from services.api.problems import not_found
+from services.api.responses import json_response
 from services.api.schemas import example
-from services.api.schemas.insights import MOST_DAYS, MOST_FACTORS, InsightsRead
+from services.api.schemas.insights import MAX_FACTORS, MAX_TREND_DAYS, InsightsResponse
 from services.deciders.decider import Refused
-from services.deciders.local_time import zone_of
+from services.deciders.local_time import load_zone
 
 BUCKETS = (*(bucket for _, bucket in v1.BUCKETS), v1.bucket_of(0))
-LONGEST_DAYS = 366
+MAX_DAYS = 366
 
 router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
 
 
 @router.get(
-    "/insights", summary="How promising a property's leads are", response_model=InsightsRead,
-    responses=refuses(NOT_FOUND), dependencies=[Reached],
+    "/insights", summary="Get the score insights of a property", response_model=InsightsResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def insights_of(
+async def get_insights(
     request: Request,
-    caller: Reader,
+    caller: ConsoleReader,
     property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
-    days: Annotated[int, Query(ge=1, le=LONGEST_DAYS)] = 30,
+    days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30,
 ) -> Response:
-    """All leads are in `totalLeads`; all else is of those whose score changed in the last `days`
-    days of the property's zone (UTC where it has none), each lead once. Scores are those that are
-    stored, which timers keep current. A day of the trend has the leads scored on it."""
-    async with caller.transaction(core_of(request).engine) as conn:
+    """Return numbers about the leads of a property.
+
+    `totalLeads` counts all leads. All other values count the leads whose score changed in the last
+    `days` days, each lead once. A day is a day of the property's time zone, or of UTC if it has
+    none. Stored scores are used; timers keep them current.
+    """
+    context = context_of(request)
+    async with caller.transaction(context.engine) as conn:
         host_property = (await conn.execute(host.settings_of_property(property_id))).first()
         if host_property is None or host_property.org_id != caller.org_id:
-            raise no_such("property")
-        zone = _zone(host_property.settings)
-        dates = last_days(datetime.now(UTC).astimezone(zone).date(), days)
-        starts = [_midnight(day, zone) for day in dates]
-        recent = starts[-MOST_DAYS:]
+            raise not_found("property")
+        zone = _time_zone(host_property.settings)
+        dates = last_days(context.clock.now().astimezone(zone).date(), days)
+        day_starts = [_start_of_day(day, zone) for day in dates]
+        trend_starts = day_starts[-MAX_TREND_DAYS:]
         total = await conn.scalar(leads.count_of(property_id)) or 0
-        scores = (await conn.execute(insights.totals(property_id, starts[0]))).all()
-        top = (await conn.execute(insights.factors(property_id, starts[0], MOST_FACTORS))).all()
-        trend = (await conn.execute(insights.trend(property_id, recent))).all()
-    counts = [(row.total, row.leads) for row in scores]
-    return answered({"insights": {
+        score_rows = (await conn.execute(insights.totals(property_id, day_starts[0]))).all()
+        query = insights.factors(property_id, day_starts[0], MAX_FACTORS)
+        factor_rows = (await conn.execute(query)).all()
+        trend_rows = (await conn.execute(insights.trend(property_id, trend_starts))).all()
+    counts = [(row.total, row.leads) for row in score_rows]
+    trend_dates = dates[-len(trend_starts) :]
+    return json_response({"insights": {
         "totalLeads": total,
         "scoredLeads": sum(count for _, count in counts),
         "avgScore": _average(counts),
         "distribution": distribution(counts),
         "topFactors": {
-            kind: [{"factor": row.factor, "count": int(row.leads)} for row in top
+            kind: [{"factor": row.factor, "count": int(row.leads)} for row in factor_rows
                    if row.type == kind]
             for kind in ("positive", "negative")
         },
         "recentTrend": [
-            {"date": dates[-len(recent):][row.day - 1], "avgScore": round(float(row.average), 1),
+            {"date": trend_dates[row.day - 1], "avgScore": round(float(row.average), 1),
              "hotLeads": row.hot}
-            for row in trend
+            for row in trend_rows
         ],
     }})  # fmt: skip
 
 
 def last_days(today: date, count: int) -> list[date]:
-    """So many days up to today, in order."""
-    return [today - timedelta(days=back) for back in reversed(range(count))]
+    """Return the last `count` days up to today, in order."""
+    return [today - timedelta(days=offset) for offset in reversed(range(count))]
 
 
 def distribution(counts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Leads by bucket, from how many have which score."""
-    whole = sum(count for _, count in counts)
-    found = []
+    """Return the leads per bucket. `counts` are pairs of a score and the leads that have it."""
+    all_leads = sum(count for _, count in counts)
+    buckets = []
     for bucket in BUCKETS:
-        mine = [(total, count) for total, count in counts if v1.bucket_of(total) == bucket]
-        held = sum(count for _, count in mine)
-        found.append({
-            "bucket": bucket, "count": held, "avgScore": _average(mine),
-            "percentage": round(100 * held / whole, 1) if whole else 0,
+        in_bucket = [(total, count) for total, count in counts if v1.bucket_of(total) == bucket]
+        bucket_leads = sum(count for _, count in in_bucket)
+        buckets.append({
+            "bucket": bucket, "count": bucket_leads, "avgScore": _average(in_bucket),
+            "percentage": round(100 * bucket_leads / all_leads, 1) if all_leads else 0,
         })  # fmt: skip
-    return found
+    return buckets
 
 
 def _average(counts: Iterable[tuple[int, int]]) -> float:
-    held = list(counts)
-    whole = sum(count for _, count in held)
-    return round(sum(total * count for total, count in held) / whole, 1) if whole else 0
+    pairs = list(counts)
+    all_leads = sum(count for _, count in pairs)
+    return round(sum(total * count for total, count in pairs) / all_leads, 1) if all_leads else 0
 
 
-def _zone(settings: object) -> ZoneInfo:
-    """The property's; where it has none, days are those of UTC."""
+def _time_zone(settings: object) -> ZoneInfo:
+    """Return the property's time zone; UTC if it has none or an unknown one."""
     name = settings.get("timezone") if isinstance(settings, dict) else None
     try:
-        return zone_of(name) if isinstance(name, str) and name else ZoneInfo("UTC")
+        return load_zone(name) if isinstance(name, str) and name else ZoneInfo("UTC")
     except Refused:
         return ZoneInfo("UTC")
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The instant a day begins; where clocks skip midnight, the one they skip it at."""
+def _start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant at which a day begins, also where clocks skip midnight."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)

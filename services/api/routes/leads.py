@@ -1,9 +1,6 @@
-"""Leads: left by visitors in the widget, entered in the console, and all that happened to them."""
+"""Routes of leads in the console."""
 
-import base64
-import binascii
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
@@ -12,199 +9,173 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from events.record import Stream
-from projections import conversations, leads, timeline
-from services.api.auth.callers import Reader, WidgetCaller, Writer, no_such
-from services.api.context import core_of
-from services.api.error_codes import CONTACT, CURSOR, NO_CONTACT, NOT_FOUND, OF_LEAD, refuses
-from services.api.problems import Problem
-from services.api.rate_limit.limits import limit
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, Reached, answered, json_of, written
-from services.api.schemas.leads import (
-    ConsoleLeadSent,
-    LeadEntered,
-    LeadLeft,
-    Timeline,
-    WidgetLeadSent,
+from events.fields import Line
+from events.leads import LeadStatus
+from projections import lead_list
+from projections.lead_list import LeadFilter, SortBy
+from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.current_scores import add_current_scores
+from services.api.error_codes import (
+    CONTACT,
+    LEASED,
+    NO_CONTACT,
+    NOT_FOUND,
+    SUBJECT,
+    error_responses,
 )
-from services.api.schemas.schema import LeadId
-from services.application.leads import capture
-from services.application.rows import row_of
-from services.application.sessions import begin_anew
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.lead_rows import build_surviving_lead_row
+from services.api.problems import Problem
+from services.api.property_lookup import (
+    property_of_lead,
+    require_property,
+    require_property_row,
+)
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, encode_json, execute_write, json_response
+from services.api.schemas import example
+from services.api.schemas.leads import (
+    LeadChangeRequest,
+    LeadListResponse,
+    LeadRequest,
+    LeadResponse,
+)
+from services.api.schemas.schema import BLANK_TO_NONE
+from services.application.leads import find_contact_owners
 from services.application.unit_of_work import UnitOfWork
-from services.application.visitor_messages import CHAT_SOURCE, conversation_of
-from services.deciders.chats import demand_proof
 from services.deciders.decider import Refused
-from services.deciders.leads import CaptureLead, Details
-from services.deciders.sessions import IdentifySession, StartSession
+from services.deciders.leads import CaptureLead, ChangeStatus, UpdateLead
 from services.host import load_property
 
-PAGE = 50
-THANKS = "Thank you! We will be in touch."
+PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE = 25, 200, 1_000_000
 
-router = APIRouter(tags=["leads"])
-
-
-@router.post(
-    "/api/lumaleasing/lead", summary="Leave a way to be reached", tags=["widget"],
-    response_model=LeadLeft, responses=refuses(NO_CONTACT, CONTACT, OF_LEAD), dependencies=[Once],
-)  # fmt: skip
-async def leave_contact(
-    request: Request,
-    caller: WidgetCaller,
-    sent: Annotated[Taken[WidgetLeadSent], Depends(Takes(WidgetLeadSent))],
-) -> Response:
-    body = sent.said
-    if not (body.email or body.phone):
-        raise Problem(400, "no_contact", "an e-mail address or a phone number is needed")
-    await limit(request, caller, body.email, body.phone)
-    new_lead = uuid7()
-
-    async def work(uow: UnitOfWork) -> Answer:
-        host_property = await load_property(uow.conn, caller.property_id)
-        details = body.details(CHAT_SOURCE, body.bedroom_preference, host_property.country)
-        session_lead = None
-        start = StartSession(body.session_id, caller.visitor_id) if body.session_id else None
-        if start is not None:
-            held = (await uow.state(start)).sessions.get(start.session_id)
-            demand_proof(held, start.session_id, caller.proven)
-            session_lead = held.lead_id if held else None
-        lead_id = await capture(
-            uow, details, lead_id=new_lead, session_id=body.session_id,
-            session_lead=session_lead, note=_note(details),
-        )  # fmt: skip
-        if start is not None:
-            await uow.do(start)
-            await begin_anew(uow, start)
-            await uow.do(IdentifySession(
-                start.session_id, lead_id,
-                await _conversations(request, caller, start.session_id, body.conversation_id),
-                caller.visitor_id,
-            ))  # fmt: skip
-        return {
-            "success": True,
-            "leadId": str(lead_id),
-            "message": THANKS,
-        }
-
-    return await written(request, caller, caller.scope, sent.raw, work)
-
-
-@router.post(
-    "/api/leads", status_code=201, summary="Enter a lead", response_model=LeadEntered,
-    responses=refuses(NO_CONTACT, CONTACT, NOT_FOUND), dependencies=[Once],
-)  # fmt: skip
-async def enter(
-    request: Request,
-    caller: Writer,
-    sent: Annotated[Taken[ConsoleLeadSent], Depends(Takes(ConsoleLeadSent))],
-) -> Response:
-    body = sent.said
-    if not (body.email or body.phone or body.first_name or body.last_name):
-        raise Problem(400, "no_contact", "a name, an e-mail address or a phone number is needed")
-    await caller.demand_property(core_of(request), body.property_id)
-    lead_id = uuid7()
-
-    async def work(uow: UnitOfWork) -> Answer:
-        host_property = await load_property(uow.conn, body.property_id)
-        details = body.details(body.source, body.bedrooms, host_property.country)
-        owner = (await uow.owner_of_contact(details.email, None)).email
-        if owner is not None:
-            raise Refused(
-                "known_lead", "a lead with this e-mail address is there already", 409,
-                {"lead": _plain(await lead_row(uow, owner))},
-            )  # fmt: skip
-        await uow.do(CaptureLead(lead_id, details, captured_by=caller.id))
-        return {"lead": await lead_row(uow, lead_id)}
-
-    return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
+router = APIRouter(prefix="/api/leads", tags=["leads"])
 
 
 @router.get(
-    "/api/leads/{lead_id}/timeline", summary="Everything, newest first",
-    response_model=Timeline, responses=refuses(CURSOR, NOT_FOUND), dependencies=[Reached],
+    "", summary="List the leads of a property", response_model=LeadListResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def everything(
+async def list_leads(
     request: Request,
-    caller: Reader,
-    lead_id: LeadId,
-    cursor: Annotated[str | None, Query(max_length=300)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
+    caller: ConsoleReader,
+    property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
+    status: Annotated[LeadStatus | None, BLANK_TO_NONE, Query()] = None,
+    source: Annotated[Line | None, BLANK_TO_NONE, Query()] = None,
+    search: Annotated[
+        Line | None,
+        BLANK_TO_NONE,
+        Query(description="A part of a name, an e-mail address or a phone number."),
+    ] = None,
+    sort_by: Annotated[SortBy, Query(alias="sortBy")] = "created_at",
+    sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "desc",
+    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
 ) -> Response:
-    before = None if not cursor else read_cursor(cursor)
-    async with caller.transaction(core_of(request).engine) as conn:
-        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
-        if person is None:
-            raise no_such("lead")
-        query = timeline.page(caller.org_id, person.members, before, limit + 1)
-        rows = (await conn.execute(query)).all()
-    items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
-    more = len(rows) > limit
-    last = rows[limit - 1] if more else None
-    next_cursor = write_cursor((last.at, last.kind, last.id)) if last is not None else None
-    return answered({"items": items, "nextCursor": next_cursor})
+    """Return a page of leads, each with its current score.
+
+    Sorting by score uses the stored score, which timers keep current. Filters and summary count
+    all leads of the property.
+    """
+    context = context_of(request)
+    lead_filter = LeadFilter(property_id, status, source, search.strip() if search else None)
+    async with caller.transaction(context.engine) as conn:
+        await require_property_row(conn, caller, property_id)
+        groups = (await conn.execute(lead_list.count_by_status_and_source(property_id))).all()
+        query = lead_list.page(
+            lead_filter,
+            sort_by,
+            descending=sort_order == "desc",
+            offset=(page - 1) * limit,
+            limit=limit,
+        )
+        rows = [dict(row) for row in (await conn.execute(query)).mappings()]
+        if search:
+            total = await conn.scalar(lead_list.count(lead_filter)) or 0
+        else:
+            # The groups have been read already; counting again would scan all leads once more.
+            total = sum(group.leads for group in groups if _matches(group, lead_filter))
+        leads = await add_current_scores(conn, property_id, rows, context.clock.now())
+    summary: dict[str, int] = {}
+    for group in groups:
+        if group.status is not None:
+            summary[group.status] = summary.get(group.status, 0) + group.leads
+    sources = {group.source for group in groups if group.source}
+    return json_response({
+        "leads": leads,
+        "pagination": {
+            "page": page, "limit": limit, "total": total, "totalPages": -(-total // limit),
+        },
+        "filters": {"sources": sorted(sources, key=str.casefold), "statuses": sorted(summary)},
+        "statusSummary": summary,
+    })  # fmt: skip
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def write_cursor(place: timeline.Place) -> str:
-    """Opaque to clients."""
-    at, kind, key = place
-    said = orjson.dumps([(at - _EPOCH) // _MICROSECOND, kind, str(key)])
-    return base64.urlsafe_b64encode(said).decode().rstrip("=")
-
-
-def read_cursor(text: str) -> timeline.Place:
-    """Raises `Problem`."""
-    try:
-        said = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        micros, kind, key = orjson.loads(said)
-        return _EPOCH + micros * _MICROSECOND, _word(kind), UUID(key)
-    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
+@router.post(
+    "", status_code=201, summary="Create a lead", response_model=LeadResponse,
+    responses=error_responses(NO_CONTACT, CONTACT, NOT_FOUND),
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
+)  # fmt: skip
+async def create_lead(
+    request: Request,
+    caller: ConsoleWriter,
+    parsed: Annotated[ParsedBody[LeadRequest], Depends(BodyParser(LeadRequest))],
+) -> Response:
+    body = parsed.body
+    if not (body.email or body.phone or body.first_name or body.last_name):
         raise Problem(
-            400, "malformed_cursor", "hand in what nextCursor answered, unchanged"
-        ) from None
+            400, "no_contact",
+            "name, e-mail address and phone number are all missing: send at least one",
+        )  # fmt: skip
+    await require_property(context_of(request), caller, body.property_id)
+    lead_id = uuid7()
+
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        host_property = await load_property(uow.conn, body.property_id)
+        details = body.details(body.source, body.bedrooms, host_property.country)
+        owner = (await find_contact_owners(uow, details.email, None)).email
+        if owner is not None:
+            known_lead = await build_surviving_lead_row(uow, owner)
+            raise Refused(
+                "known_lead",
+                f"lead {owner} already has the e-mail address {details.email}: change that lead",
+                409,
+                {"lead": orjson.loads(encode_json(known_lead))},
+            )
+        await uow.execute(CaptureLead(lead_id, details, captured_by=caller.id))
+        return {"lead": await build_surviving_lead_row(uow, lead_id)}
+
+    return await execute_write(request, caller, body.property_id, parsed.raw, work, 201)
 
 
-def _word(kind: object) -> str:
-    if not isinstance(kind, str) or not kind.isalpha():
-        raise ValueError("no kind")
-    return kind
+@router.patch(
+    "", summary="Change a lead", response_model=LeadResponse,
+    responses=error_responses(CONTACT, LEASED, SUBJECT), dependencies=[CHECK_IDEMPOTENCY_KEY],
+)  # fmt: skip
+async def update_lead(
+    request: Request,
+    caller: ConsoleWriter,
+    parsed: Annotated[ParsedBody[LeadChangeRequest], Depends(BodyParser(LeadChangeRequest))],
+) -> Response:
+    body = parsed.body
+    property_id = await property_of_lead(context_of(request), caller, body.lead_id)
+
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        host_property = await load_property(uow.conn, property_id)
+        changes = body.changes(host_property.country)
+        owner = (await find_contact_owners(uow, changes.get("email"), None)).email
+        await uow.execute(UpdateLead(body.lead_id, changes, caller.id, owner))
+        if body.status is not None:
+            await uow.execute(ChangeStatus(body.lead_id, body.status, changed_by=caller.id))
+        return {"lead": await build_surviving_lead_row(uow, body.lead_id)}
+
+    return await execute_write(request, caller, property_id, parsed.raw, work)
 
 
-async def lead_row(uow: UnitOfWork, lead_id: UUID) -> dict[str, Any] | None:
-    """The row of the lead that an id stands for, as it is after what the unit has decided."""
-    return await own_row(uow, await uow.known_as(lead_id))
-
-
-async def own_row(uow: UnitOfWork, lead_id: UUID) -> dict[str, Any] | None:
-    """The lead's own row, merged or not."""
-    return row_of(leads.projection, lead_id, await uow.history(Stream("lead", lead_id)))
-
-
-def _plain(row: dict[str, Any] | None) -> Any:
-    return orjson.loads(json_of(row))
-
-
-def _note(details: Details) -> str | None:
-    said = (
-        ("Move-in", details.move_in_date.isoformat() if details.move_in_date else None),
-        ("Bedrooms", details.bedrooms),
-        ("Notes", details.notes),
+def _matches(group: Any, lead_filter: LeadFilter) -> bool:
+    """Return whether leads with the group's status and source match the filters."""
+    return (lead_filter.status is None or group.status == lead_filter.status.value) and (
+        lead_filter.source is None or group.source == lead_filter.source
     )
-    lines = [f"{name}: {value}" for name, value in said if value]
-    return "\n".join(lines)[:20_000] or None
-
-
-async def _conversations(
-    request: Request, caller: WidgetCaller, session_id: UUID, named: UUID | None
-) -> tuple[UUID, ...]:
-    """The conversations that may be this session's: named, its own by rule, and those known."""
-    async with caller.transaction(core_of(request).engine) as conn:
-        rows = await conn.execute(conversations.of_session(caller.property_id, session_id))
-        known = [row.id for row in rows]
-    found = [conversation_of(session_id), *known, *([named] if named else [])]
-    return tuple(dict.fromkeys(found))[:100]

@@ -1,4 +1,4 @@
-"""Merging leads that are one person, and taking that back."""
+"""Routes that merge two leads and undo a merge."""
 
 from typing import Annotated
 
@@ -6,13 +6,21 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.auth.callers import Writer
-from services.api.context import core_of
-from services.api.error_codes import MERGE, OF_LEAD, UNMERGE, refuses
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, written
-from services.api.routes.leads import own_row
-from services.api.schemas.merges import LoserId, Merged, MergeSent, Unmerged, UnmergeSent
+from services.api.auth.console_authentication import ConsoleWriter
+from services.api.context import context_of
+from services.api.error_codes import MERGE, SUBJECT, UNMERGE, error_responses
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.lead_rows import build_own_lead_row
+from services.api.property_lookup import property_of_lead
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, execute_write
+from services.api.schemas.merges import (
+    LoserId,
+    MergeRequest,
+    MergeResponse,
+    UnmergeRequest,
+    UnmergeResponse,
+)
 from services.application.merges import merge, unmerge
 from services.application.unit_of_work import UnitOfWork
 
@@ -20,43 +28,55 @@ router = APIRouter(prefix="/api/leads/{lead_id}", tags=["leads"])
 
 
 @router.post(
-    "/merge", summary="Merge this lead into another", response_model=Merged,
-    responses=refuses(OF_LEAD, MERGE), dependencies=[Once],
+    "/merge", summary="Merge this lead into another", response_model=MergeResponse,
+    responses=error_responses(SUBJECT, MERGE), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def merge_into(
+async def merge_lead(
     request: Request,
-    caller: Writer,
+    caller: ConsoleWriter,
     lead_id: LoserId,
-    sent: Annotated[Taken[MergeSent], Depends(Takes(MergeSent))],
+    parsed: Annotated[ParsedBody[MergeRequest], Depends(BodyParser(MergeRequest))],
 ) -> Response:
-    """Its id keeps working, for what the other one is; a lead that was merged itself is passed by
-    for the one it is known by."""
-    body = sent.said
-    property_id = await caller.property_of_lead(core_of(request), lead_id)
+    """Merge this lead into the lead `intoLeadId`.
 
-    async def work(uow: UnitOfWork) -> Answer:
-        top = await merge(uow, lead_id, body.into_lead_id, reason=body.reason, by=caller.id)
-        return {"lead": await own_row(uow, top), "merged": await own_row(uow, lead_id)}
+    The id of this lead keeps working and then means the winner. If `intoLeadId` is itself a merged
+    lead, its winner becomes the winner of this merge.
+    """
+    body = parsed.body
+    property_id = await property_of_lead(context_of(request), caller, lead_id)
 
-    return await written(request, caller, caller.scope(property_id), sent.raw, work)
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        winner_id = await merge(uow, lead_id, body.into_lead_id, reason=body.reason, by=caller.id)
+        return {
+            "lead": await build_own_lead_row(uow, winner_id),
+            "merged": await build_own_lead_row(uow, lead_id),
+        }
+
+    return await execute_write(request, caller, property_id, parsed.raw, work)
 
 
 @router.post(
-    "/unmerge", summary="This lead was merged by mistake", response_model=Unmerged,
-    responses=refuses(OF_LEAD, UNMERGE), dependencies=[Once],
+    "/unmerge", summary="Undo the merge of this lead", response_model=UnmergeResponse,
+    responses=error_responses(SUBJECT, UNMERGE), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def take_back(
+async def unmerge_lead(
     request: Request,
-    caller: Writer,
+    caller: ConsoleWriter,
     lead_id: LoserId,
-    sent: Annotated[Taken[UnmergeSent], Depends(Takes(UnmergeSent))],
+    parsed: Annotated[ParsedBody[UnmergeRequest], Depends(BodyParser(UnmergeRequest))],
 ) -> Response:
-    """What happened to each stays its own. A consent withdrawn meanwhile stays withdrawn for both,
-    and runs that were stopped stay so."""
-    property_id = await caller.property_of_lead(core_of(request), lead_id)
+    """Make this lead separate again.
 
-    async def work(uow: UnitOfWork) -> Answer:
-        top = await unmerge(uow, lead_id, reason=sent.said.reason, by=caller.id)
-        return {"lead": await own_row(uow, top), "unmerged": await own_row(uow, lead_id)}
+    Each lead keeps its own events. A consent that was withdrawn since the merge stays withdrawn
+    for both leads, and stopped runs stay stopped.
+    """
+    property_id = await property_of_lead(context_of(request), caller, lead_id)
 
-    return await written(request, caller, caller.scope(property_id), sent.raw, work)
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        winner_id = await unmerge(uow, lead_id, reason=parsed.body.reason, by=caller.id)
+        return {
+            "lead": await build_own_lead_row(uow, winner_id),
+            "unmerged": await build_own_lead_row(uow, lead_id),
+        }
+
+    return await execute_write(request, caller, property_id, parsed.raw, work)

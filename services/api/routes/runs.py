@@ -1,4 +1,4 @@
-"""A lead's runs through workflows: shown, paused, resumed and stopped by the console."""
+"""Routes of a lead's workflow runs."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,92 +11,103 @@ from starlette.responses import Response
 from events.log import read
 from events.record import Stream
 from events.workflows import WorkflowDefined
-from projections import deliveries, leads
+from projections import deliveries
 from projections import runs as run_rows
-from services.api.auth.callers import Reader, Writer, no_such
-from services.api.context import core_of
-from services.api.error_codes import NOT_FOUND, OF_LEAD, OF_RUN, refuses
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, Reached, answered, written
-from services.api.schemas.runs import LeadRuns, RunChanged, RunChangeSent, RunMove
+from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, RUN, SUBJECT, error_responses
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.property_lookup import load_surviving_lead, property_of_lead
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, execute_write, json_response
+from services.api.schemas.runs import RunAction, RunChangeRequest, RunListResponse, RunResponse
 from services.api.schemas.schema import LeadId
-from services.application.rows import row_of
-from services.application.runs import live_runs
+from services.application.rows import build_row
+from services.application.runs import list_live_runs
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.runs import PauseRun, ResumeRun, StopRun
 
-MOST_RUNS = 100
-BY_A_PERSON = "stopped by a person"
-_JOINED = ("definition_name", "definition_steps", "definition_exits", "definition_newest")
+MAX_RUNS = 100
+DEFAULT_STOP_REASON = "stopped by a person"
+_DEFINITION_COLUMNS = (
+    "definition_name", "definition_steps", "definition_exits", "definition_newest",
+)  # fmt: skip
 
 router = APIRouter(prefix="/api/leads/{lead_id}/workflow", tags=["workflows"])
 
 
 @router.get(
-    "", summary="A lead's runs", response_model=LeadRuns, responses=refuses(NOT_FOUND),
-    dependencies=[Reached],
+    "", summary="List the workflow runs of a lead", response_model=RunListResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def shown(request: Request, caller: Reader, lead_id: LeadId) -> Response:
-    core = core_of(request)
-    async with caller.transaction(core.engine) as conn:
-        person = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
-        if person is None:
-            raise no_such("lead")
-        query = run_rows.of_leads(caller.org_id, person.members, MOST_RUNS)
+async def list_runs(request: Request, caller: ConsoleReader, lead_id: LeadId) -> Response:
+    """Return all runs, newest first, and the newest one with its definition and actions."""
+    context = context_of(request)
+    actions: list[dict[str, Any]] = []
+    async with caller.transaction(context.engine) as conn:
+        lead = await load_surviving_lead(conn, caller, lead_id)
+        query = run_rows.of_leads(caller.org_id, lead["members"], MAX_RUNS)
         runs = [row._asdict() for row in (await conn.execute(query)).all()]
-        actions: list[dict[str, Any]] = []
         if runs:
-            found = await conn.execute(deliveries.of_run(caller.org_id, runs[0]["id"]))
-            actions = [row._asdict() for row in found.all()]
-    whole = None
+            result = await conn.execute(deliveries.of_run(caller.org_id, runs[0]["id"]))
+            actions = [row._asdict() for row in result.all()]
+    newest = None
     if runs:
-        definition = _definition(runs[0])
+        definition = _newest_definition(runs[0])
         if runs[0]["definition_version"] != runs[0]["definition_newest"]:
-            definition |= await _pinned(core.pool, runs[0])
-        whole = {**_plain(runs[0]), "definition": definition, "actions": actions}
-    listed = [{**_plain(run), "definition_name": run["definition_name"]} for run in runs]
-    return answered({"workflow": whole, "runs": listed})
+            definition |= await _read_pinned_definition(context.pool, runs[0])
+        newest = {**_run_columns(runs[0]), "definition": definition, "actions": actions}
+    summaries = [{**_run_columns(run), "definition_name": run["definition_name"]} for run in runs]
+    return json_response({"workflow": newest, "runs": summaries})
 
 
 @router.patch(
-    "", summary="Pause, resume or stop a run", response_model=RunChanged,
-    responses=refuses(OF_LEAD, OF_RUN), dependencies=[Once],
+    "", summary="Pause, resume or stop a run", response_model=RunResponse,
+    responses=error_responses(SUBJECT, RUN), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def change(
+async def update_run(
     request: Request,
-    caller: Writer,
+    caller: ConsoleWriter,
     lead_id: LeadId,
-    sent: Annotated[Taken[RunChangeSent], Depends(Takes(RunChangeSent))],
+    parsed: Annotated[ParsedBody[RunChangeRequest], Depends(BodyParser(RunChangeRequest))],
 ) -> Response:
-    body = sent.said
-    property_id = await caller.property_of_lead(core_of(request), lead_id)
+    body = parsed.body
+    property_id = await property_of_lead(context_of(request), caller, lead_id)
 
-    async def work(uow: UnitOfWork) -> Answer:
-        run_id = body.run_id or await _newest_live(uow, await uow.known_as(lead_id))
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        run_id = body.run_id or await _find_newest_live_run(uow, lead_id)
         at, reason = uow.scope.at, body.reason or None
         match body.action:
-            case RunMove.PAUSE:
-                await uow.do(PauseRun(run_id, lead_id, at, reason, paused_by=caller.id))
-            case RunMove.RESUME:
-                await uow.do(ResumeRun(run_id, lead_id, at, resumed_by=caller.id))
-            case RunMove.STOP:
-                await uow.do(StopRun(run_id, lead_id, reason or BY_A_PERSON, stopped_by=caller.id))
-        recorded_events = await uow.history(Stream("run", run_id))
-        return {"success": True, "workflow": row_of(run_rows.projection, run_id, recorded_events)}
+            case RunAction.PAUSE:
+                await uow.execute(PauseRun(run_id, lead_id, at, reason, paused_by=caller.id))
+            case RunAction.RESUME:
+                await uow.execute(ResumeRun(run_id, lead_id, at, resumed_by=caller.id))
+            case RunAction.STOP:
+                reason = reason or DEFAULT_STOP_REASON
+                await uow.execute(StopRun(run_id, lead_id, reason, stopped_by=caller.id))
+        row = build_row(run_rows.projection, run_id, await uow.history(Stream("run", run_id)))
+        return {"success": True, "workflow": row}
 
-    return await written(request, caller, caller.scope(property_id), sent.raw, work)
+    return await execute_write(request, caller, property_id, parsed.raw, work)
 
 
-async def _newest_live(uow: UnitOfWork, lead_id: UUID) -> UUID:
-    """Raises `Refused` where every run has ended, or there was none."""
-    for run_id in await live_runs(uow, lead_id):
+async def _find_newest_live_run(uow: UnitOfWork, lead_id: UUID) -> UUID:
+    surviving_id = await uow.surviving_lead(lead_id)
+    for run_id in await list_live_runs(uow, surviving_id):
         return run_id
-    raise Refused("no_live_run", "the lead goes through no workflow now", 404)
+    raise Refused(
+        "no_live_run", f"lead {surviving_id} has no run that has not ended: nothing to change", 404
+    )
 
 
-async def _pinned(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
-    """The definition's version that a run began with, which the table shows no more."""
+async def _read_pinned_definition(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition in the run's own version.
+
+    A run keeps the version with which it began. The table contains the newest version only, so
+    the older one is read from the log.
+    """
     async with pool.acquire() as conn:
         recorded_events = await read.streams(conn, [Stream("definition", run["workflow_id"])])
     for recorded in recorded_events:
@@ -112,7 +123,7 @@ async def _pinned(pool: asyncpg.Pool, run: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _definition(run: dict[str, Any]) -> dict[str, Any]:
+def _newest_definition(run: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": run["workflow_id"],
         "name": run["definition_name"],
@@ -121,5 +132,5 @@ def _definition(run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(run: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in run.items() if name not in _JOINED}
+def _run_columns(run: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in _DEFINITION_COLUMNS}

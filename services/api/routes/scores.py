@@ -1,191 +1,137 @@
-"""LeadPulse: what leads did, and how promising that makes them now."""
+"""Routes of current lead scores (LeadPulse)."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeAlias
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
-from uuid_utils.compat import uuid7
 
-from events.engagements import EngagementRecorded
 from projections import engagements, leads, scores, tours
 from projections.scoring import v1
 from projections.scoring.inputs import WINDOW, micros
 from projections.scoring.stored_inputs import inputs_of
-from services.api.auth.callers import Person, Reader, Writer, no_such
-from services.api.context import core_of
-from services.api.error_codes import ENGAGEMENT, NOT_FOUND, OF_LEAD, refuses
-from services.api.problems import Problem
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, Reached, answered, written
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.console_users import ConsoleUser
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, error_responses
+from services.api.problems import invalid_request
+from services.api.property_lookup import load_surviving_lead, require_property
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import json_response
 from services.api.schemas import example
 from services.api.schemas.scores import (
-    EngagementNoted,
-    Engagements,
-    EngagementSent,
-    Rescored,
-    RescoredMany,
-    ScoreRead,
-    ScoringSent,
+    BulkRescoreResponse,
+    RescoreResponse,
+    ScoreRequest,
+    ScoreResponse,
 )
-from services.application.unit_of_work import UnitOfWork
-from services.deciders.engagements import RecordEngagement, engagement_type
 
 router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
 
-Lead: TypeAlias = Annotated[UUID, Query(alias="leadId", examples=[example.LEAD])]
+
+@router.get(
+    "/score", summary="Get the current score of a lead", response_model=ScoreResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def get_score(
+    request: Request,
+    caller: ConsoleReader,
+    lead_id: Annotated[UUID, Query(alias="leadId", examples=[example.LEAD])],
+) -> Response:
+    context = context_of(request)
+    async with caller.transaction(context.engine) as conn:
+        score, is_new = await _compute_score(conn, caller, lead_id, context.clock.now())
+    return json_response({"score": score, "isNew": is_new})
 
 
 @router.post(
-    "/events", summary="Record what a lead did", response_model=EngagementNoted,
-    responses=refuses(ENGAGEMENT, OF_LEAD), dependencies=[Once],
+    "/score", summary="Compute the current score of leads",
+    response_model=RescoreResponse | BulkRescoreResponse, responses=error_responses(NOT_FOUND),
+    dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def record(
+async def compute_scores(
     request: Request,
-    caller: Writer,
-    sent: Annotated[Taken[EngagementSent], Depends(Takes(EngagementSent))],
+    caller: ConsoleReader,
+    parsed: Annotated[ParsedBody[ScoreRequest], Depends(BodyParser(ScoreRequest))],
 ) -> Response:
-    body = sent.said
-    engagement_type(body.event_type)
-    property_id = await caller.property_of_lead(core_of(request), body.lead_id)
-    engagement_id = uuid7()
+    """Return the score of one lead, or the number of leads that exist.
 
-    async def work(uow: UnitOfWork) -> Answer:
-        await uow.do(RecordEngagement(engagement_id, body.lead_id, body.event_type, body.metadata))
-        event_id, event = uow.events[-1]
-        weight = event.score_weight if isinstance(event, EngagementRecorded) else 0
-        return {
-            "success": True,
-            "event": {
-                "id": str(event_id), "leadId": str(event.lead), "eventType": body.event_type,
-                "scoreWeight": weight, "createdAt": uow.scope.at,
-            },
-            "rescored": True,
-        }  # fmt: skip
-
-    return await written(request, caller, caller.scope(property_id), sent.raw, work)
-
-
-@router.get(
-    "/events", summary="What a lead did, newest first", response_model=Engagements,
-    responses=refuses(NOT_FOUND), dependencies=[Reached],
-)  # fmt: skip
-async def done(
-    request: Request,
-    caller: Reader,
-    lead_id: Lead,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> Response:
-    async with caller.transaction(core_of(request).engine) as conn:
-        lead = await _demand(conn, caller, lead_id)
-        query = engagements.newest(caller.org_id, lead["members"], limit)
-        rows = (await conn.execute(query)).all()
-    return answered(
-        {
-            "events": [
-                {
-                    "id": row.id, "eventType": row.event_type, "metadata": row.metadata,
-                    "scoreWeight": row.score_weight, "createdAt": row.created_at,
-                }
-                for row in rows
-            ]
-        }
+    Nothing is written: scores are always current. Clients of the old system call this route to
+    have scores computed.
+    """
+    body, context = parsed.body, context_of(request)
+    if body.lead_id is not None:
+        async with caller.transaction(context.engine) as conn:
+            score, _ = await _compute_score(conn, caller, body.lead_id, context.clock.now())
+        return json_response({"success": True, "score": score})
+    if body.lead_ids is not None:
+        async with caller.transaction(context.engine) as conn:
+            query = leads.several(caller.org_id, body.lead_ids)
+            existing_ids = {row.id for row in (await conn.execute(query)).all()}
+        requested = len(body.lead_ids)
+        existing = sum(lead_id in existing_ids for lead_id in body.lead_ids)
+    elif body.property_id is not None:
+        await require_property(context, caller, body.property_id)
+        async with caller.transaction(context.engine) as conn:
+            requested = existing = await conn.scalar(leads.count_of(body.property_id)) or 0
+    else:
+        message = "one of leadId, leadIds and propertyId is required: send one"
+        raise invalid_request([{"loc": ("leadId",), "msg": message}])
+    return json_response(
+        {"success": True, "processed": requested, "successful": existing,
+         "failed": requested - existing}
     )  # fmt: skip
 
 
-@router.get(
-    "/score", summary="A lead's score as of now", response_model=ScoreRead,
-    responses=refuses(NOT_FOUND), dependencies=[Reached],
-)  # fmt: skip
-async def score(request: Request, caller: Reader, lead_id: Lead) -> Response:
-    async with caller.transaction(core_of(request).engine) as conn:
-        found, is_new = await score_of(conn, caller, lead_id)
-    return answered({"score": found, "isNew": is_new})
-
-
-@router.post(
-    "/score", summary="Scores as of now; they are always current, so nothing is written",
-    response_model=Rescored | RescoredMany, responses=refuses(NOT_FOUND), dependencies=[Reached],
-)  # fmt: skip
-async def rescore(
-    request: Request,
-    caller: Reader,
-    sent: Annotated[Taken[ScoringSent], Depends(Takes(ScoringSent))],
-) -> Response:
-    body = sent.said
-    by_property = body.property_id if body.lead_id is None and body.lead_ids is None else None
-    if by_property is not None:
-        await caller.demand_property(core_of(request), by_property)
-    async with caller.transaction(core_of(request).engine) as conn:
-        if body.lead_id is not None:
-            found, _is_new = await score_of(conn, caller, body.lead_id)
-            return answered({"success": True, "score": found})
-        if body.lead_ids is not None:
-            query = leads.several(caller.org_id, body.lead_ids)
-            known = {row.id for row in (await conn.execute(query)).all()}
-            asked, there = len(body.lead_ids), sum(one in known for one in body.lead_ids)
-        elif by_property is not None:
-            there = asked = await conn.scalar(leads.count_of(by_property)) or 0
-        else:
-            raise Problem(400, "invalid", "leadId, leadIds or propertyId is needed")
-    return answered(
-        {"success": True, "processed": asked, "successful": there, "failed": asked - there}
-    )
-
-
-async def score_of(
-    conn: AsyncConnection, caller: Person, lead_id: UUID
+async def _compute_score(
+    conn: AsyncConnection, caller: ConsoleUser, lead_id: UUID, now: datetime
 ) -> tuple[dict[str, Any], bool]:
-    """The score as of now, and whether it is another than the last one in the history.
+    """Return the score as of `now`, and whether it differs from the newest row of its history.
 
-    That of the lead it is known by: what was merged into it did counts too.
+    For a merged lead, return the score of the winner. Engagements and tours of all its merged
+    leads count. Raise 404 for an unknown lead.
     """
-    org, now = caller.org_id, datetime.now(UTC)
-    lead = await _demand(conn, caller, lead_id)
-    lead_id, members = lead["id"], lead["members"]
-    visits = (await conn.execute(tours.of_leads(org, members))).all()
-    since = now - timedelta(microseconds=WINDOW)
-    window = (await conn.execute(engagements.counting(org, members, since))).all()
+    lead = await load_surviving_lead(conn, caller, lead_id)
+    org_id, members = caller.org_id, lead["members"]
+    tour_rows = (await conn.execute(tours.of_leads(org_id, members))).all()
+    window_start = now - timedelta(microseconds=WINDOW)
+    query = engagements.counting(org_id, members, window_start)
+    engagement_rows = (await conn.execute(query)).all()
     inputs = inputs_of(
         lead,
-        ((row.id, row.status) for row in visits),
-        ((row.created_at, row.score_weight) for row in window),
-        await conn.scalar(engagements.count_of(org, members)) or 0,
+        ((row.id, row.status) for row in tour_rows),
+        ((row.created_at, row.score_weight) for row in engagement_rows),
+        await conn.scalar(engagements.count_of(org_id, members)) or 0,
     )
-    result = v1.score(inputs, micros(now))
-    last = (await conn.execute(scores.newest(org, lead_id))).mappings().first()
-    is_new = last is None or any(last[column] != value for column, value in _row(result).items())
+    score = v1.score(inputs, micros(now))
+    newest = (await conn.execute(scores.newest(org_id, lead["id"]))).mappings().first()
+    is_new = newest is None or any(
+        newest[column] != value for column, value in _stored_columns(score).items()
+    )
     return {
-        "id": last["id"] if last else None,
-        "leadId": lead_id,
-        "totalScore": result.total,
-        "engagementScore": result.engagement,
-        "timingScore": result.timing,
-        "sourceScore": result.source,
-        "completenessScore": result.completeness,
-        "behaviorScore": result.behavior,
-        "scoreBucket": result.bucket,
-        "factors": result.factors,
-        "scoredAt": now if last is None or is_new else last["scored_at"],
+        "id": newest["id"] if newest else None,
+        "leadId": lead["id"],
+        "totalScore": score.total,
+        "engagementScore": score.engagement,
+        "timingScore": score.timing,
+        "sourceScore": score.source,
+        "completenessScore": score.completeness,
+        "behaviorScore": score.behavior,
+        "scoreBucket": score.bucket,
+        "factors": score.factors,
+        "scoredAt": now if newest is None or is_new else newest["scored_at"],
         "modelVersion": v1.VERSION,
     }, is_new
 
 
-def _row(result: v1.Score) -> dict[str, Any]:
+def _stored_columns(score: v1.Score) -> dict[str, Any]:
     return {
-        "total_score": result.total, "engagement_score": result.engagement,
-        "timing_score": result.timing, "source_score": result.source,
-        "completeness_score": result.completeness, "behavior_score": result.behavior,
-        "score_bucket": result.bucket,
+        "total_score": score.total, "engagement_score": score.engagement,
+        "timing_score": score.timing, "source_score": score.source,
+        "completeness_score": score.completeness, "behavior_score": score.behavior,
+        "score_bucket": score.bucket,
     }  # fmt: skip
-
-
-async def _demand(conn: AsyncConnection, caller: Person, lead_id: UUID) -> Mapping[str, Any]:
-    lead = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
-    if lead is None:
-        raise no_such("lead")
-    return dict(lead)

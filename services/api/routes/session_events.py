@@ -1,6 +1,7 @@
-"""The widget's chat as server-sent events: an agent's answer reaches the visitor when it is there.
+"""The messages of a visitor's session as server-sent events.
 
-An event's id is its message's, so a browser that reconnects misses nothing and sees nothing twice.
+The id of an event is the id of its message. A browser that reconnects sends the last one, so it
+misses no message and gets none twice.
 """
 
 import asyncio
@@ -16,49 +17,58 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.api.auth.callers import Listening, Visitor
-from services.api.context import Core, core_of
-from services.api.error_codes import NOT_FOUND, SINCE, STREAM, refuses
-from services.api.new_messages import MOST_MESSAGES, Since, read_since
+from services.api.auth.visitors import Visitor
+from services.api.auth.widget_authentication import StreamVisitor
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import ApiContext, context_of
+from services.api.error_codes import MESSAGE_CURSOR, NOT_FOUND, STREAM, error_responses
 from services.api.problems import Problem
-from services.api.responses import Reached, json_of
+from services.api.responses import encode_json
 from services.api.schemas import example
-from services.api.schemas.chat import MessagesSince
-from services.api.session_listeners import CUT, Listener
+from services.api.schemas.chat import SessionMessagesResponse
+from services.api.session_listeners import READ_ERRORS, Listener
+from services.api.session_messages import MAX_MESSAGES, SessionMessages, read_messages
 from services.runtime.logging import get_logger
 
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_MILLISECONDS = 2_000
-AGAIN_SECONDS = 1.0
-"""The database is away: nothing is new until it is back."""
+MAX_EVENT_ID_LENGTH = 100
+PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 log = get_logger("stream")
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
 
-class Stream(StreamingResponse):
-    """A stream that gives its place back however it ends, also when it never began."""
+class SessionEventStream(StreamingResponse):
+    """A response that removes its listener when it ends, also if it never began.
+
+    The generator's own clean-up does not run if the client disconnects before the first event.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, content: AsyncIterator[bytes], core: Core, listening: Listener) -> None:
+    def __init__(
+        self, content: AsyncIterator[bytes], context: ApiContext, listener: Listener
+    ) -> None:
         super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._core, self._listening = core, listening
+        self._context, self._listener = context, listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._core.listening.leave(self._listening)
+            self._context.listeners.leave(self._listener)
 
 
-_SHOWN: dict[str, Any] = {
+_EXAMPLE: dict[str, Any] = {
     "text/event-stream": {
         "examples": {
-            "an-agent-answered": {
-                "summary": "an agent answered",
+            "a-message-of-an-agent": {
+                "summary": "a message of an agent",
                 "value": f"id: {example.MESSAGE}\ndata: "
-                + json_of(MessagesSince.examples["an agent answered"]["messages"][0]).decode()
+                + encode_json(
+                    SessionMessagesResponse.examples["a message of an agent"]["messages"][0]
+                ).decode()
                 + "\n\n",
             }
         }
@@ -67,63 +77,75 @@ _SHOWN: dict[str, Any] = {
 
 
 @router.get(
-    "/chat/stream", summary="What is said in a session, as server-sent events",
-    status_code=200, response_class=Stream, response_model=None,
-    responses={200: {"content": _SHOWN}, **refuses(SINCE, NOT_FOUND, STREAM)},
-    dependencies=[Reached],
+    "/chat/stream", summary="Stream the messages of a session as server-sent events",
+    status_code=200, response_class=SessionEventStream, response_model=None,
+    responses={
+        200: {"content": _EXAMPLE},
+        **error_responses(MESSAGE_CURSOR, NOT_FOUND, STREAM),
+    },
+    dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def listen(
+async def stream_chat_messages(
     request: Request,
-    caller: Listening,
+    caller: StreamVisitor,
     session: Annotated[UUID, Query(alias="sessionId", examples=[example.SESSION])],
-    after: Annotated[str | None, Query(max_length=100)] = None,
+    after: Annotated[str | None, Query(max_length=MAX_EVENT_ID_LENGTH)] = None,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", json_schema_extra={"maxLength": 100})
     ] = None,
 ) -> Response:
-    """Each message is an event with its id and, as JSON, what polling answers; an event `state`
-    says whether a person has the conversation. It goes on after `Last-Event-ID`, or `after`. A
-    stream ends after some minutes: an EventSource comes again by itself."""
-    core = core_of(request)
-    if last_event_id is not None and len(last_event_id) > 100:
-        raise Problem(400, "invalid_after", "Last-Event-ID is the id of a message")
-    first = await read_since(core, caller, session, None, last_event_id or after)
-    joined = core.listening.join(session)
-    return Stream(_events(core, caller, joined, first), core, joined)
+    """Return an endless response with one event per message.
+
+    The data of an event is a message as polling returns it. An event named `state` tells whether
+    an agent has taken the conversation over. The stream starts after `Last-Event-ID` or `after`.
+    It ends after some minutes; an EventSource reconnects by itself.
+    """
+    context = context_of(request)
+    if last_event_id is not None and len(last_event_id) > MAX_EVENT_ID_LENGTH:
+        raise Problem(
+            400, "invalid_after",
+            f"Last-Event-ID has {len(last_event_id)} characters: send the id of a message",
+        )  # fmt: skip
+    first = await read_messages(context, caller, session, None, last_event_id or after)
+    listener = context.listeners.join(session)
+    return SessionEventStream(_format_events(context, caller, listener, first), context, listener)
 
 
-async def _events(
-    core: Core, caller: Visitor, joined: Listener, since: Since
+async def _format_events(
+    context: ApiContext, caller: Visitor, listener: Listener, batch: SessionMessages
 ) -> AsyncIterator[bytes]:
-    """Until its time is over, the process stops, or the visitor goes away (cancelled then)."""
-    ends = time.monotonic() + core.settings.stream_seconds
-    told: dict[str, Any] | None = None
+    """Yield events until the stream's time ends or the process stops."""
+    ends_at = time.monotonic() + context.settings.stream_seconds
+    sent_state: dict[str, Any] | None = None
     yield format_sse_event(retry=RECONNECT_MILLISECONDS)
     while True:
-        for said in since.messages:
-            yield format_sse_event(data_str=json_of(said).decode(), id=str(said["id"]))
-        if since.state != told:
-            told = since.state
-            yield format_sse_event(data_str=json_of(told).decode(), event="state")
-        left = ends - time.monotonic()
-        if core.listening.ended or left <= 0:
+        for message in batch.messages:
+            yield format_sse_event(data_str=encode_json(message).decode(), id=str(message["id"]))
+        if batch.state != sent_state:
+            sent_state = batch.state
+            yield format_sse_event(data_str=encode_json(sent_state).decode(), event="state")
+        seconds_left = ends_at - time.monotonic()
+        if context.listeners.ended or seconds_left <= 0:
             return
-        if len(since.messages) < MOST_MESSAGES and not await _woken(joined, left):
+        # A full batch may have a successor: read it at once.
+        if len(batch.messages) < MAX_MESSAGES and not await _is_woken(listener, seconds_left):
             yield KEEPALIVE_COMMENT
-        joined.changed.clear()
+        # Cleared before the read: a change during the read sets it again and is not lost.
+        listener.changed.clear()
         try:
-            since = await read_since(core, caller, joined.session_id, since.place)
-        except CUT as error:
+            batch = await read_messages(context, caller, listener.session_id, batch.read_point)
+        except READ_ERRORS as error:
+            # The stream stays open and continues at the same point when the database is back.
             log.warning("stream.failed", error=type(error).__name__)
-            since = replace(since, messages=[])
-            await asyncio.sleep(AGAIN_SECONDS)
-            joined.changed.set()
+            batch = replace(batch, messages=[])
+            await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
+            listener.changed.set()
 
 
-async def _woken(joined: Listener, left: float) -> bool:
-    """Wait until something may be new, a heartbeat is due, or the stream's time is over."""
+async def _is_woken(listener: Listener, seconds_left: float) -> bool:
+    """Wait for a change; return False when a heartbeat is due or the stream's time ends."""
     try:
-        await asyncio.wait_for(joined.changed.wait(), min(left, HEARTBEAT_SECONDS))
+        await asyncio.wait_for(listener.changed.wait(), min(seconds_left, HEARTBEAT_SECONDS))
     except TimeoutError:
         return False
     return True

@@ -1,121 +1,129 @@
-"""A visitor's tours: the slots there are, a place kept, a booking, its calendar file."""
+"""Routes of the slots that visitors see, and of the tours that they book in them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy.engine import Row
 from starlette.requests import Request
 from starlette.responses import Response
 
-from events.record import Stream
-from projections import conversations, tours
 from projections import slots as slot_rows
-from services.api.auth.callers import Visitor, WidgetCaller, no_such
-from services.api.calendars.invite import ics, invitation, links
-from services.api.calendars.response import CALENDAR_FILE, Calendar
-from services.api.context import core_of
+from services.api.auth.widget_authentication import WidgetVisitor
+from services.api.calendars.invitation import build_invitation, build_links
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
 from services.api.error_codes import (
     CONTACT,
     NO_EMAIL,
-    NO_VISITOR,
-    NOT_FOUND,
-    OF_LEAD,
-    PLACE,
     RANGE,
     SLOT,
-    TOURS_ON,
-    WHEN,
-    refuses,
+    SLOT_CAPACITY,
+    SUBJECT,
+    TOUR_TIME,
+    TOURS_ENABLED,
+    error_responses,
 )
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
 from services.api.problems import Problem
-from services.api.rate_limit.limits import limit
-from services.api.request_body import Taken as TakenBody
-from services.api.request_body import Takes
-from services.api.responses import Answer, Once, Reached, answered, written
-from services.api.schemas import example
-from services.api.schemas.slots import HoldSent, SlotKept, SlotsOffered, VisitBooked, VisitSent
-from services.application.rows import row_of
+from services.api.rate_limit.limits import limit_contacts
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, execute_write, json_response
+from services.api.schemas.slots import SlotBookingRequest, SlotBookingResponse, SlotListResponse
+from services.api.session_conversations import list_conversation_ids
 from services.application.slots import (
     TOUR_SOURCE,
-    Asked,
-    Guest,
-    Wish,
-    book_visit,
-    keep_place,
-    tours_off,
+    BookingRequest,
+    SlotRequest,
+    VisitorIdentity,
+    book_slot,
+    tours_disabled,
 )
-from services.application.tours import hours_of
+from services.application.tours import load_tour_hours
 from services.application.unit_of_work import UnitOfWork
-from services.application.visitor_messages import conversation_of
-from services.deciders.decider import Refused
-from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, zone_of
-from services.deciders.slot_schedule import TourHours, slots_between
+from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, load_zone
+from services.deciders.message_values import format_date, format_time
+from services.deciders.slot_schedule import TourHours, list_slots
 from services.deciders.slot_times import SlotTime
-from services.deciders.slots import Taken, most_taken
-from services.host import HostProperty, load_property
+from services.deciders.slots import OccupiedSpan, compute_peak_occupancy
+from services.host import load_property
 
-USUAL_DAYS, MOST_DAYS = 14, 92
+DEFAULT_DAYS, MAX_DAYS = 14, 92
 
 router = APIRouter(prefix="/api/lumaleasing/tours", tags=["widget"])
 
 
 @router.get(
-    "", summary="When tours can start", response_model=SlotsOffered,
-    responses=refuses(TOURS_ON, RANGE, WHEN), dependencies=[Reached],
+    "", summary="List the slots for tours", response_model=SlotListResponse,
+    responses=error_responses(TOURS_ENABLED, RANGE, TOUR_TIME), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def offered(
+async def list_available_slots(
     request: Request,
-    caller: WidgetCaller,
+    caller: WidgetVisitor,
     start: Annotated[date | None, Query(alias="startDate")] = None,
     end: Annotated[date | None, Query(alias="endDate")] = None,
 ) -> Response:
-    """Days are the property's. Without dates: from today on, for two weeks."""
-    core, now = core_of(request), datetime.now(UTC)
-    async with core.pool.acquire() as conn:
-        uow = UnitOfWork(conn, caller.scope, None)  # type: ignore[arg-type]
+    """Return future slots by day of the property's time zone.
+
+    Without dates, the range is today and the following 14 days.
+    """
+    context = context_of(request)
+    now = context.clock.now()
+    async with context.pool.acquire() as conn:
+        uow = UnitOfWork(conn, caller.scope(caller.property_id, now), None)  # type: ignore[arg-type]
         host_property = await load_property(uow.conn, caller.property_id)
-        hours = await hours_of(uow)
+        hours = await load_tour_hours(uow)
     if not hours.enabled:
-        raise tours_off()
-    first, last = _days(start, end, now.astimezone(zone_of(host_property.time_zone)).date())
-    slots = slots_between(host_property.property_id, host_property.time_zone, hours, first, last)
-    async with caller.transaction(core.engine) as conn:
+        raise tours_disabled()
+    today = now.astimezone(load_zone(host_property.time_zone)).date()
+    first, last = _date_range(start, end, today)
+    slots = list_slots(host_property.property_id, host_property.time_zone, hours, first, last)
+    async with caller.transaction(context.engine) as conn:
         rows = (await conn.execute(slot_rows.between(host_property.property_id, first, last))).all()
-    return answered(
-        {"slots": _by_day(slots, hours, rows, now), "tourDuration": hours.duration_minutes}
-    )
+    future_slots = [slot for slot in slots if slot.starts_at > now]
+    return json_response({
+        "slots": _group_by_day(future_slots, hours, rows, now),
+        "tourDuration": hours.duration_minutes,
+    })  # fmt: skip
 
 
 @router.post(
-    "", status_code=201, summary="Book a tour", response_model=VisitBooked,
-    responses=refuses(TOURS_ON, SLOT, NO_EMAIL, CONTACT, OF_LEAD, WHEN, PLACE),
-    dependencies=[Once],
+    "", status_code=201, summary="Book a tour in a slot", response_model=SlotBookingResponse,
+    responses=error_responses(
+        TOURS_ENABLED, SLOT, NO_EMAIL, CONTACT, SUBJECT, TOUR_TIME, SLOT_CAPACITY
+    ),
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def book(
+async def book_widget_tour(
     request: Request,
-    caller: WidgetCaller,
-    sent: Annotated[TakenBody[VisitSent], Depends(Takes(VisitSent))],
+    caller: WidgetVisitor,
+    parsed: Annotated[ParsedBody[SlotBookingRequest], Depends(BodyParser(SlotBookingRequest))],
 ) -> Response:
-    """The same lead in the same slot is the same tour, however often it is asked for."""
-    body = sent.said
+    """Book a tour. The same lead in the same slot gets the same tour again."""
+    body, context = parsed.body, context_of(request)
     if not body.email:
-        raise Problem(400, "no_email", "an e-mail address is needed")
-    await limit(request, caller, body.email, body.phone)
-    held = await _conversations(request, caller, body.session_id, body.conversation_id)
+        raise Problem(400, "no_email", "email is missing: send the visitor's e-mail address")
+    await limit_contacts(request, caller, body.email, body.phone)
+    conversation_ids = await list_conversation_ids(
+        context, caller, body.session_id, body.conversation_id
+    )
 
-    async def work(uow: UnitOfWork) -> Answer:
+    async def work(uow: UnitOfWork) -> ResponseBody:
         host_property = await load_property(uow.conn, caller.property_id)
         details = body.details(TOUR_SOURCE, body.bedroom_preference, host_property.country)
-        row, host_property = await book_visit(
-            uow, Asked(body.slot_id, body.tour_date, body.tour_time, body.fold),
-            Guest(caller.visitor_id, body.session_id, held, caller.proven), details,
-            Wish(body.tour_type, body.special_requests),
-        )  # fmt: skip
-        said = invitation(row, host_property.name, host_property.address, details.email)
+        row, host_property = await book_slot(
+            uow,
+            SlotRequest(body.slot_id, body.tour_date, body.tour_time, body.fold),
+            VisitorIdentity(
+                caller.visitor_id, body.session_id, conversation_ids, caller.verified_session_id
+            ),
+            details,
+            BookingRequest(body.tour_type, body.special_requests),
+        )
+        invitation = build_invitation(row, host_property, details.email)
+        day, time = format_date(row["tour_date"]), format_time(row["tour_time"])
         return {
             "success": True,
             "booking": {
@@ -124,105 +132,61 @@ async def book(
                 "time": f"{row['tour_time']:%H:%M}",
                 "status": row["status"],
             },
-            "message": f"Your tour is booked for {_spoken(row)}.",
-            "calendar": links(said),
+            "message": f"Your tour is booked for {day} at {time}.",
+            "calendar": build_links(invitation),
         }
 
-    return await written(request, caller, caller.scope, sent.raw, work, 201)
+    return await execute_write(request, caller, caller.property_id, parsed.raw, work, 201)
 
 
-@router.post(
-    "/hold", status_code=201, summary="Keep a place for ten minutes", response_model=SlotKept,
-    responses=refuses(TOURS_ON, SLOT, NO_VISITOR, WHEN, PLACE), dependencies=[Once],
-)  # fmt: skip
-async def hold(
-    request: Request,
-    caller: WidgetCaller,
-    sent: Annotated[TakenBody[HoldSent], Depends(Takes(HoldSent))],
-) -> Response:
-    body = sent.said
-
-    async def work(uow: UnitOfWork) -> Answer:
-        guest = Guest(caller.visitor_id, body.session_id, proven=caller.proven)
-        hold_id, expires_at = await keep_place(uow, Asked(body.slot_id), guest)
-        kept = {"id": hold_id, "slotId": body.slot_id, "expiresAt": expires_at}
-        return {"success": True, "hold": kept}
-
-    return await written(request, caller, caller.scope, sent.raw, work, 201)
-
-
-@router.get(
-    "/{tour_id}/calendar.ics", summary="The calendar file of a tour", response_class=Calendar,
-    responses=refuses(NOT_FOUND) | CALENDAR_FILE, dependencies=[Reached],
-)  # fmt: skip
-async def calendar(
-    request: Request,
-    caller: WidgetCaller,
-    tour_id: Annotated[UUID, Path(examples=[example.TOUR])],
-) -> Response:
-    """By the tour's id, which only who booked it was told: an invitation, or its withdrawal."""
-    async with core_of(request).pool.acquire() as conn:
-        uow = UnitOfWork(conn, caller.scope, None)  # type: ignore[arg-type]
-        try:
-            history = await uow.history(Stream("tour", tour_id))
-        except Refused:  # another property's is as if it were not there
-            raise no_such("tour") from None
-        row = row_of(tours.projection, tour_id, history)
-        if row is None:
-            raise no_such("tour")
-        host_property: HostProperty = await load_property(uow.conn, caller.property_id)
-    return Calendar(ics(invitation(row, host_property.name, host_property.address)))
-
-
-def _days(start: date | None, end: date | None, today: date) -> tuple[date, date]:
-    """Raises `Problem`."""
+def _date_range(start: date | None, end: date | None, today: date) -> tuple[date, date]:
+    """Return the first and the last day. Raise 400 for a range that is reversed or too long."""
     first = start or today
+    # Checked before days are added: dates near year 9999 would overflow.
     if EARLIEST_YEAR < first.year < LATEST_YEAR:
-        last = end or first + timedelta(days=USUAL_DAYS)
-        if 0 <= (last - first).days < MOST_DAYS:
+        last = end or first + timedelta(days=DEFAULT_DAYS)
+        if 0 <= (last - first).days < MAX_DAYS:
             return first, last
-    raise Problem(400, "invalid_range", f"at most {MOST_DAYS} days, the first one first")
+    raise Problem(
+        400, "invalid_range",
+        f"the range from {first} to {end or 'its default end'} is not valid: send a startDate "
+        f"that is not after endDate, and at most {MAX_DAYS} days",
+    )  # fmt: skip
 
 
-def _by_day(
-    slots: Iterable[SlotTime], hours: TourHours, rows: "Iterable[Row[Any]]", now: datetime
+def _group_by_day(
+    slots: Iterable[SlotTime], hours: TourHours, rows: Iterable[Row[Any]], now: datetime
 ) -> dict[str, list[dict[str, Any]]]:
-    taken: dict[date, list[Taken]] = defaultdict(list)
-    closed = set()
+    """Return the slots by local day, each with its availability. `rows` are stored slots."""
+    occupied, closed_ids = _occupied_spans(rows, now)
+    slots_by_day: dict[str, list[dict[str, Any]]] = {}
+    for slot in slots:
+        fields = slot.event_fields
+        overlapping = {span for day in slot.days() for span in occupied[day]}
+        is_free = compute_peak_occupancy(slot, overlapping) < hours.capacity
+        slots_by_day.setdefault(fields["slot_date"].isoformat(), []).append({
+            "id": slot.id, "date": fields["slot_date"],
+            "startTime": f"{fields['start_time']:%H:%M}", "endTime": f"{fields['end_time']:%H:%M}",
+            "available": slot.id not in closed_ids and is_free,
+        })  # fmt: skip
+    return slots_by_day
+
+
+def _occupied_spans(
+    rows: Iterable[Row[Any]], now: datetime
+) -> tuple[dict[date, list[OccupiedSpan]], set[Any]]:
+    """Return the occupied spans by UTC day, and the ids of closed slots.
+
+    A span that passes midnight is listed under both days. Slots of other lengths overlap with it,
+    so it cannot be found by slot id.
+    """
+    occupied: dict[date, list[OccupiedSpan]] = defaultdict(list)
+    closed_ids = set()
     for row in rows:
         if row.status == "closed":
-            closed.add(row.id)
-        if count := slot_rows.places_held(row.holds, now):
+            closed_ids.add(row.id)
+        if places := slot_rows.count_held_places(row.holds, now):
             ends_at = row.starts_at + timedelta(minutes=row.duration_minutes)
             for day in {row.starts_at.date(), ends_at.date()}:
-                taken[day].append((row.starts_at, ends_at, count))
-    found: dict[str, list[dict[str, Any]]] = {}
-    for slot in slots:
-        if slot.starts_at <= now:
-            continue
-        said = slot.said
-        around = {one for day in slot.days() for one in taken[day]}
-        free = slot.id not in closed and most_taken(slot, around) < hours.capacity
-        found.setdefault(said["slot_date"].isoformat(), []).append({
-            "id": slot.id, "date": said["slot_date"], "startTime": f"{said['start_time']:%H:%M}",
-            "endTime": f"{said['end_time']:%H:%M}", "available": free,
-        })  # fmt: skip
-    return found
-
-
-def _spoken(row: dict[str, Any]) -> str:
-    day, at = row["tour_date"], row["tour_time"]
-    return f"{day:%A, %B} {day.day}, {day.year} at {(at.hour - 1) % 12 + 1}:{at:%M %p}"
-
-
-async def _conversations(
-    request: Request, caller: Visitor, session_id: UUID | None, named: UUID | None
-) -> tuple[UUID, ...]:
-    """The conversations that may be this session's: named, its own by rule, and those known."""
-    if session_id is None:
-        return ()
-    async with caller.transaction(core_of(request).engine) as conn:
-        rows = await conn.execute(conversations.of_session(caller.property_id, session_id))
-        known = [row.id for row in rows]
-    found = [conversation_of(session_id), *known, *([named] if named else [])]
-    return tuple(dict.fromkeys(found))[:100]
+                occupied[day].append((row.starts_at, ends_at, places))
+    return occupied, closed_ids

@@ -1,4 +1,4 @@
-"""Message templates: written in versions, and retired. Managers and admins write them."""
+"""Routes of message templates. Managers and admins write them."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -11,132 +11,148 @@ from uuid_utils.compat import uuid7
 
 from events.record import Stream
 from projections import templates
-from services.api.auth.callers import Reader, Writer
-from services.api.context import core_of
-from services.api.error_codes import NOT_FOUND, OF_DEFINITION, SLUG, TEMPLATE, VERSION, refuses
-from services.api.property_lookup import property_of
-from services.api.request_body import Taken, Takes
-from services.api.responses import Answer, Once, Reached, answered, written
-from services.api.schemas import example
-from services.api.schemas.templates import (
-    TemplateAnswered,
-    TemplateChangeSent,
-    TemplateId,
-    Templates,
-    TemplateSent,
+from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import (
+    NOT_FOUND,
+    SLUG,
+    SUBJECT,
+    TEMPLATE,
+    VERSION,
+    error_responses,
 )
-from services.api.schemas.tours import Done
-from services.application.rows import row_of
-from services.application.templates import owners_of_slugs
+from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.property_lookup import property_of_stream, require_property
+from services.api.request_body import BodyParser, ParsedBody
+from services.api.responses import ResponseBody, execute_write, json_response
+from services.api.schemas import example
+from services.api.schemas.schema import SuccessResponse
+from services.api.schemas.templates import (
+    TemplateChangeRequest,
+    TemplateId,
+    TemplateListResponse,
+    TemplateRequest,
+    TemplateResponse,
+)
+from services.application.rows import build_row
+from services.application.templates import find_slug_owners
 from services.application.unit_of_work import UnitOfWork
+from services.deciders import templates as template_decisions
 from services.deciders.decider import UnknownSubject
-from services.deciders.templates import DefineTemplate, RetireTemplate, Template, Wording
+from services.deciders.templates import DefineTemplate, RetireTemplate, TemplateContent
 
-KIND = "template"
+ENTITY_TYPE = "template"
 
 router = APIRouter(prefix="/api/workflows/templates", tags=["workflows"])
 
 
 @router.get(
-    "", summary="A property's templates", response_model=Templates, responses=refuses(NOT_FOUND),
-    dependencies=[Reached],
+    "", summary="List the templates of a property", response_model=TemplateListResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def listed(
+async def list_templates(
     request: Request,
-    caller: Reader,
+    caller: ConsoleReader,
     property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
 ) -> Response:
-    await caller.demand_property(core_of(request), property_id)
-    async with caller.transaction(core_of(request).engine) as conn:
+    context = context_of(request)
+    await require_property(context, caller, property_id)
+    async with caller.transaction(context.engine) as conn:
         query = templates.of_property(caller.org_id, property_id)
         rows = (await conn.execute(query)).all()
-    return answered({"templates": [row._asdict() for row in rows]})
+    return json_response({"templates": [row._asdict() for row in rows]})
 
 
 @router.post(
-    "", status_code=201, summary="Write a template", response_model=TemplateAnswered,
-    responses=refuses(NOT_FOUND, TEMPLATE, SLUG), dependencies=[Once],
+    "", status_code=201, summary="Create a template", response_model=TemplateResponse,
+    responses=error_responses(NOT_FOUND, TEMPLATE, SLUG), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def define(
+async def create_template(
     request: Request,
-    caller: Writer,
-    sent: Annotated[Taken[TemplateSent], Depends(Takes(TemplateSent))],
+    caller: ConsoleWriter,
+    parsed: Annotated[ParsedBody[TemplateRequest], Depends(BodyParser(TemplateRequest))],
 ) -> Response:
-    body = sent.said
-    await caller.demand_property(core_of(request), body.property_id)
+    body = parsed.body
+    await require_property(context_of(request), caller, body.property_id)
     template_id = uuid7()
 
-    async def work(uow: UnitOfWork) -> Answer:
-        owner = (await owners_of_slugs(uow, [body.slug])).get(body.slug)
-        said = Wording(
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        slug_owner = (await find_slug_owners(uow, [body.slug])).get(body.slug)
+        content = TemplateContent(
             body.slug, body.name, body.channel, body.body, body.subject or None, body.is_active
         )
-        await uow.do(DefineTemplate(template_id, said, owner, changed_by=caller.id))
-        return await _answer(uow, template_id)
+        await uow.execute(DefineTemplate(template_id, content, slug_owner, changed_by=caller.id))
+        return await _build_response(uow, template_id)
 
-    return await written(request, caller, caller.scope(body.property_id), sent.raw, work, 201)
+    return await execute_write(request, caller, body.property_id, parsed.raw, work, 201)
 
 
 @router.patch(
-    "/{template_id}", summary="Write a new version of a template",
-    response_model=TemplateAnswered, responses=refuses(OF_DEFINITION, TEMPLATE, VERSION),
-    dependencies=[Once],
+    "/{template_id}", summary="Create a new version of a template",
+    response_model=TemplateResponse, responses=error_responses(SUBJECT, TEMPLATE, VERSION),
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def change(
+async def update_template(
     request: Request,
-    caller: Writer,
+    caller: ConsoleWriter,
     template_id: TemplateId,
-    sent: Annotated[Taken[TemplateChangeSent], Depends(Takes(TemplateChangeSent))],
+    parsed: Annotated[
+        ParsedBody[TemplateChangeRequest], Depends(BodyParser(TemplateChangeRequest))
+    ],
 ) -> Response:
-    """One that was retired is in use again with `isActive`."""
-    body = sent.said
-    property_id = await _home(request, caller, template_id)
+    """Change the template. `isActive` makes a retired template active again."""
+    body = parsed.body
+    property_id = await _find_property(request, caller, template_id)
 
-    async def work(uow: UnitOfWork) -> Answer:
-        state: Template = await uow.state(RetireTemplate(template_id))
-        if state.wording is None:
-            raise UnknownSubject(Stream(KIND, template_id))
-        await uow.do(DefineTemplate(
-            template_id, _changed(state.wording, body), seen=body.version, changed_by=caller.id,
-            change_reason=body.change_reason or None,
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        state = await uow.load(template_decisions.decider, template_id)
+        if state.content is None:
+            raise UnknownSubject(Stream(ENTITY_TYPE, template_id))
+        await uow.execute(DefineTemplate(
+            template_id, _apply(state.content, body), expected_version=body.version,
+            changed_by=caller.id, change_reason=body.change_reason or None,
         ))  # fmt: skip
-        return await _answer(uow, template_id)
+        return await _build_response(uow, template_id)
 
-    return await written(request, caller, caller.scope(property_id), sent.raw, work)
+    return await execute_write(request, caller, property_id, parsed.raw, work)
 
 
 @router.delete(
-    "/{template_id}", summary="Use a template no more", response_model=Done,
-    responses=refuses(OF_DEFINITION), dependencies=[Once],
+    "/{template_id}", summary="Retire a template", response_model=SuccessResponse,
+    responses=error_responses(SUBJECT), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
-async def retire(request: Request, caller: Writer, template_id: TemplateId) -> Response:
-    """It keeps its slug, and its row: what was sent refers to it."""
-    property_id = await _home(request, caller, template_id)
+async def retire_template(
+    request: Request, caller: ConsoleWriter, template_id: TemplateId
+) -> Response:
+    """Retire the template. It keeps its slug and its row, because sent messages refer to it."""
+    property_id = await _find_property(request, caller, template_id)
 
-    async def work(uow: UnitOfWork) -> Answer:
-        await uow.do(RetireTemplate(template_id, retired_by=caller.id))
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        await uow.execute(RetireTemplate(template_id, retired_by=caller.id))
         return {"success": True}
 
-    return await written(request, caller, caller.scope(property_id), template_id.bytes, work)
+    return await execute_write(request, caller, property_id, template_id.bytes, work)
 
 
-async def _home(request: Request, caller: Writer, template_id: UUID) -> UUID:
-    return await property_of(core_of(request), caller, Stream(KIND, template_id), "template")
+async def _find_property(request: Request, caller: ConsoleWriter, template_id: UUID) -> UUID:
+    stream = Stream(ENTITY_TYPE, template_id)
+    return await property_of_stream(context_of(request), caller, stream, "template")
 
 
-def _changed(known: Wording, body: TemplateChangeSent) -> Wording:
-    news: dict[str, Any] = {}
+def _apply(content: TemplateContent, body: TemplateChangeRequest) -> TemplateContent:
+    changes: dict[str, Any] = {}
     if body.name is not None:
-        news["display_name"] = body.name
+        changes["display_name"] = body.name
     if "subject" in body.model_fields_set:
-        news["subject"] = body.subject or None
+        changes["subject"] = body.subject or None
     if body.body is not None:
-        news["body"] = body.body
+        changes["body"] = body.body
     if body.is_active is not None:
-        news["is_active"] = body.is_active
-    return replace(known, **news)
+        changes["is_active"] = body.is_active
+    return replace(content, **changes)
 
 
-async def _answer(uow: UnitOfWork, template_id: UUID) -> Answer:
-    recorded_events = await uow.history(Stream(KIND, template_id))
-    return {"template": row_of(templates.projection, template_id, recorded_events)}
+async def _build_response(uow: UnitOfWork, template_id: UUID) -> ResponseBody:
+    recorded_events = await uow.history(Stream(ENTITY_TYPE, template_id))
+    return {"template": build_row(templates.projection, template_id, recorded_events)}

@@ -1,4 +1,4 @@
-"""For those who look after a property's widget: its conversations, and what it has brought."""
+"""Routes of a widget's conversations and statistics in the console."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
@@ -10,90 +10,108 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import conversation_list, widget_statistics
-from services.api.auth.callers import Reader
-from services.api.context import Core, core_of
-from services.api.error_codes import NOT_FOUND, RANGE, ZONE, refuses
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import ApiContext, context_of
+from services.api.error_codes import NOT_FOUND, RANGE, TIME_ZONE, error_responses
 from services.api.problems import Problem
-from services.api.responses import Reached, answered
+from services.api.property_lookup import require_property
+from services.api.responses import json_response
 from services.api.schemas import example
-from services.api.schemas.widget_statistics import AdminConversations, WidgetStats
-from services.deciders.local_time import zone_of
+from services.api.schemas.widget_statistics import (
+    WidgetConversationListResponse,
+    WidgetStatisticsResponse,
+)
+from services.deciders.local_time import load_zone
 from services.host import load_property
 
 PropertyId = Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])]
-Edge = AwareDatetime | date | None
+RangeEdge = AwareDatetime | date | None
+ONE_DAY = timedelta(days=1)
 
 router = APIRouter(prefix="/api/lumaleasing/admin", tags=["widget administration"])
 
 
 @router.get(
-    "/conversations", summary="The widget's newest conversations",
-    response_model=AdminConversations, responses=refuses(NOT_FOUND), dependencies=[Reached],
+    "/conversations", summary="List the newest conversations of a widget",
+    response_model=WidgetConversationListResponse, responses=error_responses(NOT_FOUND),
+    dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def listed(
+async def list_widget_conversations(
     request: Request,
-    caller: Reader,
+    caller: ConsoleReader,
     property_id: PropertyId,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
-    core = core_of(request)
-    await caller.demand_property(core, property_id)
+    context = context_of(request)
+    await require_property(context, caller, property_id)
     query = conversation_list.newest(property_id, limit, of_widget=True)
-    async with caller.transaction(core.engine) as conn:
+    async with caller.transaction(context.engine) as conn:
         rows = (await conn.execute(query)).all()
-    return answered({"conversations": [_line(row) for row in rows]})
+    return json_response({"conversations": [_summarize(row) for row in rows]})
 
 
 @router.get(
-    "/stats", summary="What the widget has brought", response_model=WidgetStats,
-    responses=refuses(RANGE, NOT_FOUND, ZONE), dependencies=[Reached],
+    "/stats", summary="Get the statistics of a widget", response_model=WidgetStatisticsResponse,
+    responses=error_responses(RANGE, NOT_FOUND, TIME_ZONE), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def stats(
+async def get_widget_statistics(
     request: Request,
-    caller: Reader,
+    caller: ConsoleReader,
     property_id: PropertyId,
-    begin: Annotated[Edge, Query(alias="from")] = None,
-    end: Annotated[Edge, Query(alias="to")] = None,
+    begin: Annotated[RangeEdge, Query(alias="from")] = None,
+    end: Annotated[RangeEdge, Query(alias="to")] = None,
 ) -> Response:
-    """From an instant with its offset up to another, or whole days in the property's zone, the
-    last one included; without them all there is."""
-    core = core_of(request)
-    await caller.demand_property(core, property_id)
-    first = await _instant(core, property_id, begin, timedelta())
-    last = await _instant(core, property_id, end, timedelta(days=1))
+    """Return measured numbers.
+
+    `from` and `to` are instants with an offset, or days of the property's time zone; the last day
+    is included. Without them, the numbers cover all time.
+    """
+    context = context_of(request)
+    await require_property(context, caller, property_id)
+    first = await _to_instant(context, property_id, begin, timedelta())
+    last = await _to_instant(context, property_id, end, ONE_DAY)
     if first is not None and last is not None and last < first:
-        raise Problem(400, "invalid_range", "from is after to")
-    async with caller.transaction(core.engine) as conn:
-        found = (await conn.execute(widget_statistics.of_property(property_id, first, last))).one()
-    waited = found.response_seconds
-    return answered(
+        raise Problem(400, "invalid_range", f"from ({begin}) is after to ({end}): exchange them")
+    query = widget_statistics.of_property(property_id, first, last)
+    async with caller.transaction(context.engine) as conn:
+        row = (await conn.execute(query)).one()
+    seconds = row.response_seconds
+    return json_response(
         {
-            "totalSessions": found.sessions,
-            "totalConversations": found.conversations,
-            "leadsCapture": found.leads,
-            "toursBooked": found.tours,
-            "avgResponseTime": None if waited is None else round(float(waited), 1),
-            "conversionRate": round(100 * found.leads / found.sessions, 1) if found.sessions else 0,
+            "totalSessions": row.sessions,
+            "totalConversations": row.conversations,
+            "leadsCapture": row.leads,
+            "toursBooked": row.tours,
+            "avgResponseTime": None if seconds is None else round(float(seconds), 1),
+            "conversionRate": round(100 * row.leads / row.sessions, 1) if row.sessions else 0,
         }
     )
 
 
-async def _instant(core: Core, property_id: UUID, edge: Edge, later: timedelta) -> datetime | None:
-    """A day begins when it does where the property is. Raises `Problem`, `Refused`."""
+async def _to_instant(
+    context: ApiContext, property_id: UUID, edge: RangeEdge, day_offset: timedelta
+) -> datetime | None:
+    """Return the instant of a range's edge.
+
+    For a day it is the start of the day, moved by `day_offset`, in the property's time zone.
+    """
     if edge is None:
         return None
     try:
         if isinstance(edge, datetime):
             return edge.astimezone(UTC)
-        async with core.pool.acquire() as conn:
+        async with context.pool.acquire() as conn:
             host_property = await load_property(conn, property_id)  # type: ignore[arg-type]
-        begins = datetime.combine(edge + later, time(), zone_of(host_property.time_zone))
-        return begins.astimezone(UTC)
+        zone = load_zone(host_property.time_zone)
+        return datetime.combine(edge + day_offset, time(), zone).astimezone(UTC)
     except (OverflowError, ValueError):
-        raise Problem(400, "invalid_range", "this is beyond the calendar") from None
+        raise Problem(
+            400, "invalid_range", f"{edge} is outside the calendar: use a year from 2 to 9998"
+        ) from None
 
 
-def _line(row: Any) -> dict[str, Any]:
+def _summarize(row: Any) -> dict[str, Any]:
     name = " ".join(part for part in (row.lead_first_name, row.lead_last_name) if part)
     return {
         "id": row.id,
@@ -102,5 +120,5 @@ def _line(row: Any) -> dict[str, Any]:
         "message_count": row.message_count,
         "is_human_mode": row.is_human_mode,
         "created_at": row.created_at,
-        "last_message": conversation_list.preview(row.last_content),
+        "last_message": conversation_list.shorten(row.last_content),
     }

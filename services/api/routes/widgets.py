@@ -1,6 +1,5 @@
-"""What a property's widget is told when it is shown: its looks, and whether somebody is there."""
+"""Route with which a widget loads its configuration."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,33 +7,37 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import widgets
-from services.api.auth.callers import NewVisitor, no_such
-from services.api.context import core_of
-from services.api.error_codes import NOT_FOUND, refuses
-from services.api.responses import Reached, answered
-from services.api.schemas.widgets import WidgetShown
-from services.deciders.business_hours import WEEKDAYS, clock_of, is_open
+from services.api.auth.widget_authentication import PageVisitor
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, error_responses
+from services.api.problems import not_found
+from services.api.responses import json_response
+from services.api.schemas.widgets import WidgetResponse
+from services.deciders.business_hours import is_open
+from services.deciders.local_time import WEEKDAYS, parse_clock
 from services.host import load_property
 
 router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 
 
 @router.get(
-    "/config", summary="How the widget looks, and whether somebody is there",
-    response_model=WidgetShown, responses=refuses(NOT_FOUND), dependencies=[Reached],
+    "/config", summary="Load a widget", response_model=WidgetResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
-async def shown(request: Request, caller: NewVisitor) -> Response:
-    core = core_of(request)
-    async with caller.transaction(core.engine) as conn:
-        query = widgets.of_property(caller.property_id)
-        row = (await conn.execute(query)).mappings().first()
+async def load_widget(request: Request, caller: PageVisitor) -> Response:
+    """Return the appearance of the widget, its business hours, and whether it is open now."""
+    context = context_of(request)
+    async with caller.transaction(context.engine) as conn:
+        row = (await conn.execute(widgets.of_property(caller.property_id))).mappings().first()
     if row is None:
-        raise no_such("widget")
-    async with core.pool.acquire() as conn:
-        host_property = await load_property(conn, caller.property_id)  # type: ignore[arg-type]
-    hours = hours_of(row["business_hours"])
-    now = datetime.now(UTC)
-    return answered(
+        raise not_found("widget")
+    async with context.pool.acquire() as pool_conn:
+        property_id = caller.property_id
+        host_property = await load_property(pool_conn, property_id)  # type: ignore[arg-type]
+    hours = weekly_hours(row["business_hours"])
+    now = context.clock.now()
+    return json_response(
         {
             "config": {
                 "widgetName": row["widget_name"],
@@ -60,17 +63,20 @@ async def shown(request: Request, caller: NewVisitor) -> Response:
     )
 
 
-def hours_of(said: Any) -> dict[str, Any] | None:
-    """Every weekday with its hours, or null where there are none that make sense; null: not set."""
-    if not isinstance(said, dict):
+def weekly_hours(setting: Any) -> dict[str, Any] | None:
+    """Return weekday → hours, null for a closed day; None if no hours are set.
+
+    Hours that are malformed count as closed: the setting may come from the host's old data.
+    """
+    if not isinstance(setting, dict):
         return None
-    return {day: _window(said.get(day)) for day in WEEKDAYS}
+    return {day: _day_hours(setting.get(day)) for day in WEEKDAYS}
 
 
-def _window(said: Any) -> dict[str, str] | None:
-    if not isinstance(said, dict):
+def _day_hours(setting: Any) -> dict[str, str] | None:
+    if not isinstance(setting, dict):
         return None
-    start, end = clock_of(said.get("start")), clock_of(said.get("end"))
+    start, end = parse_clock(setting.get("start")), parse_clock(setting.get("end"))
     if start is None or end is None:
         return None
     return {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}

@@ -1,1 +1,1 @@
-"""Request and response bodies, one module per noun."""
+"""Request and response models, one module per noun."""

@@ -1,26 +1,33 @@
-"""The shapes of what people write down about a lead."""
+"""Requests and responses of a lead's activities."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from events.engagements import REPORTED_ACTIVITIES
+from events.activities import REPORTED_ACTIVITIES, ActivityType
 from events.fields import Text
 from services.api.schemas import example
-from services.api.schemas.leads import ActivityRow
-from services.api.schemas.schema import Answered, Examples, Free, Sent
+from services.api.schemas.schema import (
+    Examples,
+    FreeJson,
+    Instant,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
+)
 
-BY_HAND = sorted(REPORTED_ACTIVITIES)
+RECORDABLE_TYPES = sorted(REPORTED_ACTIVITIES)
 
 
-def _said(text: str) -> str:
+def _check_not_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("say what happened")
+        raise ValueError("the description is blank: describe the activity")
     return text
 
 
-class ActivitySent(Sent):
-    """Something somebody did for a lead."""
+class ActivityRequest(RequestModel):
+    """An activity of a console user for a lead."""
 
     examples: ClassVar[Examples] = {
         "a call": {
@@ -30,13 +37,45 @@ class ActivitySent(Sent):
         }
     }
 
-    type: Annotated[str, Field(max_length=100, json_schema_extra={"enum": [*BY_HAND]})]
-    description: Annotated[Text, AfterValidator(_said), Field(min_length=1)]
-    metadata: Free = Field(default_factory=dict)
+    type: Annotated[str, Field(max_length=100, json_schema_extra={"enum": [*RECORDABLE_TYPES]})]
+    description: Annotated[Text, AfterValidator(_check_not_blank), Field(min_length=1)]
+    metadata: FreeJson = Field(default_factory=dict)
 
 
-class ActivityNoted(Answered):
-    """The new line of the lead's activities."""
+class ActivityRow(ResponseRow):
+    """An activity as it is in its table."""
+
+    id: UUID
+    type: ActivityType
+    description: str | None
+    metadata: dict[str, Any]
+    created_by: UUID | None
+    created_at: Instant
+
+
+class ActivityListResponse(ResponseModel):
+    """The newest activities of a lead, newest first."""
+
+    examples: ClassVar[Examples] = {
+        "a booked tour": {
+            "activities": [
+                {
+                    "id": example.ROW,
+                    "type": "tour_booked",
+                    "description": "in_person tour on 2036-05-14 at 14:00",
+                    "metadata": {"tour_id": example.TOUR},
+                    "created_by": None,
+                    "created_at": example.AT,
+                }
+            ]
+        }
+    }
+
+    activities: list[ActivityRow]
+
+
+class ActivityResponse(ResponseModel):
+    """The new activity."""
 
     examples: ClassVar[Examples] = {
         "a call": {

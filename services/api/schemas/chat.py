@@ -1,4 +1,4 @@
-"""The shapes of the widget's chat."""
+"""Requests and responses of the widget's chat."""
 
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -7,13 +7,13 @@ from pydantic import AliasChoices, Field
 
 from events.fields import Body, Line
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, Examples, Id, Instant, Sent
+from services.api.schemas.schema import Examples, Instant, OptionalId, RequestModel, ResponseModel
 
-LONGEST_TRANSCRIPT = 500
+MAX_TRANSCRIPT_LINES = 500
 
 
-class LeadInfo(Sent):
-    """Who the visitor says it is; older clients write snake_case."""
+class LeadInfo(RequestModel):
+    """The visitor's contact details. Older clients send snake_case."""
 
     first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
     last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
@@ -21,15 +21,18 @@ class LeadInfo(Sent):
     phone: Line | None = None
 
 
-class TranscriptLine(Sent):
-    """A line of the client's own transcript: only the visitor's last one counts."""
+class TranscriptLine(RequestModel):
+    """A line of the client's transcript. Only the last line of the visitor is used."""
 
     role: str = ""
     content: Any = None
 
 
-class ChatSent(Sent):
-    """One turn: the transcript so far, or the message alone. The client's ids make it one turn."""
+class ChatRequest(RequestModel):
+    """A chat turn: the transcript so far, or the new message alone.
+
+    With a `messageId`, the same message sent again is the same turn.
+    """
 
     examples: ClassVar[Examples] = {
         "a message": {"message": "Do you have two bedrooms free in May?"},
@@ -40,7 +43,7 @@ class ChatSent(Sent):
             ],
             "sessionId": example.SESSION,
         },
-        "a message of somebody who says who it is": {
+        "a message with contact details": {
             "message": "I am Ada, please write to me.",
             "sessionId": example.SESSION,
             "messageId": "6f1c2d3e-4b5a-4c6d-8e7f-9a0b1c2d3e08",
@@ -48,18 +51,20 @@ class ChatSent(Sent):
         },
     }
 
-    messages: Annotated[list[TranscriptLine], Field(max_length=LONGEST_TRANSCRIPT)] | None = None
+    messages: Annotated[list[TranscriptLine], Field(max_length=MAX_TRANSCRIPT_LINES)] | None = None
     message: Body | None = None
-    session_id: Id = None
-    conversation_id: Id = None
-    message_id: Id = None
+    session_id: OptionalId = None
+    conversation_id: OptionalId = None
+    message_id: OptionalId = None
     lead_info: LeadInfo | None = None
 
 
-class ChatTurned(Answered):
-    """What the visitor is told; no content while a person has the conversation.
+class ChatResponse(ResponseModel):
+    """The reply. `content` is null while an agent has taken the conversation over.
 
-    `sessionToken` is for X-Session-Token: the only way back for who sends no X-Visitor-ID."""
+    `sessionToken` is the value for X-Session-Token. A visitor without X-Visitor-ID needs it to
+    continue the session.
+    """
 
     examples: ClassVar[Examples] = {
         "a reply": {
@@ -86,8 +91,8 @@ class ChatTurned(Answered):
     waiting_for_human: bool
 
 
-class MessageSeen(Answered):
-    """One message; `author` tells an agent's from the bot's."""
+class SessionMessage(ResponseModel):
+    """A message. `author` distinguishes agent and bot."""
 
     id: UUID
     conversation_id: UUID
@@ -97,11 +102,11 @@ class MessageSeen(Answered):
     created_at: Instant
 
 
-class MessagesSince(Answered):
-    """What was said, oldest first; `after` is where the next question goes on."""
+class SessionMessagesResponse(ResponseModel):
+    """Messages, oldest first. `after` is the value for the next request."""
 
     examples: ClassVar[Examples] = {
-        "an agent answered": {
+        "a message of an agent": {
             "messages": [
                 {
                     "id": example.MESSAGE,
@@ -119,7 +124,7 @@ class MessagesSince(Answered):
         }
     }
 
-    messages: list[MessageSeen]
+    messages: list[SessionMessage]
     after: str | None
     conversation_id: UUID | None
     is_human_mode: bool

@@ -1,4 +1,4 @@
-"""The shapes of the console's conversations."""
+"""Responses of conversations in the console."""
 
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -6,27 +6,20 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import Field
 
-from events.fields import Body
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Id, Instant, Sent
+from services.api.schemas.schema import (
+    Examples,
+    Instant,
+    ResponseModel,
+    ResponseRow,
+)
 
 ConversationId = Annotated[UUID, Path(examples=[example.CONVERSATION])]
 Role = Literal["user", "assistant", "system"]
 
 
-class AnswerSent(Sent):
-    """What the agent in charge says; sent again with the same `messageId` it is one message."""
-
-    examples: ClassVar[Examples] = {
-        "an answer": {"content": "This is Sam: Saturday at two is free."},
-    }
-
-    content: Body
-    message_id: Id = None
-
-
-class TalkingLead(AnsweredRow):
-    """Whose conversation it is."""
+class ConversationLead(ResponseRow):
+    """The lead of a conversation."""
 
     id: UUID
     first_name: str | None
@@ -36,15 +29,15 @@ class TalkingLead(AnsweredRow):
     status: str | None
 
 
-class LastMessage(AnsweredRow):
-    """What was said last, at most 50 characters of it."""
+class LastMessage(ResponseRow):
+    """The newest message, shortened to 50 characters."""
 
     content: str | None
     role: Role
     created_at: Instant
 
 
-class ConversationLine(AnsweredRow):
+class ConversationSummary(ResponseRow):
     """A conversation in a list."""
 
     id: UUID
@@ -53,13 +46,16 @@ class ConversationLine(AnsweredRow):
     is_human_mode: bool
     human_agent_id: UUID | None
     waiting_for_human: bool
-    lead: TalkingLead | None
+    lead: ConversationLead | None
     message_count: Annotated[int, Field(alias="messageCount")]
     last_message: Annotated[LastMessage | None, Field(alias="lastMessage")]
 
 
-class ConversationRow(AnsweredRow):
-    """A conversation as it is in its table; `human_agent_id` is who has it, or had it last."""
+class ConversationRow(ResponseRow):
+    """A conversation as it is in its table.
+
+    `human_agent_id` is the agent who has taken it over, or who did so last.
+    """
 
     id: UUID
     property_id: UUID
@@ -76,8 +72,8 @@ class ConversationRow(AnsweredRow):
     message_count: int
 
 
-class MessageRow(AnsweredRow):
-    """A message; `author` is visitor, bot, agent or system, null where the host had not kept it."""
+class MessageRow(ResponseRow):
+    """A message. `author` is visitor, bot, agent or system; null if the host did not store it."""
 
     id: UUID
     conversation_id: UUID
@@ -88,14 +84,14 @@ class MessageRow(AnsweredRow):
     created_at: Instant
 
 
-class ConversationRead(ConversationRow):
-    """A conversation with its lead and messages, in the order in which they were said."""
+class ConversationDetail(ConversationRow):
+    """A conversation with its lead and its messages, oldest first."""
 
-    lead: TalkingLead | None
+    lead: ConversationLead | None
     messages: list[MessageRow]
 
 
-_LEAD = {
+LEAD_EXAMPLE = {
     "id": example.LEAD,
     "first_name": "Ada",
     "last_name": None,
@@ -103,7 +99,7 @@ _LEAD = {
     "phone": None,
     "status": "new",
 }
-_ROW: dict[str, Any] = {
+CONVERSATION_EXAMPLE: dict[str, Any] = {
     "id": example.CONVERSATION,
     "property_id": example.PROPERTY,
     "lead_id": example.LEAD,
@@ -118,7 +114,7 @@ _ROW: dict[str, Any] = {
     "waiting_for_human": False,
     "message_count": 1,
 }
-_MESSAGE = {
+MESSAGE_EXAMPLE = {
     "id": example.MESSAGE,
     "conversation_id": example.CONVERSATION,
     "role": "assistant",
@@ -129,18 +125,18 @@ _MESSAGE = {
 }
 
 
-class Conversations(Answered):
+class ConversationListResponse(ResponseModel):
     """The newest conversations, newest first."""
 
     examples: ClassVar[Examples] = {
         "one with its last message": {
             "conversations": [
                 {
-                    **{name: _ROW[name] for name in (
+                    **{name: CONVERSATION_EXAMPLE[name] for name in (
                         "id", "channel", "created_at", "is_human_mode", "human_agent_id",
                         "waiting_for_human",
                     )},
-                    "lead": _LEAD,
+                    "lead": LEAD_EXAMPLE,
                     "messageCount": 1,
                     "lastMessage": {
                         "content": "This is Sam: Saturday at two is free.",
@@ -152,39 +148,20 @@ class Conversations(Answered):
         }
     }  # fmt: skip
 
-    conversations: list[ConversationLine]
+    conversations: list[ConversationSummary]
 
 
-class OneConversation(Answered):
-    """One conversation, whole."""
-
-    examples: ClassVar[Examples] = {
-        "a conversation": {"conversation": {**_ROW, "lead": _LEAD, "messages": [_MESSAGE]}}
-    }
-
-    conversation: ConversationRead
-
-
-class HandedOver(Answered):
-    """The conversation as it is now; `message` is what the visitor is told of it."""
+class ConversationResponse(ResponseModel):
+    """One conversation with its messages."""
 
     examples: ClassVar[Examples] = {
-        "taken over": {
-            "success": True,
-            "conversation": _ROW,
-            "message": "Somebody of our team has joined the chat and will answer you here.",
+        "a conversation": {
+            "conversation": {
+                **CONVERSATION_EXAMPLE,
+                "lead": LEAD_EXAMPLE,
+                "messages": [MESSAGE_EXAMPLE],
+            }
         }
     }
 
-    success: Literal[True]
-    conversation: ConversationRow
-    message: str
-
-
-class AgentAnswered(Answered):
-    """The message as the visitor sees it."""
-
-    examples: ClassVar[Examples] = {"an answer": {"success": True, "message": _MESSAGE}}
-
-    success: Literal[True]
-    message: MessageRow
+    conversation: ConversationDetail

@@ -1,4 +1,4 @@
-"""The shapes of messages that people send to a lead."""
+"""Request and response of messages that console users send to a lead."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -8,11 +8,11 @@ from pydantic import model_validator
 from events.fields import Body, Text, Word
 from events.workflows import MessageChannel
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, Examples, Sent
+from services.api.schemas.schema import Examples, RequestModel, ResponseModel, drop_blank_fields
 
 
-class MessageSent(Sent):
-    """A message, or a template by its slug. Both may speak of `{{first_name}}` and the like."""
+class SendMessageRequest(RequestModel):
+    """A message, or the slug of a template. Both may contain variables such as `{{first_name}}`."""
 
     examples: ClassVar[Examples] = {
         "a mail": {
@@ -30,15 +30,12 @@ class MessageSent(Sent):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_blanks(cls, data: Any) -> Any:
-        """Forms send empty texts for what was not filled in."""
-        if not isinstance(data, dict):
-            return data
-        return {k: v for k, v in data.items() if not (isinstance(v, str) and not v.strip())}
+    def _drop_blanks(cls, data: Any) -> Any:
+        return drop_blank_fields(data)
 
 
-class MessagePlanned(Answered):
-    """The message will be sent; its id tells what becomes of it."""
+class SendMessageResponse(ResponseModel):
+    """The planned delivery. The sender hands it to the provider later."""
 
     examples: ClassVar[Examples] = {
         "a mail": {

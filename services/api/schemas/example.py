@@ -1,4 +1,4 @@
-"""The ids and instants that all examples of the API's document share, so that they fit together."""
+"""The ids and instants of all examples in the OpenAPI document: one consistent data set."""
 
 ORGANIZATION = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c00"
 PROPERTY = "0b6e0b5e-3f5e-4b58-9d8e-2f4d1f6a7c01"

@@ -1,20 +1,20 @@
-"""The shape of insights."""
+"""Response of a property's insights."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from services.api.schemas.schema import Answered, Examples
+from services.api.schemas.schema import Examples, ResponseModel
 
-MOST_FACTORS = 5
-MOST_DAYS = 14
+MAX_FACTORS = 5
+MAX_TREND_DAYS = 14
 
 Average = Annotated[float, Field(ge=0, le=100)]
 
 
-class BucketShown(Answered):
-    """The leads of one bucket: how many, their share in per cent, their average score."""
+class ScoreBucketSummary(ResponseModel):
+    """The number of leads in one bucket, their share in per cent and their average score."""
 
     bucket: Literal["hot", "warm", "cold", "unqualified"]
     count: int
@@ -22,41 +22,45 @@ class BucketShown(Answered):
     avg_score: Average
 
 
-class FactorCounted(Answered):
-    """How many leads a factor speaks for, or against."""
+class FactorCount(ResponseModel):
+    """The number of leads whose score has this factor."""
 
     factor: str
     count: int
 
 
-class TopFactors(Answered):
+class TopFactors(ResponseModel):
     """The most frequent factors of current scores."""
 
-    positive: Annotated[list[FactorCounted], Field(max_length=MOST_FACTORS)]
-    negative: Annotated[list[FactorCounted], Field(max_length=MOST_FACTORS)]
+    positive: Annotated[list[FactorCount], Field(max_length=MAX_FACTORS)]
+    negative: Annotated[list[FactorCount], Field(max_length=MAX_FACTORS)]
 
 
-class DayShown(Answered):
-    """A day in the property's zone: the leads scored on it, by their last score of the day."""
+class TrendDay(ResponseModel):
+    """The leads scored on one day of the property's time zone, by their last score of that day."""
 
     date: date
     avg_score: Average
     hot_leads: int
 
 
-class InsightsFound(Answered):
-    """All leads of the property; of those scored in the days asked for, each counted once."""
+class PropertyInsights(ResponseModel):
+    """Numbers of a property.
+
+    `totalLeads` counts all leads. All other values count the leads scored in the requested days,
+    each once.
+    """
 
     total_leads: int
     scored_leads: int
     avg_score: Average
-    distribution: Annotated[list[BucketShown], Field(min_length=4, max_length=4)]
+    distribution: Annotated[list[ScoreBucketSummary], Field(min_length=4, max_length=4)]
     top_factors: TopFactors
-    recent_trend: Annotated[list[DayShown], Field(max_length=MOST_DAYS)]
+    recent_trend: Annotated[list[TrendDay], Field(max_length=MAX_TREND_DAYS)]
 
 
-class InsightsRead(Answered):
-    """What the scores of a property's leads say."""
+class InsightsResponse(ResponseModel):
+    """The insights of a property."""
 
     examples: ClassVar[Examples] = {
         "four leads, two of them scored lately": {
@@ -83,4 +87,4 @@ class InsightsRead(Answered):
         }
     }
 
-    insights: InsightsFound
+    insights: PropertyInsights

@@ -1,73 +1,31 @@
-"""The shapes of leads, their activities and their timeline."""
+"""Requests and responses of leads in the console."""
 
 from datetime import date
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AliasChoices, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from events.engagements import ActivityType
 from events.fields import Body, Line
 from events.leads import LeadStatus
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Id, Instant, Sent
-from services.deciders.contacts import email_of, phone_of
-from services.deciders.leads import Details
+from services.api.schemas.lead_details import LeadDetailsRequest
+from services.api.schemas.schema import (
+    Examples,
+    Instant,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
+    blank_to_none,
+)
+from services.deciders.contacts import normalize_email, normalize_phone
+
+UNCHANGED_FIELDS = ("source", "first_name", "last_name", "move_in_date", "notes")
+"""Fields of a change that are stored as they are sent."""
 
 
-class LeadSent(Sent):
-    """What is known of a person. The fields may also come inside an object `leadInfo`."""
-
-    first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
-    last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
-    email: Line | None = None
-    phone: Line | None = None
-    move_in_date: date | None = Field(
-        None, validation_alias=AliasChoices("moveInDate", "move_in_date")
-    )
-    notes: Body | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_blanks(cls, data: Any) -> Any:
-        """Forms send empty texts for what was not filled in."""
-        if not isinstance(data, dict):
-            return data
-        wrapped = data.get("leadInfo")
-        whole = {**data, **wrapped} if isinstance(wrapped, dict) else data
-        return {k: v for k, v in whole.items() if not (isinstance(v, str) and not v.strip())}
-
-    def details(self, source: str, bedrooms: object, country: str | None) -> Details:
-        """Normalised. Raises `Refused` for an address or number that is none."""
-        return Details(
-            source, self.first_name, self.last_name, email_of(self.email),
-            phone_of(self.phone, country), self.move_in_date,
-            None if bedrooms is None else str(bedrooms), self.notes,
-        )  # fmt: skip
-
-
-class WidgetLeadSent(LeadSent):
-    """What a visitor leaves: at least an e-mail address or a phone number."""
-
-    examples: ClassVar[Examples] = {
-        "an address and wishes": {
-            "sessionId": example.SESSION,
-            "firstName": "Ada",
-            "email": "ada@example.com",
-            "moveInDate": "2036-06-01",
-            "bedroomPreference": 2,
-            "notes": "With a cat.",
-        },
-        "wrapped, as older clients send it": {"leadInfo": {"phone": "+1 212 555 0100"}},
-    }
-
-    session_id: Id = None
-    conversation_id: Id = None
-    bedroom_preference: Line | int | None = None
-
-
-class ConsoleLeadSent(LeadSent):
-    """What an agent enters: at least a name, an e-mail address or a phone number."""
+class LeadRequest(LeadDetailsRequest):
+    """A new lead: at least a name, an e-mail address or a phone number."""
 
     examples: ClassVar[Examples] = {
         "a walk-in": {
@@ -84,23 +42,7 @@ class ConsoleLeadSent(LeadSent):
     bedrooms: Line | int | None = None
 
 
-class LeadLeft(Answered):
-    """The visitor is a lead now, or was one already."""
-
-    examples: ClassVar[Examples] = {
-        "a lead": {
-            "success": True,
-            "leadId": example.LEAD,
-            "message": "Thank you! We will be in touch.",
-        }
-    }
-
-    success: Literal[True]
-    lead_id: UUID
-    message: str
-
-
-class LeadRow(AnsweredRow):
+class LeadRow(ResponseRow):
     """A lead as it is in its table."""
 
     id: UUID
@@ -122,8 +64,8 @@ class LeadRow(AnsweredRow):
     merged_into: UUID | None
 
 
-class LeadEntered(Answered):
-    """The new lead."""
+class LeadResponse(ResponseModel):
+    """The lead after the change."""
 
     examples: ClassVar[Examples] = {
         "a walk-in": {
@@ -152,66 +94,95 @@ class LeadEntered(Answered):
     lead: LeadRow
 
 
-class ActivityRow(AnsweredRow):
-    """A line of a lead's activities."""
+class LeadWithScore(LeadRow):
+    """A lead as it is in its table, with its current score; null before the first score."""
 
-    id: UUID
-    type: ActivityType
-    description: str | None
-    metadata: dict[str, Any]
-    created_by: UUID | None
-    created_at: Instant
+    score: Annotated[int, Field(ge=0, le=100)] | None
+    score_bucket: Literal["hot", "warm", "cold", "unqualified"] | None
 
 
-class Activities(Answered):
-    """A lead's activities, newest first."""
+class Pagination(ResponseModel):
+    """The position of a page and the number of leads that match the filters."""
 
-    examples: ClassVar[Examples] = {
-        "a booked tour": {
-            "activities": [
-                {
-                    "id": example.ROW,
-                    "type": "tour_booked",
-                    "description": "in_person tour on 2036-05-14 at 14:00",
-                    "metadata": {"tour_id": example.TOUR},
-                    "created_by": None,
-                    "created_at": example.AT,
-                }
-            ]
-        }
-    }
-
-    activities: list[ActivityRow]
+    page: int
+    limit: int
+    total: int
+    total_pages: int
 
 
-class TimelineItem(Answered):
-    """Something about a lead; the other fields are those of its kind, in snake_case."""
+class LeadFilters(ResponseModel):
+    """The sources and statuses that leads of the property have."""
 
-    model_config = ConfigDict(extra="allow")
-
-    kind: Literal["activity", "engagement", "score", "message", "tour"]
-    id: UUID
-    at: Instant
+    sources: list[str]
+    statuses: list[str]
 
 
-class Timeline(Answered):
-    """A page of everything about a lead, newest first; no cursor on the last one."""
+class LeadListResponse(ResponseModel):
+    """A page of leads. Filters and summary count all leads of the property."""
 
     examples: ClassVar[Examples] = {
-        "the last page": {
-            "items": [
+        "the only lead": {
+            "leads": [
                 {
-                    "kind": "engagement",
-                    "id": example.ROW,
-                    "at": example.AT,
-                    "event_type": "email_opened",
-                    "score_weight": 8,
-                    "metadata": {},
+                    **LeadResponse.examples["a walk-in"]["lead"],
+                    "score": 28,
+                    "score_bucket": "cold",
                 }
             ],
-            "nextCursor": None,
+            "pagination": {"page": 1, "limit": 25, "total": 1, "totalPages": 1},
+            "filters": {"sources": ["Walk-in"], "statuses": ["new"]},
+            "statusSummary": {"new": 1},
         }
     }
 
-    items: list[TimelineItem]
-    next_cursor: str | None
+    leads: list[LeadWithScore]
+    pagination: Pagination
+    filters: LeadFilters
+    status_summary: dict[str, int]
+
+
+class LeadChangeRequest(RequestModel):
+    """A change of a lead. A missing field stays unchanged; null or a blank text clears it."""
+
+    examples: ClassVar[Examples] = {
+        "called back": {"leadId": example.LEAD, "status": "contacted", "notes": "Calls on Friday."},
+        "a detail that was wrong": {"leadId": example.LEAD, "moveInDate": None, "bedrooms": 2},
+    }
+
+    lead_id: UUID
+    status: LeadStatus | None = None
+    source: Line | None = None
+    first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
+    last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
+    email: Line | None = None
+    phone: Line | None = None
+    move_in_date: date | None = Field(
+        None, validation_alias=AliasChoices("moveInDate", "move_in_date")
+    )
+    bedrooms: Line | int | None = None
+    notes: Body | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clear_blanks(cls, data: Any) -> Any:
+        """Replace blank texts by null: forms send them for fields that were cleared."""
+        if not isinstance(data, dict):
+            return data
+        return {name: blank_to_none(value) for name, value in data.items()}
+
+    def changes(self, country: str | None) -> dict[str, Any]:
+        """Return the fields that the request contains, normalised.
+
+        Raise `Refused` for a malformed e-mail address or phone number.
+        """
+        sent_fields = self.model_fields_set
+        changes: dict[str, Any] = {
+            name: getattr(self, name) for name in UNCHANGED_FIELDS if name in sent_fields
+        }
+        if "email" in sent_fields:
+            changes["email"] = normalize_email(self.email)
+        if "phone" in sent_fields:
+            changes["phone"] = normalize_phone(self.phone, country)
+        if "bedrooms" in sent_fields:
+            changes["bedrooms"] = None if self.bedrooms is None else str(self.bedrooms)
+        return changes

@@ -1,4 +1,4 @@
-"""The shapes of merging leads."""
+"""Requests and responses of merging leads and of undoing a merge."""
 
 from typing import Annotated, ClassVar, TypeAlias
 from uuid import UUID
@@ -7,18 +7,18 @@ from fastapi import Path
 
 from events.fields import Text, Word
 from services.api.schemas import example
-from services.api.schemas.leads import LeadEntered, LeadRow
-from services.api.schemas.schema import Answered, Examples, Sent
+from services.api.schemas.leads import LeadResponse, LeadRow
+from services.api.schemas.schema import Examples, RequestModel, ResponseModel
 
-_ROW = LeadEntered.examples["a walk-in"]["lead"]
+_ROW = LeadResponse.examples["a walk-in"]["lead"]
 _LOSER = {**_ROW, "id": example.OTHER_LEAD, "email": None, "phone": "+12125550100"}
 
 
 LoserId: TypeAlias = Annotated[UUID, Path(examples=[example.OTHER_LEAD])]
 
 
-class MergeSent(Sent):
-    """Into which lead of the same property: the one that is kept. `reason` is a short label."""
+class MergeRequest(RequestModel):
+    """The lead of the same property that becomes the winner. `reason` is a short label."""
 
     examples: ClassVar[Examples] = {
         "the same person": {"intoLeadId": example.LEAD, "reason": "same_person"}
@@ -28,8 +28,8 @@ class MergeSent(Sent):
     reason: Word | None = None
 
 
-class UnmergeSent(Sent):
-    """Why it was a mistake, in words."""
+class UnmergeRequest(RequestModel):
+    """The reason why the merge was a mistake, as text."""
 
     examples: ClassVar[Examples] = {"father and son": {"reason": "father and son"}}
     may_be_absent: ClassVar[bool] = True
@@ -37,8 +37,8 @@ class UnmergeSent(Sent):
     reason: Text | None = None
 
 
-class Merged(Answered):
-    """The lead both are known by from now on, and the one that points to it."""
+class MergeResponse(ResponseModel):
+    """The winner, and the merged lead that refers to it."""
 
     examples: ClassVar[Examples] = {
         "merged": {"lead": _ROW, "merged": {**_LOSER, "merged_into": example.LEAD}}
@@ -48,8 +48,8 @@ class Merged(Answered):
     merged: LeadRow
 
 
-class Unmerged(Answered):
-    """The lead both were known by, and the one that stands for itself again."""
+class UnmergeResponse(ResponseModel):
+    """The former winner, and the lead that is separate again."""
 
     examples: ClassVar[Examples] = {"unmerged": {"lead": _ROW, "unmerged": _LOSER}}
 

@@ -1,4 +1,4 @@
-"""The shapes of a lead's runs through workflows."""
+"""Requests and responses of a lead's workflow runs."""
 
 from enum import StrEnum
 from typing import ClassVar, Literal
@@ -8,35 +8,42 @@ from events.fields import Text
 from events.leads import LeadStatus
 from events.workflows import StepAction
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Id, Instant, Sent
+from services.api.schemas.schema import (
+    Examples,
+    Instant,
+    OptionalId,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
+)
 from services.api.schemas.workflows import STEP_ROWS, StepRow
 from services.deciders.runs import RunStatus
 
 
-class RunMove(StrEnum):
-    """What a person may do with a run."""
+class RunAction(StrEnum):
+    """The changes that a console user can make to a run."""
 
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
 
 
-class RunChangeSent(Sent):
-    """What is to become of a run; without `runId`, of the newest that has not ended."""
+class RunChangeRequest(RequestModel):
+    """A change of a run; without `runId` of the newest run that has not ended."""
 
     examples: ClassVar[Examples] = {
-        "a break": {"action": "pause", "reason": "We are on the phone."},
-        "going on": {"action": "resume", "runId": example.RUN},
-        "the end": {"action": "stop"},
+        "pause": {"action": "pause", "reason": "We are on the phone."},
+        "resume": {"action": "resume", "runId": example.RUN},
+        "stop": {"action": "stop"},
     }
 
-    action: RunMove
-    run_id: Id = None
+    action: RunAction
+    run_id: OptionalId = None
     reason: Text | None = None
 
 
-class RunRow(AnsweredRow):
-    """A run as it is in its table. `current_step` is the one that comes next, from 0."""
+class RunRow(ResponseRow):
+    """A run as it is in its table. `current_step` is the next step, counted from 0."""
 
     id: UUID
     lead_id: UUID
@@ -56,8 +63,8 @@ class RunRow(AnsweredRow):
     stop_reason: str | None
 
 
-class RunDefinition(AnsweredRow):
-    """The definition of a run, in the version it runs on."""
+class RunDefinition(ResponseRow):
+    """The definition of a run, in the version that the run uses."""
 
     id: UUID
     name: str
@@ -65,8 +72,8 @@ class RunDefinition(AnsweredRow):
     exit_conditions: list[LeadStatus]
 
 
-class ActionRow(AnsweredRow):
-    """What a run did, and what became of it."""
+class RunActionRow(ResponseRow):
+    """An action of a run and its outcome."""
 
     id: UUID
     lead_workflow_id: UUID
@@ -87,15 +94,15 @@ class ActionRow(AnsweredRow):
     delivery_id: UUID | None
 
 
-class RunShown(RunRow):
-    """A run with its definition and all that it did."""
+class RunDetail(RunRow):
+    """A run with its definition and its actions."""
 
     definition: RunDefinition
-    actions: list[ActionRow]
+    actions: list[RunActionRow]
 
 
-class RunListed(RunRow):
-    """A run, and what its workflow is called now."""
+class RunSummary(RunRow):
+    """A run with the current name of its workflow."""
 
     definition_name: str
 
@@ -136,8 +143,8 @@ _ACTION = {
 }
 
 
-class LeadRuns(Answered):
-    """The newest run, whole, and all of them, newest first."""
+class RunListResponse(ResponseModel):
+    """The newest run with all details, and all runs, newest first."""
 
     examples: ClassVar[Examples] = {
         "none": {"workflow": None, "runs": []},
@@ -156,15 +163,15 @@ class LeadRuns(Answered):
         },
     }
 
-    workflow: RunShown | None
-    runs: list[RunListed]
+    workflow: RunDetail | None
+    runs: list[RunSummary]
 
 
-class RunChanged(Answered):
-    """The run as it is now."""
+class RunResponse(ResponseModel):
+    """The run after the change."""
 
     examples: ClassVar[Examples] = {
-        "standing still": {
+        "paused": {
             "success": True,
             "workflow": {
                 **_RUN, "status": "paused", "next_action_at": None, "remaining_seconds": 600,

@@ -1,36 +1,18 @@
-"""The shapes of engagement and scores."""
+"""Requests and responses of scores."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from events.engagements import DERIVED_ENGAGEMENT, EngagementType
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, Examples, Free, Instant, Sent
+from services.api.schemas.schema import Examples, Instant, RequestModel, ResponseModel
 
-MOST_LEADS = 1_000
-BY_HAND = sorted(set(EngagementType) - DERIVED_ENGAGEMENT)
-
-
-class EngagementSent(Sent):
-    """Something a lead did."""
-
-    examples: ClassVar[Examples] = {
-        "an opened mail": {
-            "leadId": example.LEAD,
-            "eventType": "email_opened",
-            "metadata": {"campaign": "spring"},
-        }
-    }
-
-    lead_id: UUID
-    event_type: Annotated[str, Field(max_length=100, json_schema_extra={"enum": [*BY_HAND]})]
-    metadata: Free = Field(default_factory=dict)
+MAX_LEADS = 1_000
 
 
-class ScoringSent(Sent):
-    """Whose score is asked for: one of the three."""
+class ScoreRequest(RequestModel):
+    """The leads to score: one lead, a list, or all leads of a property."""
 
     examples: ClassVar[Examples] = {
         "one lead": {"leadId": example.LEAD},
@@ -39,82 +21,20 @@ class ScoringSent(Sent):
     }
 
     lead_id: UUID | None = None
-    lead_ids: Annotated[list[UUID], Field(max_length=MOST_LEADS)] | None = None
+    lead_ids: Annotated[list[UUID], Field(max_length=MAX_LEADS)] | None = None
     property_id: UUID | None = None
 
 
-class EngagementSeen(Answered):
-    """Something a lead did, with the weight it had when it happened."""
-
-    id: UUID
-    event_type: EngagementType
-    metadata: dict[str, Any]
-    score_weight: int
-    created_at: Instant
-
-
-class Engagements(Answered):
-    """What a lead did, newest first."""
-
-    examples: ClassVar[Examples] = {
-        "an opened mail": {
-            "events": [
-                {
-                    "id": example.ROW,
-                    "eventType": "email_opened",
-                    "metadata": {},
-                    "scoreWeight": 8,
-                    "createdAt": example.AT,
-                }
-            ]
-        }
-    }
-
-    events: list[EngagementSeen]
-
-
-class EngagementTaken(Answered):
-    """What was recorded."""
-
-    id: UUID
-    lead_id: UUID
-    event_type: EngagementType
-    score_weight: int
-    created_at: Instant
-
-
-class EngagementNoted(Answered):
-    """It counts; scores follow by themselves."""
-
-    examples: ClassVar[Examples] = {
-        "an opened mail": {
-            "success": True,
-            "event": {
-                "id": example.ROW,
-                "leadId": example.LEAD,
-                "eventType": "email_opened",
-                "scoreWeight": 8,
-                "createdAt": example.AT,
-            },
-            "rescored": True,
-        }
-    }
-
-    success: Literal[True]
-    event: EngagementTaken
-    rescored: Literal[True]
-
-
-class FactorShown(Answered):
-    """Why a score is what it is; the impacts sum to the total."""
+class ScoreFactor(ResponseModel):
+    """A factor of a score. All impacts sum to the total."""
 
     factor: str
     impact: Annotated[str, Field(pattern=r"^[+-]\d+$")]
     type: Literal["positive", "negative"]
 
 
-class ScoreShown(Answered):
-    """A score as of now; `id` is that of the last row of its history."""
+class LeadScore(ResponseModel):
+    """A current score. `id` is the id of the last row of its history."""
 
     id: UUID | None
     lead_id: UUID
@@ -125,7 +45,7 @@ class ScoreShown(Answered):
     completeness_score: int
     behavior_score: int
     score_bucket: Literal["hot", "warm", "cold", "unqualified"]
-    factors: list[FactorShown]
+    factors: list[ScoreFactor]
     scored_at: Instant
     model_version: str
 
@@ -151,26 +71,26 @@ _SCORE = {
 }
 
 
-class ScoreRead(Answered):
-    """A lead's score; `isNew` where time has changed it since the history's last row."""
+class ScoreResponse(ResponseModel):
+    """A lead's score. `isNew`: time has changed it since the last row of its history."""
 
     examples: ClassVar[Examples] = {"a score": {"score": _SCORE, "isNew": False}}
 
-    score: ScoreShown
+    score: LeadScore
     is_new: bool
 
 
-class Rescored(Answered):
-    """One lead's score."""
+class RescoreResponse(ResponseModel):
+    """The score of one lead."""
 
     examples: ClassVar[Examples] = {"one lead": {"success": True, "score": _SCORE}}
 
     success: Literal[True]
-    score: ScoreShown
+    score: LeadScore
 
 
-class RescoredMany(Answered):
-    """How many of the leads there are: their scores are current."""
+class BulkRescoreResponse(ResponseModel):
+    """How many of the requested leads exist. Their scores are always current."""
 
     examples: ClassVar[Examples] = {
         "some leads": {"success": True, "processed": 2, "successful": 1, "failed": 1}

@@ -1,4 +1,4 @@
-"""The shapes of slots, and of the tours that visitors book in them."""
+"""Requests and responses of slots and of the tours that visitors book in them."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -11,26 +11,26 @@ from events.fields import Body, Line
 from events.tours import TourStatus, TourType
 from services.api.schemas import example
 from services.api.schemas.chat import LeadInfo
-from services.api.schemas.leads import LeadSent
-from services.api.schemas.schema import Answered, Examples, Id, Instant, Sent
+from services.api.schemas.lead_details import LeadDetailsRequest
+from services.api.schemas.schema import Examples, OptionalId, ResponseModel
 from services.api.schemas.tours import LocalTime
 
-Minute = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$"})]
-"""A local time without its seconds."""
+MinuteText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$"})]
+"""A local time without seconds."""
 
 
-class SlotOffered(Answered):
-    """A time at which a tour can start, by the property's clock."""
+class AvailableSlot(ResponseModel):
+    """A slot in the property's local time."""
 
     id: UUID
     date: date
-    start_time: Minute
-    end_time: Minute
+    start_time: MinuteText
+    end_time: MinuteText
     available: bool
 
 
-class SlotsOffered(Answered):
-    """Slots by day, in order; a day without any is left out. `tourDuration` in minutes."""
+class SlotListResponse(ResponseModel):
+    """Slots by day, in order. Days without slots are omitted. `tourDuration` is in minutes."""
 
     examples: ClassVar[Examples] = {
         "a morning": {
@@ -49,12 +49,12 @@ class SlotsOffered(Answered):
         }
     }
 
-    slots: dict[str, list[SlotOffered]]
+    slots: dict[str, list[AvailableSlot]]
     tour_duration: int
 
 
-class VisitSent(LeadSent):
-    """A booking by a visitor: a slot by its id, or a date and a time; and an e-mail address."""
+class SlotBookingRequest(LeadDetailsRequest):
+    """A booking of a visitor: a slot id, or a date and a time; and an e-mail address."""
 
     examples: ClassVar[Examples] = {
         "a slot": {
@@ -71,36 +71,39 @@ class VisitSent(LeadSent):
     }
 
     lead_info: LeadInfo | None = None
-    slot_id: Id = None
+    slot_id: OptionalId = None
     tour_date: date | None = None
     tour_time: LocalTime | None = None
     fold: Annotated[int, Field(ge=0, le=1)] = 0
     tour_type: TourType = TourType.IN_PERSON
     special_requests: Body | None = None
     bedroom_preference: Line | int | None = None
-    session_id: Id = None
-    conversation_id: Id = None
+    session_id: OptionalId = None
+    conversation_id: OptionalId = None
 
 
-class Booking(Answered):
-    """The tour, by the property's clock."""
+class BookedTour(ResponseModel):
+    """The tour in the property's local time."""
 
     id: UUID
     date: date
-    time: Minute
+    time: MinuteText
     status: TourStatus
 
 
-class CalendarLinks(Answered):
-    """`google` and `outlook` are forms to open; `ics` is the file itself, as a data URI."""
+class CalendarLinks(ResponseModel):
+    """Links for the visitor's calendar.
+
+    `google` and `outlook` open a form with the tour. `ics` is the calendar file as a data URI.
+    """
 
     google: str
     outlook: str
     ics: str
 
 
-class VisitBooked(Answered):
-    """The tour is booked; asked for again, it is the same one."""
+class SlotBookingResponse(ResponseModel):
+    """The booked tour. The same request of the same visitor again returns the same tour."""
 
     examples: ClassVar[Examples] = {
         "booked": {
@@ -121,38 +124,6 @@ class VisitBooked(Answered):
     }
 
     success: Literal[True]
-    booking: Booking
+    booking: BookedTour
     message: str
     calendar: CalendarLinks
-
-
-class HoldSent(Sent):
-    """A slot to keep while its visitor fills in a form."""
-
-    examples: ClassVar[Examples] = {
-        "a slot": {"slotId": example.FREE_SLOT, "sessionId": example.SESSION}
-    }
-
-    slot_id: UUID
-    session_id: Id = None
-
-
-class SlotKept(Answered):
-    """A place is kept for this visitor; asked for again, it is the same one."""
-
-    examples: ClassVar[Examples] = {
-        "kept": {
-            "success": True,
-            "hold": {"id": example.ROW, "slotId": example.FREE_SLOT, "expiresAt": example.AT},
-        }
-    }
-
-    class Hold(Answered):
-        """Until when."""
-
-        id: UUID
-        slot_id: UUID
-        expires_at: Instant
-
-    success: Literal[True]
-    hold: Hold

@@ -1,4 +1,4 @@
-"""The shapes of message templates."""
+"""Requests and responses of message templates."""
 
 from typing import Annotated, ClassVar, TypeAlias
 from uuid import UUID
@@ -8,14 +8,14 @@ from fastapi import Path
 from events.fields import Body, Number, Text, Word
 from events.workflows import MessageChannel
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Instant, Sent
-from services.api.schemas.workflows import Named
+from services.api.schemas.schema import Examples, Instant, RequestModel, ResponseModel, ResponseRow
+from services.api.schemas.workflows import DisplayName
 
 TemplateId: TypeAlias = Annotated[UUID, Path(examples=[example.TEMPLATE])]
 
 
-class TemplateSent(Sent):
-    """A new template. Its variables are written `{{first_name}}`."""
+class TemplateRequest(RequestModel):
+    """A new template. Variables are written `{{first_name}}`."""
 
     examples: ClassVar[Examples] = {
         "a text": {
@@ -27,8 +27,8 @@ class TemplateSent(Sent):
         },
         "a mail": {
             "propertyId": example.PROPERTY,
-            "slug": "spring-letter",
-            "name": "Spring letter",
+            "slug": "spring-mail",
+            "name": "Spring mail",
             "channel": "email",
             "subject": "Spring at {{property_name}}",
             "body": "Hello {{first_name}},\n\nthe garden is open.",
@@ -38,17 +38,17 @@ class TemplateSent(Sent):
 
     property_id: UUID
     slug: Word
-    name: Named
+    name: DisplayName
     channel: MessageChannel
     subject: Text | None = None
     body: Body
     is_active: bool = True
 
 
-class TemplateChangeSent(Sent):
-    """What is to be changed; what is left out stays. `version` is the one that was read.
+class TemplateChangeRequest(RequestModel):
+    """A change of a template. Missing fields stay unchanged. `version` is the one that was read.
 
-    Slug and channel stay for ever, for steps rely on them.
+    Slug and channel cannot be changed, because steps of workflows depend on them.
     """
 
     examples: ClassVar[Examples] = {
@@ -57,14 +57,14 @@ class TemplateChangeSent(Sent):
     }
 
     version: Number | None = None
-    name: Named | None = None
+    name: DisplayName | None = None
     subject: Text | None = None
     body: Body | None = None
     is_active: bool | None = None
     change_reason: Text | None = None
 
 
-class TemplateRow(AnsweredRow):
+class TemplateRow(ResponseRow):
     """A template as it is in its table, in its newest version."""
 
     id: UUID
@@ -99,16 +99,16 @@ _ROW = {
 }
 
 
-class Templates(Answered):
-    """A property's templates, by slug; those that are not in use too."""
+class TemplateListResponse(ResponseModel):
+    """The templates of a property, by slug, also inactive ones."""
 
     examples: ClassVar[Examples] = {"one": {"templates": [_ROW]}}
 
     templates: list[TemplateRow]
 
 
-class TemplateAnswered(Answered):
-    """The template as it is now."""
+class TemplateResponse(ResponseModel):
+    """The template after the change."""
 
     examples: ClassVar[Examples] = {"a text": {"template": _ROW}}
 

@@ -1,7 +1,7 @@
-"""The shapes of a lead's tours."""
+"""Requests and responses of a lead's tours."""
 
 from datetime import date, time
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -11,35 +11,35 @@ from events.fields import Body
 from events.tours import TourStatus, TourType
 from services.api.schemas import example
 from services.api.schemas.schema import (
-    Answered,
-    AnsweredRow,
-    Clock,
     Examples,
-    Id,
     Instant,
-    Sent,
+    LocalTimeText,
+    OptionalId,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
 )
 
 
-def _on_the_wall(value: time) -> time:
+def _check_local(value: time) -> time:
     if value.tzinfo is not None:
-        raise ValueError("a local time has no offset: the zone is the property's")
+        raise ValueError("a local time has no offset: remove it; the time zone is the property's")
     return value.replace(microsecond=0)
 
 
 LocalTime = Annotated[
     time,
-    AfterValidator(_on_the_wall),
+    AfterValidator(_check_local),
     WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"}),
 ]
 
 
-class TourSent(Sent):
-    """A booking; the zone is the property's."""
+class TourRequest(RequestModel):
+    """A new tour in the property's local time."""
 
     examples: ClassVar[Examples] = {
-        "a visit": {"tourDate": example.TOUR_DATE, "tourTime": "14:00"},
-        "a call with a picture": {
+        "a tour": {"tourDate": example.TOUR_DATE, "tourTime": "14:00"},
+        "a virtual tour": {
             "tourDate": example.TOUR_DATE,
             "tourTime": "16:30",
             "tourType": "virtual",
@@ -53,12 +53,12 @@ class TourSent(Sent):
     tour_type: TourType = TourType.IN_PERSON
     notes: Body | None = None
     send_confirmation: bool = True
-    assigned_agent_id: Id = None
+    assigned_agent_id: OptionalId = None
     fold: Annotated[int, Field(ge=0, le=1)] = 0
 
 
-class TourChangeSent(Sent):
-    """What is to be changed of a tour; what is left out stays."""
+class TourChangeRequest(RequestModel):
+    """A change of a tour. Missing fields stay unchanged."""
 
     examples: ClassVar[Examples] = {
         "moved": {"tourId": example.TOUR, "tourDate": example.TOUR_DATE, "tourTime": "15:00"},
@@ -72,18 +72,18 @@ class TourChangeSent(Sent):
     tour_type: TourType | None = None
     notes: Body | None = None
     send_notification: bool = False
-    assigned_agent_id: Id = None
+    assigned_agent_id: OptionalId = None
     fold: Annotated[int, Field(ge=0, le=1)] | None = None
 
 
-class TourRow(AnsweredRow):
+class TourRow(ResponseRow):
     """A tour as it is in its table."""
 
     id: UUID
     lead_id: UUID
     property_id: UUID
     tour_date: date
-    tour_time: Clock
+    tour_time: LocalTimeText
     tour_type: TourType
     status: TourStatus
     notes: str | None
@@ -103,21 +103,21 @@ class TourRow(AnsweredRow):
     revision: int
 
 
-class Agent(AnsweredRow):
-    """Who shows the house."""
+class TourAgent(ResponseRow):
+    """The agent who conducts a tour."""
 
     id: UUID
     full_name: str | None
 
 
-class TourListed(TourRow):
-    """A tour, and who shows the house."""
+class TourWithAgent(TourRow):
+    """A tour with its agent."""
 
-    assigned_agent: Agent | None
+    assigned_agent: TourAgent | None
 
 
-class TouringLead(AnsweredRow):
-    """Whose tours they are."""
+class TourLead(ResponseRow):
+    """The lead of the tours."""
 
     id: UUID
     first_name: str | None
@@ -161,37 +161,29 @@ _LEAD = {
 }
 
 
-class Tours(Answered):
-    """A lead's tours, by date and time."""
+class TourListResponse(ResponseModel):
+    """The tours of a lead, by date and time."""
 
     examples: ClassVar[Examples] = {
         "one tour": {"tours": [{**_TOUR, "assigned_agent": None}], "lead": _LEAD}
     }
 
-    tours: list[TourListed]
-    lead: TouringLead
+    tours: list[TourWithAgent]
+    lead: TourLead
 
 
-class TourBooked(Answered):
+class TourBookingResponse(ResponseModel):
     """The new tour."""
 
-    examples: ClassVar[Examples] = {"a visit": {"tour": _TOUR, "lead": _LEAD}}
+    examples: ClassVar[Examples] = {"a tour": {"tour": _TOUR, "lead": _LEAD}}
 
     tour: TourRow
-    lead: TouringLead
+    lead: TourLead
 
 
-class TourChanged(Answered):
-    """The tour as it is now."""
+class TourResponse(ResponseModel):
+    """The tour after the change."""
 
     examples: ClassVar[Examples] = {"confirmed": {"tour": {**_TOUR, "status": "confirmed"}}}
 
     tour: TourRow
-
-
-class Done(Answered):
-    """It is so."""
-
-    examples: ClassVar[Examples] = {"done": {"success": True}}
-
-    success: Literal[True]

@@ -1,4 +1,4 @@
-"""What settings of a widget are made of: colours, addresses, origins, days, hours."""
+"""The field types of widget settings: colours, addresses, origins, days and hours."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,55 +9,60 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
 from events.fields import Text
-from services.api.auth.origins import origin_of
-from services.api.schemas.schema import Sent
-from services.deciders.business_hours import CLOCK
+from services.api.auth.origins import normalize_origin
+from services.api.schemas.schema import RequestModel
+from services.deciders.local_time import CLOCK
 
 DAY_MINUTES = 24 * 60
 T = TypeVar("T")
 
 
-def _once_each(values: Sequence[T]) -> tuple[T, ...]:
+def _remove_duplicates(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _web_address(text: str) -> str:
-    said = text.strip()
-    parts = urlsplit(said)
+def _check_web_address(text: str) -> str:
+    address = text.strip()
+    parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an address begins with https:// or http://")
-    if any(mark in "<>\"'`\\" or not mark.isprintable() or mark.isspace() for mark in said):
-        raise ValueError("an address has no spaces, quotes or brackets: escape them")
-    return said
+        raise ValueError("the address does not begin with https:// or http://: send the whole one")
+    if any(
+        character in "<>\"'`\\" or not character.isprintable() or character.isspace()
+        for character in address
+    ):
+        raise ValueError("the address contains a space, quote or bracket: percent-encode it")
+    return address
 
 
 Color = Annotated[str, Field(pattern=r"^#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$")]
-"""As CSS writes it: #RGB or #RRGGBB."""
-WebAddress = Annotated[Text, AfterValidator(_web_address)]
+"""A colour of CSS: #RGB or #RRGGBB."""
+WebAddress = Annotated[Text, AfterValidator(_check_web_address)]
 Origin = Annotated[
-    str, Field(max_length=320), AfterValidator(origin_of),
+    str, Field(max_length=320), AfterValidator(normalize_origin),
     WithJsonSchema({"type": "string", "examples": ["https://www.alder.example"]}),
 ]  # fmt: skip
-Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_once_each)]
+Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_remove_duplicates)]
 Days = Annotated[
     list[date], Field(max_length=400), AfterValidator(lambda days: tuple(sorted(set(days))))
 ]
-WallClock = Annotated[str, Field(pattern=f"^{CLOCK}$", examples=["09:00"])]
+LocalMinute = Annotated[str, Field(pattern=f"^{CLOCK}$", examples=["09:00"])]
 Minutes = Annotated[int, Field(strict=True, ge=0, le=DAY_MINUTES)]
 
 
-class DayHours(Sent):
-    """From when to when, on the property's wall clock; an end before its start is the next day's,
-    one that equals it makes a whole day."""
+class DayHours(RequestModel):
+    """Opening hours of a day in the property's local time.
+
+    An end before the start is on the next day. An end equal to the start means 24 hours.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    start: WallClock
-    end: WallClock
+    start: LocalMinute
+    end: LocalMinute
 
 
-class WeekHours(Sent):
-    """When somebody is there, by weekday; null, or left out, is closed."""
+class WeekHours(RequestModel):
+    """Opening hours by weekday. A weekday that is null or missing is closed."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The shapes of what is shown to those who look after a property's widget."""
+"""Responses of a widget's conversations and statistics in the console."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import Field
 
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Instant
+from services.api.schemas.schema import Examples, Instant, ResponseModel, ResponseRow
 
 
-class AdminConversation(AnsweredRow):
-    """A conversation of the widget, for those who look after it."""
+class WidgetConversation(ResponseRow):
+    """A conversation of the widget."""
 
     id: UUID
     lead_name: str | None
@@ -21,8 +21,8 @@ class AdminConversation(AnsweredRow):
     last_message: str | None
 
 
-class AdminConversations(Answered):
-    """The widget's newest conversations; of the last message at most 50 characters."""
+class WidgetConversationListResponse(ResponseModel):
+    """The newest conversations of the widget. The last message is shortened to 50 characters."""
 
     examples: ClassVar[Examples] = {
         "one conversation": {
@@ -40,17 +40,18 @@ class AdminConversations(Answered):
         }
     }
 
-    conversations: list[AdminConversation]
+    conversations: list[WidgetConversation]
 
 
-class WidgetStats(Answered):
-    """What the widget brought in a range of time, all of it measured.
+class WidgetStatisticsResponse(ResponseModel):
+    """Measured numbers of a widget in a time range.
 
-    `leadsCapture` are the leads whose sessions began in the range, each counted once;
-    `toursBooked` the tours visitors booked themselves; `avgResponseTime` the mean seconds from a
-    visitor's message to the next answer, a bot's or an agent's, both in the range, and null where
-    nothing was answered; `conversionRate` is leads per hundred sessions: a percentage, 12.5 and
-    not 0.125, and 0 where there was no session.
+    - `leadsCapture`: leads whose sessions began in the range, each counted once.
+    - `toursBooked`: tours that visitors booked themselves.
+    - `avgResponseTime`: mean seconds from a visitor's message to the next reply of bot or agent,
+      both in the range; null without any reply.
+    - `conversionRate`: leads per hundred sessions, as a percentage (12.5, not 0.125); 0 without
+      sessions.
     """
 
     examples: ClassVar[Examples] = {

@@ -1,13 +1,13 @@
-"""The shape of what a widget is told when it is shown."""
+"""Response with the configuration that a widget loads."""
 
 from datetime import date
 from typing import ClassVar
 
-from services.api.schemas.schema import Answered, Examples
+from services.api.schemas.schema import Examples, ResponseModel
 
 
-class WidgetLooks(Answered):
-    """How the widget looks and what it asks for."""
+class WidgetAppearance(ResponseModel):
+    """The appearance of the widget and the contact details that it asks for."""
 
     widget_name: str
     primary_color: str
@@ -25,18 +25,18 @@ class WidgetLooks(Answered):
     property_name: str
 
 
-class ShownHours(Answered):
-    """From when to when on a day; an end before its start is the next day's."""
+class OpeningHours(ResponseModel):
+    """Opening hours of a day. An end before the start is on the next day."""
 
     start: str
     end: str
 
 
-class WidgetShown(Answered):
-    """The configuration; `isOnline` says whether somebody is there now, by hours and holidays."""
+class WidgetResponse(ResponseModel):
+    """The configuration. `isOnline`: the property is open now, by business hours and holidays."""
 
     examples: ClassVar[Examples] = {
-        "somebody is there": {
+        "open now": {
             "config": {
                 "widgetName": "Luma",
                 "primaryColor": "#0F766E",
@@ -60,8 +60,8 @@ class WidgetShown(Answered):
         }
     }
 
-    config: WidgetLooks
+    config: WidgetAppearance
     is_online: bool
-    business_hours: dict[str, ShownHours | None] | None
+    business_hours: dict[str, OpeningHours | None] | None
     holidays: list[date]
     timezone: str | None

@@ -1,41 +1,44 @@
-"""The shapes of workflow definitions."""
+"""Requests and responses of workflow definitions."""
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from events.fields import Hours, Line, Number, Text, Word
 from events.leads import LeadStatus
 from events.workflows import StepAction
 from services.api.schemas import example
-from services.api.schemas.schema import Answered, AnsweredRow, Examples, Instant, Sent
+from services.api.schemas.schema import (
+    BLANK_TO_NONE,
+    Examples,
+    Instant,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
+)
 from services.deciders.workflows import Trigger
 
 DefinitionId: TypeAlias = Annotated[UUID, Path(examples=[example.DEFINITION])]
-Named = Annotated[Line, Field(min_length=1)]
+DisplayName = Annotated[Line, Field(min_length=1)]
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+OptionalSlug = Annotated[Word | None, BLANK_TO_NONE]
+"""The slug of a template. A blank text means none."""
 
 
-Slug = Annotated[Word | None, BeforeValidator(_blank_is_none)]
-"""A template's name for steps; a blank is none."""
-
-
-class StepSent(Sent):
-    """A step: after so many hours (fractions allowed) an sms, an email, or nothing (`wait`)."""
+class StepRequest(RequestModel):
+    """A step: after `delayHours` (fractions allowed) send an sms, an email or nothing (`wait`)."""
 
     id: Word
     delay_hours: Hours
     action: StepAction
-    template_slug: Slug = None
+    template_slug: OptionalSlug = None
 
 
-Steps = Annotated[list[StepSent], Field(min_length=1, max_length=100)]
-Exits = Annotated[list[LeadStatus], Field(max_length=20)]
+Steps = Annotated[list[StepRequest], Field(min_length=1, max_length=100)]
+ExitConditions = Annotated[list[LeadStatus], Field(max_length=20)]
 
 _STEPS = [
     {"id": "hello", "delayHours": 0.25, "action": "sms", "templateSlug": example.SLUG},
@@ -43,8 +46,8 @@ _STEPS = [
 ]
 
 
-class DefinitionSent(Sent):
-    """A new workflow; it enrols nobody until it is activated."""
+class DefinitionRequest(RequestModel):
+    """A new workflow definition. It enrols no lead until it is activated."""
 
     examples: ClassVar[Examples] = {
         "a greeting": {
@@ -57,15 +60,15 @@ class DefinitionSent(Sent):
     }
 
     property_id: UUID
-    name: Named
+    name: DisplayName
     description: Text | None = None
     trigger_on: Trigger
     steps: Steps
-    exit_conditions: Exits = Field(default=[LeadStatus.LEASED, LeadStatus.LOST])
+    exit_conditions: ExitConditions = Field(default=[LeadStatus.LEASED, LeadStatus.LOST])
 
 
-class DefinitionChangeSent(Sent):
-    """What is to be changed; what is left out stays. `version` is the one that was read."""
+class DefinitionChangeRequest(RequestModel):
+    """A change of a definition. Missing fields stay. `version` is the version that was read."""
 
     examples: ClassVar[Examples] = {
         "another name": {"name": "Summer greeting", "version": 1},
@@ -73,34 +76,16 @@ class DefinitionChangeSent(Sent):
     }
 
     version: Number | None = None
-    name: Named | None = None
+    name: DisplayName | None = None
     description: Text | None = None
     trigger_on: Trigger | None = None
     steps: Steps | None = None
-    exit_conditions: Exits | None = None
+    exit_conditions: ExitConditions | None = None
     change_reason: Text | None = None
 
 
-class SwitchSent(Sent):
-    """Switch a workflow on or off; `version` is the one that was reviewed."""
-
-    examples: ClassVar[Examples] = {"as it is": {}, "for a while": {"reason": "Summer break."}}
-    may_be_absent: ClassVar[bool] = True
-
-    version: Number | None = None
-    reason: Text | None = None
-
-
-class SeedSent(Sent):
-    """Which property is to have the system's workflows and texts."""
-
-    examples: ClassVar[Examples] = {"a property": {"propertyId": example.PROPERTY}}
-
-    property_id: UUID
-
-
-class StepRow(AnsweredRow):
-    """A step as it is kept."""
+class StepRow(ResponseRow):
+    """A step as it is stored."""
 
     id: str
     delay_hours: float
@@ -108,8 +93,8 @@ class StepRow(AnsweredRow):
     template_slug: str | None
 
 
-class DefinitionRow(AnsweredRow):
-    """A workflow as it is in its table, in its newest version."""
+class DefinitionRow(ResponseRow):
+    """A workflow definition as it is in its table, in its newest version."""
 
     id: UUID
     property_id: UUID
@@ -147,30 +132,17 @@ _ROW = {
 }
 
 
-class Definitions(Answered):
-    """A property's workflows, by name."""
+class DefinitionListResponse(ResponseModel):
+    """The workflow definitions of a property, by name."""
 
     examples: ClassVar[Examples] = {"one": {"definitions": [_ROW]}}
 
     definitions: list[DefinitionRow]
 
 
-class DefinitionAnswered(Answered):
-    """The workflow as it is now."""
+class DefinitionResponse(ResponseModel):
+    """The workflow definition after the change."""
 
     examples: ClassVar[Examples] = {"a greeting": {"definition": _ROW}}
 
     definition: DefinitionRow
-
-
-class SeededAnswered(Answered):
-    """How many were new: none the second time."""
-
-    examples: ClassVar[Examples] = {
-        "the first time": {"success": True, "definitionsCreated": 3, "templatesCreated": 13},
-        "again": {"success": True, "definitionsCreated": 0, "templatesCreated": 0},
-    }
-
-    success: Literal[True]
-    definitions_created: int
-    templates_created: int

@@ -1,7 +1,7 @@
-"""`crm adopt`: make the leads, conversations and messages a host already has the core's too.
+"""`crm adopt`: append events for the leads, conversations and messages that the host already has.
 
-Nothing of the host's rows is changed. From then on the host's other code may go on writing these
-tables in SQL: the database logs what it writes. Exit code 1 where rows are left to adopt.
+The host's rows are not changed. From then on the host's other code may continue to write these
+tables with SQL: the database logs what it writes. The exit code is 1 if rows are left to adopt.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import asyncpg
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.adoption import adoption as adopting
-from services.adoption import tables
+from services.adoption import adoption
+from services.adoption.adopted_tables import AdoptionCounts, count_rows, find_left_out
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import NOTES, Failure, examples, note, print_json, print_rows
@@ -38,20 +38,22 @@ def adopt(
     left_out: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Adopt every row that is no fact yet; again changes nothing, or goes on where it stopped.
+    """Adopt every row that has no event yet. Repeating it continues, or changes nothing.
 
     Parameters
     ----------
     dry_run
-        Only count: rows, adopted, to adopt, and those that cannot be, with the reason.
+        Only count the rows: adopted, to adopt, and not adoptable with the reason.
     open_
-        Let the host's other code write these tables although it has no rows there yet.
+        Let the host's other code write these tables, although it has no rows in them yet.
     left_out
-        Write every row that cannot be adopted, with the reason, to this CSV file.
+        A CSV file to write, with each row that cannot be adopted and the reason.
+    json
+        Print one JSON document.
     """
-    said = asyncio.run(_adopt(dry_run=dry_run, open_=open_, path=left_out))
-    print_json(said) if json else _show(said)
-    return 0 if dry_run or said["complete"] else 1
+    summary = asyncio.run(_adopt(dry_run=dry_run, open_=open_, path=left_out))
+    print_json(summary) if json else _show(summary)
+    return 0 if dry_run or summary["complete"] else 1
 
 
 async def _adopt(*, dry_run: bool, open_: bool, path: Path | None) -> dict[str, Any]:
@@ -60,66 +62,67 @@ async def _adopt(*, dry_run: bool, open_: bool, path: Path | None) -> dict[str, 
     )
     async with pooled(settings, "crm adopt", size=3) as pool:
         new: dict[str, int] = {}
-        complete = False
+        is_complete = False
         if not dry_run:
-            new = await _with_progress(pool, open_=open_)
-            complete = await adopting.complete(pool)
-        found = await tables.look(pool)
+            new = await _adopt_with_progress(pool, open_=open_)
+            is_complete = await adoption.mark_complete(pool)
+        tables = await count_rows(pool)
         if path is not None:
-            await _write(pool, path)
+            await _write_left_out(pool, path)
     return {
         "dry_run": dry_run,
-        "complete": complete,
-        "tables": [
-            {
-                "table": each.table,
-                "rows": each.rows,
-                "adopted": each.adopted,
-                "new": new.get(each.table, 0),
-                "to_adopt": each.to_adopt,
-                "left_out": sum(number for number, _ in each.left_out.values()),
-            }
-            for each in found
-        ],
+        "complete": is_complete,
+        "tables": [_table_summary(counts, new.get(counts.table, 0)) for counts in tables],
         "left_out": [
-            {"table": each.table, "why": why, "rows": number, "some": [str(key) for key in some]}
-            for each in found
-            for why, (number, some) in each.left_out.items()
+            {"table": counts.table, "why": why, "rows": number, "some": [str(key) for key in some]}
+            for counts in tables
+            for why, (number, some) in counts.left_out.items()
         ],
     }
 
 
-async def _with_progress(pool: asyncpg.Pool, *, open_: bool) -> dict[str, int]:
+def _table_summary(counts: AdoptionCounts, new: int) -> dict[str, Any]:
+    return {
+        "table": counts.table,
+        "rows": counts.rows,
+        "adopted": counts.adopted,
+        "new": new,
+        "to_adopt": counts.to_adopt,
+        "left_out": sum(number for number, _ in counts.left_out.values()),
+    }
+
+
+async def _adopt_with_progress(pool: asyncpg.Pool, *, open_: bool) -> dict[str, int]:
     columns = (
         TextColumn("{task.description:>13}"), BarColumn(), MofNCompleteColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=NOTES, transient=True) as bars:
         tasks = {
-            each.table: bars.add_task(each.table, total=each.to_adopt)
-            for each in await tables.look(pool)
+            counts.table: bars.add_task(counts.table, total=counts.to_adopt)
+            for counts in await count_rows(pool)
         }
         try:
-            return await adopting.adopt(
+            return await adoption.adopt(
                 pool, lambda table, more: bars.advance(tasks[table], more), open_=open_
             )
-        except (adopting.Busy, adopting.NothingToAdopt) as error:
+        except (adoption.AdoptionRunning, adoption.NothingToAdopt) as error:
             raise Failure(str(error)) from error
 
 
-async def _write(pool: asyncpg.Pool, path: Path) -> None:
+async def _write_left_out(pool: asyncpg.Pool, path: Path) -> None:
     with path.open("w", newline="") as file:
         rows = csv.DictWriter(file, ["table", "id", "why"])
         rows.writeheader()
-        async for row in tables.left_out(pool):
+        async for row in find_left_out(pool):
             rows.writerow(row)
 
 
-def _show(said: dict[str, Any]) -> None:
-    print_rows(said["tables"], ["table", "rows", "adopted", "new", "to_adopt", "left_out"])
-    if said["left_out"]:
-        print_rows(said["left_out"], ["table", "why", "rows", "some"])
-    if said["complete"]:
-        note("adoption is complete: the host's other code may go on writing these tables")
-    elif not said["dry_run"]:
-        note("rows are left to adopt, the host is writing them: run `crm adopt` again")
+def _show(summary: dict[str, Any]) -> None:
+    print_rows(summary["tables"], ["table", "rows", "adopted", "new", "to_adopt", "left_out"])
+    if summary["left_out"]:
+        print_rows(summary["left_out"], ["table", "why", "rows", "some"])
+    if summary["complete"]:
+        note("adoption is complete: the host's other code may continue to write these tables")
+    elif not summary["dry_run"]:
+        note("the host is writing rows that are left to adopt: run `crm adopt` again")

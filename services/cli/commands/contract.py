@@ -1,14 +1,14 @@
-"""`crm contract`: the events as JSON Schema and AsyncAPI, held to what was released."""
+"""`crm contract`: export the events as JSON Schema and AsyncAPI, and check compatibility."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from events.contract.check import judged
+from events.contract.check import judge_changes
 from events.contract.compare import Change, Verdict
 from events.contract.describe import Contract, contract
-from events.contract.files import CONTRACT, NoContract, exported, parsed
+from events.contract.files import CONTRACT, InvalidContract, export_files, parse_contract
 from services.runtime.terminal import Failure, examples, note, print_json, print_rows
 
 RELEASED = Path("docs/contract")
@@ -32,19 +32,19 @@ def export(
     *,
     even_if_incompatible: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Write contract, AsyncAPI document and JSON Schemas: the next release's promise.
+    """Write the contract, the AsyncAPI document and the schemas for the next release.
 
-    Refuses to replace a released contract that the catalog breaks, unless told so.
+    A released contract that the catalog breaks is replaced only with `--even-if-incompatible`.
     """
     if (directory / CONTRACT).exists() and not even_if_incompatible:
-        broken = _incompatible(judged(_read(directory), contract()))
+        broken = _incompatible(judge_changes(_read(directory), contract()))
         if broken:
             _list(broken)
             raise Failure(
-                f"{directory} holds a contract that this catalog breaks: give the events new "
-                "versions with upcasts, or break it with --even-if-incompatible"
+                f"the catalog breaks the contract in {directory}: give the events new versions "
+                "with upcasts, or replace the contract with --even-if-incompatible"
             )
-    files = exported()
+    files = export_files()
     for path, content in files.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,51 +59,51 @@ def check(
     *,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Say whether today's catalog keeps the last released contract; exit code 1 where not.
+    """Compare the catalog with the released contract. Exit code 1 if it is broken.
 
     With --json: {compatible, released, changes: [{verdict, where, what}]}.
     """
-    found = judged(_read(directory), contract())
-    broken, released = _incompatible(found), _is_released(directory)
+    all_changes = judge_changes(_read(directory), contract())
+    broken, released = _incompatible(all_changes), _is_released(directory)
     if json:
-        changes = [change._asdict() for change in found]
+        changes = [change._asdict() for change in all_changes]
         print_json({"compatible": not broken, "released": released, "changes": changes})
     else:
-        _list(found)
+        _list(all_changes)
     if broken:
         raise Failure(
             f"{len(broken)} of these changes break the contract in {directory}: "
-            "give the events new versions with upcasts, or take the changes back"
+            "give the events new versions with upcasts, or undo the changes"
         )
     if released:
-        note("the catalog is what was released")
+        note("the catalog equals the released contract")
     else:
-        what = f"{len(found)} compatible changes" if found else "new wording"
-        note(f"{what}, not yet released: run `crm contract export` and commit the result")
+        what = f"{len(all_changes)} compatible changes" if all_changes else "changed descriptions"
+        note(f"{what}, not released yet: run `crm contract export` and commit the result")
 
 
-def _list(found: list[Change]) -> None:
-    rows = [change._asdict() for change in found]
+def _list(changes: list[Change]) -> None:
+    rows = [change._asdict() for change in changes]
     print_rows(rows, ["verdict", "where", "what"], empty="no changes")
 
 
-def _incompatible(found: list[Change]) -> list[Change]:
-    return [change for change in found if change.verdict is Verdict.INCOMPATIBLE]
+def _incompatible(changes: list[Change]) -> list[Change]:
+    return [change for change in changes if change.verdict is Verdict.INCOMPATIBLE]
 
 
 def _is_released(directory: Path) -> bool:
     return all(
         (directory / path).exists() and (directory / path).read_bytes() == content
-        for path, content in exported().items()
+        for path, content in export_files().items()
     )
 
 
 def _read(directory: Path) -> Contract:
     try:
-        return parsed((directory / CONTRACT).read_bytes())
+        return parse_contract((directory / CONTRACT).read_bytes())
     except FileNotFoundError:
         raise Failure(
-            f"no released contract in {directory}: run `crm contract export {directory}` first"
+            f"there is no released contract in {directory}: run `crm contract export {directory}`"
         ) from None
-    except NoContract as error:
+    except InvalidContract as error:
         raise Failure(str(error)) from error

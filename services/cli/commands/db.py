@@ -1,4 +1,4 @@
-"""`crm db`: bring the database's schema up to date, say where it is."""
+"""`crm db`: migrate the database, check its schema, print its address."""
 
 import asyncio
 import sys
@@ -8,7 +8,8 @@ from cyclopts import App
 from services.runtime.database import connect
 from services.runtime.migrations import current_heads, offline_sql
 from services.runtime.migrations import migrate as run_migrations
-from services.runtime.schema_check import differences, unguarded
+from services.runtime.plan_schema import find_plan_differences
+from services.runtime.schema_check import find_problems
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, note, print_json
 
@@ -26,7 +27,13 @@ app = App(
 
 @app.command
 def migrate(*, revision: str = "head") -> None:
-    """Upgrade the schema to a revision, by default the newest; again changes nothing."""
+    """Upgrade the schema to a revision, by default the newest. Repeating it changes nothing.
+
+    Parameters
+    ----------
+    revision
+        A revision such as `0012`, or `head` for the newest.
+    """
     dsn = DatabaseSettings().dsn
     run_migrations(dsn, revision)
     note(f"the schema is at {', '.join(current_heads(dsn)) if revision == 'head' else revision}")
@@ -34,33 +41,47 @@ def migrate(*, revision: str = "head") -> None:
 
 @app.command
 def check(*, json: bool = False) -> None:
-    """Compare the database with the plan and its guards; exit 1 where something is missing."""
-    found = asyncio.run(_check())
+    """Check that every table exists as the plan and the catalog define it, and is protected.
+
+    Prints one line for each problem; the exit code is 1 if there is one.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document.
+    """
+    problems = asyncio.run(_check())
     if json:
-        print_json({"equal": not found, "differences": found})
-    elif found:
-        sys.stdout.write("".join(f"{line}\n" for line in found))
+        print_json({"equal": not problems, "differences": problems})
+    elif problems:
+        sys.stdout.write("".join(f"{line}\n" for line in problems))
     else:
-        note("the schema is the plan's, and guarded")
-    if found:
-        raise Failure(f"{len(found)} differences: crm db migrate brings a database up to date")
+        note("the schema is complete, and every table is protected")
+    if problems:
+        raise Failure(f"the schema has {len(problems)} problems: `crm db migrate` may solve them")
 
 
 @app.command
 def sql(*, since: str = "base") -> None:
-    """Print the migrations from a revision on as SQL, for a host that applies it itself."""
+    """Print the migrations as one SQL script, for a host that applies SQL itself.
+
+    Parameters
+    ----------
+    since
+        The revision that the database has; `base` is an empty database.
+    """
     sys.stdout.write(offline_sql(since))
+
+
+@app.command
+def url() -> None:
+    """Print the address of the database, with its password."""
+    sys.stdout.write(f"{DatabaseSettings().dsn}\n")
 
 
 async def _check() -> list[str]:
     conn = await connect(DatabaseSettings(), "crm db check", role=None)
     try:
-        return [*await differences(conn), *await unguarded(conn)]
+        return [*await find_plan_differences(conn), *await find_problems(conn)]
     finally:
         await conn.close()
-
-
-@app.command
-def url() -> None:
-    """Print the address of the database with its password."""
-    sys.stdout.write(f"{DatabaseSettings().dsn}\n")

@@ -1,8 +1,7 @@
-"""`crm dead`: what the intake refused; list it, look at it, drive it in again, drop it."""
+"""`crm dead`: list, show, redrive or drop the records that the intake rejected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
@@ -10,11 +9,11 @@ import asyncpg
 from cyclopts import App, Parameter
 from rich.progress import Progress
 
+from services.cli.dead_letter_options import NO_OPTIONS, DeadLetterOptions
 from services.intake import dead_letters
-from services.intake.admission import CONNECTIONS
-from services.intake.dead_letters import Wanted
-from services.intake.redrive import give_up, shown
-from services.intake.redrive import redrive as drive_in
+from services.intake import redrive as redriving
+from services.intake.admission import ADMISSION_CONNECTIONS
+from services.intake.dead_letters import DeadLetterFilter
 from services.intake.settings import IntakeSettings
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
@@ -22,15 +21,9 @@ from services.runtime.terminal import NOTES, Failure, examples, note, print_json
 
 T = TypeVar("T")
 COLUMNS = [
-    "id",
-    "first_at",
-    "reason",
-    "event_type",
-    "property_id",
-    "ce_source",
-    "attempts",
-    "detail",
-]
+    "id", "first_at", "reason", "event_type", "property_id", "ce_source", "attempts", "detail",
+]  # fmt: skip
+RESULTS = ("accepted", "duplicate", "waiting", "dead")
 
 app = App(
     name="dead",
@@ -45,123 +38,149 @@ app = App(
 )
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Which:
-    """Which letters; all filters must hold."""
-
-    reason: Annotated[str | None, Parameter(help="why they were refused")] = None
-    property_: Annotated[UUID | None, Parameter(name="--property")] = None
-    type_: Annotated[str | None, Parameter(name="--type", help="such as lead.captured")] = None
-    source: Annotated[str | None, Parameter(help="the producer's CloudEvents source")] = None
-
-    @property
-    def any(self) -> bool:
-        return any((self.reason, self.property_, self.type_, self.source))
-
-    def wanted(self, ids: Sequence[UUID] = (), status: str | None = "open") -> Wanted:
-        return Wanted(ids, status, self.reason, self.property_, self.type_, self.source)
-
-
-NONE = Which()
-
-
 @app.command(name="list")
 def list_(
-    *, which: Which = NONE, status: Literal["open", "redriven", "dropped", "all"] = "open",
+    *, options: DeadLetterOptions = NO_OPTIONS,
+    status: Literal["open", "redriven", "dropped", "all"] = "open",
     limit: int = 100, json: bool = False,
 ) -> None:  # fmt: skip
-    """Dead letters, oldest first."""
-    wanted = which.wanted(status=None if status == "all" else status)
-    rows = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, limit)))
+    """List dead letters, oldest first.
+
+    Parameters
+    ----------
+    status
+        Only dead letters with this status.
+    limit
+        The maximum number of rows.
+    json
+        Print a JSON list.
+    """
+    chosen = options.to_filter(status=None if status == "all" else status)
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, limit)))
     print_rows(
         [{name: row[name] for name in (*COLUMNS, "status", "event_id", "org_id")} for row in rows],
         COLUMNS, as_json=json, empty="no dead letters",
     )  # fmt: skip
-    if (
-        len(rows) == limit
-        and (all_ := asyncio.run(_with_pool(lambda p: _count(p, wanted)))) > limit
-    ):
-        note(f"{limit} of {all_}, the oldest: --limit shows more")
+    if len(rows) == limit:
+        total = asyncio.run(_with_pool(lambda pool: _count(pool, chosen)))
+        if total > limit:
+            note(f"{limit} of {total}, the oldest: --limit shows more")
 
 
 @app.command
-def show(letter: UUID, /) -> None:
-    """One letter, whole, as JSON."""
-    wanted = Wanted([letter], status=None)
-    rows = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, 1)))
+def show(dead_letter: UUID, /) -> None:
+    """Print one dead letter with all its fields as JSON."""
+    chosen = DeadLetterFilter([dead_letter], status=None)
+    rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, 1)))
     if not rows:
-        raise Failure(f"no such dead letter: {letter}")
-    print_json(shown(rows[0]))
+        raise Failure(f"there is no dead letter {dead_letter}: see `crm dead list`")
+    print_json(redriving.describe(rows[0]))
 
 
 @app.command
 def redrive(
-    *letters: UUID, which: Which = NONE,
+    *ids: UUID, options: DeadLetterOptions = NO_OPTIONS,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
-    """Drive letters in again, oldest first; exit code 1 where some are refused again."""
-    wanted, count = _chosen(letters, which, everything=all_)
-    if dry_run:
-        return _dry("driven in again", count, json=json)
+    """Process dead letters again, oldest first. Exit code 1 if some are rejected again.
 
-    async def drive(pool: asyncpg.Pool) -> dict[str, int]:
+    Parameters
+    ----------
+    ids
+        The ids of dead letters.
+    all_
+        Select all open dead letters.
+    dry_run
+        Only count the dead letters.
+    json
+        Print one JSON document.
+    """
+    chosen, count = _choose(ids, options, everything=all_)
+    if dry_run:
+        return _show_count("redriven", count, json=json)
+
+    async def process(pool: asyncpg.Pool) -> dict[str, int]:
         with Progress(console=NOTES, transient=True) as bar:
             task = bar.add_task("redriving", total=count)
-            fates = await drive_in(pool, IntakeSettings(), wanted, lambda n: bar.advance(task, n))
-        return {fate: fates[fate] for fate in ("accepted", "duplicate", "waiting", "dead")}
+            counts = await redriving.redrive(
+                pool, IntakeSettings(), chosen, lambda n: bar.advance(task, n)
+            )
+        return {result: counts[result] for result in RESULTS}
 
-    fates = asyncio.run(_with_pool(drive))
-    print_json(fates) if json else print_rows([fates], list(fates))
-    return 1 if fates["dead"] else 0
+    counts = asyncio.run(_with_pool(process))
+    print_json(counts) if json else print_rows([counts], list(counts))
+    return 1 if counts["dead"] else 0
 
 
 @app.command
 def drop(
-    *letters: UUID, which: Which = NONE,
+    *ids: UUID, options: DeadLetterOptions = NO_OPTIONS,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
-    """Give letters up: they stay in the table, marked as dropped."""
-    wanted, count = _chosen(letters, which, everything=all_)
+    """Mark dead letters as dropped; they stay in the table.
+
+    Parameters
+    ----------
+    ids
+        The ids of dead letters.
+    all_
+        Select all open dead letters.
+    dry_run
+        Only count the dead letters.
+    json
+        Print one JSON document.
+    """
+    chosen, count = _choose(ids, options, everything=all_)
     if dry_run:
-        return _dry("dropped", count, json=json)
-    dropped = asyncio.run(_with_pool(lambda pool: give_up(pool, wanted)))
+        return _show_count("dropped", count, json=json)
+    dropped = asyncio.run(_with_pool(lambda pool: redriving.drop(pool, chosen)))
     print_json({"dropped": dropped}) if json else note(f"{dropped} dropped")
     return 0
 
 
-def _chosen(letters: Sequence[UUID], which: Which, *, everything: bool) -> tuple[Wanted, int]:
-    """The open letters that are meant, and how many; nothing is ever meant by saying nothing."""
-    if not (letters or which.any or everything):
-        raise Failure("say which: ids, --reason, --property, --type, --source, or --all")
-    wanted = which.wanted(letters)
-    if letters:
-        found = asyncio.run(_with_pool(lambda pool: _find(pool, wanted, len(letters))))
-        there = {row["id"] for row in found}
-        if missing := [str(key) for key in letters if key not in there]:
-            raise Failure(f"no such dead letter (or not open): {', '.join(missing)}")
-    return wanted, asyncio.run(_with_pool(lambda pool: _count(pool, wanted)))
+def _choose(
+    ids: Sequence[UUID], options: DeadLetterOptions, *, everything: bool
+) -> tuple[DeadLetterFilter, int]:
+    """Return the filter for open dead letters and their number.
+
+    Without ids and options, `--all` must be given: a forgotten option may not select everything.
+    """
+    if not (ids or options.has_any or everything):
+        raise Failure(
+            "no dead letters are selected: give ids, --reason, --property, --type, --source or "
+            "--all"
+        )
+    chosen = options.to_filter(ids)
+    if ids:
+        rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, len(ids))))
+        existing = {row["id"] for row in rows}
+        if missing := [str(key) for key in ids if key not in existing]:
+            raise Failure(f"no open dead letter has the id {', '.join(missing)}")
+    return chosen, asyncio.run(_with_pool(lambda pool: _count(pool, chosen)))
 
 
-def _dry(what: str, count: int, *, json: bool) -> int:
-    print_json({"dry_run": True, "letters": count}) if json else note(f"{count} would be {what}")
+def _show_count(verb: str, count: int, *, json: bool) -> int:
+    print_json({"dry_run": True, "letters": count}) if json else note(f"{count} would be {verb}")
     return 0
 
 
-async def _find(pool: asyncpg.Pool, wanted: Wanted, limit: int) -> Sequence[asyncpg.Record]:
+async def _find(
+    pool: asyncpg.Pool, chosen: DeadLetterFilter, limit: int
+) -> Sequence[asyncpg.Record]:
     async with pool.acquire() as conn:
-        return await dead_letters.find(conn, wanted, limit)
+        return await dead_letters.find(conn, chosen, limit)
 
 
-async def _count(pool: asyncpg.Pool, wanted: Wanted) -> int:
+async def _count(pool: asyncpg.Pool, chosen: DeadLetterFilter) -> int:
     async with pool.acquire() as conn:
-        return await dead_letters.count(conn, wanted)
+        return await dead_letters.count(conn, chosen)
 
 
-async def _with_pool(ask: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
+async def _with_pool(work: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
     settings = DatabaseSettings()
-    size = max(settings.pool_size, CONNECTIONS)  # a door decides on connections beside its own
+    # The admission decides on further connections while it holds its own: fewer would deadlock.
+    size = max(settings.pool_size, ADMISSION_CONNECTIONS)
     async with pooled(settings, "crm dead", size=size) as pool:
-        return await ask(pool)
+        return await work(pool)

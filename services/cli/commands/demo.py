@@ -1,6 +1,6 @@
-"""`crm demo`: a believable day of leasing, from nothing to a verified story, in a few minutes.
+"""`crm demo`: simulate some days of leasing, crash, rebuild and verify, in a few minutes.
 
-It starts servers of its own in a private directory, and stops everything it started.
+The demo starts its own servers in a private directory, and stops everything that it started.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from services.demo.demo import Story
+from services.demo.demo import Demo
 from services.local_stack.stack import Stack
 from services.runtime.terminal import NOTES, Failure, examples, note
 
@@ -24,23 +24,23 @@ app = App(
 
 @app.default
 def demo(*, seed: int = 1, keep: bool = False) -> int:
-    """Chat, leave contacts, book and miss tours; crash, recover, rebuild, verify.
+    """Simulate chats, leads and tours; kill the projector; rebuild and verify the tables.
 
-    Exit code 0 where live = rebuilt for every projection.
+    The exit code is 0 if live = rebuilt for every projection.
 
     Parameters
     ----------
     seed
-        The same seed tells the same story.
+        The same seed gives the same actions.
     keep
-        Leave the data and the logs behind for a look.
+        Keep the data and the logs.
     """
     home = Path(tempfile.mkdtemp(prefix="crm-demo-"))
-    began = time.monotonic()
+    started = time.monotonic()
     try:
-        NOTES.rule("PostgreSQL, a broker and five processes, from wheels")
+        NOTES.rule("start PostgreSQL, a broker and five processes")
         with Stack(home, http_port=0, notice=note) as stack:
-            ending = asyncio.run(Story(stack, seed).tell())
+            result = asyncio.run(Demo(stack, seed).run())
     except BaseException:
         keep = True
         note(f"the logs are in {home}/logs")
@@ -48,8 +48,8 @@ def demo(*, seed: int = 1, keep: bool = False) -> int:
     finally:
         if not keep:
             shutil.rmtree(home, ignore_errors=True)
-    if not ending.equal:
-        raise Failure("live and rebuilt rows differ: this must never happen")
-    seconds = time.monotonic() - began
-    note(f"live = rebuilt for every projection; everything stopped ({seconds:.0f} s)")
+    if not result.equal:
+        raise Failure("live and rebuilt rows differ, which is a fault: report it with the output")
+    seconds = time.monotonic() - started
+    note(f"live = rebuilt for every projection; everything is stopped ({seconds:.0f} s)")
     return 0

@@ -1,4 +1,4 @@
-"""`crm import`: leads of another system, from a CSV file and a mapping."""
+"""`crm import`: import leads of another system from a CSV file with a mapping."""
 
 import asyncio
 import csv
@@ -12,10 +12,10 @@ import asyncpg
 from cyclopts import App, Parameter
 from rich.progress import Progress
 
-from services.lead_import.file import CsvFile
-from services.lead_import.importer import Importer, Result, Told
-from services.lead_import.lines import WITHIN, Place
-from services.lead_import.mapping import BadMapping, read_mapping
+from services.lead_import.csv_file import CsvFile
+from services.lead_import.importer import Importer, LineResult, LineStatus
+from services.lead_import.lines import MAX_ACTIVITY_SPAN, ImportTarget
+from services.lead_import.mapping import InvalidMapping, read_mapping
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
@@ -46,34 +46,38 @@ def leads(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> int:
-    """Import leads with what they did; again changes nothing. Exit code 1 where lines are refused.
+    """Import leads with their history. Repeating it changes nothing. Exit code 1 on refused lines.
 
     Parameters
     ----------
     file
-        A CSV file with a header.
+        A CSV file with a header line.
     property_
-        Whose leads they are.
+        The id of the leads' property.
     mapping
         A TOML file that says what the columns mean (see docs/examples).
     start
-        When the first lead arrived; UTC where it has no offset.
+        The instant at which the first lead arrived; UTC if it has no offset.
     rate
-        Leads a day from then on. The same start and rate give every line the same instant.
+        Leads per day from then on. The same start and rate give each line the same instant.
     results
-        Write what became of each line to this CSV file.
+        A CSV file to write, with the result of each line.
     dry_run
-        Only show what would happen, and which columns say nothing that the mapping knows.
+        Only show what would be imported, and which columns and values the mapping does not cover.
+    json
+        Print one JSON document.
     """
-    at = start if start.tzinfo else start.replace(tzinfo=UTC)
+    first = start if start.tzinfo else start.replace(tzinfo=UTC)
     if rate <= 0:
-        raise Failure("--rate is how many leads arrive a day: more than 0")
+        raise Failure(f"--rate is {rate:g}: it must be more than 0 leads per day")
     try:
-        said = asyncio.run(_import(file, mapping, property_, at, rate, results, dry_run=dry_run))
-    except BadMapping as error:
+        summary = asyncio.run(
+            _import(file, mapping, property_, first, rate, results, dry_run=dry_run)
+        )
+    except InvalidMapping as error:
         raise Failure(str(error)) from None
-    print_json(said) if json else _show(said)
-    return 1 if said["refused"] else 0
+    print_json(summary) if json else _show(summary)
+    return 1 if summary["refused"] else 0
 
 
 async def _import(
@@ -81,64 +85,73 @@ async def _import(
     results: Path | None, *, dry_run: bool,
 ) -> dict[str, Any]:  # fmt: skip
     async with pooled(DatabaseSettings(), "crm import") as pool:
-        org_id = await _org_of(pool, property_id)
-        place = Place(org_id, property_id, start, timedelta(days=1) / rate)
-        file = CsvFile(path, read_mapping(mapping), place)
-        count = len(file)
-        if (last := start + place.apart * count + WITHIN) > datetime.now(UTC):
-            raise Failure(
-                f"the last of {count} leads would be active until {last.isoformat()}, not yet: "
-                "choose an earlier --start or a higher --rate"
-            )
+        org_id = await _load_org(pool, property_id)
+        target = ImportTarget(org_id, property_id, start, timedelta(days=1) / rate)
+        file = CsvFile(path, read_mapping(mapping), target)
+        _refuse_future(target, len(file))
         importer = Importer(pool, dry_run=dry_run)
-        refused: list[Told] = []
-        with ExitStack() as stack:
-            bar = stack.enter_context(Progress(console=NOTES, transient=True))
-            task = bar.add_task("previewing" if dry_run else "importing", total=count)
-            write = (
-                csv.writer(stack.enter_context(results.open("w", newline=""))) if results else None
-            )
-            if write:
-                write.writerow(COLUMNS)
-
-            def tell(told: Told) -> None:
-                bar.advance(task)
-                if write:
-                    write.writerow([getattr(told, column) for column in COLUMNS])
-                if told.result is Result.REFUSED and len(refused) < SHOWN_REFUSALS:
-                    refused.append(told)
-
-            await importer.run(file.lines(), tell)
-    found = importer.totals.results
+        refused = await _run(importer, file, results)
+    totals = importer.totals
     return {
         "dry_run": dry_run,
-        "lines": count,
-        **{result.value: found[result.value] for result in Result},
-        "events": dict(importer.totals.events),
+        "lines": len(file),
+        **{status.value: totals.results[status.value] for status in LineStatus},
+        "events": dict(totals.events),
         "not_understood": file.unread(),
-        "refusals": [{"line": told.line, "why": told.detail} for told in refused],
+        "refusals": [{"line": result.line, "why": result.detail} for result in refused],
     }
 
 
-async def _org_of(pool: asyncpg.Pool, property_id: UUID) -> UUID:
-    org: UUID | None = await pool.fetchval(
+async def _run(importer: Importer, file: CsvFile, results: Path | None) -> list[LineResult]:
+    """Import with a progress bar, write the result file, return the first refused lines."""
+    refused: list[LineResult] = []
+    with ExitStack() as stack:
+        bar = stack.enter_context(Progress(console=NOTES, transient=True))
+        task = bar.add_task("previewing" if importer.dry_run else "importing", total=len(file))
+        writer = csv.writer(stack.enter_context(results.open("w", newline=""))) if results else None
+        if writer:
+            writer.writerow(COLUMNS)
+
+        def report(result: LineResult) -> None:
+            bar.advance(task)
+            if writer:
+                writer.writerow([getattr(result, column) for column in COLUMNS])
+            if result.result is LineStatus.REFUSED and len(refused) < SHOWN_REFUSALS:
+                refused.append(result)
+
+        await importer.run(file.lines(), report)
+    return refused
+
+
+def _refuse_future(target: ImportTarget, count: int) -> None:
+    """Raise `Failure` if the last lead's history would end in the future: the log refuses that."""
+    last = target.start + target.interval * count + MAX_ACTIVITY_SPAN
+    if last > datetime.now(UTC):
+        raise Failure(
+            f"the history of the last of {count} leads would end at {last.isoformat()}, in the "
+            "future: choose an earlier --start or a higher --rate"
+        )
+
+
+async def _load_org(pool: asyncpg.Pool, property_id: UUID) -> UUID:
+    org_id: UUID | None = await pool.fetchval(
         "SELECT org_id FROM properties WHERE id = $1", property_id
     )
-    if org is None:
+    if org_id is None:
         raise Failure(f"there is no property {property_id}: see `crm property list`")
-    return org
+    return org_id
 
 
-def _show(said: dict[str, Any]) -> None:
-    would = "would be " if said["dry_run"] else ""
-    rows = [{"lines": said["lines"], **{key: said[key] for key in ("new", "known", "refused")}}]
-    print_rows(rows, ["lines", "new", "known", "refused"])
-    events = [{"event": name, f"{would}appended": n} for name, n in said["events"].items()]
-    print_rows(events, ["event", f"{would}appended"], empty=f"no events {would}appended")
-    if said["dry_run"]:
+def _show(summary: dict[str, Any]) -> None:
+    appended = "would be appended" if summary["dry_run"] else "appended"
+    counts = {name: summary[name] for name in ("lines", "new", "known", "refused")}
+    print_rows([counts], list(counts))
+    events = [{"event": name, appended: count} for name, count in summary["events"].items()]
+    print_rows(events, ["event", appended], empty=f"no events {appended}")
+    if summary["dry_run"]:
         print_rows(
-            said["not_understood"], ["column", "mapped", "lines", "values"],
-            empty="the mapping says something about every column and value",
+            summary["not_understood"], ["column", "mapped", "lines", "values"],
+            empty="the mapping covers every column and value",
         )  # fmt: skip
-    if said["refusals"]:
-        print_rows(said["refusals"], ["line", "why"])
+    if summary["refusals"]:
+        print_rows(summary["refusals"], ["line", "why"])

@@ -1,4 +1,4 @@
-"""`crm key`: the keys of a property's widget. Only a key's hash is kept: it is printed once."""
+"""`crm key`: issue, list and revoke widget keys. Only the hash of a key is stored."""
 
 import asyncio
 import hashlib
@@ -14,11 +14,12 @@ from uuid_utils.compat import uuid7
 
 from events.record import Cause, Stream
 from events.widgets import WidgetKeyIssued
-from services.api.auth.origins import origin_of
+from services.api.auth.origins import normalize_origin
 from services.application.command_handler import transact
 from services.application.unit_of_work import Scope, UnitOfWork
+from services.deciders import widgets
 from services.deciders.decider import Refused
-from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey, Widget
+from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey
 from services.host import load_property
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
@@ -43,19 +44,19 @@ def issue(
     property_id: UUID,
     *,
     origin: Annotated[
-        Sequence[str], Parameter(help="where the widget may be shown; again for more")
+        Sequence[str], Parameter(help="A web site that may show the widget; repeat it for more.")
     ] = (),
     overlap_hours: Annotated[
-        float, Parameter(help="how long the key before this one still works")
+        float, Parameter(help="The hours for which the previous key stays valid.")
     ] = 0,
     tour_capacity: Annotated[
-        int | None, Parameter(help="how many tours may be at one time; 1 unless said")
+        int | None, Parameter(help="The number of tours at the same time; 1 by default.")
     ] = None,
     json: bool = False,
 ) -> None:
-    """Issue a key, switch the widget on, and print the key: it is shown this once."""
+    """Issue a key and activate the widget. The key is printed only once."""
     try:
-        origins = tuple(origin_of(one) for one in origin)
+        origins = tuple(normalize_origin(address) for address in origin)
     except ValueError as error:
         raise Failure(str(error)) from None
     key = f"lk_{secrets.token_urlsafe(KEY_BYTES)}"
@@ -66,23 +67,23 @@ def issue(
     if json:
         print_json({"key": key, "key_id": key_id, "property_id": property_id})
     else:
-        note("the key is shown this once; only its hash is kept")
+        note("the key is shown only now: only its hash is stored")
         print_rows([{"key": key, "key_id": key_id}], ["key", "key_id"])
 
 
 @app.command
 def revoke(property_id: UUID, key_id: UUID, *, reason: str | None = None) -> None:
-    """Make a key useless at once."""
+    """Revoke a key; the API refuses it from now on."""
     asyncio.run(_revoke(property_id, key_id, reason))
-    note(f"{key_id} opens nothing any more")
+    note(f"key {key_id} is revoked")
 
 
 @app.command(name="list")
 def list_(property_id: UUID, *, json: bool = False) -> None:
-    """The keys in use, the newest last."""
+    """List the valid keys, newest last."""
     print_rows(
         asyncio.run(_list(property_id)), ["key_id", "issued_at", "hash"], as_json=json,
-        empty="no key is in use: crm key issue",
+        empty="there is no valid key: issue one with `crm key issue`",
     )  # fmt: skip
 
 
@@ -92,11 +93,11 @@ async def _issue(
     key_id = uuid7()
     now = datetime.now(UTC)
     until = now + timedelta(hours=overlap_hours) if overlap_hours > 0 else None
-    hashed = hashlib.sha256(key.encode()).hexdigest()
+    key_hash = hashlib.sha256(key.encode()).hexdigest()
 
     async def work(uow: UnitOfWork) -> None:
-        await uow.do(IssueKey(property_id, key_id, hashed, until))
-        await uow.do(ConfigureWidget(property_id, {"is_active": True, **settings}))
+        await uow.execute(IssueKey(property_id, key_id, key_hash, until))
+        await uow.execute(ConfigureWidget(property_id, {"is_active": True, **settings}))
 
     await _write(property_id, now, work)
     return key_id
@@ -104,7 +105,7 @@ async def _issue(
 
 async def _revoke(property_id: UUID, key_id: UUID, reason: str | None) -> None:
     async def work(uow: UnitOfWork) -> None:
-        await uow.do(RevokeKey(property_id, key_id, reason))
+        await uow.execute(RevokeKey(property_id, key_id, reason))
 
     await _write(property_id, datetime.now(UTC), work)
 
@@ -124,7 +125,7 @@ async def _list(property_id: UUID) -> list[dict[str, Any]]:
     conn = await connect(DatabaseSettings(), "crm key")
     try:
         uow = UnitOfWork(conn, await _scope(conn, property_id, datetime.now(UTC)), None)
-        widget: Widget = await uow.state(ConfigureWidget(property_id, {}))
+        widget = await uow.load(widgets.decider, property_id)
         recorded_events = await uow.history(Stream("widget", property_id))
     except Refused as refused:
         raise Failure(refused.message) from None

@@ -1,4 +1,4 @@
-"""`crm parked`: facts no projection could fold, and what waits behind them."""
+"""`crm parked`: list, show, retry or drop events that no projection could apply."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -14,10 +14,21 @@ from events.operations import ParkedDropped
 from events.record import Cause, NewEvent, Origin
 from projections.catalog import LIVE
 from projections.engine import retry as retrying
-from projections.engine.apply import Life
+from projections.engine.batch import WriterIdentity
 from services.runtime.database import pooled
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, note, print_json, print_rows
+
+COLUMNS = [
+    "event_id", "event_type", "position", "lead_id", "reason", "detail", "attempts", "waiting",
+]  # fmt: skip
+PARKED_EVENTS = """
+SELECT p.*, e.event_type, e.lead_id, e.org_id, e.property_id, e.payload, e.occurred_at,
+  (SELECT count(*) FROM crm.parked b
+   WHERE b.projection_group = p.projection_group AND b.shard = p.shard AND b.behind
+     AND b.touches && p.touches) AS waiting
+FROM crm.parked p JOIN public.crm_events e ON e.id = p.event_id WHERE p.projection_group = $1
+"""
 
 app = App(
     name="parked",
@@ -33,48 +44,52 @@ app = App(
 
 @app.command(name="list")
 def list_(*, behind: bool = False, limit: int = 1_000, json: bool = False) -> None:
-    """What is parked, oldest first.
+    """List parked events, oldest first.
 
     Parameters
     ----------
     behind
-        Also what only waits behind another.
+        Include the events that only wait behind another one.
     limit
-        How many to show.
+        The maximum number of rows.
+    json
+        Print a JSON list.
     """
-    rows, all_ = asyncio.run(_list(behind=behind, limit=limit))
-    print_rows(
-        rows, ["event_id", "event_type", "position", "lead_id", "reason", "detail", "attempts",
-               "waiting"],
-        as_json=json, empty="nothing is parked",
-    )  # fmt: skip
-    if all_ > len(rows):
-        note(f"{len(rows)} of {all_}, the oldest: --limit shows more")
+    rows, total = asyncio.run(_list(behind=behind, limit=limit))
+    print_rows(rows, COLUMNS, as_json=json, empty="nothing is parked")
+    if total > len(rows):
+        note(f"{len(rows)} of {total}, the oldest: --limit shows more")
 
 
 @app.command
 def show(event: UUID) -> None:
-    """One parked fact, whole.
+    """Print one parked event with all its fields as JSON.
 
     Parameters
     ----------
     event
-        Its id.
+        The id of the event.
     """
-    print_json(dict(asyncio.run(_one(event))))
+    print_json(dict(asyncio.run(_load(event))))
 
 
 @app.command
 def retry(*, json: bool = False) -> int:
-    """Fold everything parked again, in order; exit code 1 where something stays parked."""
-    done = asyncio.run(_retry())
-    said = {
-        "applied": sum(one.applied for one in done),
-        "dropped": sum(one.dropped for one in done),
-        "still_parked": sum(one.still_parked for one in done),
+    """Apply all parked events again, in order. Exit code 1 if some stay parked.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document.
+    """
+    results = asyncio.run(_retry())
+    counts = {
+        "applied": sum(result.applied for result in results),
+        "dropped": sum(result.dropped for result in results),
+        "still_parked": sum(result.still_parked for result in results),
     }
-    print_json(said) if json else print_rows([said], list(said))
-    return 1 if said["still_parked"] else 0
+    print_json(counts) if json else print_rows([counts], list(counts))
+    return 1 if counts["still_parked"] else 0
 
 
 @app.command
@@ -84,97 +99,88 @@ def drop(
     reason: str,
     yes: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Give a parked fact up: no table will ever show it. What waits behind it is folded.
+    """Drop a parked event: no table will contain it. The events that wait behind it are applied.
 
     Parameters
     ----------
     event
-        Its id.
+        The id of the event.
     reason
-        Why, for whoever reads the log later.
+        The reason, which is kept in the log.
     yes
-        Do it; without, only say what would happen.
+        Drop the event; without this option, only show what would be done.
     """
-    row = asyncio.run(_one(event))
+    row = asyncio.run(_load(event))
     if row["behind"]:
-        raise Failure(f"event {event} only waits behind another: drop or fix that one")
-    note(f"{row['event_type']} at position {row['position']}: {row['waiting']} wait behind it")
+        raise Failure(f"event {event} only waits behind another one: drop or fix that one")
+    waiting = f"{row['waiting']} events wait behind it"
+    note(f"{row['event_type']} at position {row['position']}: {waiting}")
     if not yes:
-        note("nothing was dropped: say --yes to do it")
+        note("nothing was dropped: give --yes to drop it")
         return 0
     asyncio.run(_drop(row, reason))
     return retry()
 
 
-PARKED = """
-SELECT p.*, e.event_type, e.lead_id, e.org_id, e.property_id, e.payload, e.occurred_at,
-  (SELECT count(*) FROM crm.parked b WHERE b.unit = p.unit AND b.shard = p.shard AND b.behind
-     AND b.touches && p.touches) AS waiting
-FROM crm.parked p JOIN public.crm_events e ON e.id = p.event_id WHERE p.unit = $1
-"""
-
-
 async def _list(*, behind: bool, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The oldest, and how many there are."""
+    """Return the oldest parked events, and the number of all."""
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
         rows = await pool.fetch(
-            f"{PARKED} AND ($2 OR NOT p.behind) ORDER BY p.position LIMIT $3",
+            f"{PARKED_EVENTS} AND ($2 OR NOT p.behind) ORDER BY p.position LIMIT $3",
             LIVE.name,
             behind,
             limit,
         )
-        count = await pool.fetchval(
-            "SELECT count(*) FROM crm.parked WHERE unit = $1 AND ($2 OR NOT behind)",
+        total = await pool.fetchval(
+            "SELECT count(*) FROM crm.parked WHERE projection_group = $1 AND ($2 OR NOT behind)",
             LIVE.name,
             behind,
         )
-    return [dict(row) for row in rows], count
+    return [dict(row) for row in rows], total
 
 
-async def _one(event: UUID) -> asyncpg.Record:
+async def _load(event: UUID) -> asyncpg.Record:
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
-        row = await pool.fetchrow(f"{PARKED} AND p.event_id = $2", LIVE.name, event)
+        row = await pool.fetchrow(f"{PARKED_EVENTS} AND p.event_id = $2", LIVE.name, event)
     if row is None:
         raise Failure(f"event {event} is not parked: see `crm parked list`")
     return row
 
 
-async def _retry() -> list[retrying.Retried]:
+async def _retry() -> list[retrying.RetryResult]:
     async with pooled(DatabaseSettings(), "crm parked") as pool:
         async with pool.acquire() as conn:
-            state = await sequencer.state(conn)
-            shards = await retrying.shards_with_parked(conn, LIVE.name)
-        life = Life(LIVE, state.generation)
-        return [await retrying.retry(pool, life, shard) for shard in shards]
+            state = await sequencer.read_log_state(conn)
+            shards = await retrying.find_shards_with_parked(conn, LIVE.name)
+        identity = WriterIdentity(LIVE, state.generation)
+        return [await retrying.retry_parked(pool, identity, shard) for shard in shards]
 
 
 async def _drop(row: asyncpg.Record, reason: str) -> None:
-    key = row["property_id"] or row["org_id"]
-    said = ParkedDropped(
-        property_id=key,
+    """Append `parked.dropped`, unless a retry has applied the event meanwhile.
+
+    A rebuild skips a dropped event: if a retry had applied it, live and rebuilt rows would differ.
+    """
+    dropped = ParkedDropped(
+        property_id=row["property_id"] or row["org_id"],
         dropped_event_id=row["event_id"],
         dropped_position=row["position"],
         unit=LIVE.name,
         reason=reason,
     )
+    new = NewEvent(
+        id=uuid4(),
+        event=dropped,
+        org_id=row["org_id"],
+        property_id=row["property_id"],
+        occurred_at=datetime.now(UTC),
+        cause=Cause(actor="operator", origin=Origin.CORRECTION),
+    )
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
         async with pool.acquire() as conn, conn.transaction():
-            if not await retrying.hold(conn, LIVE.name, row["event_id"]):
+            if not await retrying.lock_if_parked(conn, LIVE.name, row["event_id"]):
                 raise Failure(
-                    f"event {row['event_id']} is not parked any more, a retry came first: "
+                    f"event {row['event_id']} is not parked any more, a retry has applied it: "
                     "nothing was dropped"
                 )
-            await append(
-                conn,
-                [
-                    NewEvent(
-                        id=uuid4(),
-                        event=said,
-                        org_id=row["org_id"],
-                        property_id=row["property_id"],
-                        occurred_at=datetime.now(UTC),
-                        cause=Cause(actor="operator", origin=Origin.CORRECTION),
-                    )
-                ],
-                expected={},
-            )
+            await append(conn, [new], expected={})

@@ -1,4 +1,4 @@
-"""`crm property`: the host's organisations and properties, for development and for the demo."""
+"""`crm property`: create and list organisations and properties, for development."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from events.record import Cause
 from services.application.command_handler import transact
 from services.application.unit_of_work import Scope
-from services.application.workflows import seed
+from services.application.workflows import seed_property
 from services.runtime.database import connect
 from services.runtime.settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, print_json, print_rows
@@ -31,31 +31,33 @@ app = App(
 @app.command
 def create(
     *,
-    name: Annotated[str, Parameter(help="of the property")],
-    timezone: Annotated[str, Parameter(help="its IANA zone, such as America/New_York")],
-    org: Annotated[UUID | None, Parameter(help="its organisation; without one, a new one")] = None,
-    org_name: Annotated[str, Parameter(help="of a new organisation")] = "Organisation",
+    name: Annotated[str, Parameter(help="The name of the property.")],
+    timezone: Annotated[str, Parameter(help="Its IANA time zone, such as America/New_York.")],
+    org: Annotated[
+        UUID | None, Parameter(help="The id of its organisation; by default a new one is created.")
+    ] = None,
+    org_name: Annotated[str, Parameter(help="The name of a new organisation.")] = "Organisation",
     json: bool = False,
 ) -> None:
-    """Write a property, and its organisation where none is named; print their ids.
+    """Create a property, and an organisation unless one is given; print their ids.
 
-    It gets the system's workflows and texts, inactive until reviewed.
+    The property gets the standard workflows and templates, which are inactive until reviewed.
     """
     if timezone not in available_timezones():
-        raise Failure(f"{timezone!r} is no IANA time zone: try America/New_York")
-    made = asyncio.run(_create(name, timezone, org, org_name))
+        raise Failure(f"{timezone!r} is not an IANA time zone such as America/New_York")
+    created = asyncio.run(_create(name, timezone, org, org_name))
     if json:
-        print_json(made)
+        print_json(created)
     else:
-        print_rows([made], ["property_id", "org_id", "name", "timezone"])
+        print_rows([created], ["property_id", "org_id", "name", "timezone"])
 
 
 @app.command(name="list")
 def list_(*, org: UUID | None = None, json: bool = False) -> None:
-    """Every property, of one organisation or of all."""
+    """List the properties of one organisation, or of all."""
     print_rows(
         asyncio.run(_list(org)), ["property_id", "org_id", "name", "timezone"], as_json=json,
-        empty="no property yet: crm property create",
+        empty="there is no property: create one with `crm property create`",
     )  # fmt: skip
 
 
@@ -70,18 +72,20 @@ async def _create(name: str, timezone: str, org: UUID | None, org_name: str) -> 
                 )
             elif not await conn.fetchval("SELECT true FROM organizations WHERE id = $1", org):
                 raise Failure(f"there is no organisation {org}")
-            key = uuid7()
+            property_id = uuid7()
             await conn.execute(
                 "INSERT INTO properties (id, org_id, name, settings) VALUES ($1, $2, $3, $4)",
-                key,
+                property_id,
                 org,
                 name,
                 {"timezone": timezone},
             )
-            await transact(conn, Scope(org, key, datetime.now(UTC), Cause("operator")), seed)
+            await transact(
+                conn, Scope(org, property_id, datetime.now(UTC), Cause("operator")), seed_property
+            )
     finally:
         await conn.close()
-    return {"property_id": key, "org_id": org, "name": name, "timezone": timezone}
+    return {"property_id": property_id, "org_id": org, "name": name, "timezone": timezone}
 
 
 async def _list(org: UUID | None) -> list[dict[str, Any]]:

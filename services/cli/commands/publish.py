@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -13,7 +13,7 @@ from rich.progress import Progress, TaskID
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
-from services.intake.publish import Published, Signing, producing
+from services.intake.publish import PublicationResult, SigningKey, open_producer
 from services.intake.publish import publish as publish_lines
 from services.runtime.settings import Settings
 from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
@@ -42,56 +42,66 @@ def publish(
     sign_as: str | None = None,
     json: bool = False,
 ) -> int:
-    """Send JSON lines, a structured CloudEvent each; exit code 1 where some are refused.
+    """Send a file with one structured CloudEvent in each line. Exit code 1 on refused lines.
 
-    Lines are checked first; those that the intake could never take in are not sent. Sending a file
-    again changes nothing: events are known by source and id.
+    Every line is checked first; a line that the intake always rejects is not sent.
+    Sending a file again changes nothing: events are recognised by source and id.
 
     Parameters
     ----------
     file
         The file, or - for standard input.
     check
-        Only check; needs no running stack.
+        Only check the lines; this needs no running stack.
     sign_as
-        Sign with this key; its secret is read from CRM_PRODUCER_SECRET.
+        The id of the producer key to sign with; its secret is in CRM_PRODUCER_SECRET.
+    json
+        Print one JSON document.
     """
-    signing = _signing(sign_as)
-    done = asyncio.run(_check(file) if check else _publish(file, signing))
-    said = {
-        "checked" if check else "sent": done.sent,
-        "refused": len(done.refused),
-        "types": dict(done.types),
-        "refusals": [{"line": n, "reason": why, "detail": how} for n, why, how in done.refused],
+    signing_key = _load_signing_key(sign_as)
+    result = asyncio.run(_check(file) if check else _publish(file, signing_key))
+    rejected = [
+        {"line": line, "reason": reason, "detail": detail}
+        for line, reason, detail in result.rejected
+    ]
+    summary = {
+        "checked" if check else "sent": result.sent,
+        "refused": len(rejected),
+        "types": dict(result.types),
+        "refusals": rejected,
     }
-    print_json(said) if json else _show(done, "good" if check else "sent")
-    return 1 if done.refused else 0
+    print_json(summary) if json else _show(result.types, rejected, "good" if check else "sent")
+    return 1 if rejected else 0
 
 
-async def _check(file: Path) -> Published:
-    with _opened(file) as (lines, bar, task):
+async def _check(file: Path) -> PublicationResult:
+    with _open(file) as (lines, bar, task):
         return await publish_lines(lines, None, "", advance=lambda n: bar.advance(task, n))
 
 
-async def _publish(file: Path, signing: Signing | None) -> Published:
+async def _publish(file: Path, signing_key: SigningKey | None) -> PublicationResult:
     settings = Settings()
     topic = Topics.of(settings.topic_prefix).intake
-    with _opened(file) as (lines, bar, task):
+    with _open(file) as (lines, bar, task):
         await create_topic(
             settings.kafka_bootstrap_servers,
             topic,
             partitions=settings.topic_partitions,
             replicas=settings.topic_replicas,
         )
-        async with producing(settings.kafka_bootstrap_servers) as producer:
+        async with open_producer(settings.kafka_bootstrap_servers) as producer:
             return await publish_lines(
-                lines, producer, topic, signing=signing, advance=lambda n: bar.advance(task, n)
+                lines,
+                producer,
+                topic,
+                signing_key=signing_key,
+                advance=lambda n: bar.advance(task, n),
             )
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[BinaryIO, Progress, TaskID]]:
-    """The file's lines, and a bar that shows how far in it we are."""
+def _open(file: Path) -> Iterator[tuple[BinaryIO, Progress, TaskID]]:
+    """Open the file with a progress bar for its bytes."""
     with Progress(console=NOTES, transient=True) as bar:
         if str(file) == "-":
             yield sys.stdin.buffer, bar, bar.add_task("publishing", total=None)
@@ -103,21 +113,19 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, Progress, TaskID]]:
             raise Failure(f"{file}: there is no such file") from None
 
 
-def _signing(key_id: str | None) -> Signing | None:
+def _load_signing_key(key_id: str | None) -> SigningKey | None:
     if key_id is None:
         return None
     if not (secret := os.environ.get(SECRET)):
-        raise Failure(f"--sign-as needs the key's secret in {SECRET}")
-    return Signing(key_id, secret.encode())
+        raise Failure(f"{SECRET} is not set: --sign-as needs the secret of the key in it")
+    return SigningKey(key_id, secret.encode())
 
 
-def _show(done: Published, word: str) -> None:
+def _show(types: Mapping[str, int], rejected: Sequence[Mapping[str, object]], word: str) -> None:
     print_rows(
-        [{"type": name, word: count} for name, count in done.types.items()], ["type", word],
+        [{"type": name, word: count} for name, count in types.items()], ["type", word],
         empty=f"nothing {word}",
     )  # fmt: skip
-    if done.refused:
-        shown = done.refused[:SHOWN_REFUSALS]
-        rows = [{"line": n, "reason": why, "detail": how} for n, why, how in shown]
-        print_rows(rows, ["line", "reason", "detail"])
-        NOTES.print(f"{len(done.refused)} lines refused")
+    if rejected:
+        print_rows(rejected[:SHOWN_REFUSALS], ["line", "reason", "detail"])
+        NOTES.print(f"{len(rejected)} lines refused")

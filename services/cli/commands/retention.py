@@ -1,6 +1,6 @@
-"""`crm retention`: remove what an organisation keeps for a limited time only.
+"""`crm retention`: remove the rows that an organisation keeps for a limited time.
 
-The timers do so once a day. Days are read from an organisation's settings, `retention`:
+The timers process does so once a day. The days come from `retention` in an organisation's settings:
 `sessions_days` (90), `engagement_days` (730), `consents_days` (1461), `dead_letters_days` (30).
 """
 
@@ -32,21 +32,23 @@ def run(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> None:
-    """Apply the rules now; again on the same day finds nothing.
+    """Apply the rules now. A second run on the same day removes nothing.
 
     Parameters
     ----------
     org
-        One organisation only.
+        The id of one organisation; all organisations if omitted.
     dry_run
-        Only count what would go.
+        Only count the rows that would be removed.
+    json
+        Print a JSON list.
     """
-    done = asyncio.run(_run(org, dry_run=dry_run))
-    verb = "would_go" if dry_run else "gone"
-    rows = [{"kind": kind, verb: count} for kind, count in sorted(done.items())]
-    print_rows(rows, ["kind", verb], as_json=json)
+    removed = asyncio.run(_run(org, dry_run=dry_run))
+    column = "would_go" if dry_run else "gone"
+    rows = [{"kind": kind, column: count} for kind, count in sorted(removed.items())]
+    print_rows(rows, ["kind", column], as_json=json)
 
 
 async def _run(org: UUID | None, *, dry_run: bool) -> dict[str, int]:
     async with pooled(DatabaseSettings(), "crm retention", size=2) as pool:
-        return await retention.run(pool, datetime.now(UTC), org_id=org, dry_run=dry_run)
+        return await retention.apply_rules(pool, datetime.now(UTC), org_id=org, dry_run=dry_run)

@@ -1,9 +1,9 @@
-"""`crm simulate`: a believable day of leasing, sent to a running stack."""
+"""`crm simulate`: send realistic traffic of some days of leasing to a running stack."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -15,13 +15,13 @@ from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from services.runtime.stack_state import read_state
 from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
-from services.simulation.property import Home
-from services.simulation.scenario import LONGEST_STORY_SECONDS, Deed, stories
-from services.simulation.simulator import Plan, Simulated, Through
-from services.simulation.simulator import simulate as play
+from services.simulation.scenario import MAX_DURATION_SECONDS, Action, generate_actions
+from services.simulation.simulated_property import SimulatedProperty
+from services.simulation.simulator import SimulationPlan, SimulationResult, Through
+from services.simulation.simulator import simulate as run_simulation
 
-HOMES_AT_MOST = 100
-ZONE = "America/New_York"
+MAX_PROPERTIES = 100
+DEFAULT_ZONE = "America/New_York"
 
 app = App(
     name="simulate",
@@ -48,87 +48,107 @@ def simulate(
     start: datetime | None = None,
     json: bool = False,
 ) -> int:
-    """Let visitors chat, leave contacts, book and miss tours, open mails; the same for a seed.
+    """Simulate visitors who chat, leave contact details, book tours and open e-mails.
 
-    Through Kafka it all happened in the days since `--start`, so that scores have a history, and
-    the same again is recognised. Through HTTP it happens now; mail and calls come by Kafka where
-    both are asked for. Exit code 1 where the API refused something.
+    With Kafka, the events occurred in the days since --start: scores have a history.
+    A repetition with the same seed and start changes nothing.
+    With HTTP, everything happens now. With both, e-mail and calls come by Kafka.
+    The exit code is 1 if the API refused something.
 
     Parameters
     ----------
     leads
-        How many visitors leave a contact; about as many more do not.
+        The number of visitors who become leads; the same number of others do not.
     rate
-        Deeds a second; 0: as fast as it goes.
+        Actions per second; 0 is as fast as possible.
+    seed
+        The same seed gives the same actions.
+    through
+        The channel: Kafka, HTTP, or both.
     property_
-        Where; once for each property. Without: all there are, at most 100 (Kafka only).
+        A property id; repeat it for more. Default: all properties, at most 100 (Kafka only).
     key
         The widget key of each property, in the same order (HTTP).
     token
         A console token of the organisation (HTTP).
     url
-        The API; without: that of the running stack.
+        The address of the API. Default: that of the running stack.
     start
-        When it begins; without: seven days before today, UTC.
+        The instant of the start (UTC without an offset). Default: midnight seven days ago.
+    json
+        Print one JSON document.
     """
     if leads < 1 or rate < 0:
-        raise Failure("--leads is at least 1, --rate at least 0")
+        raise Failure(f"--leads is {leads} and --rate is {rate:g}: at least 1 and 0 are needed")
     if through != "kafka" and not (property_ and len(key) == len(property_) and token):
         raise Failure(
-            "HTTP needs --property, a --key for each, and --token: "
+            "HTTP needs --property, a --key for each property, and --token: "
             "see `crm key issue` and `crm token`"
         )
     settings = Settings()
-    began = start or datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
-    began = began if began.tzinfo else began.replace(tzinfo=UTC)
-    if start is None:
-        began -= timedelta(seconds=LONGEST_STORY_SECONDS + 86_400)
-    plan = Plan(
-        seed, leads, rate, through, began,
-        asyncio.run(_homes(settings, property_, key, token)),
+    properties = asyncio.run(_load_properties(settings, property_, key, token))
+    plan = SimulationPlan(
+        seed, leads, rate, through, _start_instant(start), properties,
         settings.kafka_bootstrap_servers, Topics.of(settings.topic_prefix).intake,
-        url or _api(settings),
+        url or _api_url(settings),
     )  # fmt: skip
+    result = _simulate_with_progress(settings, plan)
+    status_counts = {str(code): count for code, count in sorted(result.status_counts.items())}
+    summary = {"deeds": result.actions, "events": result.events, "answers": status_counts}
+    print_json(summary) if json else print_rows([summary], list(summary))
+    return 1 if any(code >= 400 for code in result.status_counts) else 0
+
+
+def _simulate_with_progress(settings: Settings, plan: SimulationPlan) -> SimulationResult:
     with Progress(console=NOTES, transient=True) as bar:
-        total = sum(1 for _ in stories(seed, leads, len(plan.homes)))
+        total = sum(1 for _ in generate_actions(plan.seed, plan.leads, len(plan.properties)))
         task = bar.add_task("simulating", total=total)
-        done = asyncio.run(_play(settings, plan, lambda _deed: bar.advance(task)))
-    answers = {str(status): count for status, count in sorted(done.answers.items())}
-    said: dict[str, Any] = {"deeds": done.deeds, "events": done.events, "answers": answers}
-    print_json(said) if json else print_rows([said], list(said))
-    return 1 if any(status >= 400 for status in done.answers) else 0
+        return asyncio.run(_simulate(settings, plan, lambda _action: bar.advance(task)))
 
 
-async def _play(settings: Settings, plan: Plan, advance: Callable[[Deed], None]) -> Simulated:
+async def _simulate(
+    settings: Settings, plan: SimulationPlan, advance: Callable[[Action], None]
+) -> SimulationResult:
     await create_topic(
         plan.bootstrap_servers,
         plan.topic,
         partitions=settings.topic_partitions,
         replicas=settings.topic_replicas,
     )
-    return await play(plan, advance)
+    return await run_simulation(plan, advance)
 
 
-async def _homes(
-    settings: Settings, wanted: tuple[UUID, ...], keys: tuple[str, ...], token: str | None
-) -> list[Home]:
+def _start_instant(start: datetime | None) -> datetime:
+    """Return the start in a time zone; by default early enough that nothing is in the future."""
+    if start is not None:
+        return start if start.tzinfo else start.replace(tzinfo=UTC)
+    today = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
+    return today - timedelta(seconds=MAX_DURATION_SECONDS + 86_400)
+
+
+async def _load_properties(
+    settings: Settings, ids: tuple[UUID, ...], keys: tuple[str, ...], token: str | None
+) -> list[SimulatedProperty]:
     async with pooled(settings, "crm simulate") as pool:
         rows = await pool.fetch(
             "SELECT id, coalesce(settings ->> 'timezone', $2) AS zone FROM properties "
             "WHERE org_id IS NOT NULL AND (cardinality($1::uuid[]) = 0 OR id = ANY($1)) "
             "ORDER BY created_at, id LIMIT $3",
-            list(wanted), ZONE, HOMES_AT_MOST,
+            list(ids), DEFAULT_ZONE, MAX_PROPERTIES,
         )  # fmt: skip
     zones = {row["id"]: row["zone"] for row in rows}
-    if missing := [one for one in wanted if one not in zones]:
+    if missing := [property_id for property_id in ids if property_id not in zones]:
         raise Failure(f"there is no property {missing[0]}: see `crm property list`")
     if not zones:
-        raise Failure("there is no property to visit: make one with `crm property create`")
-    key_of = dict(zip(wanted, keys, strict=False))
-    return [Home(one, zones[one], key_of.get(one), token) for one in (wanted or zones)]
+        raise Failure("there is no property: create one with `crm property create`")
+    key_of = dict(zip(ids, keys, strict=False))
+    return [
+        SimulatedProperty(property_id, zones[property_id], key_of.get(property_id), token)
+        for property_id in (ids or zones)
+    ]
 
 
-def _api(settings: Settings) -> str:
+def _api_url(settings: Settings) -> str:
     state = read_state(settings.home)
-    running = state.urls.get("api") if state else None
-    return running or f"http://{settings.http_host}:{settings.http_port}"
+    url = state.urls.get("api") if state else None
+    return url or f"http://{settings.http_host}:{settings.http_port}"

@@ -1,15 +1,22 @@
-"""`crm status`: is the stack up, and how is each of its processes?
+"""`crm status`: show whether the stack runs and whether each of its processes is ready.
 
-The exit code is 1 where something is not ready.
+The exit code is 1 if a process is not ready or the database has a problem.
 """
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import httpx2
 from cyclopts import App
 
+from services.runtime.database import connect
+from services.runtime.schema_check import find_problems
+from services.runtime.settings import DatabaseSettings
 from services.runtime.stack_state import home_directory, read_state
 from services.runtime.terminal import examples, print_rows
+
+REQUEST_SECONDS = 5
 
 app = App(
     name="status",
@@ -20,27 +27,33 @@ app = App(
 
 @app.default
 def status(*, json: bool = False) -> int:
-    """Ask every process; 0 where all are ready."""
+    """Show the state of every process and the problems of the database's tables.
+
+    Parameters
+    ----------
+    json
+        Print a JSON list.
+    """
     state = read_state(home_directory())
-    rows = [] if state is None else [ask(name, url) for name, url in state.urls.items()]
+    rows: list[dict[str, Any]] = []
+    if state is not None:
+        rows = [read_readiness(name, url) for name, url in state.urls.items()]
+        database = {"database_url": state.settings["database_url"]}
+        rows += read_schema_problems(DatabaseSettings.model_validate(database))
     print_rows(
         rows,
         ["process", "status", "problems", "url"],
         as_json=json,
         empty="no stack runs here: start one with `crm up`",
-        show=lambda value: (
-            "; ".join(f"{k}: {v}" for k, v in value.items())
-            if isinstance(value, dict)
-            else str(value)
-        ),
+        show=_show,
     )
     return 0 if rows and all(row["status"] == "ready" for row in rows) else 1
 
 
-def ask(name: str, url: str) -> dict[str, Any]:
-    """What a process says of itself."""
+def read_readiness(name: str, url: str) -> dict[str, Any]:
+    """Return the row of one process, from its /readyz; a process without an answer is `down`."""
     try:
-        answer = httpx2.get(f"{url}/readyz", timeout=5).json()
+        answer = httpx2.get(f"{url}/readyz", timeout=REQUEST_SECONDS).json()
     except httpx2.HTTPError as error:
         answer = {"status": "down", "problems": {"http": str(error)}}
     return {
@@ -49,3 +62,29 @@ def ask(name: str, url: str) -> dict[str, Any]:
         "problems": answer.get("problems", {}),
         "url": url,
     }
+
+
+def read_schema_problems(settings: DatabaseSettings) -> list[dict[str, Any]]:
+    """Return one row if the database lacks a table or its protection, otherwise none."""
+    try:
+        problems = asyncio.run(_find_problems(settings))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        problems = [f"the database cannot be checked: {str(error) or type(error).__name__}"]
+    if not problems:
+        return []
+    details = {"schema": "; ".join(problems)}
+    return [{"process": "database", "status": "unready", "problems": details, "url": ""}]
+
+
+async def _find_problems(settings: DatabaseSettings) -> list[str]:
+    conn = await connect(settings, "crm status", role=None)
+    try:
+        return await find_problems(conn)
+    finally:
+        await conn.close()
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {problem}" for name, problem in value.items())
+    return str(value)

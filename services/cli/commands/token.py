@@ -1,4 +1,4 @@
-"""`crm token`: a development token for the console's routes, as the host's login would issue it."""
+"""`crm token`: print a development token for the console's routes, as the host issues it."""
 
 import asyncio
 import sys
@@ -30,21 +30,21 @@ app = App(
 @app.default
 def token(
     *,
-    property: Annotated[UUID | None, Parameter(help="of whose organisation")] = None,  # noqa: A002
-    org: Annotated[UUID | None, Parameter(help="the organisation itself")] = None,
+    property: Annotated[UUID | None, Parameter(help="A property of the organisation.")] = None,  # noqa: A002
+    org: Annotated[UUID | None, Parameter(help="The id of the organisation.")] = None,
     role: Role = "manager",
-    hours: Annotated[float, Parameter(help="how long it is valid")] = 12,
+    hours: Annotated[float, Parameter(help="The validity in hours.")] = 12,
     json: bool = False,
 ) -> None:
-    """Make a person with this role where there is none, and print a token for them."""
+    """Print a token of a development user with this role, who is created if needed."""
     if (property is None) == (org is None):
-        raise Failure("name a --property or an --org")
+        raise Failure("give either --property or --org")
     settings = Settings()
     if settings.jwt_secret is None:
         raise Failure("CRM_JWT_SECRET is not set: start the stack with `crm up`, or set it")
-    person = asyncio.run(_person(settings, property, org, role))
+    profile_id = asyncio.run(_ensure_profile(settings, property, org, role))
     claims = {
-        "sub": str(person),
+        "sub": str(profile_id),
         "aud": settings.jwt_audience,
         "role": ROLE,
         **({"iss": settings.jwt_issuer} if settings.jwt_issuer else {}),
@@ -52,34 +52,37 @@ def token(
     }
     text = jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")
     if json:
-        print_json({"token": text, "profile_id": person, "role": role})
+        print_json({"token": text, "profile_id": profile_id, "role": role})
     else:
         sys.stdout.write(f"{text}\n")
 
 
-async def _person(
+async def _ensure_profile(
     settings: Settings, property_id: UUID | None, org_id: UUID | None, role: Role
 ) -> UUID:
-    """The organisation's development person of this role; its id derives from both."""
+    """Return the development user of an organisation and role; create the profile if needed.
+
+    The id derives from both, so that a repetition returns the same user.
+    """
     conn = await connect(settings, "crm token", role=None)
     try:
-        found: UUID | None = await conn.fetchval(
+        organization: UUID | None = await conn.fetchval(
             "SELECT org_id FROM properties WHERE id = $1 "
             "UNION ALL SELECT id FROM organizations WHERE id = $2",
             property_id,
             org_id,
         )
-        if found is None:
-            raise Failure(f"there is no {property_id or org_id}")
-        person = uuid5(found, f"development/{role}")
+        if organization is None:
+            raise Failure(f"there is no property or organisation {property_id or org_id}")
+        profile_id = uuid5(organization, f"development/{role}")
         await conn.execute(
             "INSERT INTO profiles (id, org_id, role, full_name) VALUES ($1, $2, $3, $4) "
             "ON CONFLICT (id) DO NOTHING",
-            person,
-            found,
+            profile_id,
+            organization,
             role,
             f"Development {role}",
         )
     finally:
         await conn.close()
-    return person
+    return profile_id

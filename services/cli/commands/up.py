@@ -1,7 +1,7 @@
-"""`crm up`: the whole core on this machine until Ctrl-C; its data stay.
+"""`crm up`: run the whole core on this machine until Ctrl-C; the data stays.
 
-Servers named by DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS are used instead of own ones. Data and
-logs are kept in CRM_HOME (default `.crm`).
+If DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is set, that server is used instead of an own one. Data
+and logs are in CRM_HOME (default `.crm`).
 """
 
 import signal
@@ -14,6 +14,8 @@ from cyclopts import App, Parameter
 from services.local_stack.stack import Stack
 from services.runtime.terminal import SCREEN, Failure, examples, note
 
+CHECK_SECONDS = 0.5
+
 app = App(
     name="up",
     help_epilogue=examples("crm up", "crm up --http-port 9000", "CRM_HOME=/tmp/try crm up"),
@@ -23,37 +25,40 @@ app = App(
 
 @app.default
 def up(
-    *, http_port: Annotated[int | None, Parameter(help="of the API; 0: any free one")] = None
+    *,
+    http_port: Annotated[
+        int | None, Parameter(help="The port of the API; 0 is any free port.")
+    ] = None,
 ) -> None:
-    """Bring everything up and wait for Ctrl-C, SIGTERM or a process that cannot be kept alive."""
+    """Start everything and wait for Ctrl-C, SIGTERM, or a process that keeps crashing."""
     stack = Stack(http_port=http_port, notice=note)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         stack.start()
-        _tell(stack)
+        _print_addresses(stack)
         _wait(stack)
     except KeyboardInterrupt:
-        note("stopping: what was accepted is finished first")
+        note("stopping: accepted work is finished first")
     finally:
         _ignore_interrupts()
         stack.stop()
     if stack.failed:
-        raise Failure(f"{', '.join(stack.failed)} could not be kept running; see {stack.logs}")
-    note("stopped; the data stay")
+        raise Failure(f"{', '.join(stack.failed)} crashed too often: see {stack.logs}")
+    note("stopped; the data stays")
 
 
 def _wait(stack: Stack) -> None:
     pause = threading.Event()
     while not stack.failed:
-        pause.wait(0.5)
+        pause.wait(CHECK_SECONDS)
 
 
-def _tell(stack: Stack) -> None:
+def _print_addresses(stack: Stack) -> None:
     SCREEN.print(f"API        {stack.api_url}", highlight=False)
     SCREEN.print(f"Kafka      {stack.settings.kafka_bootstrap_servers}", highlight=False)
     SCREEN.print("PostgreSQL crm db url", highlight=False)
     SCREEN.print(f"logs       {stack.logs}", highlight=False)
-    SCREEN.print("Ctrl-C stops it; `crm status` and the other commands find it meanwhile.")
+    SCREEN.print("Ctrl-C stops it. Until then `crm status` and the other commands use it.")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -61,6 +66,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_interrupts() -> None:
-    """The way down is bounded, and is walked to its end."""
+    """Ignore further signals: the stop takes a limited time, and must be complete."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

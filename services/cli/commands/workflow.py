@@ -1,4 +1,4 @@
-"""`crm workflow`: the system's workflows and texts for a property."""
+"""`crm workflow`: add the standard workflows and templates to a property."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from cyclopts import App
 from events.record import Cause
 from services.application.command_handler import transact
 from services.application.unit_of_work import Scope
-from services.application.workflows import Seeded, seed
+from services.application.workflows import SeedCounts, seed_property
 from services.deciders.decider import Refused
 from services.host import load_property
 from services.runtime.database import connect
@@ -25,21 +25,21 @@ app = App(
 
 @app.command(name="seed")
 def seed_(property_id: UUID, *, json: bool = False) -> None:
-    """Write the system's workflows and texts where they are not there yet, inactive."""
-    made = asyncio.run(_seed(property_id))
-    said = {"property_id": property_id, **made._asdict()}
+    """Add the standard workflows and templates that the property lacks, inactive."""
+    counts = asyncio.run(_seed(property_id))
+    summary = {"property_id": property_id, **counts._asdict()}
     if json:
-        print_json(said)
+        print_json(summary)
     else:
-        print_rows([said], ["property_id", "definitions", "templates"])
+        print_rows([summary], ["property_id", "definitions", "templates"])
 
 
-async def _seed(property_id: UUID) -> Seeded:
+async def _seed(property_id: UUID) -> SeedCounts:
     conn = await connect(DatabaseSettings(), "crm workflow")
     try:
         host_property = await load_property(conn, property_id)
         scope = Scope(host_property.org_id, property_id, datetime.now(UTC), Cause("operator"))
-        return (await transact(conn, scope, seed)).result
+        return (await transact(conn, scope, seed_property)).result
     except Refused as refused:
         raise Failure(refused.message) from None
     finally:

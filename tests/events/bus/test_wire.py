@@ -1,4 +1,4 @@
-"""The wire form: what the log says comes back from the bus; what is no record of it is refused."""
+"""The wire format: records equal the rows of the log, and foreign records are refused."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +10,12 @@ import pytest
 from cloudevents.core.bindings import kafka
 
 from events.bus import wire
-from events.bus.publish import LARGEST_BYTES, Publisher
-from events.bus.wire import NotOurs, Record
+from events.bus.publish import MAX_RECORD_BYTES, Publisher
+from events.bus.wire import ForeignRecord, KafkaRecord
 from events.codec import read_event
 from events.log import read, sequencer
 from events.properties import OrganizationRecorded
-from events.record import Cause, NewEvent, Origin, Unknown
+from events.record import Cause, NewEvent, Origin, UnreadableEvent
 from tests.events.frozen import SAMPLES, Sample
 from tests.world import make_world
 
@@ -24,7 +24,7 @@ DEEP = 100_000
 
 
 def row(**more: Any) -> dict[str, Any]:
-    """A row of the log in the order of `read.COLUMNS`."""
+    """Return a row of the log in the order of `read.COLUMNS`."""
     return {
         "id": UUID(int=2),
         "event_type": "lead.noted",
@@ -48,74 +48,76 @@ def row(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def record(**more: Any) -> Record:
+def record(**more: Any) -> KafkaRecord:
     return wire.record_of(row(**more), LOG, 1)
 
 
-def edited(**said: Any) -> bytes:
-    """A record's value in which something else is said."""
-    return orjson.dumps(orjson.loads(record().value) | said)
+def edited(**attributes: Any) -> bytes:
+    """Return the value of a record with other attributes."""
+    return orjson.dumps(orjson.loads(record().value) | attributes)
 
 
 def without(name: str) -> bytes:
     return orjson.dumps({k: v for k, v in orjson.loads(record().value).items() if k != name})
 
 
-async def test_what_the_log_says_comes_back_from_the_bus_the_same(pool: asyncpg.Pool) -> None:
+async def test_a_record_contains_the_same_event_as_its_row(pool: asyncpg.Pool) -> None:
     world, lead = await make_world(pool), uuid4()
     strange = '"Ada" \\ \u2028 \U0001f3e0 {"data":1}'
     await world.append(world.new(world.captured(lead, first_name=strange)))
     await world.append(*map(world.new, [*world.chat(lead, 3), world.engagement(lead)]))
-    above = OrganizationRecorded(organization_id=world.org_id, display_name=strange)
+    without_property = OrganizationRecorded(organization_id=world.org_id, display_name=strange)
     cause = Cause(f"producer:{strange}", Origin.IMPORT, uuid4(), uuid4())
-    await world.append(NewEvent(uuid4(), above, world.org_id, None, world.tick(0.000001), cause))
+    await world.append(
+        NewEvent(uuid4(), without_property, world.org_id, None, world.tick(0.000001), cause)
+    )
     await world.number()
     async with pool.acquire() as conn:
-        state = await sequencer.state(conn)
+        state = await sequencer.read_log_state(conn)
         rows = await read.position_rows(conn, after=0, upto=state.position)
-    assert {one["property_id"] for one in rows} == {None, *world.properties}
-    for one in rows:
-        key, value, headers = wire.record_of(one, state.id, state.generation)
-        came = wire.arrival(value, state.id)
-        assert came.generation == state.generation
-        assert wire.decode(came) == read.decode(one)
-        assert key.decode() == str(one["property_id"] or one["org_id"])
+    assert {log_row["property_id"] for log_row in rows} == {None, *world.properties}
+    for log_row in rows:
+        key, value, headers = wire.record_of(log_row, state.id, state.generation)
+        received = wire.read_record(value, state.id)
+        assert received.generation == state.generation
+        assert wire.decode(received) == read.decode(log_row)
+        assert key.decode() == str(log_row["property_id"] or log_row["org_id"])
         assert headers == [("content-type", b"application/cloudevents+json")]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_every_event_in_every_version_is_read_as_from_the_log(sample: Sample) -> None:
+def test_an_event_of_any_version_is_decoded_as_from_the_log(sample: Sample) -> None:
     value = record(
         event_type=sample.name, schema_version=sample.version, payload=sample.payload.decode()
     ).value
-    recorded = wire.decode(wire.arrival(value, LOG))
-    said = read_event(sample.name, sample.version, sample.payload)
-    assert recorded.event == said
-    assert not isinstance(recorded.event, Unknown)
+    recorded = wire.decode(wire.read_record(value, LOG))
+    assert recorded.event == read_event(sample.name, sample.version, sample.payload)
+    assert not isinstance(recorded.event, UnreadableEvent)
 
 
-def test_an_event_of_a_later_build_comes_as_unknown_with_all_it_says() -> None:
+def test_an_event_of_a_newer_build_is_unreadable_and_keeps_its_payload() -> None:
     later = record(event_type="lead.cloned", payload='{"n": 1}')
-    recorded = wire.decode(wire.arrival(later.value, LOG))
-    assert isinstance(recorded.event, Unknown)
+    recorded = wire.decode(wire.read_record(later.value, LOG))
+    assert isinstance(recorded.event, UnreadableEvent)
     assert (recorded.event.name, recorded.event.payload) == ("lead.cloned", {"n": 1})
 
 
 @pytest.mark.parametrize("position", [2**53 + 1, 2**63 - 1])
-def test_positions_beyond_the_numbers_of_json_survive(position: int) -> None:
+def test_positions_above_2_to_the_53_are_exact(position: int) -> None:
     value = record(position=position, previous=position - 2).value
-    said = orjson.loads(value)
-    assert (said["position"], said["previous"]) == (str(position), str(position - 2))
-    came = wire.arrival(value, LOG)
-    assert (came.position, came.previous) == (position, position - 2)
+    document = orjson.loads(value)
+    assert (document["position"], document["previous"]) == (str(position), str(position - 2))
+    received = wire.read_record(value, LOG)
+    assert (received.position, received.previous) == (position, position - 2)
     assert wire.position_of(value) == position
 
 
-def test_a_record_with_attributes_of_a_later_build_is_read() -> None:
-    assert wire.arrival(edited(traceparent="00-1-2-3"), LOG) == wire.arrival(record().value, LOG)
+def test_unknown_attributes_of_a_newer_build_are_ignored() -> None:
+    newer = wire.read_record(edited(traceparent="00-1-2-3"), LOG)
+    assert newer == wire.read_record(record().value, LOG)
 
 
-def test_the_public_library_reads_a_record() -> None:
+def test_the_cloudevents_library_reads_a_record() -> None:
     key, value, headers = record()
     event = kafka.from_structured_event(kafka.KafkaMessage(dict(headers), key, value))
     assert (event.get_type(), event.get_source()) == ("lead.noted", f"/crm/{LOG}")
@@ -124,7 +126,7 @@ def test_the_public_library_reads_a_record() -> None:
     assert event.get_data() == {"lead_id": str(UUID(int=3)), "note": "hello"}
 
 
-NO_RECORDS: dict[str, bytes | None] = {
+FOREIGN_VALUES: dict[str, bytes | None] = {
     "null": None,
     "nothing": b"",
     "garbage": b"\xff\x00\xfe",
@@ -139,9 +141,9 @@ NO_RECORDS: dict[str, bytes | None] = {
     "deep": b"[" * DEEP,
     "deep data": b'{"data":' * DEEP,
     "deep elsewhere": record().value[:-1] + b',"x":' + b"[" * DEEP + b"]" * DEEP + b"}",
-    "a position that is none": edited(position="ninth"),
-    "a shard that is none": edited(shard=None),
-    "a time that is none": edited(time="yesterday"),
+    "an invalid position": edited(position="ninth"),
+    "an invalid shard": edited(shard=None),
+    "an invalid time": edited(time="yesterday"),
     "another log": wire.record_of(row(), UUID(int=7), 1).value,
     "another source": edited(source="/mailer"),
     **{
@@ -151,24 +153,24 @@ NO_RECORDS: dict[str, bytes | None] = {
 }
 
 
-@pytest.mark.parametrize("value", NO_RECORDS.values(), ids=NO_RECORDS)
-def test_what_the_relay_of_this_log_did_not_write_is_not_ours(value: bytes | None) -> None:
-    with pytest.raises(NotOurs):
-        wire.arrival(value, LOG)
+@pytest.mark.parametrize("value", FOREIGN_VALUES.values(), ids=FOREIGN_VALUES)
+def test_a_value_that_the_relay_of_this_log_did_not_write_is_foreign(value: bytes | None) -> None:
+    with pytest.raises(ForeignRecord):
+        wire.read_record(value, LOG)
 
 
-def test_the_position_of_a_record_of_whichever_log_is_told_and_of_anything_else_is_0() -> None:
+def test_the_position_of_a_value_that_is_no_record_of_any_log_is_0() -> None:
     other = wire.record_of(row(position=12), UUID(int=7), 1)
     assert wire.position_of(other.value) == 12
     for value in (None, b"", b"\xff", b"{}", b"[" * DEEP, b'{"data":' * DEEP, without("position")):
         assert wire.position_of(value) == 0
 
 
-async def test_a_row_that_no_broker_takes_is_named_and_not_sent() -> None:
-    """A batch takes its first record whatever its size, and the broker refuses it for ever."""
+async def test_a_row_that_is_too_large_for_a_broker_is_named_and_not_sent() -> None:
+    """An empty batch accepts a record of any size, but the broker would always refuse it."""
     publisher = Publisher("127.0.0.1:9", "events")
     publisher.partitions = 8
-    giant = row(payload=orjson.dumps({"note": "x" * LARGEST_BYTES}).decode())
+    giant = row(payload=orjson.dumps({"note": "x" * MAX_RECORD_BYTES}).decode())
     with pytest.raises(ValueError, match=f"event {giant['id']} is a record of 1,0.* bytes"):
         await publisher.publish([giant], LOG, 1)
     await publisher.stop()

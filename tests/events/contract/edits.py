@@ -1,22 +1,27 @@
-"""Edits of an event's contract, by what they mean to producers, readers and the log."""
+"""Edits of an event's contract, grouped by their compatibility.
+
+An edit changes an event in place and returns whether it found something to change.
+"""
 
 from typing import Any
 
 from tests.events.contract.schemas import Edit, Event, parts
 
 
-def _each(event: Event, keyword: str, change: Any) -> bool:
-    found = [part for part in parts(event) if keyword in part]
-    for part in found:
+def _replace(event: Event, keyword: str, change: Any) -> bool:
+    """Apply `change` to the values of a keyword."""
+    changed = [part for part in parts(event) if keyword in part]
+    for part in changed:
         part[keyword] = change(part[keyword])
-    return bool(found)
+    return bool(changed)
 
 
 def _drop(event: Event, keyword: str) -> bool:
-    found = [part for part in parts(event) if keyword in part]
-    for part in found:
+    """Remove a keyword."""
+    changed = [part for part in parts(event) if keyword in part]
+    for part in changed:
         del part[keyword]
-    return bool(found)
+    return bool(changed)
 
 
 def add_optional_field(event: Event) -> bool:
@@ -30,31 +35,31 @@ def add_optional_personal_field(event: Event) -> bool:
 
 
 def add_choice(event: Event) -> bool:
-    return _each(event, "enum", lambda choices: [*choices, "d"])
+    return _replace(event, "enum", lambda choices: [*choices, "d"])
 
 
 def lengthen(event: Event) -> bool:
-    return _each(event, "maxLength", lambda length: length + 1)
+    return _replace(event, "maxLength", lambda length: length + 1)
 
 
 def lower_minimum(event: Event) -> bool:
-    return _each(event, "minimum", lambda least: least - 1)
+    return _replace(event, "minimum", lambda minimum: minimum - 1)
 
 
-def forget_maximum(event: Event) -> bool:
+def remove_maximum(event: Event) -> bool:
     return _drop(event, "exclusiveMaximum") or _drop(event, "maxItems")
 
 
-def forget_pattern(event: Event) -> bool:
+def remove_pattern(event: Event) -> bool:
     return _drop(event, "pattern")
 
 
-def open_objects(event: Event) -> bool:
+def allow_additional_properties(event: Event) -> bool:
     event["schema"]["additionalProperties"] = True
     return True
 
 
-def let_producers_leave_out(event: Event) -> bool:
+def make_field_derivable(event: Event) -> bool:
     event["told"] = ["thing_id"]
     return True
 
@@ -97,56 +102,56 @@ def require_inner_field(event: Event) -> bool:
 
 
 def remove_choice(event: Event) -> bool:
-    return _each(event, "enum", lambda choices: choices[1:])
+    return _replace(event, "enum", lambda choices: choices[1:])
 
 
 def limit_to_choices(event: Event) -> bool:
-    free = [p for p in parts(event) if p["type"] == "string" and "enum" not in p]
-    for part in free:
+    texts = [part for part in parts(event) if part["type"] == "string" and "enum" not in part]
+    for part in texts:
         part["enum"] = ["x"]
-    return bool(free)
+    return bool(texts)
 
 
 def shorten(event: Event) -> bool:
-    return _each(event, "maxLength", lambda length: length - 1)
+    return _replace(event, "maxLength", lambda length: length - 1)
 
 
 def raise_minimum(event: Event) -> bool:
-    return _each(event, "minimum", lambda least: least + 1)
+    return _replace(event, "minimum", lambda minimum: minimum + 1)
 
 
 def change_pattern(event: Event) -> bool:
-    return _each(event, "pattern", lambda _: "^[a-z]*$")
+    return _replace(event, "pattern", lambda _: "^[a-z]*$")
 
 
 def change_format(event: Event) -> bool:
-    return _each(event, "format", lambda _: "email")
+    return _replace(event, "format", lambda _: "email")
 
 
 def change_type(event: Event) -> bool:
-    return _each(event, "type", lambda kind: "number" if kind != "number" else "string")
+    return _replace(event, "type", lambda type_: "number" if type_ != "number" else "string")
 
 
-def take_null_away(event: Event) -> bool:
-    found = False
-    for field, kind in event["schema"]["properties"].items():
-        if "anyOf" in kind:
-            event["schema"]["properties"][field] = {**kind["anyOf"][0], "default": None}
-            found = True
-    return found
+def disallow_null(event: Event) -> bool:
+    properties = event["schema"]["properties"]
+    nullable = {field: schema for field, schema in properties.items() if "anyOf" in schema}
+    for field, schema in nullable.items():
+        properties[field] = {**schema["anyOf"][0], "default": None}
+    return bool(nullable)
 
 
-def let_null_in(event: Event) -> bool:
+def allow_null(event: Event) -> bool:
     properties = event["schema"]["properties"]
     properties["thing_id"] = {"anyOf": [properties["thing_id"], {"type": "null"}]}
     return True
 
 
 def change_default(event: Event) -> bool:
-    found = [kind for kind in event["schema"]["properties"].values() if "default" in kind]
-    for kind in found:
-        kind["default"] = "x"
-    return bool(found)
+    properties = event["schema"]["properties"].values()
+    changed = [schema for schema in properties if "default" in schema]
+    for schema in changed:
+        schema["default"] = "x"
+    return bool(changed)
 
 
 def change_stream(event: Event) -> bool:
@@ -169,39 +174,39 @@ def change_subject(event: Event) -> bool:
     return bool(event["personal"])
 
 
-def unmark(event: Event) -> bool:
+def remove_personal_marks(event: Event) -> bool:
     marked, event["personal"] = event["personal"], {}
     return bool(marked)
 
 
-def mark(event: Event) -> bool:
+def add_personal_mark(event: Event) -> bool:
     unmarked = sorted(event["schema"]["properties"].keys() - event["personal"].keys())
     event["personal"] = {**event["personal"], **dict.fromkeys(unmarked[:1], "thing_id")}
     return bool(unmarked)
 
 
-def go_back(event: Event) -> bool:
+def decrease_version(event: Event) -> bool:
     event["version"] -= 1
     return True
 
 
-def skip_the_upcast(event: Event) -> bool:
+def increase_version_without_upcast(event: Event) -> bool:
     event["version"] += 1
     return True
 
 
-KIND: tuple[Edit, ...] = (
+COMPATIBLE: tuple[Edit, ...] = (
     add_optional_field,
     add_optional_personal_field,
     add_choice,
     lengthen,
     lower_minimum,
-    forget_maximum,
-    forget_pattern,
-    open_objects,
-    let_producers_leave_out,
+    remove_maximum,
+    remove_pattern,
+    allow_additional_properties,
+    make_field_derivable,
 )
-SHAPE_BREAKING: tuple[Edit, ...] = (
+SCHEMA_BREAKING: tuple[Edit, ...] = (
     remove_field,
     rename_field,
     add_required_field,
@@ -215,8 +220,8 @@ SHAPE_BREAKING: tuple[Edit, ...] = (
     change_pattern,
     change_format,
     change_type,
-    take_null_away,
-    let_null_in,
+    disallow_null,
+    allow_null,
     change_default,
 )
 ALWAYS_BREAKING: tuple[Edit, ...] = (
@@ -224,8 +229,8 @@ ALWAYS_BREAKING: tuple[Edit, ...] = (
     change_entity,
     change_intake,
     change_subject,
-    unmark,
-    mark,
-    go_back,
-    skip_the_upcast,
+    remove_personal_marks,
+    add_personal_mark,
+    decrease_version,
+    increase_version_without_upcast,
 )

@@ -1,4 +1,4 @@
-"""Random small contracts, and edits of them that are known to be kind or to break somebody."""
+"""Hypothesis strategies for contracts of small events."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 Event = dict[str, Any]
 Edit = Callable[[Event], bool]
-"""Changes an event in place; answers whether it found something to change."""
+"""A change of an event in place that returns whether it found something to change."""
 
 FIELDS = ("lead_id", "note", "kind", "count", "tags", "step", "extra")
 
@@ -31,8 +31,8 @@ _TYPES: list[dict[str, Any]] = [
 ]
 
 
-def _or_null(kind: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [kind, {"type": "null"}], "default": None, "title": "Some title"}
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}], "default": None, "title": "Some title"}
 
 
 _types = st.sampled_from(_TYPES)
@@ -51,13 +51,13 @@ _DEFINITIONS = {
 
 @st.composite
 def events(draw: st.DrawFn) -> Event:
-    """One event as a contract describes it."""
+    """Draw the contract of one event."""
     properties = draw(
         st.dictionaries(st.sampled_from(FIELDS), _fields, min_size=1).map(
-            lambda found: {"thing_id": {"type": "string", "format": "uuid"}, **found}
+            lambda fields: {"thing_id": {"type": "string", "format": "uuid"}, **fields}
         )
     )
-    required = [field for field, kind in properties.items() if "default" not in kind]
+    required = [field for field, schema in properties.items() if "default" not in schema]
     marked = draw(st.sets(st.sampled_from(sorted(properties)), max_size=2))
     return {
         "version": draw(st.integers(1, 3)),
@@ -77,36 +77,36 @@ def events(draw: st.DrawFn) -> Event:
 
 
 @st.composite
-def events_for(draw: st.DrawFn, change: Edit) -> Event:
-    """One event in which `change` finds something: with every kind of field, one of them marked."""
+def events_for(draw: st.DrawFn, edit: Edit) -> Event:
+    """Draw an event that `edit` can change; if needed, with a field of every type, one marked."""
     event: Event = draw(events())
-    if not change(deepcopy(event)):
+    if not edit(deepcopy(event)):
         schema = event["schema"]
-        for number, kind in enumerate(deepcopy(_TYPES)):
-            schema["properties"] |= {f"plain_{number}": kind, f"null_{number}": _or_null(kind)}
+        for number, type_ in enumerate(deepcopy(_TYPES)):
+            schema["properties"] |= {f"plain_{number}": type_, f"null_{number}": _or_null(type_)}
             schema["required"].append(f"plain_{number}")
         event["personal"]["plain_0"] = "thing_id"
     return event
 
 
 def parts(event: Event) -> list[dict[str, Any]]:
-    """Every schema of a value inside the event that its fields make use of."""
-    found: list[dict[str, Any]] = []
+    """Return every schema within the event that its fields use, each once."""
+    visited: list[dict[str, Any]] = []
 
     def visit(schema: Any) -> None:
         if not isinstance(schema, dict):
             return
         if "$ref" in schema:
             target = event["schema"]["$defs"][schema["$ref"].rsplit("/", 1)[1]]
-            if not any(target is known for known in found):
+            if not any(target is earlier for earlier in visited):
                 visit(target)
             return
-        if "type" in schema and not any(schema is known for known in found):
-            found.append(schema)
+        if "type" in schema and not any(schema is earlier for earlier in visited):
+            visited.append(schema)
         for inner in [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]:
             visit(inner)
         visit(schema.get("items"))
 
     for field in event["schema"]["properties"].values():
         visit(field)
-    return found
+    return visited

@@ -1,4 +1,4 @@
-"""The AsyncAPI document holds together, and says what the bus really carries."""
+"""The AsyncAPI document is consistent and describes the records on the topics."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft7Validator
 
 from events.bus.topics import Topics
-from events.bus.wire import Record, record_of
+from events.bus.wire import KafkaRecord, record_of
 from events.catalog import CATALOG
 from events.contract.asyncapi import document
 from events.contract.headers import PUBLISHED, PUBLISHED_HEADERS
@@ -34,21 +34,21 @@ def references(part: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-def resolved(reference: str) -> Any:
-    found: Any = DOCUMENT
-    for part in reference.removeprefix("#/").split("/"):
-        found = found[part]
-    return found
+def resolve(reference: str) -> Any:
+    part: Any = DOCUMENT
+    for key in reference.removeprefix("#/").split("/"):
+        part = part[key]
+    return part
 
 
-def checker(part: str) -> Draft7Validator:
-    """Of a part of the components: `schemas/<name>`, `messages/<name>/payload` …"""
+def validator(part: str) -> Draft7Validator:
+    """Return the validator of a component: `schemas/<name>`, `messages/<name>/payload` …"""
     return Draft7Validator({"$ref": f"#/components/{part}", "components": COMPONENTS})
 
 
-def published(name: str, payload: str, *, known: bool = True) -> Record:
-    """The relay's own record: of a property, or with all that may be absent left out."""
-    some = UUID(int=1) if known else None
+def published(name: str, payload: str, *, with_optional: bool = True) -> KafkaRecord:
+    """Return the relay's record of an event, with or without the optional attributes."""
+    optional_id = UUID(int=1) if with_optional else None
     now = datetime(2026, 11, 22, 10, tzinfo=UTC)
     row = {
         "id": UUID(int=2),
@@ -61,14 +61,14 @@ def published(name: str, payload: str, *, known: bool = True) -> Record:
         "event_type": name,
         "schema_version": 1,
         "org_id": UUID(int=4),
-        "property_id": some,
-        "lead_id": some,
+        "property_id": optional_id,
+        "lead_id": optional_id,
         "occurred_at": now,
         "recorded_at": now,
         "actor": "operator",
         "origin": "live",
-        "correlation_id": some,
-        "causation_id": some,
+        "correlation_id": optional_id,
+        "causation_id": optional_id,
         "payload": payload,
     }
     return record_of(row, UUID(int=6), 1)
@@ -87,16 +87,16 @@ def test_it_is_an_asyncapi_3_document() -> None:
     }
 
 
-def test_every_reference_leads_somewhere() -> None:
-    found = set(references(DOCUMENT))
-    assert len(found) > len(CATALOG)
-    for reference in found:
-        assert resolved(reference)
+def test_every_reference_can_be_resolved() -> None:
+    all_references = set(references(DOCUMENT))
+    assert len(all_references) > len(CATALOG)
+    for reference in all_references:
+        assert resolve(reference)
 
 
-def test_component_names_are_such_as_asyncapi_allows() -> None:
-    for room in ("schemas", "messages"):
-        for name in COMPONENTS[room]:
+def test_component_names_have_only_allowed_characters() -> None:
+    for section in ("schemas", "messages"):
+        for name in COMPONENTS[section]:
             assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
 
 
@@ -113,61 +113,65 @@ def test_the_addresses_are_the_topics() -> None:
     assert addresses == set(Topics.of("other"))
 
 
-def test_the_bus_carries_every_event_and_the_intake_only_what_it_takes() -> None:
+def test_the_intake_channel_has_only_events_that_producers_may_send() -> None:
     channels = DOCUMENT["channels"]
     assert channels["events"]["messages"].keys() == CATALOG.keys()
-    taken = {entry.name for entry in CATALOG.values() if entry.intake is not Intake.NO}
-    assert channels["intake"]["messages"].keys() == taken
+    accepted = {entry.name for entry in CATALOG.values() if entry.intake is not Intake.NO}
+    assert channels["intake"]["messages"].keys() == accepted
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_payloads_on_the_bus_are_the_samples(name: str) -> None:
+def test_the_sample_of_an_event_matches_its_schema(name: str) -> None:
     Draft7Validator.check_schema(COMPONENTS["schemas"][name])
-    checker(f"schemas/{name}").validate(CURRENT[name].said)
+    validator(f"schemas/{name}").validate(CURRENT[name].fields)
 
 
 @pytest.mark.parametrize("name", CATALOG)
-def test_a_record_of_the_relay_is_the_message_of_its_event_and_of_no_other(name: str) -> None:
-    said = orjson.loads(published(name, CURRENT[name].payload.decode()).value)
-    message = checker(f"messages/{name}/payload")
-    message.validate(said)
-    assert said["data"] == CURRENT[name].said
-    assert not message.is_valid({**said, "type": "something.else"})
-    assert not message.is_valid({**said, "data": {**said["data"], "unheard_of": 1}})
+def test_a_record_of_the_relay_matches_the_message_of_its_event_only(name: str) -> None:
+    value = orjson.loads(published(name, CURRENT[name].payload.decode()).value)
+    message = validator(f"messages/{name}/payload")
+    message.validate(value)
+    assert value["data"] == CURRENT[name].fields
+    assert not message.is_valid({**value, "type": "something.else"})
+    assert not message.is_valid({**value, "data": {**value["data"], "unknown_field": 1}})
     for missing in ("data", *PUBLISHED["required"]):
-        assert not message.is_valid({key: said[key] for key in said if key != missing})
+        assert not message.is_valid({key: value[key] for key in value if key != missing})
 
 
-def test_shared_schemas_do_not_hide_one_another() -> None:
+def test_events_with_the_same_definition_name_share_one_definition() -> None:
     for entry in CATALOG.values():
         for name, schema in entry.kind.model_json_schema().get("$defs", {}).items():
-            mine = {key: value for key, value in schema.items() if key != "properties"}
+            own = {key: value for key, value in schema.items() if key != "properties"}
             shared = COMPONENTS["schemas"][name]
-            assert mine == {key: value for key, value in shared.items() if key != "properties"}
+            assert own == {key: value for key, value in shared.items() if key != "properties"}
 
 
-@pytest.mark.parametrize(("name", "told"), [("engagement.recorded", "score_weight")])
-def test_producers_may_leave_out_what_the_core_can_tell(name: str, told: str) -> None:
-    sent = {field: value for field, value in CURRENT[name].said.items() if field != told}
-    payload = resolved(COMPONENTS["messages"][f"sent.{name}"]["payload"]["$ref"])
-    assert told not in payload["required"]
-    checker(f"schemas/sent.{name}").validate(sent)
-    assert not checker(f"schemas/{name}").is_valid(sent)
+@pytest.mark.parametrize(("name", "derivable"), [("engagement.recorded", "score_weight")])
+def test_producers_may_omit_derivable_fields(name: str, derivable: str) -> None:
+    sent = {field: value for field, value in CURRENT[name].fields.items() if field != derivable}
+    payload = resolve(COMPONENTS["messages"][f"sent.{name}"]["payload"]["$ref"])
+    assert derivable not in payload["required"]
+    validator(f"schemas/sent.{name}").validate(sent)
+    assert not validator(f"schemas/{name}").is_valid(sent)
 
 
-def test_personal_fields_are_marked_for_readers() -> None:
+def test_personal_fields_are_marked() -> None:
     email = COMPONENTS["schemas"]["lead.captured"]["properties"]["email"]
     assert email["x-personal-data-of"] == "lead_id"
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["property", "organisation"])
-def test_attributes_and_headers_are_those_the_relay_writes(known: bool) -> None:
-    record = published("lead.erased", CURRENT["lead.erased"].payload.decode(), known=known)
+@pytest.mark.parametrize("with_optional", [True, False])
+def test_a_record_of_the_relay_has_the_documented_attributes_and_headers(
+    with_optional: bool,
+) -> None:
+    record = published(
+        "lead.erased", CURRENT["lead.erased"].payload.decode(), with_optional=with_optional
+    )
     headers = {name: value.decode() for name, value in record.headers}
     Draft7Validator(PUBLISHED_HEADERS).validate(headers)
     assert headers.keys() == PUBLISHED_HEADERS["properties"].keys()
     assert headers["content-type"] == COMPONENTS["messages"]["lead.erased"]["contentType"]
-    said = orjson.loads(record.value)
-    checker("messages/lead.erased/payload").validate(said)
-    named = PUBLISHED["properties"].keys() if known else set(PUBLISHED["required"])
-    assert said.keys() - {"data"} == named
+    value = orjson.loads(record.value)
+    validator("messages/lead.erased/payload").validate(value)
+    documented = PUBLISHED["properties"].keys() if with_optional else set(PUBLISHED["required"])
+    assert value.keys() - {"data"} == documented

@@ -1,4 +1,4 @@
-"""What may change in a released contract, for random events and every kind of change."""
+"""Compatible and incompatible changes of a contract, for random events."""
 
 from copy import deepcopy
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from events.contract.check import judged
+from events.contract.check import judge_changes
 from events.contract.compare import Verdict
 from events.contract.describe import contract
 from tests.events.contract import edits
@@ -15,103 +15,113 @@ from tests.events.contract.schemas import Edit, Event, events, events_for
 
 NAME = "thing.done"
 names = st.sampled_from(["thing.made", "thing.moved", "thing.lost"])
-TODAY = contract()
-EACH = 40
-"""Examples of every change: there are some fifty."""
+CURRENT_CONTRACT = contract()
+EXAMPLES_PER_EDIT = 40
+"""There are about fifty edits."""
 
 
-def by_name(edit: Edit) -> str:
+def edit_name(edit: Edit) -> str:
     return edit.__name__
 
 
 def verdicts(before: Event, after: Event, upcasts: Any = ()) -> list[Verdict]:
-    found = judged(
+    changes = judge_changes(
         {"events": {NAME: before}}, {"events": {NAME: after}}, dict.fromkeys(upcasts, dict)
     )
-    return [change.verdict for change in found]
+    return [change.verdict for change in changes]
 
 
-def edited(event: Event, change: Edit) -> Event:
+def edited(event: Event, edit: Edit) -> Event:
     after = deepcopy(event)
-    assert change(after)
+    assert edit(after)
     return after
 
 
 @given(event=events())
-def test_nothing_changed_is_nothing_to_say(event: Event) -> None:
+def test_an_unchanged_event_has_no_differences(event: Event) -> None:
     assert verdicts(event, deepcopy(event)) == []
 
 
-def test_todays_catalog_keeps_itself() -> None:
-    assert judged(TODAY, deepcopy(TODAY)) == []
+def test_the_current_catalog_has_no_differences_from_itself() -> None:
+    assert judge_changes(CURRENT_CONTRACT, deepcopy(CURRENT_CONTRACT)) == []
 
 
-@pytest.mark.parametrize("change", edits.KIND, ids=by_name)
-@settings(max_examples=EACH)
+@pytest.mark.parametrize("edit", edits.COMPATIBLE, ids=edit_name)
+@settings(max_examples=EXAMPLES_PER_EDIT)
 @given(data=st.data())
-def test_others_can_live_with(change: Edit, data: st.DataObject) -> None:
-    event = data.draw(events_for(change))
-    found = verdicts(event, edited(event, change))
-    assert found
-    assert set(found) == {Verdict.COMPATIBLE}
+def test_a_compatible_edit_is_accepted(edit: Edit, data: st.DataObject) -> None:
+    event = data.draw(events_for(edit))
+    found_verdicts = verdicts(event, edited(event, edit))
+    assert found_verdicts
+    assert set(found_verdicts) == {Verdict.COMPATIBLE}
 
 
-@pytest.mark.parametrize("change", edits.SHAPE_BREAKING + edits.ALWAYS_BREAKING, ids=by_name)
-@settings(max_examples=EACH)
+@pytest.mark.parametrize("edit", edits.SCHEMA_BREAKING + edits.ALWAYS_BREAKING, ids=edit_name)
+@settings(max_examples=EXAMPLES_PER_EDIT)
 @given(data=st.data())
-def test_somebody_breaks_on(change: Edit, data: st.DataObject) -> None:
-    event = data.draw(events_for(change))
-    assert Verdict.INCOMPATIBLE in verdicts(event, edited(event, change))
+def test_an_incompatible_edit_is_found(edit: Edit, data: st.DataObject) -> None:
+    event = data.draw(events_for(edit))
+    assert Verdict.INCOMPATIBLE in verdicts(event, edited(event, edit))
 
 
-@pytest.mark.parametrize("change", edits.SHAPE_BREAKING, ids=by_name)
-@settings(max_examples=EACH)
+@pytest.mark.parametrize("edit", edits.SCHEMA_BREAKING, ids=edit_name)
+@settings(max_examples=EXAMPLES_PER_EDIT)
 @given(data=st.data())
-def test_a_new_version_with_its_upcast_may(change: Edit, data: st.DataObject) -> None:
-    event = data.draw(events_for(change))
-    after = edited(event, change)
+def test_an_incompatible_edit_is_accepted_in_a_new_version_with_an_upcast(
+    edit: Edit, data: st.DataObject
+) -> None:
+    event = data.draw(events_for(edit))
+    after = edited(event, edit)
     after["version"] += 1
-    found = verdicts(event, after, upcasts=[(NAME, event["version"])])
-    assert set(found) == {Verdict.COMPATIBLE}
+    found_verdicts = verdicts(event, after, upcasts=[(NAME, event["version"])])
+    assert set(found_verdicts) == {Verdict.COMPATIBLE}
     assert Verdict.INCOMPATIBLE in verdicts(event, after)
 
 
 @settings(max_examples=200)
 @given(
     event=events(),
-    kind=st.lists(st.sampled_from(edits.KIND), unique=True, max_size=4),
-    breaking=st.sampled_from(edits.SHAPE_BREAKING[:4] + edits.ALWAYS_BREAKING[:3]),
+    compatible=st.lists(st.sampled_from(edits.COMPATIBLE), unique=True, max_size=4),
+    incompatible=st.sampled_from(edits.SCHEMA_BREAKING[:4] + edits.ALWAYS_BREAKING[:3]),
 )
-def test_a_breaking_change_is_found_among_kind_ones(
-    event: Event, kind: list[Edit], breaking: Edit
+def test_an_incompatible_edit_is_found_among_compatible_ones(
+    event: Event, compatible: list[Edit], incompatible: Edit
 ) -> None:
     after = deepcopy(event)
-    for change in kind:
-        change(after)
-    assume(breaking(after))
-    found = verdicts(event, after)
-    assert found[0] is Verdict.INCOMPATIBLE
-    assert found == sorted(found, key=lambda verdict: verdict is Verdict.COMPATIBLE)
+    for edit in compatible:
+        edit(after)
+    assume(incompatible(after))
+    found_verdicts = verdicts(event, after)
+    assert found_verdicts[0] is Verdict.INCOMPATIBLE
+    assert found_verdicts == sorted(
+        found_verdicts, key=lambda verdict: verdict is Verdict.COMPATIBLE
+    )
 
 
 @given(before=st.dictionaries(names, events()), after=st.dictionaries(names, events()))
-def test_events_may_come_and_never_go(before: dict[str, Event], after: dict[str, Event]) -> None:
-    known = {name: event for name, event in before.items() if name in after}
-    found = judged({"events": before}, {"events": {**after, **known}})
-    gone = {change.where for change in found if change.verdict is Verdict.INCOMPATIBLE}
-    new = {change.where for change in found if change.verdict is Verdict.COMPATIBLE}
-    assert gone == before.keys() - after.keys()
+def test_events_can_be_added_but_not_removed(
+    before: dict[str, Event], after: dict[str, Event]
+) -> None:
+    unchanged = {name: event for name, event in before.items() if name in after}
+    changes = judge_changes({"events": before}, {"events": {**after, **unchanged}})
+    removed = {change.where for change in changes if change.verdict is Verdict.INCOMPATIBLE}
+    new = {change.where for change in changes if change.verdict is Verdict.COMPATIBLE}
+    assert removed == before.keys() - after.keys()
     assert new == after.keys() - before.keys()
 
 
-@pytest.mark.parametrize("name", sorted(TODAY["events"]))
+@pytest.mark.parametrize("name", sorted(CURRENT_CONTRACT["events"]))
 @pytest.mark.parametrize(
-    "change",
+    "edit",
     [edits.make_field_optional, edits.add_required_field, edits.change_stream, edits.change_intake],
-    ids=by_name,
+    ids=edit_name,
 )
-def test_breaking_a_real_event_is_named(name: str, change: Edit) -> None:
-    after = {"events": {**TODAY["events"], name: deepcopy(TODAY["events"][name])}}
-    assert change(after["events"][name])
-    found = judged(TODAY, after)
-    assert any(f.verdict is Verdict.INCOMPATIBLE and f.where.startswith(name) for f in found)
+def test_an_incompatible_edit_of_a_catalog_event_names_the_event(name: str, edit: Edit) -> None:
+    after = {
+        "events": {**CURRENT_CONTRACT["events"], name: deepcopy(CURRENT_CONTRACT["events"][name])}
+    }
+    assert edit(after["events"][name])
+    assert any(
+        change.verdict is Verdict.INCOMPATIBLE and change.where.startswith(name)
+        for change in judge_changes(CURRENT_CONTRACT, after)
+    )

@@ -1,6 +1,6 @@
-"""The host's rows become facts in the host's own transaction."""
+"""Changes of host rows are events of the host's own transaction."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -17,12 +17,12 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool)
 
 
-async def history(world: World, kind: str, entity: object) -> list[RecordedEvent]:
+async def history(world: World, entity_type: str, entity_id: UUID) -> list[RecordedEvent]:
     async with world.pool.acquire() as conn:
-        return await read.streams(conn, [Stream(kind, entity)])  # type: ignore[arg-type]
+        return await read.streams(conn, [Stream(entity_type, entity_id)])
 
 
-async def test_a_new_property_is_a_fact_with_its_settings(world: World) -> None:
+async def test_a_new_property_is_an_event_with_its_settings(world: World) -> None:
     (property_id,) = world.properties
     (recorded,) = await history(world, "property", property_id)
     assert recorded.event == PropertyRecorded(
@@ -37,7 +37,7 @@ async def test_a_new_property_is_a_fact_with_its_settings(world: World) -> None:
     assert recorded.shard == shard_of(property_id)
 
 
-async def test_each_change_is_the_next_version_and_a_deletion_is_one(world: World) -> None:
+async def test_each_change_and_the_deletion_of_a_row_is_the_next_version(world: World) -> None:
     profile = uuid4()
     async with world.pool.acquire() as conn:
         insert = "INSERT INTO profiles (id, org_id, full_name) VALUES ($1, $2, 'Grace \"H\"')"
@@ -46,30 +46,30 @@ async def test_each_change_is_the_next_version_and_a_deletion_is_one(world: Worl
         await conn.execute("DELETE FROM profiles WHERE id = $1", profile)
     recorded_events = await history(world, "profile", profile)
     assert [recorded.version for recorded in recorded_events] == [1, 2, 3]
-    said = [
+    changes = [
         recorded.event
         for recorded in recorded_events
         if isinstance(recorded.event, ProfileRecorded)
     ]
-    assert [(event.role, event.deleted) for event in said] == [
+    assert [(event.role, event.deleted) for event in changes] == [
         ("viewer", False), ("admin", False), ("admin", True),
     ]  # fmt: skip
     assert recorded_events[0].property_id is None
     assert recorded_events[0].shard == shard_of(world.org_id)
 
 
-async def test_what_the_host_rolls_back_never_happened(world: World) -> None:
+async def test_a_rolled_back_change_is_no_event(world: World) -> None:
     async with world.pool.acquire() as conn:
-        undone = conn.transaction()
-        await undone.start()
+        transaction = conn.transaction()
+        await transaction.start()
         await conn.execute("UPDATE organizations SET name = 'Other'")
-        await undone.rollback()
+        await transaction.rollback()
     (recorded,) = await history(world, "organization", world.org_id)
     assert isinstance(recorded.event, OrganizationRecorded)
     assert recorded.event.display_name == "Acme"
 
 
-async def test_a_property_keeps_its_organisation(world: World) -> None:
+async def test_a_property_cannot_change_its_organisation(world: World) -> None:
     other = await make_world(world.pool)
     async with world.pool.acquire() as conn:
         with pytest.raises(asyncpg.RaiseError, match="another organisation"):
@@ -81,8 +81,10 @@ async def test_a_property_keeps_its_organisation(world: World) -> None:
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_change_of_a_row_cannot_pass_the_log_by(world: World, protected: bool) -> None:
-    async with world.pool.acquire() as conn:
+async def test_without_the_database_trigger_a_change_is_no_event(
+    world: World, owner_pool: asyncpg.Pool, protected: bool
+) -> None:
+    async with owner_pool.acquire() as conn:
         if not protected:
             await conn.execute("ALTER TABLE properties DISABLE TRIGGER crm_record")
         await conn.execute("UPDATE properties SET name = 'Renamed'")

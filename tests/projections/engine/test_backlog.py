@@ -1,4 +1,4 @@
-"""What is folded gathers while a batch is being written, and comes back whole where that fails."""
+"""The backlog gathers folded events while a batch is written, and returns them if it fails."""
 
 import asyncio
 
@@ -7,97 +7,98 @@ import pytest
 from events.leads import LeadNoted
 from projections.catalog import LIVE
 from projections.engine import backlog
-from projections.engine.apply import Batch, Folded
 from projections.engine.backlog import Backlog
+from projections.engine.batch import FoldedEvents, WriteBatch
 from projections.engine.checkpoints import Checkpoint
-from tests.projections.given import LEAD, recorded
+from tests.projections.given import LEAD, record
 
 
 class Writer:
-    """Writes a batch when it is let; remembers what it was given."""
+    """A writer that waits until the test allows it, and remembers its batches."""
 
     def __init__(self) -> None:
-        self.given: list[Folded] = []
-        self.begun, self.let = asyncio.Event(), asyncio.Event()
+        self.written: list[FoldedEvents] = []
+        self.started, self.allowed = asyncio.Event(), asyncio.Event()
         self.fails = False
 
-    async def __call__(self, batch: Batch) -> None:
-        self.given.append(batch.folded)
-        self.begun.set()
-        await self.let.wait()
+    async def __call__(self, batch: WriteBatch) -> None:
+        self.written.append(batch.folded)
+        self.started.set()
+        await self.allowed.wait()
         if self.fails:
-            raise ValueError("a row the database cannot hold")
+            raise ValueError("a row that the database cannot store")
 
     @property
     def sizes(self) -> list[int]:
-        return [len(folded.recorded_events) for folded in self.given]
+        return [len(folded.recorded_events) for folded in self.written]
 
 
-def folded(first: int, last: int) -> Folded:
-    """Facts of one shard from one position to another."""
+def fold(first: int, last: int) -> FoldedEvents:
+    """Return the events of one shard from one position to another."""
     recorded_events = [
-        recorded(at, LeadNoted(lead_id=LEAD, note=f"{at}")) for at in range(first, last + 1)
+        record(position, LeadNoted(lead_id=LEAD, note=f"{position}"))
+        for position in range(first, last + 1)
     ]
-    return Folded(recorded_events, (), {0: (Checkpoint(first - 1, 1), last)})
+    return FoldedEvents(recorded_events, (), {0: (Checkpoint(first - 1, 1), last)})
 
 
-async def test_what_is_folded_while_a_batch_is_written_is_the_next_batch() -> None:
+async def test_events_folded_while_a_batch_is_written_form_the_next_batch() -> None:
     writer = Writer()
-    held = Backlog(LIVE.work(), writer)
-    for at in (1, 2, 3):
-        held.gather(folded(at, at))
-        await writer.begun.wait()
-    assert (writer.sizes, len(held), held.durable) == ([1], 2, 0)
-    writer.let.set()
-    await held.drain()
+    events = Backlog(LIVE.working_set(), writer)
+    for position in (1, 2, 3):
+        events.add(fold(position, position))
+        await writer.started.wait()
+    assert (writer.sizes, len(events), events.durable) == ([1], 2, 0)
+    writer.allowed.set()
+    await events.drain()
     assert writer.sizes == [1, 2]
-    assert writer.given[1].moves == {0: (Checkpoint(1, 1), 3)}
-    assert held.durable == held.folded == 3
+    assert writer.written[1].moves == {0: (Checkpoint(1, 1), 3)}
+    assert events.durable == events.folded == 3
 
 
-async def test_no_batch_begins_while_rows_are_being_folded() -> None:
+async def test_no_batch_begins_while_events_are_folded() -> None:
     writer = Writer()
-    held = Backlog(LIVE.work(), writer)
-    held.gather(folded(1, 1))
-    held.gather(folded(2, 2))
-    held.shut()
-    writer.let.set()
-    writing = held.writing
+    events = Backlog(LIVE.working_set(), writer)
+    events.add(fold(1, 1))
+    events.add(fold(2, 2))
+    events.pause()
+    writer.allowed.set()
+    writing = events.writing
     assert writing is not None
     await writing
-    assert (writer.sizes, len(held)) == ([1], 1)
-    held.open()
-    await held.drain()
+    assert (writer.sizes, len(events)) == ([1], 1)
+    events.resume()
+    await events.drain()
     assert writer.sizes == [1, 1]
 
 
-async def test_folding_waits_while_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_folding_waits_while_too_many_events_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "GATHER_EVENTS", 2)
     writer = Writer()
-    held = Backlog(LIVE.work(), writer)
-    for at in (1, 2, 3):
-        await held.room()
-        held.gather(folded(at, at))
-    waiting = asyncio.create_task(held.room())
+    events = Backlog(LIVE.working_set(), writer)
+    for position in (1, 2, 3):
+        await events.wait_for_room()
+        events.add(fold(position, position))
+    waiting = asyncio.create_task(events.wait_for_room())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done
-    writer.let.set()
+    writer.allowed.set()
     await waiting
-    await held.drain()
+    await events.drain()
 
 
-async def test_where_writing_fails_all_that_is_not_durable_comes_back_in_order() -> None:
+async def test_after_a_failed_write_all_events_that_are_not_durable_return_in_order() -> None:
     writer = Writer()
     writer.fails = True
-    held = Backlog(LIVE.work(), writer)
-    held.gather(folded(1, 2))
-    held.gather(folded(3, 5))
-    writer.let.set()
-    with pytest.raises(ValueError, match="cannot hold"):
-        await held.drain()
-    back = held.withdraw()
-    assert back is not None
-    assert [one.position for one in back.recorded_events] == [1, 2, 3, 4, 5]
-    assert back.moves == {0: (Checkpoint(0, 1), 5)}
-    assert (writer.sizes, held.durable) == ([2], 0)
-    assert held.withdraw() is None
+    events = Backlog(LIVE.working_set(), writer)
+    events.add(fold(1, 2))
+    events.add(fold(3, 5))
+    writer.allowed.set()
+    with pytest.raises(ValueError, match="cannot store"):
+        await events.drain()
+    lost = events.withdraw()
+    assert lost is not None
+    assert [recorded.position for recorded in lost.recorded_events] == [1, 2, 3, 4, 5]
+    assert lost.moves == {0: (Checkpoint(0, 1), 5)}
+    assert (writer.sizes, events.durable) == ([2], 0)
+    assert events.withdraw() is None

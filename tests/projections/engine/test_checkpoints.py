@@ -1,4 +1,4 @@
-"""A checkpoint moves for who believes the truth, all of it, and for nobody else."""
+"""A checkpoint moves only if all assumptions of the writer are true."""
 
 from typing import Any
 
@@ -6,27 +6,60 @@ import asyncpg
 import pytest
 
 from projections.engine import checkpoints
-from projections.engine.checkpoints import Checkpoint, Fenced
+from projections.engine.checkpoints import Checkpoint, FencingError, WrongVersion
+
+GROUP, VERSION, GENERATION = "group", "1", 1
 
 
-@pytest.mark.parametrize("wrong", [None, "position", "epoch", "version", "generation", "unit"])
-async def test_every_belief_must_hold(pool: asyncpg.Pool, wrong: str | None) -> None:
+@pytest.mark.parametrize("wrong", [None, "position", "epoch", "version", "generation", "group"])
+async def test_a_writer_with_a_wrong_assumption_is_fenced(
+    pool: asyncpg.Pool, wrong: str | None
+) -> None:
     async with pool.acquire() as conn:
-        await checkpoints.create(conn, "unit", "1", 1)
-        held = await checkpoints.claim(conn, "unit", "1", 1, [3, 4], "me")
-        await checkpoints.advance(conn, "unit", "1", 1, {3: (held[3], 7), 4: (held[4], 9)})
-        truth: dict[str, Any] = {
-            "position": 7, "epoch": held[3].epoch, "version": "1", "generation": 1, "unit": "unit",
+        await checkpoints.create(conn, GROUP, VERSION, GENERATION)
+        owned = await checkpoints.own(conn, GROUP, VERSION, GENERATION, [3, 4], "owner")
+        moves = {3: (owned[3], 7), 4: (owned[4], 9)}
+        await checkpoints.advance(conn, GROUP, VERSION, GENERATION, moves)
+        actual: dict[str, Any] = {
+            "position": 7, "epoch": owned[3].epoch, "version": VERSION, "generation": GENERATION,
+            "group": GROUP,
         }  # fmt: skip
-        others = {"position": 0, "epoch": 0, "version": "2", "generation": 2, "unit": "other"}
-        said = truth if wrong is None else truth | {wrong: others[wrong]}
-        moves = {3: (Checkpoint(said["position"], said["epoch"]), 12)}
-        moving = checkpoints.advance(conn, said["unit"], said["version"], said["generation"], moves)
+        others = {"position": 0, "epoch": 0, "version": "2", "generation": 2, "group": "other"}
+        assumed = actual if wrong is None else actual | {wrong: others[wrong]}
+        moves = {3: (Checkpoint(assumed["position"], assumed["epoch"]), 12)}
+        moving = checkpoints.advance(
+            conn, assumed["group"], assumed["version"], assumed["generation"], moves
+        )
         if wrong is None:
             await moving
         else:
-            with pytest.raises(Fenced) as fenced:
+            with pytest.raises(FencingError) as fencing:
                 await moving
-            assert fenced.value.shards == [3]
-        reached = await checkpoints.positions(conn, "unit")
-    assert (reached[3], reached[4]) == (12 if wrong is None else 7, 9)
+            assert fencing.value.shards == [3]
+        positions = await checkpoints.positions(conn, GROUP)
+    assert (positions[3], positions[4]) == (12 if wrong is None else 7, 9)
+
+
+async def test_a_new_owner_gets_a_higher_epoch_at_the_same_position(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as conn:
+        await checkpoints.create(conn, GROUP, VERSION, GENERATION)
+        before = await checkpoints.own(conn, GROUP, VERSION, GENERATION, [3], "first")
+        after = await checkpoints.own(conn, GROUP, VERSION, GENERATION, [3], "second")
+    assert after[3] == Checkpoint(before[3].position, before[3].epoch + 1)
+
+
+@pytest.mark.parametrize(
+    ("group", "version", "generation", "message"),
+    [
+        (GROUP, "2", GENERATION, "this build has 2"),
+        (GROUP, VERSION, 2, "generation 1 of the log"),
+        ("other", VERSION, GENERATION, "no checkpoints"),
+    ],
+)
+async def test_shards_of_another_version_cannot_be_owned(
+    pool: asyncpg.Pool, group: str, version: str, generation: int, message: str
+) -> None:
+    async with pool.acquire() as conn:
+        await checkpoints.create(conn, GROUP, VERSION, GENERATION)
+        with pytest.raises(WrongVersion, match=message):
+            await checkpoints.own(conn, group, version, generation, [3], "owner")

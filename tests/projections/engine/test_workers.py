@@ -1,4 +1,4 @@
-"""Folding in worker processes makes the rows that folding in one process makes."""
+"""Worker processes build the same rows as a single process."""
 
 import os
 import signal
@@ -9,66 +9,68 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from projections.engine.refold import CannotFold
+from projections.engine.shard_history import UnsupportedEvent
 from services.replay import replay
 from services.runtime.settings import Settings
 from tests.projections.engine.test_rebuild import make_history
 
 
-async def test_workers_fold_what_one_process_folds_and_tell_of_every_event(
-    settings: Settings, pool: asyncpg.Pool
+async def test_workers_build_equal_tables_and_report_every_event(
+    owner_settings: Settings, owner_pool: asyncpg.Pool
 ) -> None:
-    await make_history(pool)
-    told: list[tuple[int, int]] = []
+    await make_history(owner_pool)
+    reports: list[tuple[int, int]] = []
 
     def progress(stage: str, done: int, whole: int) -> None:
         if stage == "events":
-            told.append((done, whole))
+            reports.append((done, whole))
 
     async with (
-        replay.workers(settings, (), 2) as workers,
-        replay.rebuilding(pool, (), progress, workers=workers) as work,
+        replay.start_workers(owner_settings, (), 2) as workers,
+        replay.open_rebuild(owner_pool, (), progress, workers=workers) as work,
     ):
         verified = await work.verify()
         rebuilt = await work.rebuild(repair=False)
-    events = await pool.fetchval("SELECT count(*) FROM crm_events")
+    events = await owner_pool.fetchval("SELECT count(*) FROM crm_events")
     assert verified.equal
     assert rebuilt.swapped
     assert verified.events == rebuilt.events == events
-    assert told[-1] == (events, events)
+    assert reports[-1] == (events, events)
 
 
-async def test_a_fact_no_worker_can_fold_ends_the_rebuild_with_its_name(
-    settings: Settings, pool: asyncpg.Pool
+async def test_an_event_that_no_worker_can_fold_ends_the_rebuild_and_is_named(
+    owner_settings: Settings, owner_pool: asyncpg.Pool
 ) -> None:
-    world = await make_history(pool)
-    stray = world.new(world.engagement(uuid4()))
-    await world.append(stray)
+    world = await make_history(owner_pool)
+    poison = world.new(world.engagement(uuid4()))
+    await world.append(poison)
     await world.project()
-    await pool.execute("DELETE FROM crm.parked")
+    await owner_pool.execute("DELETE FROM crm.parked")
     async with (
-        replay.workers(settings, (), 2) as workers,
-        replay.rebuilding(pool, (), lambda *_: None, workers=workers) as work,
+        replay.start_workers(owner_settings, (), 2) as workers,
+        replay.open_rebuild(owner_pool, (), lambda *_: None, workers=workers) as work,
     ):
-        with pytest.raises(CannotFold, match=str(stray.id)):
+        with pytest.raises(UnsupportedEvent, match=str(poison.id)):
             await work.verify()
 
 
-async def test_a_killed_worker_ends_the_rebuild_and_leaves_the_live_tables_alone(
-    settings: Settings, pool: asyncpg.Pool
+async def test_a_killed_worker_ends_the_rebuild_and_changes_no_live_table(
+    owner_settings: Settings, owner_pool: asyncpg.Pool
 ) -> None:
-    await make_history(pool)
-    before = await pool.fetchval("SELECT count(*) FROM lead_scores")
-    async with replay.workers(settings, (), 2) as workers:
+    await make_history(owner_pool)
+    before = await owner_pool.fetchval("SELECT count(*) FROM lead_scores")
+    async with replay.start_workers(owner_settings, (), 2) as workers:
         for child in _children():
             os.kill(child, signal.SIGKILL)
-        async with replay.rebuilding(pool, (), lambda *_: None, workers=workers) as work:
+        async with replay.open_rebuild(owner_pool, (), lambda *_: None, workers=workers) as work:
             with pytest.raises(BrokenProcessPool):
                 await work.rebuild(repair=False)
-    assert await pool.fetchval("SELECT count(*) FROM lead_scores") == before
+    assert await owner_pool.fetchval("SELECT count(*) FROM lead_scores") == before
 
 
 def _children() -> list[int]:
-    """The processes this one spawned that wait for work."""
-    mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in mine if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """Return the ids of the worker processes of this process."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [
+        int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]

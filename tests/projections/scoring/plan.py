@@ -1,4 +1,4 @@
-"""The plan's formula again, from its text, over plain lists of facts: what v1.0 is held against."""
+"""An independent implementation of the plan's formula over plain lists, to compare with v1.0."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ TICK = timedelta(microseconds=1)
 THIRTY_DAYS = timedelta(hours=720)
 
 
-class Wanted(NamedTuple):
-    """What the plan says a lead scores."""
+class PlanScore(NamedTuple):
+    """The score of a lead according to the plan."""
 
     total: int
     engagement: int
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
 
 @dataclass
 class Lead:
-    """Everything the formula looks at; `engagements` are (instant, weight) in any order."""
+    """The values of the formula; `engagements` are (instant, weight) in any order."""
 
     created: datetime = EPOCH
     source: str | None = None
@@ -41,7 +41,7 @@ class Lead:
 
     @property
     def inputs(self) -> ScoringInputs:
-        """The same facts as the projection keeps them."""
+        """Return the values as the projection stores them."""
         return {
             "created": micros(self.created),
             "source": self.source,
@@ -55,54 +55,54 @@ class Lead:
         }
 
     def candidates(self) -> set[datetime]:
-        """Every instant at which time alone might change anything."""
+        """Return every instant at which time alone may change the score."""
         ages = {self.created + hours * HOUR for hours in (24, 72, 168, 336)}
         return ages | {at + THIRTY_DAYS for at, _ in self.engagements}
 
 
-def plan(lead: Lead, now: datetime) -> Wanted:
-    """What the plan's text says, at an instant."""
+def plan(lead: Lead, now: datetime) -> PlanScore:
+    """Return the score at an instant, computed from the text of the plan."""
     completeness = sum(
         points
-        for points, given in zip(
+        for points, value in zip(
             (8, 6, 3, 3), (lead.email, lead.phone, lead.first_name, lead.last_name), strict=True
         )
-        if given not in (None, "")
+        if value not in (None, "")
     )
-    said = "".join(letter.lower()[0] for letter in lead.source or "")
+    source_text = "".join(character.lower()[0] for character in lead.source or "")
     source = next(
         (points for word, points in (("referral", 15), ("google", 12), ("luma", 10),
                                      ("facebook", 8), ("meta", 8), ("website", 8))
-         if said.find(word) >= 0),
+         if source_text.find(word) >= 0),
         5,
     )  # fmt: skip
-    recent = [w for at, w in lead.engagements if timedelta() <= now - at < THIRTY_DAYS]
+    recent = [weight for at, weight in lead.engagements if timedelta() <= now - at < THIRTY_DAYS]
     engagement = min(sum(recent), 40)
     hours = (now - lead.created) / HOUR
-    younger = [
+    points_by_age = [
         points for limit, points in ((24, 15), (72, 12), (168, 8), (336, 5)) if hours < limit
     ]
-    timing = younger[0] if younger else 2
-    stands = set(lead.tours.values())
+    timing = points_by_age[0] if points_by_age else 2
+    tour_statuses = set(lead.tours.values())
     behavior = 0
     for statuses, points in (
         ({"no_show"}, -5), ({"scheduled", "confirmed"}, 8), ({"completed"}, 10),
     ):  # fmt: skip
-        if statuses & stands:
+        if statuses & tour_statuses:
             behavior = points
     total = sorted((0, completeness + source + engagement + timing + behavior, 100))[1]
     bucket = ["unqualified", "cold", "warm", "hot"][(total >= 20) + (total >= 45) + (total >= 70)]
-    return Wanted(total, engagement, timing, source, completeness, behavior, bucket)
+    return PlanScore(total, engagement, timing, source, completeness, behavior, bucket)
 
 
-SAID = st.one_of(
+SOURCE_TEXTS = st.one_of(
     st.none(),
     st.sampled_from(
         ["", "Google", 'a "quoted" GOOGLE', "refeRRal/luma", "Luma widget", "Facebook 🏠", "meta'd"]
     ),
     st.text(alphabet="GgOolLeEuUmMaAwWbBsſSiİıIttk\u212a\"'\\{}%_ 🏠", max_size=12),
     st.sampled_from(["website", "facebook", "google", "referral", "luma", "meta"]).flatmap(
-        lambda word: st.tuples(*(st.sampled_from(_spellings(letter)) for letter in word)).map(
+        lambda word: st.tuples(*(st.sampled_from(_spellings(character)) for character in word)).map(
             "".join
         )
     ),
@@ -116,27 +116,27 @@ AGES = st.one_of(
     st.timedeltas(timedelta(), timedelta(days=60)),
 )
 STATUSES = ("scheduled", "confirmed", "completed", "cancelled", "no_show")
-GIVEN = st.sampled_from([None, "", "x", '"', "🏠"])
+CONTACT_VALUES = st.sampled_from([None, "", "x", '"', "🏠"])
 
 
 @st.composite
 def leads_at(draw: st.DrawFn) -> tuple[Lead, datetime]:
-    """A lead and an instant that none of its facts is later than."""
+    """Draw a lead, and an instant after all its engagements."""
     now = EPOCH + draw(AGES)
     ages = draw(st.lists(AGES, max_size=8))
     lead = Lead(
         created=now - draw(AGES),
-        source=draw(SAID),
-        email=draw(GIVEN),
-        phone=draw(GIVEN),
-        first_name=draw(GIVEN),
-        last_name=draw(GIVEN),
+        source=draw(SOURCE_TEXTS),
+        email=draw(CONTACT_VALUES),
+        phone=draw(CONTACT_VALUES),
+        first_name=draw(CONTACT_VALUES),
+        last_name=draw(CONTACT_VALUES),
         engagements=[(now - age, draw(WEIGHTS)) for age in ages],
         tours={str(n): s for n, s in enumerate(draw(st.lists(st.sampled_from(STATUSES))))},
     )
     return lead, now
 
 
-def _spellings(letter: str) -> str:
-    """Letters that a database and Python may or may not take for this one."""
-    return {"s": "sSſ", "i": "iIİı", "k": "kK\u212a"}.get(letter, letter + letter.upper())
+def _spellings(character: str) -> str:
+    """Return letters that PostgreSQL or Python may treat as this one."""
+    return {"s": "sSſ", "i": "iIİı", "k": "kK\u212a"}.get(character, character + character.upper())

@@ -1,4 +1,4 @@
-"""`lead_scores` as history: the newest row at any instant is the score as of that instant."""
+"""The score history: the newest row at any instant is the score as of that instant."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,60 +7,72 @@ from uuid import UUID, uuid4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.engagements import EngagementRecorded, EngagementType, ScoreDue
+from events.engagements import EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadCaptured, LeadUpdated
 from events.record import RecordedEvent
+from events.scores import ScoreDue
 from events.tours import TourNoShowRecorded
 from projections import scores
-from projections.engine.working_set import Work
-from tests.projections.scoring.plan import AGES, EPOCH, SAID, TICK, WEIGHTS, Lead, Wanted, plan
+from projections.engine.working_set import WorkingSet
+from tests.projections.scoring.plan import (
+    AGES,
+    EPOCH,
+    SOURCE_TEXTS,
+    TICK,
+    WEIGHTS,
+    Lead,
+    PlanScore,
+    plan,
+)
 
-LEAD, TOUR, HOUSE = uuid4(), uuid4(), uuid4()
-FAR = timedelta(days=400)
+LEAD, TOUR, PROPERTY = uuid4(), uuid4(), uuid4()
+LATE = timedelta(days=400)
 COLUMNS = ("total_score", "engagement_score", "timing_score", "source_score",
            "completeness_score", "behavior_score", "score_bucket")  # fmt: skip
 
-engaged = st.tuples(st.just("engaged"), AGES, WEIGHTS)
+engagement = st.tuples(st.just("engagement"), AGES, WEIGHTS)
 backdated = st.tuples(st.just("backdated"), AGES, WEIGHTS)
-renamed = st.tuples(st.just("renamed"), AGES, SAID)
-missed = st.tuples(st.just("missed"), AGES, st.none())
+source_change = st.tuples(st.just("source_change"), AGES, SOURCE_TEXTS)
+no_show = st.tuples(st.just("no_show"), AGES, st.none())
 timer = st.tuples(st.just("timer"), AGES, st.none())
-happenings = st.lists(st.one_of(engaged, engaged, backdated, renamed, missed, timer), max_size=12)
+occurrences = st.lists(
+    st.one_of(engagement, engagement, backdated, source_change, no_show, timer), max_size=12
+)
 
 
 class History:
-    """One lead's facts as events to fold, and as the plan would look at them."""
+    """One lead as events to fold, and as the values that the plan's formula uses."""
 
-    def __init__(self, happened: list[tuple[str, timedelta, Any]]) -> None:
+    def __init__(self, occurrences: list[tuple[str, timedelta, Any]]) -> None:
         self.lead = Lead(email="a@example.com")
         self.versions: list[tuple[datetime, Lead]] = [(EPOCH, self._copy())]
         self.inputs = [
             _recorded(LeadCaptured(lead_id=LEAD, email="a@example.com", captured_by=TOUR), EPOCH)
         ]
         now = EPOCH
-        for what, gap, said in happened:
-            at = now - gap if what == "backdated" else now + gap
-            if what in ("renamed", "missed") and gap > timedelta(days=30):
+        for kind, gap, value in occurrences:
+            at = now - gap if kind == "backdated" else now + gap
+            if kind in ("source_change", "no_show") and gap > timedelta(days=30):
                 at = now
-            if event := self._learn(what, at, said):
+            if event := self._apply(kind, at, value):
                 now = max(now, at)
                 self.inputs.append(_recorded(event, at))
                 self.versions.append((now, self._copy()))
-        self.inputs.append(_recorded(ScoreDue(lead_id=LEAD, due_at=now), now + FAR))
+        self.inputs.append(_recorded(ScoreDue(lead_id=LEAD, due_at=now), now + LATE))
 
-    def _learn(self, what: str, at: datetime, said: Any) -> Event | None:
-        match what:
-            case "engaged" | "backdated":
-                self.lead.engagements.append((at, said))
+    def _apply(self, kind: str, at: datetime, value: Any) -> Event | None:
+        match kind:
+            case "engagement" | "backdated":
+                self.lead.engagements.append((at, value))
                 return EngagementRecorded(
-                    engagement_id=uuid4(), lead_id=LEAD, score_weight=said,
+                    engagement_id=uuid4(), lead_id=LEAD, score_weight=value,
                     event_type=EngagementType.PRICE_CHECK,
                 )  # fmt: skip
-            case "renamed":
-                self.lead.source = said
-                return LeadUpdated(lead_id=LEAD, source=said)
-            case "missed" if not self.lead.tours:
+            case "source_change":
+                self.lead.source = value
+                return LeadUpdated(lead_id=LEAD, source=value)
+            case "no_show" if not self.lead.tours:
                 self.lead.tours["t"] = "no_show"
                 self.lead.engagements.append((at, -25))
                 return TourNoShowRecorded(tour_id=TOUR, lead_id=LEAD)
@@ -75,40 +87,43 @@ class History:
             tours={**lead.tours},
         )  # fmt: skip
 
-    def as_of(self, at: datetime) -> Wanted:
-        """What the plan says at `at` of what had happened by then."""
-        return plan([known for told, known in self.versions if told <= at][-1], at)
+    def as_of(self, at: datetime) -> PlanScore:
+        """Return the plan's score at `at`, from the values known then."""
+        return plan([lead for since, lead in self.versions if since <= at][-1], at)
 
     def instants(self) -> set[datetime]:
-        """Every instant that could matter, and those beside it."""
-        found = {told for told, _ in self.versions} | self.lead.candidates()
-        near = {at + step for at in found for step in (-TICK, timedelta(), TICK)}
-        return {at for at in near if EPOCH <= at <= self.versions[-1][0] + FAR}
+        """Return every instant of a possible change, and the instants next to it."""
+        changes = {since for since, _ in self.versions} | self.lead.candidates()
+        near = {at + step for at in changes for step in (-TICK, timedelta(), TICK)}
+        return {at for at in near if EPOCH <= at <= self.versions[-1][0] + LATE}
 
 
 def rows_of(inputs: list[RecordedEvent], batch: int) -> list[dict[str, Any]]:
-    """The rows of `lead_scores`, folded in batches that forget everything between them."""
+    """Return the rows of `lead_scores`, folded in batches with an empty memory between them."""
     table, state = scores.projection.table, scores.projection.state
     assert state is not None
     rows: list[dict[str, Any]] = []
-    kept: dict[UUID, dict[str, Any]] = {}
+    stored: dict[UUID, dict[str, Any]] = {}
     for start in range(0, len(inputs), batch):
-        work = Work([scores.projection])
+        work = WorkingSet([scores.projection])
         part = inputs[start : start + batch]
-        for wanted, keys in work.wanted(part).items():
-            work.rows[wanted].load(keys, kept if wanted is state else {})
+        for loaded_table, keys in work.missing_keys(part).items():
+            work.rows[loaded_table].load(keys, stored if loaded_table is state else {})
         work.fold(part)
-        kept = {LEAD: dict(work.rows[state].get(LEAD) or {})}
-        rows += [dict(zip(table.columns, row, strict=True)) for row in work.take()[table].inserted]
+        stored = {LEAD: dict(work.rows[state].get(LEAD) or {})}
+        rows += [
+            dict(zip(table.columns, row, strict=True))
+            for row in work.take_changes()[table].inserted
+        ]
     return rows
 
 
 @settings(max_examples=1_000, deadline=None)
-@given(happenings, st.integers(1, 5))
-def test_the_newest_row_at_any_instant_is_the_score_as_of_then(
-    happened: list[tuple[str, timedelta, Any]], batch: int
+@given(occurrences, st.integers(1, 5))
+def test_the_newest_row_at_any_instant_is_the_score_of_that_instant(
+    occurrences: list[tuple[str, timedelta, Any]], batch: int
 ) -> None:
-    history = History(happened)
+    history = History(occurrences)
     rows = rows_of(history.inputs, batch)
     for at in history.instants():
         newest = [row for row in rows if row["scored_at"] <= at][-1]
@@ -116,18 +131,18 @@ def test_the_newest_row_at_any_instant_is_the_score_as_of_then(
 
 
 @settings(max_examples=300, deadline=None)
-@given(happenings)
-def test_a_timer_changes_no_row_however_late_it_is(
-    happened: list[tuple[str, timedelta, Any]],
+@given(occurrences)
+def test_a_late_timer_changes_no_row(
+    occurrences: list[tuple[str, timedelta, Any]],
 ) -> None:
-    onwards = [one for one in happened if one[0] != "backdated"]
-    history = History(onwards)
-    untimed = [f for f in history.inputs[:-1] if not isinstance(f.event, ScoreDue)]
-    assert rows_of([*untimed, history.inputs[-1]], 3) == rows_of(history.inputs, 2)
+    in_order = [entry for entry in occurrences if entry[0] != "backdated"]
+    history = History(in_order)
+    without_timers = [r for r in history.inputs[:-1] if not isinstance(r.event, ScoreDue)]
+    assert rows_of([*without_timers, history.inputs[-1]], 3) == rows_of(history.inputs, 2)
 
 
 def _recorded(event: Event, at: datetime) -> RecordedEvent:
     return RecordedEvent(
-        uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, HOUSE, HOUSE, LEAD, at, at,
+        uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, PROPERTY, PROPERTY, LEAD, at, at,
         "test", "live", None, None,
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""No number of model v1.0 can be another without the plan's restatement noticing.
+"""Mutation tests: the comparison with the plan finds every changed number of model v1.0.
 
-In as many examples as the test of the model itself looks at.
+They use as many examples as the test of the model itself.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from projections.scoring.inputs import ScoringInputs, micros
 from tests.projections.scoring.plan import Lead, leads_at, plan
 
 EXAMPLES = 2_000
-EVERY_RUN_THE_SAME = settings(
+SAME_EXAMPLES_EACH_RUN = settings(
     max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
@@ -24,25 +24,25 @@ Case = tuple[ScoringInputs, int, tuple[Any, ...]]
 
 
 def changes() -> list[Change]:
-    """Each constant of the model by its name, once for every number in it that is one off."""
-    found: list[Change] = [
+    """Return (constant, changed value), once for each number in each constant."""
+    changed: list[Change] = [
         (name, getattr(v1, name) + step)
         for name in ("ENGAGEMENT_CAP", "OLDEST", "OTHER_SOURCE", "WINDOW")
         for step in (-1, 1)
     ]
     for name in ("BUCKETS", "AGES", "SOURCES"):
         table = getattr(v1, name)
-        found += [
-            (name, _one_more(table, row, column))
+        changed += [
+            (name, _with_increment(table, row, column))
             for row, entry in enumerate(table)
             for column, number in enumerate(entry)
             if isinstance(number, int)
         ]
-    found.append(("SOURCES", v1.SOURCES[::-1]))
-    return found
+    changed.append(("SOURCES", v1.SOURCES[::-1]))
+    return changed
 
 
-def _one_more(table: Any, row: int, column: int) -> Any:
+def _with_increment(table: Any, row: int, column: int) -> Any:
     changed = [list(entry) for entry in table]
     changed[row][column] += 1
     return tuple(map(tuple, changed))
@@ -50,44 +50,44 @@ def _one_more(table: Any, row: int, column: int) -> Any:
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    """Facts, an instant, and the plan's answer: the same in every run."""
-    found: list[Case] = []
+    """Return inputs, an instant and the plan's score: the same in every run."""
+    cases: list[Case] = []
 
-    @settings(EVERY_RUN_THE_SAME)
+    @settings(SAME_EXAMPLES_EACH_RUN)
     @given(leads_at())
-    def draw(drawn: tuple[Lead, datetime]) -> None:
-        lead, now = drawn
-        found.append((lead.inputs, micros(now), plan(lead, now)))
+    def draw(example: tuple[Lead, datetime]) -> None:
+        lead, now = example
+        cases.append((lead.inputs, micros(now), plan(lead, now)))
 
     draw()
-    return found
+    return cases
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    """What was scored with other numbers is forgotten before and after."""
-    _forget()
+def _empty_caches() -> Iterator[None]:
+    """Clear cached scores, which were computed with other numbers."""
+    _clear_caches()
     yield
-    _forget()
+    _clear_caches()
 
 
-def _forget() -> None:
+def _clear_caches() -> None:
     v1.source_score.cache_clear()
     v1._result.cache_clear()
 
 
-def _differences(cases: list[Case]) -> int:
-    return sum(v1.score(inputs, now)[:7] != answer for inputs, now, answer in cases)
+def _count_differences(cases: list[Case]) -> int:
+    return sum(v1.score(inputs, now)[:7] != expected for inputs, now, expected in cases)
 
 
-def test_the_model_as_it_stands_differs_nowhere(cases: list[Case]) -> None:
+def test_the_unchanged_model_equals_the_plan(cases: list[Case]) -> None:
     assert len(cases) >= EXAMPLES
-    assert not _differences(cases)
+    assert not _count_differences(cases)
 
 
 @pytest.mark.parametrize(("name", "value"), changes(), ids=str)
-def test_a_number_that_is_one_off_is_noticed(
+def test_a_changed_number_is_found(
     monkeypatch: pytest.MonkeyPatch, cases: list[Case], name: str, value: Any
 ) -> None:
     monkeypatch.setattr(v1, name, value)
-    assert _differences(cases)
+    assert _count_differences(cases)

@@ -1,4 +1,4 @@
-"""The plan's SQL function says the same as v1.0 of the rows that random histories leave."""
+"""The SQL function of the plan and v1.0 compute equal scores from the rows of random histories."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,15 +13,15 @@ from events.log.connection import Connection
 from projections.scoring import v1
 from projections.scoring.inputs import micros
 from tests.projections.scoring.plan import TICK, Lead, leads_at
-from tests.replay_determinism.delivery import FROM_LOG, courier
-from tests.replay_determinism.history import begin, histories
-from tests.replay_determinism.property import Step
+from tests.replay_determinism.delivery import FROM_LOG, make_bus
+from tests.replay_determinism.history import histories, start_history
+from tests.replay_determinism.property import HistoryStep
 
 SQL = (Path(__file__).parent / "score_lead.sql").read_text(encoding="utf-8")
-ERASED = 5
-"""The sort of update that keeps a flag without its value, of which the plan knows nothing."""
+FLAG_ONLY = 5
+"""The variant of an update that sets a flag without its value, which the plan does not have."""
 AS_OF = (timedelta(), TICK, timedelta(days=1), timedelta(days=9), timedelta(days=30))
-UNHURRIED = settings(
+NO_TIME_LIMITS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
                            HealthCheck.data_too_large],
@@ -29,39 +29,41 @@ UNHURRIED = settings(
 
 
 @pytest.fixture
-async def planned(pool: asyncpg.Pool) -> asyncpg.Pool:
-    """A pool on a database that has the plan's function too."""
-    async with pool.acquire() as conn:
+async def plan_pool(owner_pool: asyncpg.Pool) -> asyncpg.Pool:
+    """Return a pool on a database that also has the function of the plan."""
+    async with owner_pool.acquire() as conn:
         await conn.execute(SQL)
-    return pool
+    return owner_pool
 
 
 async def score_lead(conn: Connection, lead_id: UUID, now: datetime) -> tuple[Any, ...]:
-    """What the plan's function answers."""
+    """Return the result of the plan's function."""
     row = await conn.fetchrow("SELECT * FROM plan.score_lead($1, $2)", lead_id, now)
     return tuple(row or ())
 
 
-def _is_strange(step: Step) -> bool:
-    """Of this the plan's tables know nothing: also of rows that go while they still count."""
-    return step.what == "retain" or (step.what == "update" and step.how % 6 == ERASED)
+def _is_unknown_to_plan(step: HistoryStep) -> bool:
+    """Return whether the plan has no such step: it neither deletes counted rows nor sets flags."""
+    return step.action == "apply_retention" or (
+        step.action == "update_lead" and step.variant % 6 == FLAG_ONLY
+    )
 
 
-async def agree(planned: asyncpg.Pool, history: list[Step]) -> None:
-    """The rows of `lead_scores`, and the model later, are the plan's."""
-    story = await begin(planned)
-    await story.tell([s for s in history if not _is_strange(s)])
-    await (await courier(planned)).deliver(FROM_LOG)
-    async with planned.acquire() as conn:
+async def compare_scores(plan_pool: asyncpg.Pool, history: list[HistoryStep]) -> None:
+    """Append a history, and compare stored and later scores with the plan's function."""
+    writer = await start_history(plan_pool, plan_pool)
+    await writer.append_steps([s for s in history if not _is_unknown_to_plan(s)])
+    await (await make_bus(plan_pool)).deliver(FROM_LOG)
+    async with plan_pool.acquire() as conn:
         states = await conn.fetch(
-            "SELECT lead_id, facts, fold_time FROM crm_state.lead_score_state "
-            "WHERE merged IS NULL"  # the plan knows no merges
+            "SELECT lead_id, inputs, fold_time FROM crm_state.lead_score_state "
+            "WHERE merged IS NULL"  # the plan has no merges
         )
         for lead_id, inputs, fold_time in states:
             for later in AS_OF:
                 now = fold_time + later
-                said = await score_lead(conn, lead_id, now)
-                assert said == v1.score(inputs, micros(now))[:7]
+                expected = await score_lead(conn, lead_id, now)
+                assert expected == v1.score(inputs, micros(now))[:7]
             newest = await conn.fetchrow(
                 "SELECT total_score, engagement_score, timing_score, source_score, "
                 "completeness_score, behavior_score, score_bucket FROM lead_scores "
@@ -71,33 +73,33 @@ async def agree(planned: asyncpg.Pool, history: list[Step]) -> None:
             assert tuple(newest or ()) == await score_lead(conn, lead_id, fold_time)
 
 
-@settings(UNHURRIED, max_examples=25)
+@settings(NO_TIME_LIMITS, max_examples=25)
 @given(histories)
-async def test_score_lead_agrees_on_every_lead_now_and_later(
-    planned: asyncpg.Pool, history: list[Step]
+async def test_the_scores_of_a_history_equal_the_plan_now_and_later(
+    plan_pool: asyncpg.Pool, history: list[HistoryStep]
 ) -> None:
-    await agree(planned, history)
+    await compare_scores(plan_pool, history)
 
 
 @pytest.mark.soak
-@settings(UNHURRIED, max_examples=400)
+@settings(NO_TIME_LIMITS, max_examples=400)
 @given(histories)
-async def test_score_lead_agrees_on_thousands_of_leads(
-    planned: asyncpg.Pool, history: list[Step]
+async def test_the_scores_of_thousands_of_leads_equal_the_plan(
+    plan_pool: asyncpg.Pool, history: list[HistoryStep]
 ) -> None:
-    await agree(planned, history)
+    await compare_scores(plan_pool, history)
 
 
-@settings(UNHURRIED, max_examples=300)
+@settings(NO_TIME_LIMITS, max_examples=300)
 @given(leads_at())
-async def test_score_lead_agrees_on_any_source_name_and_instant(
-    planned: asyncpg.Pool, case: tuple[Lead, datetime]
+async def test_the_score_of_any_source_name_and_instant_equals_the_plan(
+    plan_pool: asyncpg.Pool, case: tuple[Lead, datetime]
 ) -> None:
     lead, now = case
     lead_id = uuid4()
-    async with planned.acquire() as conn:
-        undone = conn.transaction()
-        await undone.start()
+    async with plan_pool.acquire() as conn:
+        transaction = conn.transaction()
+        await transaction.start()
         await conn.execute("SET LOCAL crm.engine = 'on'")
         await conn.execute(
             "INSERT INTO leads (id, created_at, source, email, phone, first_name, last_name) "
@@ -115,6 +117,6 @@ async def test_score_lead_agrees_on_any_source_name_and_instant(
             "VALUES ($1, $2, '2026-01-01', '10:00')",
             [(lead_id, status) for status in lead.tours.values()],
         )
-        said = await score_lead(conn, lead_id, now)
-        await undone.rollback()
-    assert said == v1.score(lead.inputs, micros(now))[:7]
+        expected = await score_lead(conn, lead_id, now)
+        await transaction.rollback()
+    assert expected == v1.score(lead.inputs, micros(now))[:7]

@@ -1,4 +1,4 @@
-"""Model v1.0 equals an independent reading of the plan on the same facts."""
+"""Model v1.0 equals an independent implementation of the plan for the same inputs."""
 
 from datetime import datetime, timedelta
 
@@ -8,28 +8,28 @@ from projections.scoring import v1
 from projections.scoring.inputs import expire, instant, micros
 from tests.projections.scoring.plan import EPOCH, THIRTY_DAYS, TICK, Lead, leads_at, plan
 
-THOUSANDS = settings(max_examples=2_000, deadline=None)
-HUNDREDS = settings(max_examples=600, deadline=None)
+MANY_EXAMPLES = settings(max_examples=2_000, deadline=None)
+SOME_EXAMPLES = settings(max_examples=600, deadline=None)
 
 
-@THOUSANDS
+@MANY_EXAMPLES
 @given(leads_at())
-def test_the_score_is_the_plans_number_for_number(case: tuple[Lead, datetime]) -> None:
+def test_every_number_of_the_score_equals_the_plan(case: tuple[Lead, datetime]) -> None:
     lead, now = case
     assert v1.score(lead.inputs, micros(now))[:7] == plan(lead, now)
 
 
-@HUNDREDS
+@SOME_EXAMPLES
 @given(leads_at())
 def test_the_factors_sum_to_the_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case
-    found = v1.score(lead.inputs, micros(now))
-    assert sum(int(factor["impact"]) for factor in found.factors) == found.total
-    for factor in found.factors:
+    score = v1.score(lead.inputs, micros(now))
+    assert sum(int(factor["impact"]) for factor in score.factors) == score.total
+    for factor in score.factors:
         assert factor["type"] == ("negative" if factor["impact"].startswith("-") else "positive")
 
 
-@HUNDREDS
+@SOME_EXAMPLES
 @given(leads_at())
 @example((Lead(engagements=[(EPOCH, 10), (EPOCH, -10)]), EPOCH + timedelta(days=20)))
 def test_the_next_change_is_the_first_instant_that_changes_the_score(
@@ -39,16 +39,16 @@ def test_the_next_change_is_the_first_instant_that_changes_the_score(
     inputs = lead.inputs
     score = v1.score(inputs, micros(now))
     later = sorted(at for at in lead.candidates() if at > now)
-    wanted = next((at for at in later if v1.score(inputs, micros(at)) != score), None)
-    found = v1.next_change(inputs, micros(now))
-    assert (None if found is None else instant(found)) == wanted
-    if wanted is not None:
-        assert v1.score(inputs, micros(wanted - TICK)) == score
+    expected = next((at for at in later if v1.score(inputs, micros(at)) != score), None)
+    change = v1.next_change(inputs, micros(now))
+    assert (None if change is None else instant(change)) == expected
+    if expected is not None:
+        assert v1.score(inputs, micros(expected - TICK)) == score
 
 
-@HUNDREDS
+@SOME_EXAMPLES
 @given(leads_at())
-def test_forgetting_what_no_longer_counts_changes_no_score(case: tuple[Lead, datetime]) -> None:
+def test_removing_expired_engagements_changes_no_score(case: tuple[Lead, datetime]) -> None:
     lead, now = case
     inputs = lead.inputs
     before = v1.score(inputs, micros(now))
@@ -59,10 +59,10 @@ def test_forgetting_what_no_longer_counts_changes_no_score(case: tuple[Lead, dat
     assert v1.next_change(inputs, micros(now)) == change
 
 
-def test_a_source_that_is_missing_is_called_unknown_and_one_with_quotes_is_kept() -> None:
+def test_a_missing_source_is_named_unknown_and_quotes_are_kept() -> None:
     for source, label in ((None, "unknown"), ('the "old" site\\', 'the "old" site\\')):
-        found = v1.score(Lead(source=source).inputs, micros(EPOCH))
-        assert found.factors[0] == {
+        score = v1.score(Lead(source=source).inputs, micros(EPOCH))
+        assert score.factors[0] == {
             "factor": f"Source: {label}",
             "impact": "+5",
             "type": "positive",

@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on 127.0.0.1, which answers as a test tells it to."""
+"""A small OpenAI-compatible server on 127.0.0.1 with the responses that a test sets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,10 +11,10 @@ import orjson
 
 @dataclass
 class Endpoint:
-    """What it answers next, by turns, the last one for ever; and what it was asked."""
+    """The responses to send, in order (the last one repeatedly), and the requests received."""
 
-    answers: list[bytes] = field(default_factory=list)
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    responses: list[bytes] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     port: int = 0
@@ -24,14 +24,14 @@ class Endpoint:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def says(self, *contents: object) -> None:
-        self.answers = [completion(one) for one in contents]
+    def reply_with(self, *contents: object) -> None:
+        self.responses = [completion(content) for content in contents]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
-            self.asked.append(
+            self.requests.append(
                 orjson.loads(await reader.readexactly(int(headers["content-length"])))
             )
             self.headers.append(dict(line.split(": ", 1) for line in head[1:] if ": " in line))
@@ -39,7 +39,7 @@ class Endpoint:
             if self.silent:
                 await reader.read()
                 return
-            writer.write(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+            writer.write(self.responses.pop(0) if len(self.responses) > 1 else self.responses[0])
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -48,14 +48,14 @@ class Endpoint:
 
 
 def completion(content: object) -> bytes:
-    """A chat completion as the API answers it."""
+    """Return the response of a chat completion with this content."""
     return plain(
         orjson.dumps({"choices": [{"message": {"role": "assistant", "content": content}}]})
     )
 
 
 def plain(body: bytes, status: str = "200 OK") -> bytes:
-    """An HTTP answer with a body of its own."""
+    """Return an HTTP response with this body."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n"
     return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
 

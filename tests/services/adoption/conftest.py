@@ -1,4 +1,4 @@
-"""Hosts at three moments: before the core is installed, then not adopted, then adopted."""
+"""Databases of a host: before the installation of the core, installed, and adopted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,18 +11,18 @@ import pytest
 
 from services.runtime.database import pooled
 from tests.conftest import make_settings
-from tests.host import Host, adopt_all, database, install_core, make_tables
+from tests.host import HostPlatform, adopt_all, database, install_core, make_tables
 from tests.world import World
 
 ROWS = 120
-"""Of each table."""
+"""The number of rows in each table."""
 
 
 @dataclass(frozen=True)
-class Hosted:
-    """A host's database; `conn` is its other code's own connection."""
+class HostDatabase:
+    """A database of the host; `conn` is the connection of the host's other code."""
 
-    host: Host
+    host: HostPlatform
     url: str
     conn: asyncpg.Connection
     pool: asyncpg.Pool
@@ -33,22 +33,22 @@ class Hosted:
 
 
 @dataclass(frozen=True)
-class Templates:
-    """One host, and the databases to copy: before, installed, adopted."""
+class HostTemplates:
+    """A host and the databases to copy: before installation, installed, adopted."""
 
-    host: Host
+    host: HostPlatform
     before: str
     installed: str
     adopted: str
 
 
 @pytest.fixture(scope="session")
-async def host_templates(server_url: str, run_directory: Path) -> AsyncIterator[Templates]:
-    host = Host()
+async def host_templates(server_url: str, run_directory: Path) -> AsyncIterator[HostTemplates]:
+    host = HostPlatform()
     async with database(server_url) as before:
         conn = await asyncpg.connect(before)
         await make_tables(conn)
-        await host.begin(conn, ROWS)
+        await host.insert_rows(conn, ROWS)
         await conn.close()
         async with database(server_url, before) as installed:
             await install_core(installed)
@@ -56,44 +56,49 @@ async def host_templates(server_url: str, run_directory: Path) -> AsyncIterator[
                 settings = make_settings(adopted, "127.0.0.1:9", run_directory)
                 async with pooled(settings, "test", role=None) as pool:
                     await adopt_all(host, pool)
-                yield Templates(host, before, installed, adopted)
+                yield HostTemplates(host, before, installed, adopted)
 
 
 @asynccontextmanager
-async def copied(server_url: str, host: Host, template: str, home: Path) -> AsyncIterator[Hosted]:
+async def copy_database(
+    server_url: str, host: HostPlatform, template: str, home: Path
+) -> AsyncIterator[HostDatabase]:
     async with database(server_url, template) as url:
         conn = await asyncpg.connect(url)
         settings = make_settings(url, "127.0.0.1:9", home)
         async with pooled(settings, "test", role=None) as pool:
-            yield Hosted(deepcopy(host), url, conn, pool)
+            yield HostDatabase(deepcopy(host), url, conn, pool)
         await conn.close()
 
 
 @pytest.fixture
 async def before(
-    server_url: str, host_templates: Templates, tmp_path: Path
-) -> AsyncIterator[Hosted]:
-    """Nothing of the core is there yet."""
-    found = host_templates
-    async with copied(server_url, found.host, found.before, tmp_path) as hosted:
-        yield hosted
+    server_url: str, host_templates: HostTemplates, tmp_path: Path
+) -> AsyncIterator[HostDatabase]:
+    """Yield a database without the core."""
+    async with copy_database(
+        server_url, host_templates.host, host_templates.before, tmp_path
+    ) as copy:
+        yield copy
 
 
 @pytest.fixture
 async def installed(
-    server_url: str, host_templates: Templates, tmp_path: Path
-) -> AsyncIterator[Hosted]:
-    """The core is there, and no row is a fact."""
-    found = host_templates
-    async with copied(server_url, found.host, found.installed, tmp_path) as hosted:
-        yield hosted
+    server_url: str, host_templates: HostTemplates, tmp_path: Path
+) -> AsyncIterator[HostDatabase]:
+    """Yield a database with the core, in which no row is adopted."""
+    async with copy_database(
+        server_url, host_templates.host, host_templates.installed, tmp_path
+    ) as copy:
+        yield copy
 
 
 @pytest.fixture
 async def adopted(
-    server_url: str, host_templates: Templates, tmp_path: Path
-) -> AsyncIterator[Hosted]:
-    """Every row is a fact, and the tables are level."""
-    found = host_templates
-    async with copied(server_url, found.host, found.adopted, tmp_path) as hosted:
-        yield hosted
+    server_url: str, host_templates: HostTemplates, tmp_path: Path
+) -> AsyncIterator[HostDatabase]:
+    """Yield a database in which every row is adopted and the tables are up to date."""
+    async with copy_database(
+        server_url, host_templates.host, host_templates.adopted, tmp_path
+    ) as copy:
+        yield copy

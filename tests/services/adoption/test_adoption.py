@@ -1,4 +1,4 @@
-"""Adoption: the host's rows become facts, and nothing of them changes, whoever writes meanwhile."""
+"""Adoption: every row of the host becomes an event, and no row changes."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,14 +10,20 @@ import pytest
 from events.claims import claims_of
 from events.log import read
 from events.record import Cause
-from projections.engine.adoption import NotAdopted
-from services.adoption import adoption, tables
+from projections.engine.adoption import AdoptionRequired
+from services.adoption import adopted_tables, adoption
 from services.application.command_handler import transact
-from services.application.leads import known_lead
+from services.application.leads import find_lead
 from services.application.unit_of_work import Scope
 from services.deciders.leads import Details
-from tests.host import install_core, live_is_rebuilt, own_columns, rebuild_of, told
-from tests.services.adoption.conftest import ROWS, Hosted
+from tests.host import (
+    assert_live_equals_rebuilt,
+    ignore_progress,
+    install_core,
+    own_columns,
+    rebuild_of,
+)
+from tests.services.adoption.conftest import ROWS, HostDatabase
 from tests.world import make_world
 
 BAD = {
@@ -41,12 +47,12 @@ BAD = {
         ("conversation_id", "NULL", "its conversation is not there"),
     ],
 }
-"""Column, value and reason of rows that no fact can tell of."""
+"""Column, value and reason of rows that cannot be adopted."""
 
 
-async def left_out_rows(conn: asyncpg.Connection) -> dict[UUID, str]:
-    """Make every kind of row that cannot be adopted; their keys and why."""
-    found: dict[UUID, str] = {}
+async def damage_rows(conn: asyncpg.Connection) -> dict[UUID, str]:
+    """Make every kind of row that cannot be adopted; return their keys and the reasons."""
+    reasons: dict[UUID, str] = {}
     for table, kinds in BAD.items():
         for column, value, why in kinds:
             key = await conn.fetchval(
@@ -54,37 +60,39 @@ async def left_out_rows(conn: asyncpg.Connection) -> dict[UUID, str]:
                 "WHERE NOT r.id = ANY($1) AND NOT EXISTS (SELECT FROM conversations c "
                 "WHERE c.lead_id = r.id) AND NOT EXISTS (SELECT FROM messages m "
                 "WHERE m.conversation_id = r.id) LIMIT 1) RETURNING id",
-                list(found),
+                list(reasons),
             )
-            found[key] = why
-    return found
+            reasons[key] = why
+    return reasons
 
 
-async def test_the_hosts_rows_are_adopted_once_and_none_of_them_changes(before: Hosted) -> None:
-    bad = await left_out_rows(before.conn)
-    was = await own_columns(before.conn)
+async def test_the_hosts_rows_are_adopted_once_and_none_of_them_changes(
+    before: HostDatabase,
+) -> None:
+    bad = await damage_rows(before.conn)
+    original = await own_columns(before.conn)
     await install_core(before.url)
-    with pytest.raises(NotAdopted, match="crm adopt"):
+    with pytest.raises(AdoptionRequired, match="crm adopt"):
         await rebuild_of(before.pool).verify()
-    with pytest.raises(NotAdopted, match="crm adopt"):
+    with pytest.raises(AdoptionRequired, match="crm adopt"):
         await rebuild_of(before.pool).rebuild(repair=True)
-    looked = {found.table: found for found in await tables.look(before.pool)}
-    assert {table: (f.rows, f.adopted) for table, f in looked.items()} == {
+    counts = {table.table: table for table in await adopted_tables.count_rows(before.pool)}
+    assert {name: (table.rows, table.adopted) for name, table in counts.items()} == {
         "leads": (ROWS, 0), "conversations": (ROWS, 0), "messages": (ROWS, 0),
     }  # fmt: skip
     assert await before.conn.fetchval("SELECT count(*) FROM crm_events WHERE actor = 'adopt'") == 0
-    listed = {row["id"]: row["why"] async for row in tables.left_out(before.pool)}
+    listed = {row["id"]: row["why"] async for row in adopted_tables.find_left_out(before.pool)}
     assert listed == bad
-    new = await adoption.adopt(before.pool, told)
+    new = await adoption.adopt(before.pool, ignore_progress)
     assert new == {table: ROWS - len(kinds) for table, kinds in BAD.items()}
-    assert new == {table: found.to_adopt for table, found in looked.items()}
-    assert await adoption.complete(before.pool)
-    assert not await adoption.adopt(before.pool, told)
+    assert new == {name: table.to_adopt for name, table in counts.items()}
+    assert await adoption.mark_complete(before.pool)
+    assert not await adoption.adopt(before.pool, ignore_progress)
     await before.world.project()
-    await live_is_rebuilt(before.pool)
+    await assert_live_equals_rebuilt(before.pool)
     oid = await before.conn.fetchval("SELECT 'leads'::regclass::oid")
     assert (await rebuild_of(before.pool).rebuild(repair=False)).swapped
-    assert await own_columns(before.conn) == was
+    assert await own_columns(before.conn) == original
     assert await before.conn.fetchval("SELECT 'leads'::regclass::oid") == oid
     for table in BAD:
         rows = await before.conn.fetch(f"SELECT id, org_id FROM {table}")
@@ -93,8 +101,8 @@ async def test_the_hosts_rows_are_adopted_once_and_none_of_them_changes(before: 
         }
 
 
-async def test_an_adopted_fact_says_when_the_row_was_made_and_causes_nothing(
-    adopted: Hosted,
+async def test_an_adoption_event_has_the_time_of_its_row_and_no_side_effects(
+    adopted: HostDatabase,
 ) -> None:
     rows = await adopted.conn.fetch(
         "SELECT e.origin, e.actor, e.occurred_at = l.created_at AS then, e.property_id = "
@@ -107,47 +115,49 @@ async def test_an_adopted_fact_says_when_the_row_was_made_and_causes_nothing(
     assert await adopted.conn.fetchval("SELECT count(DISTINCT lead_id) FROM lead_scores") == ROWS
 
 
-async def test_only_the_core_writes_where_no_host_was_adopted(pool: asyncpg.Pool) -> None:
+async def test_only_the_core_writes_if_no_host_was_adopted(
+    pool: asyncpg.Pool, owner_pool: asyncpg.Pool
+) -> None:
     world = await make_world(pool)
     insert = "INSERT INTO leads (property_id) VALUES ($1)"
     async with pool.acquire() as conn:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="derived from events"):
             await conn.execute(insert, world.properties[0])
         with pytest.raises(adoption.NothingToAdopt, match="--open"):
-            await adoption.adopt(pool, told)
-        await adoption.adopt(pool, told, open_=True)
-        assert await adoption.complete(pool)
+            await adoption.adopt(pool, ignore_progress)
+        await adoption.adopt(pool, ignore_progress, open_=True)
+        assert await adoption.mark_complete(pool)
         await conn.execute(insert, world.properties[0])
         assert await conn.fetchval("SELECT origin FROM crm_events WHERE actor = 'host' AND "
                                    "event_type = 'lead.adopted'") == "live"  # fmt: skip
     await world.project()
-    await live_is_rebuilt(pool)
+    await assert_live_equals_rebuilt(owner_pool)
 
 
-async def test_a_visitor_with_an_adopted_address_is_that_lead(adopted: Hosted) -> None:
-    """Two rows of the host share an address: the first to be adopted has it."""
+async def test_a_visitor_with_an_adopted_address_is_the_adopted_lead(adopted: HostDatabase) -> None:
+    """Find the lead that was adopted first, if two rows of the host have the same address."""
     world = adopted.world
     scope = Scope(world.org_id, world.properties[0], datetime.now(UTC), Cause(actor="test"))
     found = await transact(
         adopted.pool,
         scope,
-        lambda group: known_lead(group, Details(email="lead0@example.com"), None),
+        lambda uow: find_lead(uow, Details(email="lead0@example.com"), None),
     )
     assert found.result == adopted.host.leads[0]
     async with adopted.pool.acquire() as own:
         rows = await read.position_rows(own, after=0, upto=10**9)
         recorded_events = [read.decode(row) for row in rows]
-        held = await own.fetch("SELECT kind, value, owner, scope FROM crm.claims")
+        claims = await own.fetch("SELECT kind, value, owner, scope FROM crm.claims")
     claimed: dict[Any, UUID] = {}
     for recorded in recorded_events:
         for claim in claims_of(recorded.event):  # type: ignore[arg-type]
             claimed.setdefault((claim.kind, claim.value, recorded.property_id), claim.owner)
-    kept = {(row["kind"], row["value"], row["scope"]): row["owner"] for row in held}
-    assert kept.keys() == claimed.keys()
-    assert len(kept) < 2 * ROWS
+    stored = {(row["kind"], row["value"], row["scope"]): row["owner"] for row in claims}
+    assert stored.keys() == claimed.keys()
+    assert len(stored) < 2 * ROWS
 
 
-async def test_a_repair_writes_what_differs_and_leaves_the_table_itself(adopted: Hosted) -> None:
+async def test_a_repair_writes_the_differences_into_the_same_table(adopted: HostDatabase) -> None:
     world = adopted.world
     before = await own_columns(adopted.conn)
     oids = await adopted.conn.fetch("SELECT oid, relacl FROM pg_class WHERE relname = 'leads'")
@@ -166,46 +176,46 @@ async def test_a_repair_writes_what_differs_and_leaves_the_table_itself(adopted:
     assert await own_columns(adopted.conn) == before
     assert await adopted.conn.fetch("SELECT oid, relacl FROM pg_class WHERE relname = 'leads' "
                             "AND relnamespace = 'public'::regnamespace") == oids  # fmt: skip
-    kept = await adopted.conn.fetch("SELECT first_name FROM crm_old.leads WHERE first_name = 'Eve'")
-    assert len(kept) == 1
-    await live_is_rebuilt(adopted.pool)
+    old = await adopted.conn.fetch("SELECT first_name FROM crm_old.leads WHERE first_name = 'Eve'")
+    assert len(old) == 1
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-async def test_an_adoption_that_is_broken_off_goes_on_where_it_stopped(
-    installed: Hosted, monkeypatch: pytest.MonkeyPatch
+async def test_an_interrupted_adoption_continues_where_it_stopped(
+    installed: HostDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adoption, "BATCH_ROWS", 40)
     done = 0
 
-    def break_off(_table: str, more: int) -> None:
+    def interrupt(_table: str, more: int) -> None:
         nonlocal done
         done += more
         if done >= 200:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await adoption.adopt(installed.pool, break_off)
-    assert not await adoption.complete(installed.pool)
-    new = await adoption.adopt(installed.pool, told)
+        await adoption.adopt(installed.pool, interrupt)
+    assert not await adoption.mark_complete(installed.pool)
+    new = await adoption.adopt(installed.pool, ignore_progress)
     assert done + sum(new.values()) == 3 * ROWS
-    assert await adoption.complete(installed.pool)
+    assert await adoption.mark_complete(installed.pool)
     counted = await installed.conn.fetchval("SELECT count(*) FROM crm_events WHERE actor = 'adopt'")
     assert counted == 3 * ROWS
 
 
-async def test_rows_the_host_is_writing_are_left_for_later_and_never_waited_for(
-    installed: Hosted, monkeypatch: pytest.MonkeyPatch
+async def test_adoption_skips_rows_that_the_host_is_writing_without_waiting(
+    installed: HostDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adoption, "PASSES", 1)
     writing = installed.conn.transaction()
     await writing.start()
     await installed.conn.execute(
-        "UPDATE leads SET notes = 'mine' WHERE id = $1", installed.host.leads[0]
+        "UPDATE leads SET notes = 'edited' WHERE id = $1", installed.host.leads[0]
     )
-    await adoption.adopt(installed.pool, told)
-    assert not await adoption.complete(installed.pool)
+    await adoption.adopt(installed.pool, ignore_progress)
+    assert not await adoption.mark_complete(installed.pool)
     await writing.commit()
-    await adoption.adopt(installed.pool, told)
-    assert await adoption.complete(installed.pool)
+    await adoption.adopt(installed.pool, ignore_progress)
+    assert await adoption.mark_complete(installed.pool)
     await installed.world.project()
-    await live_is_rebuilt(installed.pool)
+    await assert_live_equals_rebuilt(installed.pool)

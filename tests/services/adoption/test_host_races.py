@@ -1,4 +1,4 @@
-"""The host's other code beside the core: streams in order, few locks, and fair comparisons."""
+"""The host and the core write at the same time: versions in order, few locks, fair comparisons."""
 
 import asyncio
 
@@ -10,13 +10,13 @@ from events.log import read
 from events.record import Stream
 from projections.engine import adoption
 from projections.engine.adoption import HostRows
-from tests.host import live_is_rebuilt, rebuild_of
-from tests.services.adoption.conftest import ROWS, Hosted
+from tests.host import assert_live_equals_rebuilt, rebuild_of
+from tests.services.adoption.conftest import ROWS, HostDatabase
 
 LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
 
 
-async def test_the_host_and_the_core_write_one_lead_at_once(adopted: Hosted) -> None:
+async def test_the_host_and_the_core_write_one_lead_at_the_same_time(adopted: HostDatabase) -> None:
     lead, world = adopted.host.leads[0], adopted.world
     others = [await asyncpg.connect(adopted.url) for _ in range(8)]
     edit = "UPDATE leads SET notes = coalesce(notes, '') || 'x' WHERE id = $1"
@@ -39,41 +39,41 @@ async def test_the_host_and_the_core_write_one_lead_at_once(adopted: Hosted) -> 
     last = [
         recorded.event.bedrooms  # type: ignore[union-attr]
         for recorded in recorded_events
-        if _says(recorded.event, "bedrooms")
+        if _changes(recorded.event, "bedrooms")
     ]
     assert row["bedrooms"] == last[-1]
-    await live_is_rebuilt(adopted.pool)
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-def _says(event: object, field: str) -> bool:
+def _changes(event: object, field: str) -> bool:
     return isinstance(event, LeadUpdated) and field in event.changes
 
 
-async def test_a_transaction_of_many_rows_holds_few_locks(adopted: Hosted) -> None:
+async def test_a_transaction_of_many_rows_holds_few_locks(adopted: HostDatabase) -> None:
     conn = adopted.conn
     async with conn.transaction():
         await conn.execute("UPDATE leads SET notes = 'moved in'")
         await conn.execute("UPDATE conversations SET channel = 'chat'")
         await conn.execute("UPDATE messages SET content = content || '.'")
         assert await conn.fetchval(LOCKS) <= 200 + 2 * len(adopted.host.properties)
-    said = await conn.fetchval("SELECT count(*) FROM crm_events WHERE actor = 'host'")
+    events = await conn.fetchval("SELECT count(*) FROM crm_events WHERE actor = 'host'")
     changed = await conn.fetchval("SELECT count(*) FROM leads WHERE notes = 'moved in'")
-    assert (changed, said > 2 * ROWS) == (ROWS, True)
+    assert (changed, events > 2 * ROWS) == (ROWS, True)
     await adopted.world.project()
-    await live_is_rebuilt(adopted.pool)
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-@pytest.mark.parametrize("protected", [True, False])
-async def test_rows_in_which_the_host_is_ahead_are_not_called_different(
-    adopted: Hosted, monkeypatch: pytest.MonkeyPatch, protected: bool
+@pytest.mark.parametrize("is_protected", [True, False])
+async def test_rows_that_the_host_changed_after_the_checkpoint_are_not_differences(
+    adopted: HostDatabase, monkeypatch: pytest.MonkeyPatch, is_protected: bool
 ) -> None:
-    if not protected:
+    if not is_protected:
 
-        async def nobody_ahead(_conn: object, _group: str) -> HostRows:
+        async def no_rows_ahead(_conn: object, _group: str) -> HostRows:
             return HostRows(True, ())
 
-        monkeypatch.setattr(adoption, "host_rows", nobody_ahead)
+        monkeypatch.setattr(adoption, "read_host_rows", no_rows_ahead)
     await adopted.conn.execute(
         "UPDATE leads SET notes = 'ahead' WHERE id = $1", adopted.host.leads[0]
     )
-    assert (await rebuild_of(adopted.pool).verify()).equal is protected
+    assert (await rebuild_of(adopted.pool).verify()).equal is is_protected

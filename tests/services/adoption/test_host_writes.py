@@ -1,4 +1,4 @@
-"""What the host's other code writes: facts in its own transaction, and never put back."""
+"""Writes of the host's other code: events in its transaction, and never overwritten."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -6,50 +6,50 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from events.chat import ConversationChannel, ConversationStarted
+from events.conversations import ConversationChannel, ConversationStarted
 from events.ids import message_event_id
 from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
-from services.adoption import tables
-from services.application.command_handler import handle
+from services.adoption.adopted_tables import find_left_out
 from services.application.unit_of_work import Scope
 from services.deciders.decider import Refused
-from services.deciders.messages import ReceiveMessage
+from services.deciders.sessions import ReceiveMessage
+from tests.commands import handle_command
 from tests.conftest import until
-from tests.host import adopt_all, live_is_rebuilt
+from tests.host import adopt_all, assert_live_equals_rebuilt
 from tests.services.adoption import rows
-from tests.services.adoption.conftest import Hosted
-from tests.world import CAUSE, World, parked_reasons
+from tests.services.adoption.conftest import HostDatabase
+from tests.world import CAUSE, World, read_parked_reasons
 
 
-@pytest.mark.parametrize("protected", [True, False])
-async def test_no_older_fact_puts_back_what_the_host_wrote(
-    adopted: Hosted, protected: bool
+@pytest.mark.parametrize("is_protected", [True, False])
+async def test_an_older_event_does_not_overwrite_a_later_write_of_the_host(
+    adopted: HostDatabase, is_protected: bool
 ) -> None:
-    """Two edits; the tables come to the first of them while the second is not numbered yet."""
+    """Project the first of two edits while the second has no position yet."""
     world = adopted.world
     lead = adopted.host.leads[0]
-    if not protected:
+    if not is_protected:
         await adopted.conn.execute("ALTER TABLE leads DISABLE TRIGGER crm_keep_ahead")
     await adopted.conn.execute("UPDATE leads SET first_name = 'first' WHERE id = $1", lead)
     await world.number()
     engine = await world.engine()
-    await engine.claim(range(64))
+    await engine.own(range(64))
     await adopted.conn.execute("UPDATE leads SET first_name = 'second' WHERE id = $1", lead)
-    for shard, head in (await engine.behind()).items():
+    for shard, head in (await engine.find_gaps()).items():
         await engine.fill_gap(shard, head)
-    await engine.settle()
-    held = await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead)
-    assert held == ("second" if protected else "first")
+    await engine.flush()
+    first_name = await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead)
+    assert first_name == ("second" if is_protected else "first")
     await world.project()
     assert (
         await adopted.conn.fetchval("SELECT first_name FROM leads WHERE id = $1", lead) == "second"
     )
-    await live_is_rebuilt(adopted.pool)
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
+async def test_an_edit_becomes_events_of_the_changed_columns(adopted: HostDatabase) -> None:
     world = adopted.world
     lead = adopted.host.leads[0]
     await adopted.conn.execute(
@@ -57,7 +57,7 @@ async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
         "updated_at = '2026-01-01 00:00+00' WHERE id = $1",
         lead,
     )
-    await adopted.conn.execute("UPDATE leads SET company = 'hers alone' WHERE id = $1", lead)
+    await adopted.conn.execute("UPDATE leads SET company = 'Acme' WHERE id = $1", lead)
     async with adopted.pool.acquire() as own:
         recorded_events = await read.streams(own, [Stream("lead", lead)])
     assert [recorded.event.name for recorded in recorded_events[1:]] == [
@@ -73,29 +73,29 @@ async def test_an_edit_is_the_facts_of_what_changed(adopted: Hosted) -> None:
     await world.project()
     row = await adopted.conn.fetchrow("SELECT updated_at, company FROM leads WHERE id = $1", lead)
     assert row is not None
-    assert tuple(row) == (datetime(2026, 1, 1, tzinfo=UTC), "hers alone")
-    await live_is_rebuilt(adopted.pool)
+    assert tuple(row) == (datetime(2026, 1, 1, tzinfo=UTC), "Acme")
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-async def test_a_row_that_could_not_be_adopted_is_once_it_can(adopted: Hosted) -> None:
+async def test_a_corrected_row_is_adopted(adopted: HostDatabase) -> None:
     world = adopted.world
-    heard: list[str] = []
-    adopted.conn.add_log_listener(lambda _, message: heard.append(str(message)))
+    warnings: list[str] = []
+    adopted.conn.add_log_listener(lambda _, message: warnings.append(str(message)))
     lead = uuid4()
     await adopted.conn.execute(
         "INSERT INTO leads (id, property_id, status) VALUES ($1, $2, 'prospect')",
         lead, world.properties[0],
     )  # fmt: skip
-    await until(lambda: any("status is unknown: prospect" in said for said in heard))
+    await until(lambda: any("status is unknown: prospect" in warning for warning in warnings))
     await world.project()
-    await live_is_rebuilt(adopted.pool)
-    assert [row["id"] async for row in tables.left_out(adopted.pool)] == [lead]
+    await assert_live_equals_rebuilt(adopted.pool)
+    assert [row["id"] async for row in find_left_out(adopted.pool)] == [lead]
     await adopted.conn.execute("UPDATE leads SET status = 'new' WHERE id = $1", lead)
     await world.project()
     assert (
         await adopted.conn.fetchval("SELECT org_id FROM leads WHERE id = $1", lead) == world.org_id
     )
-    await live_is_rebuilt(adopted.pool)
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
 TALK = "SELECT id FROM conversations WHERE lead_id = $1"
@@ -115,7 +115,9 @@ REFUSED = [
 ]
 
 
-async def test_what_no_fact_could_tell_of_is_refused_with_a_reason(adopted: Hosted) -> None:
+async def test_a_write_that_no_event_can_describe_is_refused_with_a_reason(
+    adopted: HostDatabase,
+) -> None:
     for statement, why in REFUSED:
         with pytest.raises(asyncpg.RestrictViolationError, match=why):
             await adopted.conn.execute(statement, adopted.host.leads[3])
@@ -126,63 +128,63 @@ async def test_what_no_fact_could_tell_of_is_refused_with_a_reason(adopted: Host
             await adopted.conn.execute(f"GRANT UPDATE ON leads TO {role}; SET LOCAL ROLE {role}")
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="derived from events"):
                 async with adopted.conn.transaction():
-                    await adopted.conn.execute("UPDATE leads SET notes = 'mine'")
+                    await adopted.conn.execute("UPDATE leads SET notes = 'edited'")
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_what_other_code_writes_before_during_and_after_is_never_lost(
-    before: Hosted, seed: int
+async def test_writes_of_the_host_during_adoption_are_not_lost(
+    before: HostDatabase, seed: int
 ) -> None:
-    await rows.hold(before, seed, turns=200)
+    await rows.write_during_adoption(before, seed, turns=200)
 
 
-async def test_the_host_edits_its_own_messages_and_not_the_cores(adopted: Hosted) -> None:
+async def test_the_host_cannot_edit_messages_of_the_core(adopted: HostDatabase) -> None:
     lead, world = adopted.host.leads[0], adopted.world
-    *_, said = world.chat(None)
+    *_, message = world.chat(None)
     started = ConversationStarted(
-        conversation_id=said.stream_id, lead_id=lead, channel=ConversationChannel.CHAT
+        conversation_id=message.stream_id, lead_id=lead, channel=ConversationChannel.CHAT
     )
-    said = said.model_copy(update={"session_id": None})
-    await world.append(world.new(started), world.new(said))
+    message = message.model_copy(update={"session_id": None})
+    await world.append(world.new(started), world.new(message))
     await world.project()
     edit = "UPDATE messages SET content = content || '!' WHERE conversation_id = $1"
     with pytest.raises(asyncpg.RestrictViolationError, match="said through the core"):
-        await adopted.conn.execute(edit, said.stream_id)
-    await adopted.conn.execute(edit, adopted.host.talks[0])
+        await adopted.conn.execute(edit, message.stream_id)
+    await adopted.conn.execute(edit, adopted.host.conversations[0])
     await world.project()
     edited = await adopted.conn.fetch(
-        "SELECT content FROM messages WHERE conversation_id = $1", adopted.host.talks[0]
+        "SELECT content FROM messages WHERE conversation_id = $1", adopted.host.conversations[0]
     )
     assert {row["content"][-1] for row in edited} == {"!"}
-    await live_is_rebuilt(adopted.pool)
+    await assert_live_equals_rebuilt(adopted.pool)
 
 
-async def test_a_message_has_one_id_whether_the_host_says_it_or_the_core(
-    installed: Hosted,
+async def test_a_message_id_is_unique_across_the_host_and_the_core(
+    installed: HostDatabase,
 ) -> None:
-    """A row that is no fact yet, one that is, and the host's under the id of what the core said."""
+    """Refuse the id of a row before adoption, after adoption, and of a message of the core."""
     world, host, conn = installed.world, installed.host, installed.conn
     first, second = await conn.fetch("SELECT id FROM messages ORDER BY id LIMIT 2")
     with pytest.raises(Refused, match="already in the log"):
-        await _say(world, first["id"])
+        await _receive_message(world, first["id"])
     await adopt_all(host, installed.pool)
     with pytest.raises(Refused, match="already in the log"):
-        await _say(world, second["id"])
-    said = uuid4()
-    same = await conn.fetchval("SELECT crm.adopted_id('messages', $1)", said)
-    assert same == message_event_id(said)
-    await _say(world, said)
+        await _receive_message(world, second["id"])
+    message_id = uuid4()
+    same = await conn.fetchval("SELECT crm.adopted_id('messages', $1)", message_id)
+    assert same == message_event_id(message_id)
+    await _receive_message(world, message_id)
     with pytest.raises(asyncpg.RestrictViolationError, match="said through the core"):
         await conn.execute(
             "INSERT INTO messages (id, conversation_id, role, content) VALUES ($1, $2, 'user', '')",
-            said, host.talks[0],
+            message_id, host.conversations[0],
         )  # fmt: skip
     await world.project()
-    assert await parked_reasons(installed.pool) == []
-    await live_is_rebuilt(installed.pool)
+    assert await read_parked_reasons(installed.pool) == []
+    await assert_live_equals_rebuilt(installed.pool)
 
 
-async def _say(world: World, message_id: UUID) -> None:
-    said = ReceiveMessage(uuid4(), uuid4(), message_id, "hello", "v_1")
+async def _receive_message(world: World, message_id: UUID) -> None:
+    command = ReceiveMessage(uuid4(), uuid4(), message_id, "hello", "v_1")
     scope = Scope(world.org_id, world.properties[0], world.tick(), CAUSE)
-    await handle(world.pool, scope, said)
+    await handle_command(world.pool, scope, command)

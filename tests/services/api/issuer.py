@@ -1,4 +1,4 @@
-"""An issuer of tokens with keys of its own, which serves its JWKS on a socket and counts asks."""
+"""A token issuer with its own keys that serves its JWKS on a socket and counts the requests."""
 
 import json
 import threading
@@ -19,13 +19,14 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @dataclass
 class Issuer:
-    """`keys` are by id; `status` is what it answers when it is asked for them."""
+    """A token issuer; `keys` are by key id, `status` is the status of the JWKS response."""
 
     url: str
     keys: dict[str, PrivateKey] = field(default_factory=dict)
-    more: list[dict[str, Any]] = field(default_factory=list)
+    additional_keys: list[dict[str, Any]] = field(default_factory=list)
+    """JWKs that are served besides `keys`."""
     status: int = 200
-    asked: int = 0
+    request_count: int = 0
 
     def add(self, key_id: str, algorithm: str) -> None:
         self.keys[key_id] = (
@@ -35,35 +36,37 @@ class Issuer:
         )
 
     def issue(self, subject: object, key_id: str, algorithm: str, **claims: Any) -> str:
-        said = {
+        payload = {
             "sub": str(subject), "aud": "authenticated", "role": "authenticated",
             "exp": datetime.now(UTC) + timedelta(hours=1), **claims,
         }  # fmt: skip
-        said = {name: value for name, value in said.items() if value is not None}
-        return jwt.encode(said, self.keys[key_id], algorithm, {"kid": key_id})
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return jwt.encode(payload, self.keys[key_id], algorithm, {"kid": key_id})
 
     def pem(self, key_id: str) -> bytes:
-        public = self.keys[key_id].public_key()
-        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        public_key = self.keys[key_id].public_key()
+        return public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def jwks(self) -> bytes:
-        found = list(self.more)
+        served = list(self.additional_keys)
         for key_id, key in self.keys.items():
-            public: Any = key.public_key()
-            elliptic = isinstance(key, ec.EllipticCurvePrivateKey)
-            made: Any = (ECAlgorithm if elliptic else RSAAlgorithm).to_jwk(public, as_dict=True)
-            found.append({**made, "kid": key_id, "use": "sig",
-                          "alg": "ES256" if elliptic else "RS256"})  # fmt: skip
-        return json.dumps({"keys": found}).encode()
+            public_key: Any = key.public_key()
+            is_elliptic = isinstance(key, ec.EllipticCurvePrivateKey)
+            jwk: Any = (ECAlgorithm if is_elliptic else RSAAlgorithm).to_jwk(
+                public_key, as_dict=True
+            )
+            served.append({**jwk, "kid": key_id, "use": "sig",
+                           "alg": "ES256" if is_elliptic else "RS256"})  # fmt: skip
+        return json.dumps({"keys": served}).encode()
 
 
 @contextmanager
-def serving() -> Iterator[Issuer]:
-    """An issuer that listens until the block ends."""
+def serve_issuer() -> Iterator[Issuer]:
+    """Run an issuer until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            issuer.asked += 1
+            issuer.request_count += 1
             body = issuer.jwks() if issuer.status == 200 else b"{}"
             self.send_response(issuer.status)
             self.send_header("Content-Type", "application/json")

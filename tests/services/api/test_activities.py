@@ -1,11 +1,11 @@
-"""What people write down about a lead, through real HTTP."""
+"""Activities that agents record about a lead, over HTTP."""
 
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.services.api.conftest import Site, employ
+from tests.services.api.site import Site, create_profile
 from tests.world import make_world
 
 CALL: dict[str, Any] = {
@@ -13,27 +13,29 @@ CALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_what_an_agent_writes_down_is_answered_as_its_row(site: Site) -> None:
-    lead = await site.lead()
+async def test_a_recorded_activity_is_returned_and_listed_as_one_row(site: Site) -> None:
+    lead = await site.create_lead()
     path = f"/api/leads/{lead}/activities"
-    answer = await site.client.post(path, json=CALL, headers=site.console())
-    assert answer.status_code == 201
-    written = answer.json()["activity"]
-    assert {**written, **CALL} == written
-    assert written["created_by"] == str(site.manager)
+    response = await site.client.post(path, json=CALL, headers=site.console_headers())
+    assert response.status_code == 201
+    recorded = response.json()["activity"]
+    assert {**recorded, **CALL} == recorded
+    assert recorded["created_by"] == str(site.manager)
     await site.project()
-    seen = (await site.client.get(path, headers=site.console(site.viewer))).json()["activities"]
-    assert seen[0] == written
+    listed = (await site.client.get(path, headers=site.console_headers(site.viewer))).json()[
+        "activities"
+    ]
+    assert listed[0] == recorded
 
 
 @pytest.mark.parametrize("kind", ["note", "email_sent", "sms_sent", "message_received"])
-async def test_what_a_person_does_may_be_written_down(site: Site, kind: str) -> None:
-    lead = await site.lead()
+async def test_every_activity_type_of_agents_can_be_recorded(site: Site, kind: str) -> None:
+    lead = await site.create_lead()
     body = {"type": kind, "description": "It was done."}
-    answer = await site.client.post(
-        f"/api/leads/{lead}/activities", json=body, headers=site.console()
+    response = await site.client.post(
+        f"/api/leads/{lead}/activities", json=body, headers=site.console_headers()
     )
-    assert (answer.status_code, answer.json()["activity"]["metadata"]) == (201, {})
+    assert (response.status_code, response.json()["activity"]["metadata"]) == (201, {})
 
 
 @pytest.mark.parametrize(
@@ -44,50 +46,48 @@ async def test_what_a_person_does_may_be_written_down(site: Site, kind: str) -> 
         ("", "unknown_activity_type"), ("a\x00", "unknown_activity_type"),
     ],
 )  # fmt: skip
-async def test_what_follows_from_other_events_or_is_unknown_is_400(
-    site: Site, kind: str, code: str
-) -> None:
-    lead = await site.lead()
-    answer = await site.client.post(
-        f"/api/leads/{lead}/activities", json={**CALL, "type": kind}, headers=site.console()
+async def test_a_derived_or_unknown_activity_type_is_400(site: Site, kind: str, code: str) -> None:
+    lead = await site.create_lead()
+    response = await site.client.post(
+        f"/api/leads/{lead}/activities", json={**CALL, "type": kind}, headers=site.console_headers()
     )
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
-    assert "activity.recorded" not in await site.log()
+    assert (response.status_code, response.json()["code"]) == (400, code)
+    assert "activity.recorded" not in await site.read_event_types()
 
 
-async def test_words_that_are_missing_or_cannot_be_kept_are_400(site: Site) -> None:
-    lead = await site.lead()
+async def test_a_missing_or_invalid_field_is_400(site: Site) -> None:
+    lead = await site.create_lead()
     for change in (
         {"description": None}, {"description": " "}, {"description": "a\x00b"},
         {"description": "x" * 2_001}, {"metadata": [1]}, {"metadata": {"a": "\x00"}},
         {"metadata": {str(n): n for n in range(201)}}, {"type": None}, {"type": 1},
     ):  # fmt: skip
-        answer = await site.client.post(
-            f"/api/leads/{lead}/activities", json={**CALL, **change}, headers=site.console()
+        response = await site.client.post(
+            f"/api/leads/{lead}/activities", json={**CALL, **change}, headers=site.console_headers()
         )
-        assert answer.status_code == 400, change
+        assert (response.status_code, response.json()["code"]) == (400, "invalid"), change
 
 
-async def test_only_those_who_may_write_do_and_only_of_their_leads(site: Site) -> None:
-    lead = await site.lead()
+async def test_only_writers_of_the_lead_s_organisation_record_activities(site: Site) -> None:
+    lead = await site.create_lead()
     path = f"/api/leads/{lead}/activities"
     assert (await site.client.post(path, json=CALL)).status_code == 401
-    headers = site.console(site.viewer)
+    headers = site.console_headers(site.viewer)
     assert (await site.client.post(path, json=CALL, headers=headers)).status_code == 403
-    stranger = await employ(await make_world(site.world.pool), "admin")
-    for who, where in ((stranger, lead), (site.manager, uuid4())):
-        answer = await site.client.post(
-            f"/api/leads/{where}/activities", json=CALL, headers=site.console(who)
+    other_admin = await create_profile(await make_world(site.world.pool), "admin")
+    for profile_id, target in ((other_admin, lead), (site.manager, uuid4())):
+        response = await site.client.post(
+            f"/api/leads/{target}/activities", json=CALL, headers=site.console_headers(profile_id)
         )
-        assert answer.status_code == 404
+        assert response.status_code == 404
 
 
-async def test_the_same_request_again_is_written_down_once(site: Site) -> None:
-    lead = await site.lead()
-    headers = site.console(more={"Idempotency-Key": "call-1"})
+async def test_a_request_with_a_repeated_key_is_recorded_once(site: Site) -> None:
+    lead = await site.create_lead()
+    headers = site.console_headers(more={"Idempotency-Key": "call-1"})
     first, second = [
         await site.client.post(f"/api/leads/{lead}/activities", json=CALL, headers=headers)
         for _ in range(2)
     ]
     assert first.content == second.content
-    assert (await site.log()).count("activity.recorded") == 1
+    assert (await site.read_event_types()).count("activity.recorded") == 1

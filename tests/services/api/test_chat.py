@@ -1,25 +1,25 @@
-"""The widget's chat through real HTTP."""
+"""The widget's chat over HTTP."""
 
 import asyncio
 from typing import Any
 from uuid import uuid4
 
-from tests.services.api.conftest import ORIGIN, Site, employ, furnish
+from events.conversations import ConversationTakenOver
+from services.application.chat_turns import LEAD_PROMPT, SORRY
+from tests.services.api.site import CHAT, ORIGIN, Site, create_profile, create_widget
 
-CHAT = "/api/lumaleasing/chat"
 
-
-async def test_a_first_message_begins_session_and_conversation_and_is_answered(
+async def test_a_first_message_starts_a_session_and_a_conversation_and_gets_a_reply(
     site: Site,
 ) -> None:
-    said = await site.chat("Can I book a tour?")
-    assert said["content"] == "You said: Can I book a tour?"
-    assert said["wantsTour"] is True
+    turn = await site.send_chat("Can I book a tour?")
+    assert turn["content"] == "You said: Can I book a tour?"
+    assert turn["wantsTour"] is True
     assert (
-        said["isHumanMode"] is said["waitingForHuman"] is said["shouldPromptLeadCapture"] is False
+        turn["isHumanMode"] is turn["waitingForHuman"] is turn["shouldPromptLeadCapture"] is False
     )
-    assert said["leadCapturePrompt"] is None
-    assert await site.log() == [
+    assert turn["leadCapturePrompt"] is None
+    assert await site.read_event_types() == [
         "session.started", "conversation.started", "conversation.message_received",
         "conversation.replied",
     ]  # fmt: skip
@@ -27,213 +27,191 @@ async def test_a_first_message_begins_session_and_conversation_and_is_answered(
     assert await site.world.count("messages") == 2
 
 
-async def test_the_third_turn_of_a_stranger_asks_for_contact(site: Site) -> None:
-    first = await site.chat("hello")
+async def test_the_third_turn_of_an_unknown_visitor_prompts_for_contact_details(site: Site) -> None:
+    first = await site.send_chat("hello")
     ids = {"sessionId": first["sessionId"], "conversationId": first["conversationId"]}
-    second = await site.chat("and", **ids)
-    third = await site.chat("what about pets?", **ids)
+    second = await site.send_chat("and", **ids)
+    third = await site.send_chat("what about pets?", **ids)
     assert [second["shouldPromptLeadCapture"], third["shouldPromptLeadCapture"]] == [False, True]
-    assert third["leadCapturePrompt"]
+    assert third["leadCapturePrompt"] == LEAD_PROMPT
     assert third["conversationId"] == first["conversationId"]
 
 
-async def test_lead_info_makes_a_lead_and_the_chat_is_its(site: Site) -> None:
-    first = await site.chat("hello")
-    said = await site.chat(
+async def test_contact_details_in_a_message_create_the_conversation_s_lead(site: Site) -> None:
+    first = await site.send_chat("hello")
+    turn = await site.send_chat(
         "it is me", sessionId=first["sessionId"],
         leadInfo={"first_name": "Ada", "email": "Ada@Example.com", "phone": "(212) 555-0100"},
     )  # fmt: skip
-    assert said["conversationId"] == first["conversationId"]
-    assert "lead.captured" in await site.log()
+    assert turn["conversationId"] == first["conversationId"]
+    assert "lead.captured" in await site.read_event_types()
     await site.project()
     async with site.world.pool.acquire() as conn:
         lead = await conn.fetchrow("SELECT * FROM leads")
-        kinds = await conn.fetch("SELECT event_type FROM lead_engagement_events")
+        engagements = await conn.fetch("SELECT event_type FROM lead_engagement_events")
     assert lead is not None
     assert (lead["email"], lead["phone"]) == ("ada@example.com", "+12125550100")
     assert lead["source"] == "LumaLeasing Widget"
-    assert sorted(row["event_type"] for row in kinds) == [
+    assert sorted(row["event_type"] for row in engagements) == [
         "chat_message_sent", "chat_started", "website_lead_submitted",
     ]  # fmt: skip
 
 
-async def test_the_same_message_id_is_one_message_with_one_answer(site: Site) -> None:
+async def test_a_repeated_message_id_is_one_message_with_one_reply(site: Site) -> None:
     message = str(uuid4())
-    first = await site.chat("hello", messageId=message)
-    again = await site.chat("hello", messageId=message, sessionId=first["sessionId"])
+    first = await site.send_chat("hello", messageId=message)
+    again = await site.send_chat("hello", messageId=message, sessionId=first["sessionId"])
     assert again["content"] == first["content"]
-    assert (await site.log()).count("conversation.message_received") == 1
-    assert (await site.log()).count("conversation.replied") == 1
+    assert (await site.read_event_types()).count("conversation.message_received") == 1
+    assert (await site.read_event_types()).count("conversation.replied") == 1
     other = await site.client.post(
         CHAT, json={"message": "else", "messageId": message, "sessionId": first["sessionId"]},
-        headers=site.widget(),
+        headers=site.widget_headers(),
     )  # fmt: skip
-    assert other.status_code == 422
+    assert (other.status_code, other.json()["code"]) == (422, "id_reused")
 
 
-async def test_a_key_is_decided_once_even_in_parallel(site: Site) -> None:
-    headers = site.widget(**{"Idempotency-Key": "one"})
-    answers = await asyncio.gather(
+async def test_parallel_requests_with_one_key_are_one_message(site: Site) -> None:
+    headers = site.widget_headers(**{"Idempotency-Key": "one"})
+    responses = await asyncio.gather(
         *(site.client.post(CHAT, json={"message": "hi"}, headers=headers) for _ in range(4))
     )
-    assert {answer.text for answer in answers} == {answers[0].text}
-    assert answers[0].status_code == 200
-    assert len({answer.headers["X-CRM-Token"] for answer in answers}) == 1
-    assert (await site.log()).count("conversation.message_received") == 1
+    assert {response.text for response in responses} == {responses[0].text}
+    assert responses[0].status_code == 200
+    assert len({response.headers["X-CRM-Token"] for response in responses}) == 1
+    assert (await site.read_event_types()).count("conversation.message_received") == 1
     other = await site.client.post(CHAT, json={"message": "else"}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-async def test_a_key_whose_time_is_over_may_say_something_else(site: Site) -> None:
-    headers = site.widget(**{"Idempotency-Key": "one"})
-    for word in ("hi", "else"):
-        answer = await site.client.post(CHAT, json={"message": word}, headers=headers)
-        assert answer.status_code == 200
+async def test_an_expired_idempotency_key_can_be_used_again(site: Site) -> None:
+    headers = site.widget_headers(**{"Idempotency-Key": "one"})
+    for text in ("hi", "else"):
+        response = await site.client.post(CHAT, json={"message": text}, headers=headers)
+        assert response.status_code == 200
         await site.world.pool.execute("UPDATE crm.commands SET expires_at = '2020-01-01'")
-    assert (await site.log()).count("conversation.message_received") == 2
-    assert (await site.log()).count("conversation.replied") == 2
+    assert (await site.read_event_types()).count("conversation.message_received") == 2
+    assert (await site.read_event_types()).count("conversation.replied") == 2
 
 
-async def test_a_bot_that_fails_leaves_the_visitor_to_a_person_and_says_so(site: Site) -> None:
-    site.parrot.fails = True
-    said = await site.chat("hello")
-    assert said["waitingForHuman"] is True
-    assert said["content"]
-    assert (await site.log())[-1] == "conversation.waiting"
+async def test_a_failed_reply_leaves_the_conversation_waiting_for_an_agent(site: Site) -> None:
+    site.responder.fails = True
+    turn = await site.send_chat("hello")
+    assert turn["waitingForHuman"] is True
+    assert turn["content"] == SORRY
+    assert (await site.read_event_types())[-1] == "conversation.waiting"
     await site.project()
 
 
-async def test_a_bot_that_is_switched_off_is_not_asked(site: Site) -> None:
-    site.key = await furnish(site.world, auto_reply_enabled=False)
-    said = await site.chat("hello")
-    assert (said["content"], said["waitingForHuman"]) == (None, True)
-    assert site.parrot.turns == []
+async def test_a_responder_that_is_switched_off_gets_no_request(site: Site) -> None:
+    site.key = await create_widget(site.world, auto_reply_enabled=False)
+    turn = await site.send_chat("hello")
+    assert (turn["content"], turn["waitingForHuman"]) == (None, True)
+    assert site.responder.requests == []
 
 
-async def test_in_human_mode_the_bot_is_silent(site: Site) -> None:
-    from events.chat import ConversationTakenOver
-
-    first = await site.chat("hello")
+async def test_the_responder_does_not_reply_after_a_takeover(site: Site) -> None:
+    first = await site.send_chat("hello")
     await site.world.append(
-        site.world.new(ConversationTakenOver(
-            conversation_id=first["conversationId"], agent_id=await employ(site.world, "manager"),
-            epoch=1,
-        ))
-    )  # fmt: skip
-    said = await site.chat("are you there?", sessionId=first["sessionId"])
-    assert said["content"] is None
-    assert said["isHumanMode"] is said["waitingForHuman"] is True
+        site.world.new(
+            ConversationTakenOver(
+                conversation_id=first["conversationId"],
+                agent_id=await create_profile(site.world, "manager"),
+                epoch=1,
+            )
+        )
+    )
+    turn = await site.send_chat("are you there?", sessionId=first["sessionId"])
+    assert turn["content"] is None
+    assert turn["isHumanMode"] is turn["waitingForHuman"] is True
 
 
 async def test_a_session_of_another_visitor_is_not_found(site: Site) -> None:
-    first = await site.chat("hello")
+    first = await site.send_chat("hello")
     for ids in (
         {"sessionId": first["sessionId"]},
         {"sessionId": first["sessionId"], "conversationId": first["conversationId"]},
         {"conversationId": first["conversationId"]},
         {"sessionId": str(uuid4()), "conversationId": first["conversationId"]},
     ):
-        answer = await site.client.post(
-            CHAT, json={"message": "hi", **ids}, headers=site.widget("v_2")
+        response = await site.client.post(
+            CHAT, json={"message": "hi", **ids}, headers=site.widget_headers("v_2")
         )
-        assert answer.status_code == 404, ids
+        assert response.status_code == 404, ids
     await site.project()
-    seen = await site.client.get(
-        CHAT, params={"sessionId": first["sessionId"]}, headers=site.widget("v_2")
+    read = await site.client.get(
+        CHAT, params={"sessionId": first["sessionId"]}, headers=site.widget_headers("v_2")
     )
-    assert seen.status_code == 404
+    assert read.status_code == 404
 
 
-async def test_a_visitor_reads_what_was_said_since(site: Site) -> None:
-    first = await site.chat("hello")
+async def test_a_visitor_reads_the_messages_after_a_cursor(site: Site) -> None:
+    first = await site.send_chat("hello")
     await site.project()
     query = {"sessionId": first["sessionId"]}
-    seen = (await site.client.get(CHAT, params=query, headers=site.widget())).json()
-    assert [one["role"] for one in seen["messages"]] == ["user", "assistant"]
-    await site.chat("more", sessionId=first["sessionId"])
+    first_page = (await site.client.get(CHAT, params=query, headers=site.widget_headers())).json()
+    assert [message["role"] for message in first_page["messages"]] == ["user", "assistant"]
+    await site.send_chat("more", sessionId=first["sessionId"])
     await site.project()
-    since = await site.client.get(
-        CHAT, params={**query, "after": seen["after"]}, headers=site.widget()
+    second_page = await site.client.get(
+        CHAT, params={**query, "after": first_page["after"]}, headers=site.widget_headers()
     )
-    assert [one["content"] for one in since.json()["messages"]] == ["more", "You said: more"]
-    bad = await site.client.get(CHAT, params={**query, "after": "x"}, headers=site.widget())
-    assert bad.status_code == 400
+    assert [message["content"] for message in second_page.json()["messages"]] == [
+        "more",
+        "You said: more",
+    ]
+    malformed = await site.client.get(
+        CHAT, params={**query, "after": "x"}, headers=site.widget_headers()
+    )
+    assert (malformed.status_code, malformed.json()["code"]) == (400, "invalid_after")
 
 
-async def test_no_key_and_a_bad_key_are_401(site: Site) -> None:
+async def test_a_missing_or_unknown_key_is_401(site: Site) -> None:
     for headers in ({}, {"X-API-Key": "nope"}, {"Authorization": "Bearer nope"}):
-        answer = await site.client.post(CHAT, json={"message": "hi"}, headers=headers)
-        assert answer.status_code == 401
-    answer = await site.client.post(
+        response = await site.client.post(CHAT, json={"message": "hi"}, headers=headers)
+        assert response.status_code == 401, headers
+    response = await site.client.post(
         CHAT, json={"message": "hi"}, headers={"Authorization": f"Bearer {site.key}"}
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-async def test_an_empty_last_message_is_400(site: Site) -> None:
+async def test_an_empty_message_is_400(site: Site) -> None:
     bodies: tuple[dict[str, Any], ...] = (
         {}, {"message": " "}, {"messages": []}, {"messages": [{"role": "user", "content": ""}]},
         {"messages": [{"role": "assistant", "content": "hi"}]},
     )  # fmt: skip
     for body in bodies:
-        answer = await site.client.post(CHAT, json=body, headers=site.widget())
-        assert answer.status_code == 400, body
+        response = await site.client.post(CHAT, json=body, headers=site.widget_headers())
+        assert (response.status_code, response.json()["code"]) == (400, "empty_message"), body
 
 
-async def test_only_allowed_origins_may_read_answers(site: Site) -> None:
-    good = await site.client.post(CHAT, json={"message": "hi"}, headers=site.widget(Origin=ORIGIN))
-    assert good.headers["Access-Control-Allow-Origin"] == ORIGIN
+async def test_only_pages_of_allowed_origins_can_read_responses(site: Site) -> None:
+    allowed = await site.client.post(
+        CHAT, json={"message": "hi"}, headers=site.widget_headers(Origin=ORIGIN)
+    )
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
     for origin in ("https://evil.example.com", "null"):
-        bad = await site.client.post(
-            CHAT, json={"message": "hi"}, headers=site.widget(Origin=origin)
+        refused = await site.client.post(
+            CHAT, json={"message": "hi"}, headers=site.widget_headers(Origin=origin)
         )
-        assert bad.status_code == 403
-        assert "Access-Control-Allow-Origin" not in bad.headers
+        assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
+        assert "Access-Control-Allow-Origin" not in refused.headers
 
 
-async def test_a_preflight_is_answered_for_allowed_origins_only(site: Site) -> None:
-    async def ask(origin: str) -> tuple[int, str | None]:
-        answer = await site.client.options(
+async def test_a_preflight_succeeds_only_for_allowed_origins(site: Site) -> None:
+    async def preflight(origin: str) -> tuple[int, str | None]:
+        response = await site.client.options(
             CHAT, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
         )
-        return answer.status_code, answer.headers.get("Access-Control-Allow-Origin")
+        return response.status_code, response.headers.get("Access-Control-Allow-Origin")
 
-    assert await ask(ORIGIN) == (204, ORIGIN)
-    assert await ask("https://evil.example.com") == (403, None)
-    assert await ask("null") == (403, None)
-
-
-async def test_a_widget_that_is_switched_off_answers_403(site: Site) -> None:
-    site.key = await furnish(site.world, is_active=False)
-    answer = await site.client.post(CHAT, json={"message": "hi"}, headers=site.widget())
-    assert answer.status_code == 403
+    assert await preflight(ORIGIN) == (204, ORIGIN)
+    assert await preflight("https://evil.example.com") == (403, None)
+    assert await preflight("null") == (403, None)
 
 
-async def test_a_contact_left_in_the_widget_becomes_the_sessions_lead(site: Site) -> None:
-    first = await site.chat("hello")
-    url = "/api/lumaleasing/lead"
-    body = {
-        "sessionId": first["sessionId"], "firstName": "Ada", "lastName": "", "email": "a@b.co",
-        "phone": "", "moveInDate": "2027-02-01", "bedroomPreference": 2, "notes": "a dog",
-    }  # fmt: skip
-    answer = await site.client.post(url, json=body, headers=site.widget())
-    assert answer.status_code == 200, answer.text
-    lead = answer.json()["leadId"]
-    again = await site.client.post(
-        url, json={"leadInfo": {"email": "A@B.co", "phone": "212 555 0100"}}, headers=site.widget()
-    )
-    assert again.json()["leadId"] == lead
-    await site.project()
-    async with site.world.pool.acquire() as conn:
-        row = await conn.fetchrow("SELECT * FROM leads")
-        session = await conn.fetchrow("SELECT * FROM widget_sessions")
-        held = await conn.fetchrow("SELECT * FROM conversations")
-        notes = await conn.fetchval("SELECT count(*) FROM lead_activities WHERE type = 'note'")
-    assert row is not None
-    assert session is not None
-    assert held is not None
-    assert (row["bedrooms"], row["notes"], row["phone"]) == ("2", "a dog", "+12125550100")
-    assert str(session["lead_id"]) == str(held["lead_id"]) == lead
-    assert notes == 1
-    nothing = await site.client.post(url, json={"firstName": "Ada"}, headers=site.widget())
-    assert nothing.status_code == 400
+async def test_an_inactive_widget_is_403(site: Site) -> None:
+    site.key = await create_widget(site.world, is_active=False)
+    response = await site.client.post(CHAT, json={"message": "hi"}, headers=site.widget_headers())
+    assert (response.status_code, response.json()["code"]) == (403, "widget_inactive")

@@ -1,25 +1,178 @@
-"""Leads in the console through real HTTP: entering, activities, timeline, tokens."""
+"""Leads in the console over HTTP: list and creation."""
 
 import asyncio
-import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from events.log.token import Token
-from tests.services.api.conftest import Site, employ, token_of
-from tests.services.api.visitor import at
+from events.leads import LeadCaptured
+from tests.services.api.lead_requests import change_lead, create_people, list_names, request_list
+from tests.services.api.site import Site, create_profile
 from tests.world import make_world
 
 
-async def test_an_entered_lead_is_answered_as_its_row(site: Site) -> None:
+async def test_the_list_has_the_rows_of_the_table_with_their_scores(site: Site) -> None:
+    await create_people(site)
+    body = (await request_list(site, site.viewer)).json()
+    assert body["pagination"] == {"page": 1, "limit": 25, "total": 4, "totalPages": 1}
+    assert body["filters"] == {
+        "sources": ["100% organic", "Google", "Referral"], "statuses": ["new"],
+    }  # fmt: skip
+    assert body["statusSummary"] == {"new": 4}
+    async with site.world.pool.acquire() as conn:
+        row = await conn.fetchrow("SELECT * FROM leads ORDER BY created_at DESC LIMIT 1")
+        scores = await conn.fetch("SELECT lead_id, total_score, score_bucket FROM lead_scores")
+    assert row is not None
+    assert set(body["leads"][0]) == {*row.keys(), "score", "score_bucket"}
+    assert {lead["id"]: (lead["score"], lead["score_bucket"]) for lead in body["leads"]} == {
+        str(score["lead_id"]): (score["total_score"], score["score_bucket"]) for score in scores
+    }
+
+
+async def test_the_list_is_sorted_by_the_requested_column(site: Site) -> None:
+    _, _, mei, jose = await create_people(site)
+    await change_lead(site, mei, status="contacted")
+    await site.client.post(
+        "/api/leadpulse/events", json={"leadId": str(jose), "eventType": "sms_replied"},
+        headers=site.console_headers(),
+    )  # fmt: skip
+    await site.project()
+    assert await list_names(site) == ["José", "Mei", "grace", "Ada"], "newest first by default"
+    assert await list_names(site, sortOrder="asc") == ["Ada", "grace", "Mei", "José"]
+    for sort, order in {
+        "first_name": ["Ada", "grace", "José", "Mei"],
+        "last_name": ["José", "grace", "Mei", "Ada"],
+    }.items():
+        assert await list_names(site, sortBy=sort, sortOrder="asc") == order
+        assert await list_names(site, sortBy=sort) == order[::-1]
+    assert (await list_names(site, sortBy="source", sortOrder="asc"))[::3] == ["José", "grace"]
+    assert (await list_names(site, sortBy="status", sortOrder="asc"))[0] == "Mei"
+    assert (await list_names(site, sortBy="score"))[:2] == ["José", "grace"]
+    scores = [lead["score"] for lead in (await request_list(site, sortBy="score")).json()["leads"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_a_lead_without_a_name_is_last_in_both_orders(site: Site) -> None:
+    await create_people(site)
+    await site.create_lead()
+    await site.project()
+    for order in ("asc", "desc"):
+        body = (await request_list(site, sortBy="first_name", sortOrder=order)).json()
+        assert body["leads"][-1]["first_name"] is None
+
+
+async def test_filters_apply_to_the_list_and_not_to_the_status_summary(site: Site) -> None:
+    ada, *_ = await create_people(site)
+    await change_lead(site, ada, status="contacted")
+    await site.project()
+    body = (await request_list(site, status="contacted")).json()
+    assert [lead["id"] for lead in body["leads"]] == [str(ada)]
+    assert body["pagination"]["total"] == 1
+    assert body["statusSummary"] == {"new": 3, "contacted": 1}
+    assert await list_names(site, source="Google") == ["Mei", "Ada"]
+    assert await list_names(site, source="Google", status="new") == ["Mei"]
+    assert await list_names(site, source="google") == []
+    assert len(await list_names(site, source="", status=" ", search="")) == 4
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("ADA", ["Ada"]), ("lovel", ["Ada"]), ("ada love", ["Ada"]), ("GRACE@", ["grace"]),
+        ("garcía", ["José"]), ("555", ["José", "Mei", "grace", "Ada"]), ("(212) 555-0102", ["Mei"]),
+        ("mei_", ["Mei"]), ("_", ["Mei"]), ("%", []), ("\\", []), ("'; --", []), ("💥", []),
+    ],
+)  # fmt: skip
+async def test_search_finds_parts_of_names_e_mails_and_phone_numbers(
+    site: Site, search: str, expected: list[str]
+) -> None:
+    await create_people(site)
+    body = (await request_list(site, search=search)).json()
+    assert [lead["first_name"] for lead in body["leads"]] == expected
+    assert body["pagination"]["total"] == len(expected)
+
+
+async def test_pages_contain_every_lead_once(site: Site) -> None:
+    leads = await create_people(site)
+    for sort in ("created_at", "status", "score", "source"):
+        listed: list[str] = []
+        for number in (1, 2, 3):
+            body = (await request_list(site, page=number, limit=2, sortBy=sort)).json()
+            listed += [lead["id"] for lead in body["leads"]]
+            assert body["pagination"] == {
+                "page": number, "limit": 2, "total": 4, "totalPages": 2,
+            }  # fmt: skip
+        assert sorted(listed) == sorted(map(str, leads)), sort
+
+
+async def test_an_empty_property_has_an_empty_list(site: Site) -> None:
+    assert (await request_list(site)).json() == {
+        "leads": [], "pagination": {"page": 1, "limit": 25, "total": 0, "totalPages": 0},
+        "filters": {"sources": [], "statuses": []}, "statusSummary": {},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"propertyId": "x"}, {"propertyId": ""}, {"page": 0}, {"page": -1}, {"page": "x"},
+        {"page": 10**9}, {"page": 10**30}, {"limit": 0}, {"limit": 10**9}, {"limit": "1.5"},
+        {"sortBy": "email"}, {"sortBy": "id; DROP TABLE leads"}, {"sortOrder": "up"},
+        {"status": "sold"}, {"search": "a\x00b"}, {"source": "\x00"}, {"search": "x" * 400},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_an_invalid_query_is_400(site: Site, query: dict[str, Any]) -> None:
+    response = await request_list(site, **query)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
+    without_property = await site.client.get("/api/leads", headers=site.console_headers())
+    assert without_property.status_code == 400
+
+
+async def test_the_last_allowed_page_is_empty(site: Site) -> None:
+    await create_people(site)
+    assert await list_names(site, page=1_000_000, limit=200) == []
+    assert await list_names(site, page=1_000_000, limit=200, sortBy="score") == []
+
+
+async def test_a_property_of_another_organisation_is_not_found_and_a_token_is_needed(
+    site: Site,
+) -> None:
+    await create_people(site)
+    other = await make_world(site.world.pool)
+    other_admin = await create_profile(other, "admin")
+    assert (await request_list(site, other_admin)).status_code == 404
+    for property_id in (other.properties[0], uuid4()):
+        assert (await request_list(site, propertyId=str(property_id))).status_code == 404
+    params = {"propertyId": str(site.property_id)}
+    assert (await site.client.get("/api/leads", params=params)).status_code == 401
+
+
+async def test_a_score_in_the_list_is_as_of_now_before_the_timer_runs(site: Site) -> None:
+    world = site.world
+    long_ago = datetime.now(UTC) - timedelta(days=20)
+    lead = LeadCaptured(lead_id=uuid4(), source="Google", email="old@example.com")
+    await world.append(world.new(lead, at=long_ago))
+    await site.project()
+    (row,) = (await request_list(site)).json()["leads"]
+    response = await site.client.get(
+        "/api/leadpulse/score", params={"leadId": str(lead.lead_id)}, headers=site.console_headers()
+    )
+    score = response.json()["score"]
+    assert response.json()["isNew"] is True
+    assert (row["score"], row["score_bucket"]) == (score["totalScore"], score["scoreBucket"])
+
+
+async def test_a_created_lead_is_returned_as_its_row(site: Site) -> None:
     body = {
         "propertyId": str(site.property_id), "firstName": "Ada", "lastName": "L", "bedrooms": 2,
         "email": "Ada@Example.com", "phone": "212-555-0100", "moveInDate": "2027-02-01",
         "notes": "a cat",
     }  # fmt: skip
-    answer = await site.client.post("/api/leads", json=body, headers=site.console())
-    lead = answer.json()["lead"]
+    response = await site.client.post("/api/leads", json=body, headers=site.console_headers())
+    lead = response.json()["lead"]
     assert (lead["email"], lead["phone"], lead["source"], lead["status"]) == (
         "ada@example.com", "+12125550100", "manual", "new",
     )  # fmt: skip
@@ -31,135 +184,47 @@ async def test_an_entered_lead_is_answered_as_its_row(site: Site) -> None:
     assert (str(row["id"]), row["bedrooms"], row["notes"]) == (lead["id"], "2", "a cat")
 
 
-async def test_a_known_e_mail_answers_409_with_its_lead(site: Site) -> None:
-    lead = await site.lead(email="ada@example.com")
+async def test_the_e_mail_of_another_lead_is_409_with_that_lead(site: Site) -> None:
+    lead = await site.create_lead(email="ada@example.com")
     body = {"propertyId": str(site.property_id), "email": "ADA@example.com"}
-    answer = await site.client.post("/api/leads", json=body, headers=site.console())
-    assert (answer.status_code, answer.json()["code"]) == (409, "known_lead")
-    assert answer.json()["lead"]["id"] == str(lead)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["error"]
+    response = await site.client.post("/api/leads", json=body, headers=site.console_headers())
+    assert (response.status_code, response.json()["code"]) == (409, "known_lead")
+    assert response.json()["lead"]["id"] == str(lead)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "e-mail" in response.json()["error"]
 
 
-async def test_one_of_many_that_enter_the_same_e_mail_at_once_wins(site: Site) -> None:
+async def test_one_of_several_parallel_leads_with_an_e_mail_is_created(site: Site) -> None:
     body = {"propertyId": str(site.property_id), "email": "ada@example.com"}
-    answers = await asyncio.gather(
-        *(site.client.post("/api/leads", json=body, headers=site.console()) for _ in range(6))
+    responses = await asyncio.gather(
+        *(
+            site.client.post("/api/leads", json=body, headers=site.console_headers())
+            for _ in range(6)
+        )
     )
-    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
+    assert sorted(response.status_code for response in responses) == [201, *[409] * 5]
 
 
 async def test_a_property_of_another_organisation_is_not_found(site: Site) -> None:
     other = await make_world(site.world.pool)
     for property_id in (other.properties[0], uuid4()):
-        answer = await site.client.post(
+        response = await site.client.post(
             "/api/leads", json={"propertyId": str(property_id), "email": "a@b.co"},
-            headers=site.console(),
+            headers=site.console_headers(),
         )  # fmt: skip
-        assert answer.status_code == 404
+        assert response.status_code == 404
 
 
-async def test_what_is_missing_or_no_address_is_400(site: Site) -> None:
-    host_property = str(site.property_id)
+async def test_a_missing_field_or_invalid_address_is_400(site: Site) -> None:
+    property_id = str(site.property_id)
     for body in (
-        {}, {"propertyId": host_property}, {"propertyId": host_property, "email": "nobody"},
-        {"propertyId": host_property, "phone": "call me maybe"}, {"propertyId": "x", "email": "a@b.co"},
-        {"propertyId": host_property, "firstName": "A" * 400}, {"propertyId": host_property, "firstName": "A\x00"},
-    ):  # fmt: skip
-        answer = await site.client.post("/api/leads", json=body, headers=site.console())
-        assert answer.status_code == 400, body
-
-
-async def test_the_timeline_has_everything_newest_first_page_by_page(site: Site) -> None:
-    said = await site.chat("hello", leadInfo={"firstName": "Ada", "email": "ada@example.com"})
-    await site.chat("more", sessionId=said["sessionId"])
-    async with site.world.pool.acquire() as conn:
-        lead = await conn.fetchval("SELECT owner FROM crm.claims WHERE kind = 'lead.email'")
-    await site.tour(lead)
-    await site.project()
-    url = f"/api/leads/{lead}/timeline"
-    whole = (await site.client.get(url, params={"limit": 200}, headers=site.console())).json()
-    assert {item["kind"] for item in whole["items"]} == {
-        "activity", "engagement", "score", "message", "tour",
-    }  # fmt: skip
-    assert whole["nextCursor"] is None
-    pages, cursor = [], None
-    while True:
-        query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
-        page = (await site.client.get(url, params=query, headers=site.console())).json()
-        pages += page["items"]
-        cursor = page["nextCursor"]
-        if cursor is None:
-            break
-    assert pages == whole["items"]
-    assert [item["at"] for item in pages] == sorted((i["at"] for i in pages), reverse=True)
-    activities = await site.client.get(f"/api/leads/{lead}/activities", headers=site.console())
-    assert {"lead_created", "chat_started", "message_received", "tour_scheduled"} <= {
-        one["type"] for one in activities.json()["activities"]
-    }
-    for bad in ("x", "e30", "WzEsMiwzXQ"):
-        answer = await site.client.get(url, params={"cursor": bad}, headers=site.console())
-        assert answer.status_code == 400
-
-
-async def test_a_read_waits_for_the_write_of_its_token(site: Site) -> None:
-    body = {"propertyId": str(site.property_id), "email": "a@b.co"}
-    written = await site.client.post("/api/leads", json=body, headers=site.console())
-    lead, token = written.json()["lead"]["id"], written.headers["X-CRM-Token"]
-    url = f"/api/leads/{lead}/activities"
-    began = time.monotonic()
-    early = await site.client.get(url, headers=site.console(more={"X-CRM-Token": token}))
-    assert 0.3 <= time.monotonic() - began < 4, "as long as token_wait_seconds says"
-    assert (early.status_code, early.json()["code"]) == (503, "not_there_yet")
-    assert early.headers["Retry-After"]
-
-    waiting = asyncio.create_task(
-        site.client.get(url, params={"after_token": token}, headers=site.console())
-    )
-    await site.project()
-    assert (await waiting).status_code in (200, 503)
-    assert (
-        await site.client.get(url, params={"after_token": token}, headers=site.console())
-    ).status_code == 200
-
-
-async def test_a_token_that_is_none_is_400(site: Site) -> None:
-    lead = await site.lead()
-    await site.project()
-    url = f"/api/leads/{lead}/activities"
-    older = str(Token(99, 0, uuid4()))
-    for token in ("x", "é", "=" * 20, older, "A" * 150):
-        answer = await site.client.get(url, params={"after_token": token}, headers=site.console())
-        assert answer.status_code == 400, token
-
-
-@pytest.mark.parametrize(
-    "claims", [{"aud": "anon"}, {"exp": 1}, {"sub": "nobody"}, {"sub": ""}], ids=str
-)
-async def test_a_token_that_does_not_hold_is_401(site: Site, claims: dict[str, object]) -> None:
-    token = token_of(site.manager, claims=claims)
-    answer = await site.client.get(
-        f"/api/leads/{uuid4()}/activities", headers={"Authorization": f"Bearer {token}"}
-    )
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-
-
-async def test_a_token_of_another_secret_is_401(site: Site) -> None:
-    forged = token_of(site.manager, secret="another secret that is long enough too")
-    for text in (forged, "x", "a.b.c", ""):
-        answer = await site.client.get(
-            f"/api/leads/{uuid4()}/activities", headers={"Authorization": f"Bearer {text}"}
-        )
-        assert answer.status_code == 401
-
-
-async def test_an_agent_of_another_house_is_no_agent(site: Site) -> None:
-    lead = await site.lead()
-    stranger = await employ(await make_world(site.world.pool), "manager")
-    answer = await site.client.post(
-        f"/api/leads/{lead}/tours",
-        json={**at("10:00"), "assignedAgentId": str(stranger)},
-        headers=site.console(),
-    )
-    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_profile")
+        {},
+        {"propertyId": property_id},
+        {"propertyId": property_id, "email": "nobody"},
+        {"propertyId": property_id, "phone": "call me maybe"},
+        {"propertyId": "x", "email": "a@b.co"},
+        {"propertyId": property_id, "firstName": "A" * 400},
+        {"propertyId": property_id, "firstName": "A\x00"},
+    ):
+        response = await site.client.post("/api/leads", json=body, headers=site.console_headers())
+        assert response.status_code == 400, body

@@ -1,8 +1,8 @@
-"""Rate limits: by address, visitor, key and contact, counted for all processes together."""
+"""Rate limits by address, visitor, key and contact, counted over all processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
@@ -12,20 +12,22 @@ from limits import parse
 from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import ValidationError
 
-from services.api.app import create_app
 from services.api.rate_limit import counters
 from services.api.rate_limit.counters import Counters
 from services.runtime.settings import Settings
-from tests.conftest import make_settings, until
-from tests.services.api import openapi_promises
-from tests.services.api.conftest import ORIGIN, Parrot, furnish
+from tests.conftest import LIMITS, make_settings, until
+from tests.services.api.site import (
+    CHAT,
+    ORIGIN,
+    WIDGET_CONFIG,
+    WIDGET_LEAD,
+    EchoResponder,
+    create_widget,
+    open_api,
+)
 from tests.world import World, make_world
 
-CHAT = "/api/lumaleasing/chat"
-LEAD = "/api/lumaleasing/lead"
-CONFIG = "/api/lumaleasing/config"
-
-Opening = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
+ApiOpener = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 @pytest.fixture
@@ -35,86 +37,83 @@ async def world(pool: asyncpg.Pool) -> World:
 
 @pytest.fixture
 async def key(world: World) -> str:
-    return await furnish(world)
+    return await create_widget(world)
 
 
 @pytest.fixture
-def api(settings: Settings) -> Opening:
-    """An API with these settings, asked from an address."""
+def api(settings: Settings) -> ApiOpener:
+    """Return a function that runs an API with other settings for requests from an address."""
 
-    @asynccontextmanager
-    async def opened(
+    def open_with(
         address: str = "203.0.113.7", **more: Any
-    ) -> AsyncIterator[httpx2.AsyncClient]:
-        app = create_app(settings.model_copy(update=more), Parrot())
-        async with app.router.lifespan_context(app):
-            transport = httpx2.ASGITransport(app=app, client=(address, 1))
-            async with httpx2.AsyncClient(
-                transport=transport, base_url="http://crm",
-                event_hooks={"response": [openapi_promises.check]},
-            ) as client:  # fmt: skip
-                yield client
+    ) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
+        return open_api(settings.model_copy(update=more), EchoResponder(), address=address)
 
-    return opened
+    return open_with
 
 
-async def ask(
+async def read_config(
     client: httpx2.AsyncClient, key: str, visitor: str = "v_1", **headers: str
 ) -> httpx2.Response:
-    said = {"X-API-Key": key, "X-Visitor-ID": visitor, **headers}
-    return await client.get(CONFIG, headers=said)
+    all_headers = {"X-API-Key": key, "X-Visitor-ID": visitor, **headers}
+    return await client.get(WIDGET_CONFIG, headers=all_headers)
 
 
-async def say(client: httpx2.AsyncClient, key: str, path: str, body: Any) -> httpx2.Response:
+async def post(client: httpx2.AsyncClient, key: str, path: str, body: Any) -> httpx2.Response:
     return await client.post(path, json=body, headers={"X-API-Key": key, "X-Visitor-ID": "v_1"})
 
 
-async def statuses(*asked: Any) -> list[int]:
-    return [(await one).status_code for one in asked]
+async def statuses(*requests: Any) -> list[int]:
+    return [(await request).status_code for request in requests]
 
 
-async def test_one_too_many_is_429_and_says_when_to_come_again(api: Opening, key: str) -> None:
+async def test_a_request_above_the_limit_is_429_with_retry_after(api: ApiOpener, key: str) -> None:
     async with api(limit_address="2/hour") as client:
-        assert await statuses(ask(client, key), ask(client, key)) == [200, 200]
-        answer = await ask(client, key, Origin=ORIGIN)
-        assert answer.status_code == 429
-        assert answer.json()["code"] == "rate_limited"
-        assert 0 < int(answer.headers["Retry-After"]) <= 3_600
-        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
-        assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+        assert await statuses(read_config(client, key), read_config(client, key)) == [200, 200]
+        response = await read_config(client, key, Origin=ORIGIN)
+        assert response.status_code == 429
+        assert response.json()["code"] == "rate_limited"
+        assert 0 < int(response.headers["Retry-After"]) <= 3_600
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
-async def test_what_was_refused_has_left_nothing(api: Opening, key: str, world: World) -> None:
+async def test_a_refused_request_appends_nothing(api: ApiOpener, key: str, world: World) -> None:
     async with api(limit_visitor="1/hour") as client:
-        assert (await say(client, key, CHAT, {"message": "hi"})).status_code == 200
-        before = await world.count("crm_events")
-        assert (await say(client, key, CHAT, {"message": "hi"})).status_code == 429
-        assert await world.count("crm_events") == before
+        assert (await post(client, key, CHAT, {"message": "hi"})).status_code == 200
+        events_before = await world.count("crm_events")
+        assert (await post(client, key, CHAT, {"message": "hi"})).status_code == 429
+        assert await world.count("crm_events") == events_before
 
 
-async def test_a_visitor_is_counted_on_its_property(
-    api: Opening, key: str, pool: asyncpg.Pool
+async def test_a_visitor_is_counted_per_property(
+    api: ApiOpener, key: str, pool: asyncpg.Pool
 ) -> None:
-    elsewhere = await furnish(await make_world(pool))
+    other_key = await create_widget(await make_world(pool))
     async with api(limit_visitor="1/hour") as client:
         assert await statuses(
-            ask(client, key), ask(client, key), ask(client, key, "v_2"), ask(client, elsewhere),
-        ) == [200, 429, 200, 200]  # fmt: skip
+            read_config(client, key),
+            read_config(client, key),
+            read_config(client, key, "v_2"),
+            read_config(client, other_key),
+        ) == [200, 429, 200, 200]
 
 
 async def test_a_key_is_counted_over_all_its_visitors(
-    api: Opening, key: str, pool: asyncpg.Pool
+    api: ApiOpener, key: str, pool: asyncpg.Pool
 ) -> None:
-    elsewhere = await furnish(await make_world(pool))
+    other_key = await create_widget(await make_world(pool))
     async with api(limit_key="2/hour") as client:
         assert await statuses(
-            ask(client, key, "v_1"), ask(client, key, "v_2"), ask(client, key, "v_3"),
-            ask(client, elsewhere, "v_1"),
-        ) == [200, 200, 429, 200]  # fmt: skip
+            read_config(client, key, "v_1"),
+            read_config(client, key, "v_2"),
+            read_config(client, key, "v_3"),
+            read_config(client, other_key, "v_1"),
+        ) == [200, 200, 429, 200]
 
 
 @pytest.mark.parametrize(
-    ("one", "same", "other"),
+    ("address", "same_network", "other_network"),
     [
         ("203.0.113.7", "203.0.113.250", "203.0.114.7"),
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
@@ -122,102 +121,109 @@ async def test_a_key_is_counted_over_all_its_visitors(
     ],
 )  # fmt: skip
 async def test_an_address_is_counted_by_its_network(
-    api: Opening, key: str, one: str, same: str, other: str
+    api: ApiOpener, key: str, address: str, same_network: str, other_network: str
 ) -> None:
-    found = []
-    for address in (one, same, other):
-        async with api(address, limit_address="1/hour") as client:
-            found += await statuses(ask(client, key))
-    assert found == [200, 429, 200]
+    results = []
+    for source in (address, same_network, other_network):
+        async with api(source, limit_address="1/hour") as client:
+            results += await statuses(read_config(client, key))
+    assert results == [200, 429, 200]
 
 
 async def test_an_address_is_counted_over_all_properties_and_wrong_keys(
-    api: Opening, key: str, pool: asyncpg.Pool
+    api: ApiOpener, key: str, pool: asyncpg.Pool
 ) -> None:
-    elsewhere = await furnish(await make_world(pool))
+    other_key = await create_widget(await make_world(pool))
     async with api(limit_address="3/hour") as client:
         assert await statuses(
-            ask(client, key), ask(client, elsewhere), ask(client, "lk_guess"),
-            ask(client, "lk_guess"), ask(client, key),
-        ) == [200, 200, 404, 429, 429]  # fmt: skip
+            read_config(client, key),
+            read_config(client, other_key),
+            read_config(client, "lk_guess"),
+            read_config(client, "lk_guess"),
+            read_config(client, key),
+        ) == [200, 200, 404, 429, 429]
 
 
-async def test_forwarded_addresses_count_from_trusted_proxies_only(api: Opening, key: str) -> None:
-    visitors = [{"X-Forwarded-For": f"198.51.{n}.1"} for n in range(3)]
-    async with api("10.0.0.9", limit_address="1/hour") as client:
-        untrusted = [ask(client, key, **one) for one in visitors]
-        assert await statuses(*untrusted) == [200, 429, 429]
-    trusted = {"limit_address": "1/hour", "trusted_proxies": "10.0.0.0/8, 192.0.2.1"}
-    async with api("10.0.0.9", **trusted) as client:
-        each = [ask(client, key, **one) for one in visitors]
-        assert await statuses(*each) == [200, 200, 200]
-        made_up = {"X-Forwarded-For": "198.51.99.1, 198.51.0.77, 192.0.2.1"}
-        assert await statuses(ask(client, key, **made_up)) == [429]
-
-
-@pytest.mark.parametrize(("path", "wrap"), [(LEAD, False), (CHAT, True)])
-async def test_a_contact_is_counted_however_it_is_written(
-    api: Opening, key: str, path: str, wrap: bool
+async def test_forwarded_addresses_count_only_from_trusted_proxies(
+    api: ApiOpener, key: str
 ) -> None:
-    def body(said: dict[str, str]) -> dict[str, Any]:
-        return {"message": "hi", "leadInfo": said} if wrap else said
+    forwarded = [{"X-Forwarded-For": f"198.51.{n}.1"} for n in range(3)]
+    async with api("10.0.0.9", limit_address="1/hour") as client:
+        requests = [read_config(client, key, **headers) for headers in forwarded]
+        assert await statuses(*requests) == [200, 429, 429]
+    more = {"limit_address": "1/hour", "trusted_proxies": "10.0.0.0/8, 192.0.2.1"}
+    async with api("10.0.0.9", **more) as client:
+        requests = [read_config(client, key, **headers) for headers in forwarded]
+        assert await statuses(*requests) == [200, 200, 200]
+        invented = {"X-Forwarded-For": "198.51.99.1, 198.51.0.77, 192.0.2.1"}
+        assert await statuses(read_config(client, key, **invented)) == [429]
+
+
+@pytest.mark.parametrize(("path", "wrap"), [(WIDGET_LEAD, False), (CHAT, True)])
+async def test_a_contact_is_counted_in_its_normalized_form(
+    api: ApiOpener, key: str, path: str, wrap: bool
+) -> None:
+    def body(contact: dict[str, str]) -> dict[str, Any]:
+        return {"message": "hi", "leadInfo": contact} if wrap else contact
 
     async with api(limit_contact="1/hour") as client:
         assert await statuses(
-            say(client, key, path, body({"email": "ada@example.com"})),
-            say(client, key, path, body({"email": " ADA@example.COM"})),
-            say(client, key, path, body({"email": "bea@example.com", "phone": "(212) 555-0100"})),
-            say(client, key, path, body({"phone": "+1 212 555 0100"})),
-            say(client, key, path, body({"email": "cleo@example.com"})),
+            post(client, key, path, body({"email": "ada@example.com"})),
+            post(client, key, path, body({"email": " ADA@example.COM"})),
+            post(client, key, path, body({"email": "bea@example.com", "phone": "(212) 555-0100"})),
+            post(client, key, path, body({"phone": "+1 212 555 0100"})),
+            post(client, key, path, body({"email": "cleo@example.com"})),
         ) == [200, 429, 200, 429, 200]  # fmt: skip
 
 
-async def test_who_names_no_contact_is_not_counted_as_one(api: Opening, key: str) -> None:
+async def test_requests_without_a_contact_are_not_counted_as_one(api: ApiOpener, key: str) -> None:
     async with api(limit_contact="1/hour") as client:
-        said = [say(client, key, CHAT, {"message": "hi", "leadInfo": {}}) for _ in range(3)]
-        assert await statuses(*said) == [200, 200, 200]
+        requests = [post(client, key, CHAT, {"message": "hi", "leadInfo": {}}) for _ in range(3)]
+        assert await statuses(*requests) == [200, 200, 200]
 
 
-async def test_processes_count_together(api: Opening, key: str) -> None:
-    async with api(limit_key="5/hour") as one, api(limit_key="5/hour") as other:
-        found = await asyncio.gather(*(ask(client, key) for client in (one, other) * 10))
-        assert sorted(answer.status_code for answer in found) == [200] * 5 + [429] * 15
+async def test_processes_share_their_counters(api: ApiOpener, key: str) -> None:
+    async with api(limit_key="5/hour") as first, api(limit_key="5/hour") as second:
+        responses = await asyncio.gather(
+            *(read_config(client, key) for client in (first, second) * 10)
+        )
+        assert sorted(response.status_code for response in responses) == [200] * 5 + [429] * 15
 
 
-async def test_a_window_ends(api: Opening, key: str) -> None:
+async def test_requests_are_accepted_again_in_the_next_window(api: ApiOpener, key: str) -> None:
     async with api(limit_visitor="1/second") as client:
 
-        async def both() -> bool:
-            """Refused within a window, taken in a later one."""
-            return (await statuses(ask(client, key), ask(client, key)))[1] == 429
+        async def is_second_refused() -> bool:
+            """Return whether the second of two requests of one window is refused."""
+            return (await statuses(read_config(client, key), read_config(client, key)))[1] == 429
 
-        await until(both)
+        await until(is_second_refused)
 
-        async def again() -> bool:
-            return (await ask(client, key)).status_code == 200
+        async def is_accepted() -> bool:
+            return (await read_config(client, key)).status_code == 200
 
-        await until(again)
+        await until(is_accepted)
 
 
-async def test_several_limits_hold_together(api: Opening, key: str) -> None:
+async def test_every_one_of_several_limits_applies(api: ApiOpener, key: str) -> None:
     async with api(limit_visitor="100/second; 2/hour") as client:
-        assert await statuses(*(ask(client, key) for _ in range(3))) == [200, 200, 429]
+        assert await statuses(*(read_config(client, key) for _ in range(3))) == [200, 200, 429]
 
 
-async def test_what_is_counted_is_not_written_down(
-    api: Opening, key: str, pool: asyncpg.Pool
+async def test_counters_contain_no_personal_data(
+    api: ApiOpener, key: str, pool: asyncpg.Pool
 ) -> None:
-    every = dict.fromkeys(("limit_address", "limit_visitor", "limit_key", "limit_contact"), "9/day")
-    async with api(**every) as client:
-        await say(client, key, LEAD, {"email": "zoe@example.com", "phone": "+12125550100"})
+    all_limits = dict.fromkeys(LIMITS, "9/day")
+    async with api(**all_limits) as client:
+        await post(client, key, WIDGET_LEAD, {"email": "zoe@example.com", "phone": "+12125550100"})
     rows = await pool.fetch("SELECT key FROM crm.rate_limits")
     assert len(rows) == 5
-    said = " ".join(row["key"] for row in rows)
-    for personal in ("zoe", "example", "5550100", "203.0.113", "v_1", key):
-        assert personal not in said
+    keys = " ".join(row["key"] for row in rows)
+    for value in ("zoe", "example", "5550100", "203.0.113", "v_1", key):
+        assert value not in keys
 
 
-async def test_counters_that_are_over_are_purged_a_batch_at_a_time(pool: asyncpg.Pool) -> None:
+async def test_expired_counters_are_purged_in_batches(pool: asyncpg.Pool) -> None:
     await pool.execute(
         "INSERT INTO crm.rate_limits SELECT 'old/' || n, 1, now() - interval '1 minute' "
         "FROM generate_series(1, 25) n UNION ALL SELECT 'new', 1, now() + interval '1 minute'"
@@ -227,17 +233,17 @@ async def test_counters_that_are_over_are_purged_a_batch_at_a_time(pool: asyncpg
     assert await pool.fetchval("SELECT key FROM crm.rate_limits") == "new"
 
 
-async def test_the_api_purges_them(api: Opening, pool: asyncpg.Pool) -> None:
+async def test_the_api_purges_expired_counters(api: ApiOpener, pool: asyncpg.Pool) -> None:
     await pool.execute("INSERT INTO crm.rate_limits VALUES ('old', 1, now())")
     async with api():
 
-        async def gone() -> bool:
+        async def is_empty() -> bool:
             return int(await pool.fetchval("SELECT count(*) FROM crm.rate_limits")) == 0
 
-        await until(gone)
+        await until(is_empty)
 
 
-async def test_the_storage_is_one_that_limits_can_work_with(pool: asyncpg.Pool) -> None:
+async def test_the_storage_implements_the_interface_of_limits(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as conn:
         storage = Counters(conn)
         limiter, item = FixedWindowRateLimiter(storage), parse("3/minute")
@@ -252,18 +258,17 @@ async def test_the_storage_is_one_that_limits_can_work_with(pool: asyncpg.Pool) 
         assert await storage.reset() == 1
 
 
-@pytest.mark.parametrize("name", ["limit_address", "limit_visitor", "limit_key", "limit_contact"])
-def test_a_limit_that_is_none_is_refused(name: str, tmp_path: Any) -> None:
-    def made(text: str) -> Settings:
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_malformed_limit_is_refused(name: str, tmp_path: Any) -> None:
+    def make_settings_with(text: str) -> Settings:
         return make_settings("postgresql://x@y/z", "b:1", tmp_path, **{name: text})
 
-    assert getattr(made("10/second;300/hour"), name) == "10/second;300/hour"
-    for wrong in ("ten a minute", "10", "10/fortnight", "-1/minute", "0/minute"):
+    assert getattr(make_settings_with("10/second;300/hour"), name) == "10/second;300/hour"
+    for text in ("ten a minute", "10", "10/fortnight", "-1/minute", "0/minute"):
         with pytest.raises(ValidationError):
-            made(wrong)
+            make_settings_with(text)
 
 
-def test_the_usual_limits_limit(tmp_path: Any) -> None:
-    said = Settings.model_fields
-    for name in ("limit_address", "limit_visitor", "limit_key", "limit_contact"):
-        assert parse(said[name].default).amount > 0
+def test_every_default_limit_is_positive(tmp_path: Any) -> None:
+    defaults = {name: Settings.model_fields[name].default for name in LIMITS}
+    assert all(parse(limit).amount > 0 for text in defaults.values() for limit in text.split(";"))

@@ -1,12 +1,12 @@
-"""Origins in the form in which browsers send them."""
+"""Normalisation of origins to the form in which browsers send them."""
 
 import pytest
 
-from services.api.auth.origins import origin_of
+from services.api.auth.origins import normalize_origin
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("origin", "normalized"),
     [
         ("https://a.example", "https://a.example"), ("https://a.example/", "https://a.example"),
         (" HTTPS://A.Example:443/ ", "https://a.example"),
@@ -17,13 +17,15 @@ from services.api.auth.origins import origin_of
         ("https://münchen.example", "https://xn--mnchen-3ya.example"),
     ],
 )  # fmt: skip
-def test_an_origin_is_kept_as_browsers_send_it(said: str, kept: str) -> None:
-    assert origin_of(said) == kept
-    assert origin_of(kept) == kept
+def test_an_origin_is_normalized_to_the_form_that_browsers_send(
+    origin: str, normalized: str
+) -> None:
+    assert normalize_origin(origin) == normalized
+    assert normalize_origin(normalized) == normalized
 
 
 @pytest.mark.parametrize(
-    "said",
+    "origin",
     [
         "", " ", "null", "*", "a.example", "//a.example", "https://", "https:///x", "https://*",
         "https://*.a.example", "https://a.example/x", "https://a.example//", "https://a.example?",
@@ -35,6 +37,6 @@ def test_an_origin_is_kept_as_browsers_send_it(said: str, kept: str) -> None:
         "https://a.example\x00", "https://\ud800.example", "https://a.example\r\nX: y",
     ],
 )  # fmt: skip
-def test_what_is_no_origin_is_refused(said: str) -> None:
-    with pytest.raises(ValueError, match="is no origin"):
-        origin_of(said)
+def test_a_text_that_is_not_an_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError, match="is not an origin"):
+        normalize_origin(origin)

@@ -1,5 +1,6 @@
-"""A lead's runs through real HTTP: read with their definition, paused, resumed, stopped."""
+"""A lead's workflow runs over HTTP: read with their definition, paused, resumed, stopped."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,124 +9,150 @@ import httpx2
 from events.deliveries import DeliveryHandedOver, DeliveryPlanned, DeliveryPurpose
 from events.runs import RunCompleted, RunStepReached, StepOutcome
 from events.workflows import MessageChannel, StepAction
-from tests.services.api.conftest import Site, employ
-from tests.services.api.flows import DEFINITIONS, enrolled, written
+from tests.services.api.site import Site, create_profile
+from tests.services.api.workflow_requests import DEFINITIONS, create_definition, enroll_run
 from tests.world import make_world
 
 
-async def shown(site: Site, lead: UUID) -> dict[str, Any]:
+async def read_workflow(site: Site, lead: UUID) -> dict[str, Any]:
     await site.project()
-    answer = await site.client.get(f"/api/leads/{lead}/workflow", headers=site.console(site.viewer))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = await site.client.get(
+        f"/api/leads/{lead}/workflow", headers=site.console_headers(site.viewer)
+    )
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
 
 
-async def patch(site: Site, lead: UUID, action: str, **more: Any) -> httpx2.Response:
+async def change_run(site: Site, lead: UUID, action: str, **more: Any) -> httpx2.Response:
     return await site.client.patch(
-        f"/api/leads/{lead}/workflow", json={"action": action, **more}, headers=site.console()
+        f"/api/leads/{lead}/workflow",
+        json={"action": action, **more},
+        headers=site.console_headers(),
     )
 
 
-async def test_a_lead_without_a_run_has_none(site: Site) -> None:
-    lead = await site.lead()
-    assert await shown(site, lead) == {"workflow": None, "runs": []}
-    answer = await patch(site, lead, "pause")
-    assert (answer.status_code, answer.json()["code"]) == (404, "no_live_run")
+async def test_a_lead_without_a_run_has_no_workflow(site: Site) -> None:
+    lead = await site.create_lead()
+    assert await read_workflow(site, lead) == {"workflow": None, "runs": []}
+    response = await change_run(site, lead, "pause")
+    assert (response.status_code, response.json()["code"]) == (404, "no_live_run")
 
 
-async def test_the_newest_run_is_shown_with_its_definition_and_what_it_did(site: Site) -> None:
-    lead = await site.lead()
-    made = await written(site)
-    first = await enrolled(site, lead, made["id"])
+async def test_the_newest_run_is_shown_with_its_definition_and_actions(site: Site) -> None:
+    lead = await site.create_lead()
+    definition = await create_definition(site)
+    first = await enroll_run(site, lead, definition["id"])
     await site.world.append(site.world.new(RunCompleted(run_id=first, lead_id=lead)))
-    run, delivery = await enrolled(site, lead, made["id"]), uuid4()
-    sent: dict[str, Any] = {
+    second, delivery = await enroll_run(site, lead, definition["id"]), uuid4()
+    delivery_fields: dict[str, Any] = {
         "delivery_id": delivery, "lead_id": lead, "channel": MessageChannel.SMS,
-        "purpose": DeliveryPurpose.WORKFLOW, "run_id": run, "step_number": 0,
+        "purpose": DeliveryPurpose.WORKFLOW, "run_id": second, "step_number": 0,
     }  # fmt: skip
     await site.world.append(
-        site.world.new(DeliveryPlanned(**sent, due_at=site.world.now)),
-        site.world.new(RunStepReached(
-            run_id=run, lead_id=lead, step_number=0, step_id="hello", action=StepAction.SMS,
-            outcome=StepOutcome.PLANNED, delivery_id=delivery, next_step_number=1,
-        )),
-        site.world.new(DeliveryHandedOver(**sent, provider="none", attempt=1, simulated=True)),
-    )  # fmt: skip
-    seen = await shown(site, lead)
-    assert [one["id"] for one in seen["runs"]] == [str(run), str(first)]
-    assert [one["status"] for one in seen["runs"]] == ["active", "completed"]
-    flow = seen["workflow"]
-    assert (flow["id"], flow["current_step"], flow["definition_version"]) == (str(run), 1, 1)
-    assert flow["definition"] == {
-        "id": made["id"], "name": "Greeting", "steps": made["steps"],
+        site.world.new(DeliveryPlanned(**delivery_fields, due_at=site.world.now)),
+        site.world.new(
+            RunStepReached(
+                run_id=second,
+                lead_id=lead,
+                step_number=0,
+                step_id="hello",
+                action=StepAction.SMS,
+                outcome=StepOutcome.PLANNED,
+                delivery_id=delivery,
+                next_step_number=1,
+            )
+        ),
+        site.world.new(
+            DeliveryHandedOver(**delivery_fields, provider="none", attempt=1, simulated=True)
+        ),
+    )
+    body = await read_workflow(site, lead)
+    assert [run["id"] for run in body["runs"]] == [str(second), str(first)]
+    assert [run["status"] for run in body["runs"]] == ["active", "completed"]
+    workflow = body["workflow"]
+    assert (workflow["id"], workflow["current_step"], workflow["definition_version"]) == (
+        str(second),
+        1,
+        1,
+    )
+    assert workflow["definition"] == {
+        "id": definition["id"], "name": "Greeting", "steps": definition["steps"],
         "exit_conditions": ["leased", "lost"],
     }  # fmt: skip
-    (action,) = flow["actions"]
+    (action,) = workflow["actions"]
     assert (action["id"], action["status"], action["step_id"]) == (
         str(delivery), "simulated", "hello",
     )  # fmt: skip
 
 
-async def test_a_run_is_shown_with_the_version_it_began_with(site: Site) -> None:
-    lead = await site.lead()
-    made = await written(site)
-    await enrolled(site, lead, made["id"])
+async def test_a_run_keeps_the_definition_version_that_it_started_with(site: Site) -> None:
+    lead = await site.create_lead()
+    created = await create_definition(site)
+    await enroll_run(site, lead, created["id"])
     changed = await site.client.patch(
-        f"{DEFINITIONS}/{made['id']}", headers=site.console(),
+        f"{DEFINITIONS}/{created['id']}", headers=site.console_headers(),
         json={"name": "Other", "steps": [{"id": "x", "delayHours": 1, "action": "wait"}]},
     )  # fmt: skip
     assert changed.status_code == 200
-    definition = (await shown(site, lead))["workflow"]["definition"]
-    assert (definition["name"], definition["steps"]) == ("Greeting", made["steps"])
+    shown = (await read_workflow(site, lead))["workflow"]["definition"]
+    assert (shown["name"], shown["steps"]) == ("Greeting", created["steps"])
 
 
-async def test_a_run_is_paused_resumed_and_stopped(site: Site) -> None:
-    lead = await site.lead()
-    run = await enrolled(site, lead, (await written(site))["id"])
-    paused = (await patch(site, lead, "pause", reason="on the phone")).json()["workflow"]
+async def test_a_run_can_be_paused_resumed_and_stopped(site: Site) -> None:
+    lead = await site.create_lead()
+    run = await enroll_run(site, lead, (await create_definition(site))["id"])
+    paused = (await change_run(site, lead, "pause", reason="on the phone")).json()["workflow"]
     assert (paused["id"], paused["status"], paused["next_action_at"]) == (str(run), "paused", None)
     assert paused["remaining_seconds"] > 0
-    assert (await patch(site, lead, "pause")).json()["workflow"] == paused
-    assert (await shown(site, lead))["runs"][0] == {**paused, "definition_name": "Greeting"}
-    resumed = (await patch(site, lead, "resume", runId=str(run))).json()["workflow"]
+    assert (await change_run(site, lead, "pause")).json()["workflow"] == paused
+    assert (await read_workflow(site, lead))["runs"][0] == {**paused, "definition_name": "Greeting"}
+    resumed = (await change_run(site, lead, "resume", runId=str(run))).json()["workflow"]
     assert (resumed["status"], resumed["remaining_seconds"]) == ("active", None)
-    assert resumed["next_action_at"]
-    await patch(site, lead, "pause")
-    stopped = (await patch(site, lead, "stop")).json()
+    assert datetime.fromisoformat(resumed["next_action_at"]) > datetime.now(UTC)
+    await change_run(site, lead, "pause")
+    stopped = (await change_run(site, lead, "stop")).json()
     assert stopped["success"] is True
     assert stopped["workflow"]["status"] == "stopped"
     assert stopped["workflow"]["stop_reason"] == "stopped by a person"
     for action in ("pause", "resume", "stop"):
-        answer = await patch(site, lead, action, runId=str(run))
-        assert (answer.status_code, answer.json()["code"]) == (409, "run_state")
-        assert (await patch(site, lead, action)).json()["code"] == "no_live_run"
+        response = await change_run(site, lead, action, runId=str(run))
+        assert (response.status_code, response.json()["code"]) == (409, "run_state")
+        assert (await change_run(site, lead, action)).json()["code"] == "no_live_run"
 
 
-async def test_without_an_id_it_is_the_newest_run_that_has_not_ended(site: Site) -> None:
-    lead = await site.lead()
-    made = await written(site)
-    older, newer = [await enrolled(site, lead, made["id"]) for _ in range(2)]
+async def test_a_change_without_a_run_id_changes_the_newest_active_run(site: Site) -> None:
+    lead = await site.create_lead()
+    definition = await create_definition(site)
+    older, newer = [await enroll_run(site, lead, definition["id"]) for _ in range(2)]
     for expected in (newer, older):
-        answer = await patch(site, lead, "stop")
-        assert answer.json()["workflow"]["id"] == str(expected)
+        response = await change_run(site, lead, "stop")
+        assert response.json()["workflow"]["id"] == str(expected)
 
 
-async def test_runs_of_others_are_not_found_and_viewers_do_not_write(site: Site) -> None:
-    lead, other = await site.lead(), await site.lead()
-    run = await enrolled(site, lead, (await written(site))["id"])
-    answer = await patch(site, other, "stop", runId=str(run))
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_this_lead")
-    assert (await patch(site, lead, "stop", runId=str(uuid4()))).status_code == 404
-    for wrong in ("", "explode", None, 5):
-        answer = await site.client.patch(
-            f"/api/leads/{lead}/workflow", json={"action": wrong}, headers=site.console()
+async def test_runs_of_other_leads_are_not_found_and_viewers_cannot_change_runs(site: Site) -> None:
+    lead, other = await site.create_lead(), await site.create_lead()
+    run = await enroll_run(site, lead, (await create_definition(site))["id"])
+    response = await change_run(site, other, "stop", runId=str(run))
+    assert (response.status_code, response.json()["code"]) == (404, "not_this_lead")
+    assert (await change_run(site, lead, "stop", runId=str(uuid4()))).status_code == 404
+    for action in ("", "explode", None, 5):
+        response = await site.client.patch(
+            f"/api/leads/{lead}/workflow", json={"action": action}, headers=site.console_headers()
         )
-        assert answer.status_code == 400
+        assert response.status_code == 400
     await site.project()
-    stranger = await employ(await make_world(site.world.pool), "admin")
+    other_admin = await create_profile(await make_world(site.world.pool), "admin")
     url = f"/api/leads/{lead}/workflow"
-    for who, read, write in ((site.viewer, 200, 403), (stranger, 404, 404), (uuid4(), 401, 401)):
-        assert (await site.client.get(url, headers=site.console(who))).status_code == read
-        answer = await site.client.patch(url, json={"action": "stop"}, headers=site.console(who))
-        assert answer.status_code == write
+    for profile_id, read_status, write_status in (
+        (site.viewer, 200, 403),
+        (other_admin, 404, 404),
+        (uuid4(), 401, 401),
+    ):
+        assert (
+            await site.client.get(url, headers=site.console_headers(profile_id))
+        ).status_code == read_status
+        response = await site.client.patch(
+            url, json={"action": "stop"}, headers=site.console_headers(profile_id)
+        )
+        assert response.status_code == write_status

@@ -1,4 +1,4 @@
-"""The widget's stream over a real socket: what a visitor's browser receives, and how it ends."""
+"""The session event stream over a socket: what a browser receives, limits, and its end."""
 
 import asyncio
 import itertools
@@ -10,35 +10,35 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import event as events
+from sqlalchemy import event as sqlalchemy_event
 
 from services.api import session_listeners
 from services.api.app import create_app
-from services.api.context import Core
+from services.api.context import ApiContext
 from services.api.problems import Problem
 from services.api.routes import session_events
-from services.api.server import STOP_SECONDS, Server
-from services.api.session_listeners import MOST_OF_A_SESSION, Listening
+from services.api.server import STOP_SECONDS, ApiServer
+from services.api.session_listeners import MAX_STREAMS_PER_SESSION, SessionListeners
 from services.runtime.database import open_engine
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.services.api.conftest import ORIGIN, Site, address_of
-
-CHAT, STREAM = "/api/lumaleasing/chat", "/api/lumaleasing/chat/stream"
+from tests.services.api.lost_connections import terminate_api_connections
+from tests.services.api.site import CHAT, CHAT_STREAM, ORIGIN, Site, url_of
 
 
 @dataclass
 class Browser:
-    """An EventSource: what it has received, as (event, id, data)."""
+    """An EventSource; `received` holds (event, id, data) of every event."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     received: list[tuple[str, str | None, Any]] = field(default_factory=list)
     comments: int = 0
 
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         return [data["content"] for kind, _, data in self.received if kind == "message"]
 
     def states(self) -> list[Any]:
@@ -47,41 +47,45 @@ class Browser:
     def last_id(self) -> str:
         return [key for _, key, _ in self.received if key][-1] or ""
 
-    async def read(self, answer: httpx2.Response) -> None:
-        event: dict[str, str] = {}
-        async for line in answer.aiter_lines():
+    async def read(self, response: httpx2.Response) -> None:
+        event_fields: dict[str, str] = {}
+        async for line in response.aiter_lines():
             name, _, value = line.partition(": ")
             if line.startswith(":"):
                 self.comments += 1
             elif line:
-                event[name] = value
+                event_fields[name] = value
             else:
-                kind = event.get("event", "message")
-                if "data" in event:
-                    self.received.append((kind, event.get("id"), json.loads(event["data"])))
-                event = {}
+                event_type = event_fields.get("event", "message")
+                if "data" in event_fields:
+                    self.received.append(
+                        (event_type, event_fields.get("id"), json.loads(event_fields["data"]))
+                    )
+                event_fields = {}
 
 
 @dataclass
-class Served:
-    """The site's API behind a socket."""
+class SocketApi:
+    """The site's API on a socket."""
 
     site: Site
-    core: Core
-    server: Server
+    context: ApiContext
+    server: ApiServer
     client: httpx2.AsyncClient
     serving: "asyncio.Task[None]"
 
     @asynccontextmanager
-    async def listening(self, session: str, **headers: str) -> AsyncIterator[Browser]:
-        """A browser that listens while the block runs."""
+    async def open_browser(self, session: str, **headers: str) -> AsyncIterator[Browser]:
+        """Open a browser that reads the stream until the block ends."""
         browser = Browser()
-        asked = {"sessionId": session, "key": self.site.key, "visitorId": "v_1"}
+        params = {"sessionId": session, "key": self.site.key, "visitorId": "v_1"}
 
         async def listen() -> None:
-            async with self.client.stream("GET", STREAM, params=asked, headers=headers) as answer:
-                browser.status, browser.headers = answer.status_code, dict(answer.headers)
-                await browser.read(answer)
+            async with self.client.stream(
+                "GET", CHAT_STREAM, params=params, headers=headers
+            ) as response:
+                browser.status, browser.headers = response.status_code, dict(response.headers)
+                await browser.read(response)
 
         task = asyncio.create_task(listen())
         try:
@@ -93,14 +97,14 @@ class Served:
 
 
 @asynccontextmanager
-async def served(site: Site, settings: Settings, **more: Any) -> AsyncIterator[Served]:
-    own = settings.model_copy(update={**more, "http_port": 0})
-    app = create_app(own, site.parrot)
-    server = Server(own, app)
+async def serve(site: Site, settings: Settings, **more: Any) -> AsyncIterator[SocketApi]:
+    socket_settings = settings.model_copy(update={**more, "http_port": 0})
+    app = create_app(socket_settings, site.responder)
+    server = ApiServer(socket_settings, app)
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
-    async with httpx2.AsyncClient(base_url=address_of(server), timeout=20) as client:
-        yield Served(site, app.state.core, server, client, serving)
+    async with httpx2.AsyncClient(base_url=url_of(server), timeout=20) as client:
+        yield SocketApi(site, app.state.context, server, client, serving)
     server.should_exit = True
     await asyncio.wait_for(serving, 20)
 
@@ -108,67 +112,71 @@ async def served(site: Site, settings: Settings, **more: Any) -> AsyncIterator[S
 @pytest.fixture
 async def api(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[SocketApi]:
     monkeypatch.setattr(session_listeners, "POLL_SECONDS", 0.02)
-    async with served(site, settings, streams_per_process=5) as running:
+    async with serve(site, settings, streams_per_process=5) as running:
         yield running
 
 
-async def begun(site: Site) -> tuple[str, str]:
-    said = await site.chat("hello")
+async def start_conversation(site: Site) -> tuple[str, str]:
+    turn = await site.send_chat("hello")
     await site.project()
-    return said["sessionId"], said["conversationId"]
+    return turn["sessionId"], turn["conversationId"]
 
 
-async def answer(site: Site, talk: str, text: str) -> None:
-    url = f"/api/conversations/{talk}"
-    await site.client.post(f"{url}/takeover", headers=site.console())
-    said = await site.client.post(f"{url}/messages", json={"content": text}, headers=site.console())
-    assert said.status_code == 201, said.text
+async def answer(site: Site, conversation: str, text: str) -> None:
+    url = f"/api/conversations/{conversation}"
+    await site.client.post(f"{url}/takeover", headers=site.console_headers())
+    response = await site.client.post(
+        f"{url}/messages", json={"content": text}, headers=site.console_headers()
+    )
+    assert response.status_code == 201, response.text
     await site.project()
 
 
-async def test_an_agents_answer_reaches_a_visitor_who_listens(api: Served) -> None:
-    session, talk = await begun(api.site)
-    async with api.listening(session) as browser:
+async def test_an_agents_answer_is_sent_to_the_visitor_s_browser(api: SocketApi) -> None:
+    session, conversation = await start_conversation(api.site)
+    async with api.open_browser(session) as browser:
         assert browser.status == 200
         assert browser.headers["content-type"].startswith("text/event-stream")
         assert browser.headers["cache-control"] == "no-store"
         await until(lambda: len(browser.received) == 3)
-        await answer(api.site, talk, "This is Sam\nand Kim")
-        await until(lambda: len(browser.said()) == 4)
+        await answer(api.site, conversation, "This is Sam\nand Kim")
+        await until(lambda: len(browser.messages()) == 4)
         await until(lambda: len(browser.states()) == 2)
         assert [state["isHumanMode"] for state in browser.states()] == [False, True]
-        assert browser.said()[3] == "This is Sam\nand Kim"
-    polled = await api.client.get(CHAT, params={"sessionId": session}, headers=api.site.widget())
-    assert [data for kind, _, data in browser.received if kind == "message"] == polled.json()[
-        "messages"
-    ]
-    for kind, key, data in browser.received:
-        assert key == (data["id"] if kind == "message" else None)
+        assert browser.messages()[3] == "This is Sam\nand Kim"
+    polled = await api.client.get(
+        CHAT, params={"sessionId": session}, headers=api.site.widget_headers()
+    )
+    assert [
+        data for event_type, _, data in browser.received if event_type == "message"
+    ] == polled.json()["messages"]
+    for event_type, event_id, data in browser.received:
+        assert event_id == (data["id"] if event_type == "message" else None)
 
 
-async def test_a_browser_that_comes_again_misses_nothing_and_sees_nothing_twice(
-    api: Served,
+async def test_a_browser_that_reconnects_receives_each_message_once(
+    api: SocketApi,
 ) -> None:
-    session, talk = await begun(api.site)
-    async with api.listening(session) as first:
-        await until(lambda: len(first.said()) == 2)
-    await answer(api.site, talk, "while you were away")
-    async with api.listening(session, **{"Last-Event-ID": first.last_id()}) as again:
-        await until(lambda: len(again.said()) == 2)
-        assert again.said()[1] == "while you were away"
-    strange = await api.client.get(
-        STREAM, params={"sessionId": session},
-        headers=api.site.widget(**{"Last-Event-ID": str(uuid4())}),
+    session, conversation = await start_conversation(api.site)
+    async with api.open_browser(session) as first:
+        await until(lambda: len(first.messages()) == 2)
+    await answer(api.site, conversation, "while you were away")
+    async with api.open_browser(session, **{"Last-Event-ID": first.last_id()}) as second:
+        await until(lambda: len(second.messages()) == 2)
+        assert second.messages()[1] == "while you were away"
+    unknown = await api.client.get(
+        CHAT_STREAM, params={"sessionId": session},
+        headers=api.site.widget_headers(**{"Last-Event-ID": str(uuid4())}),
     )  # fmt: skip
-    assert (strange.status_code, strange.json()["code"]) == (400, "unknown_message")
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "unknown_message")
 
 
-async def test_the_key_opens_the_stream_by_header_or_query_and_nothing_else_by_query(
-    api: Served,
+async def test_the_widget_key_is_accepted_in_the_query_of_the_stream_only(
+    api: SocketApi,
 ) -> None:
-    session, _ = await begun(api.site)
+    session, _ = await start_conversation(api.site)
     query = {"sessionId": session}
     for params, headers, status in (
         ({}, {}, 401),
@@ -178,120 +186,116 @@ async def test_the_key_opens_the_stream_by_header_or_query_and_nothing_else_by_q
         ({"key": api.site.key, "visitorId": "v_1"}, {"Origin": "https://evil.example.com"}, 403),
         ({"key": api.site.key, "visitorId": "v_1"}, {"Origin": "null"}, 403),
     ):
-        seen = await api.client.get(STREAM, params=query | params, headers=headers)
-        assert seen.status_code == status, (params, headers)
-    async with api.listening(session, Origin=ORIGIN) as browser:
+        response = await api.client.get(CHAT_STREAM, params=query | params, headers=headers)
+        assert response.status_code == status, (params, headers)
+    async with api.open_browser(session, Origin=ORIGIN) as browser:
         assert browser.headers["access-control-allow-origin"] == ORIGIN
     polled = await api.client.get(CHAT, params=query | {"key": api.site.key, "visitorId": "v_1"})
     assert polled.status_code == 401
 
 
-async def test_there_is_room_for_so_many_streams_and_a_place_that_is_left_is_free(
-    api: Served,
+async def test_streams_are_limited_per_session_and_process_and_a_closed_one_is_free_again(
+    api: SocketApi,
 ) -> None:
-    said = [await api.site.chat(f"hello {number}") for number in range(3)]
-    crowded, alone, late = (one["sessionId"] for one in said)
+    turns = [await api.site.send_chat(f"hello {number}") for number in range(3)]
+    full_session, second_session, third_session = (turn["sessionId"] for turn in turns)
     await api.site.project()
 
-    async def refused(session: str) -> bool:
-        answer = await api.client.get(
-            STREAM, params={"sessionId": session}, headers=api.site.widget()
+    async def is_refused(session: str) -> bool:
+        response = await api.client.get(
+            CHAT_STREAM, params={"sessionId": session}, headers=api.site.widget_headers()
         )
-        assert (answer.status_code, answer.json()["code"]) == (503, "too_many_streams")
-        return int(answer.headers["Retry-After"]) > 0
+        assert (response.status_code, response.json()["code"]) == (503, "too_many_streams")
+        return int(response.headers["Retry-After"]) > 0
 
-    async with AsyncExitStack() as tabs:
-        for _ in range(MOST_OF_A_SESSION):
-            await tabs.enter_async_context(api.listening(crowded))
-        assert await refused(crowded)
-        async with api.listening(alone):
-            assert await refused(late)
-        await until(lambda: len(api.core.listening) == MOST_OF_A_SESSION)
-        async with api.listening(late) as browser:
+    async with AsyncExitStack() as browsers:
+        for _ in range(MAX_STREAMS_PER_SESSION):
+            await browsers.enter_async_context(api.open_browser(full_session))
+        assert await is_refused(full_session)
+        async with api.open_browser(second_session):
+            assert await is_refused(third_session)
+        await until(lambda: len(api.context.listeners) == MAX_STREAMS_PER_SESSION)
+        async with api.open_browser(third_session) as browser:
             assert browser.status == 200
 
 
-async def test_a_stream_that_nobody_reads_any_more_gives_its_place_back(api: Served) -> None:
-    session, _ = await begun(api.site)
-    async with api.listening(session):
-        assert len(api.core.listening) == 1
-    await until(lambda: len(api.core.listening) == 0)
+async def test_a_stream_that_is_no_longer_read_is_closed(api: SocketApi) -> None:
+    session, _ = await start_conversation(api.site)
+    async with api.open_browser(session):
+        assert len(api.context.listeners) == 1
+    await until(lambda: len(api.context.listeners) == 0)
 
 
-async def test_a_stream_beats_while_nothing_happens(
-    api: Served, monkeypatch: pytest.MonkeyPatch
+async def test_an_idle_stream_sends_heartbeats(
+    api: SocketApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_events, "HEARTBEAT_SECONDS", 0.05)
-    session, _ = await begun(api.site)
-    async with api.listening(session) as browser:
+    session, _ = await start_conversation(api.site)
+    async with api.open_browser(session) as browser:
         await until(lambda: browser.comments >= 3)
-        assert len(browser.said()) == 2
+        assert len(browser.messages()) == 2
 
 
-async def test_a_stream_ends_after_its_time(site: Site, settings: Settings) -> None:
-    session, _ = await begun(site)
-    async with served(site, settings, stream_seconds=0.4) as api:
-        began = time.monotonic()
-        async with api.listening(session) as browser:
-            await until(lambda: len(browser.said()) == 2)
-            await until(lambda: len(api.core.listening) == 0)
-        assert time.monotonic() - began >= 0.4
+async def test_a_stream_ends_after_stream_seconds(site: Site, settings: Settings) -> None:
+    session, _ = await start_conversation(site)
+    async with serve(site, settings, stream_seconds=0.4) as api:
+        started = time.monotonic()
+        async with api.open_browser(session) as browser:
+            await until(lambda: len(browser.messages()) == 2)
+            await until(lambda: len(api.context.listeners) == 0)
+        assert time.monotonic() - started >= 0.4
 
 
-async def test_a_stream_outlives_a_database_that_drops_its_connections(api: Served) -> None:
-    session, talk = await begun(api.site)
-    async with api.listening(session) as browser:
-        await until(lambda: len(browser.said()) == 2)
-        async with api.site.world.pool.acquire() as conn:
-            await conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'crm api' AND datname = current_database()"
-            )
-
-        async def taken() -> bool:
-            url = f"/api/conversations/{talk}/takeover"
-            return (await api.site.client.post(url, headers=api.site.console())).is_success
-
-        await until(taken)
-        await api.site.project()
-        await until(lambda: len(browser.said()) == 3)
-
-
-async def test_a_process_that_stops_does_not_wait_for_its_streams(
-    site: Site, settings: Settings
+async def test_a_stream_continues_after_lost_database_connections(
+    api: SocketApi, owner_pool: asyncpg.Pool
 ) -> None:
-    session, _ = await begun(site)
-    async with served(site, settings) as api:
-        async with api.listening(session) as browser:
-            await until(lambda: len(browser.said()) == 2)
-            began = time.monotonic()
+    session, conversation = await start_conversation(api.site)
+    async with api.open_browser(session) as browser:
+        await until(lambda: len(browser.messages()) == 2)
+        assert await terminate_api_connections(owner_pool) > 0
+
+        async def take_over() -> bool:
+            url = f"/api/conversations/{conversation}/takeover"
+            return (await api.site.client.post(url, headers=api.site.console_headers())).is_success
+
+        await until(take_over)
+        await api.site.project()
+        await until(lambda: len(browser.messages()) == 3)
+
+
+async def test_a_stopping_process_ends_its_streams(site: Site, settings: Settings) -> None:
+    session, _ = await start_conversation(site)
+    async with serve(site, settings) as api:
+        async with api.open_browser(session) as browser:
+            await until(lambda: len(browser.messages()) == 2)
+            started = time.monotonic()
             api.server.should_exit = True
             await asyncio.wait_for(api.serving, STOP_SECONDS)
-            assert time.monotonic() - began < STOP_SECONDS / 2
+            assert time.monotonic() - started < STOP_SECONDS / 2
         with pytest.raises(Problem):
-            api.core.listening.join(uuid4())
+            api.context.listeners.join(uuid4())
 
 
-async def test_however_many_listen_one_question_is_asked(
+async def test_any_number_of_listeners_needs_one_query_per_poll(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_listeners, "POLL_SECONDS", 0.01)
     engine = open_engine(settings, "test")
-    asked: list[float] = []
+    query_times: list[float] = []
 
-    @events.listens_for(engine.sync_engine, "before_cursor_execute")
-    def note(*_: Any) -> None:
-        asked.append(time.monotonic())
+    @sqlalchemy_event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def record_query(*_: Any) -> None:
+        query_times.append(time.monotonic())
 
-    room = Listening(engine, 100)
-    listeners = [room.join(uuid4()) for _ in range(50)]
-    running = asyncio.create_task(room.run())
-    await until(lambda: len(asked) >= 5)
-    for listener in listeners:
-        room.leave(listener)
-        room.leave(listener)
-    assert len(room) == 0
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert all(later - before >= 0.009 for before, later in itertools.pairwise(asked))
+    listeners = SessionListeners(engine, 100)
+    joined = [listeners.join(uuid4()) for _ in range(50)]
+    polling = asyncio.create_task(listeners.run())
+    await until(lambda: len(query_times) >= 5)
+    for listener in joined:
+        listeners.leave(listener)
+        listeners.leave(listener)
+    assert len(listeners) == 0
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
+    assert all(later - before >= 0.009 for before, later in itertools.pairwise(query_times))
     await engine.dispose()

@@ -1,4 +1,4 @@
-"""Message templates through real HTTP."""
+"""Message templates over HTTP."""
 
 import asyncio
 from typing import Any
@@ -6,48 +6,55 @@ from uuid import uuid4
 
 import pytest
 
-from tests.services.api.conftest import Site
-from tests.services.api.flows import TEMPLATES, listed, post, template
+from tests.services.api.site import Site
+from tests.services.api.workflow_requests import (
+    TEMPLATES,
+    create_template,
+    list_rows,
+    post,
+    template_body,
+)
 
 
-async def test_a_template_is_listed_as_it_was_answered_and_changed_in_versions(site: Site) -> None:
-    made = await template(site, channel="email", subject="At {{property_name}}")
-    assert (made["version"], made["is_active"], made["seeded"]) == (1, True, False)
-    assert await listed(site, TEMPLATES) == [made]
-    url = f"{TEMPLATES}/{made['id']}"
+async def test_a_template_is_listed_as_in_its_response_and_changes_create_versions(
+    site: Site,
+) -> None:
+    created = await create_template(site, channel="email", subject="At {{property_name}}")
+    assert (created["version"], created["is_active"], created["seeded"]) == (1, True, False)
+    assert await list_rows(site, TEMPLATES) == [created]
+    url = f"{TEMPLATES}/{created['id']}"
 
     async def patch(body: Any) -> Any:
-        return await site.client.patch(url, json=body, headers=site.console())
+        return await site.client.patch(url, json=body, headers=site.console_headers())
 
     changed = (await patch({"body": "Hello {{first_name}}", "version": 1})).json()["template"]
     assert (changed["version"], changed["body"], changed["subject"]) == (
-        2, "Hello {{first_name}}", made["subject"],
+        2, "Hello {{first_name}}", created["subject"],
     )  # fmt: skip
     assert (await patch({"name": "x", "version": 1})).json()["code"] == "stale_version"
     assert (await patch({"subject": None})).json()["code"] == "invalid_template"
-    gone = await site.client.delete(url, headers=site.console())
-    assert gone.json() == {"success": True}
-    (row,) = await listed(site, TEMPLATES)
+    deleted = await site.client.delete(url, headers=site.console_headers())
+    assert deleted.json() == {"success": True}
+    (row,) = await list_rows(site, TEMPLATES)
     assert (row["is_active"], row["version"]) == (False, 2)
-    assert (await patch({"isActive": True})).json()["template"]["is_active"]
+    assert (await patch({"isActive": True})).json()["template"]["is_active"] is True
 
 
-async def test_a_slug_has_one_template_of_a_property_however_many_race(site: Site) -> None:
-    body = {"propertyId": str(site.property_id), "slug": "hello", "name": "x", "channel": "sms",
-            "body": "Hi"}  # fmt: skip
-    answers = await asyncio.gather(*(post(site, TEMPLATES, body) for _ in range(5)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
-    (made,) = await listed(site, TEMPLATES)
-    for answer in answers:
-        if answer.status_code == 409:
-            assert answer.json()["code"] == "slug_taken"
-            assert answer.json()["templateId"] == made["id"]
-    await site.client.delete(f"{TEMPLATES}/{made['id']}", headers=site.console())
+async def test_one_of_several_parallel_templates_with_a_slug_is_created(site: Site) -> None:
+    body = template_body(site)
+    responses = await asyncio.gather(*(post(site, TEMPLATES, body) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
+    (created,) = await list_rows(site, TEMPLATES)
+    for response in responses:
+        if response.status_code == 409:
+            assert response.json()["code"] == "slug_taken"
+            assert response.json()["templateId"] == created["id"]
+    await site.client.delete(f"{TEMPLATES}/{created['id']}", headers=site.console_headers())
     assert (await post(site, TEMPLATES, body)).json()["code"] == "slug_taken"
 
 
 @pytest.mark.parametrize(
-    ("more", "code", "named"),
+    ("more", "code", "mentioned"),
     [
         ({"body": "Hi {{name}}"}, "unknown_variable", "name"),
         ({"body": "Hi {{first_name"}, "malformed_variable", "{{first_name"),
@@ -65,20 +72,21 @@ async def test_a_slug_has_one_template_of_a_property_however_many_race(site: Sit
     ],
     ids=str,
 )
-async def test_what_makes_no_template_is_refused_and_named(
-    site: Site, more: dict[str, Any], code: str, named: str
+async def test_an_invalid_template_is_refused_with_the_reason(
+    site: Site, more: dict[str, Any], code: str, mentioned: str
 ) -> None:
-    body = {"propertyId": str(site.property_id), "slug": "hello", "name": "Hello",
-            "channel": "sms", "body": "Hi", **more}  # fmt: skip
-    answer = await post(site, TEMPLATES, body)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
-    assert named in answer.json()["error"]
-    assert await site.log() == []
+    response = await post(site, TEMPLATES, template_body(site, **more))
+    assert (response.status_code, response.json()["code"]) == (400, code)
+    assert mentioned in response.json()["error"]
+    assert await site.read_event_types() == []
 
 
-async def test_what_is_not_there_is_not_found(site: Site) -> None:
-    for name in ("name", "body"):
-        answer = await site.client.patch(
-            f"{TEMPLATES}/{uuid4()}", json={name: "x"}, headers=site.console()
+async def test_an_unknown_template_is_not_found(site: Site) -> None:
+    for field in ("name", "body"):
+        response = await site.client.patch(
+            f"{TEMPLATES}/{uuid4()}", json={field: "x"}, headers=site.console_headers()
         )
-        assert (answer.status_code, answer.json()["error"]) == (404, "template not found")
+        assert (response.status_code, response.json()["error"]) == (
+            404,
+            "template not found: check its id",
+        )

@@ -1,4 +1,4 @@
-"""A chat turn is two transactions with a slow bot between them: what may happen there."""
+"""Chat turns: what may happen between the two transactions, while the responder computes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,62 +9,66 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from events.log.commands import Command
-from services.adapters.responder import Response, Turn
+from events.log import commands
+from events.log.commands import CommandId
+from services.adapters.responder import ResponderReply, ResponderRequest
 from services.application import chat_turns
-from services.application.chat_turns import Turned, take_turn
-from services.application.command_handler import transact
-from services.application.command_result import Handled
-from services.application.visitor_messages import Said, conversation_of
-from services.deciders.conversations import Release, Reply, TakeOver
+from services.application.chat_turns import ChatTurnResult, take_turn
+from services.application.command_handler import Work, transact
+from services.application.command_result import CommandResult
+from services.application.unit_of_work import Scope
+from services.application.visitor_messages import VisitorMessage, default_conversation_id
+from services.deciders.conversations import PostBotReply, ReleaseConversation, TakeOverConversation
 from services.deciders.decider import Refused
 from services.deciders.leads import Details
-from tests.services.application.test_command_handler import Door
-from tests.world import make_world, parked_reasons
+from tests.services.application.test_command_handler import CommandHarness
+from tests.world import make_world, read_parked_reasons
 
 
-class Thinking:
-    """A responder during whose thoughts something happens."""
+class InterruptedResponder:
+    """A responder that lets something happen before it replies."""
 
     def __init__(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self.meanwhile = meanwhile
 
-    async def reply(self, _turn: Turn) -> Response:
+    async def reply(self, _request: ResponderRequest) -> ResponderReply:
         await self.meanwhile()
-        return Response("I am the bot")
+        return ResponderReply("I am the bot")
 
 
 @pytest.fixture
-async def door(pool: asyncpg.Pool) -> Door:
-    return Door(await make_world(pool))
+async def harness(pool: asyncpg.Pool) -> CommandHarness:
+    return CommandHarness(await make_world(pool))
 
 
-async def ask(
-    door: Door,
+async def send(
+    harness: CommandHarness,
     session: UUID,
     meanwhile: Callable[[], Awaitable[None]],
     *,
     message: UUID | None = None,
-    once: Command | None = None,
-) -> Turned:
-    said = Said(message or uuid4(), "hello", session_id=session, visitor_id="v_1")
-    where = (door.world.org_id, door.world.properties[0])
-    return await take_turn(door.world.pool, Thinking(meanwhile), where, said, once)
+    command_id: CommandId | None = None,
+) -> ChatTurnResult:
+    sent = VisitorMessage(message or uuid4(), "hello", session_id=session, visitor_id="v_1")
+    tenant = (harness.world.org_id, harness.world.properties[0])
+    return await take_turn(
+        harness.world.pool, InterruptedResponder(meanwhile), tenant, sent, command_id
+    )
 
 
-async def employ(door: Door) -> UUID:
+async def insert_agent(harness: CommandHarness) -> UUID:
     agent = uuid4()
-    async with door.world.pool.acquire() as conn:
+    async with harness.world.pool.acquire() as conn:
         await conn.execute(
             "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')",
             agent,
-            door.world.org_id,
+            harness.world.org_id,
         )
     return agent
 
 
-async def spoken(door: Door) -> list[str]:
-    async with door.world.pool.acquire() as conn:
+async def conversation_events(harness: CommandHarness) -> list[str]:
+    async with harness.world.pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT event_type FROM crm_events WHERE entity_type = 'conversation' ORDER BY seq"
         )
@@ -72,66 +76,80 @@ async def spoken(door: Door) -> list[str]:
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_bot_says_nothing_where_a_person_came_and_went_while_it_thought(
-    door: Door, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_a_reply_is_dropped_if_an_agent_took_over_and_released_meanwhile(
+    harness: CommandHarness, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    """Without protection: its reply carries the epoch of now, not the one it has read."""
-    session, agent = uuid4(), await employ(door)
+    """Without protection: the reply has the present epoch, not the one that was read before."""
+    session, agent = uuid4(), await insert_agent(harness)
 
-    async def come_and_go() -> None:
-        await door.do(TakeOver(conversation_of(session), agent))
-        await door.do(Release(conversation_of(session), agent))
+    async def take_over_and_release() -> None:
+        await harness.execute(TakeOverConversation(default_conversation_id(session), agent))
+        await harness.execute(ReleaseConversation(default_conversation_id(session), agent))
 
-    def of_now(conversation_id: UUID, message_id: UUID, content: str, *_: Any) -> Reply:
-        return Reply(conversation_id, message_id, content, epoch=2)
+    def with_present_epoch(
+        conversation_id: UUID, message_id: UUID, content: str, *_: Any
+    ) -> PostBotReply:
+        return PostBotReply(conversation_id, message_id, content, epoch=2)
 
     if not protected:
-        monkeypatch.setattr("services.application.chat_replies.Reply", of_now)
-    answer = (await ask(door, session, come_and_go)).answer
-    assert answer["content"] == (None if protected else "I am the bot")
-    assert ("replied" in await spoken(door)) is not protected
+        monkeypatch.setattr("services.application.chat_turns.PostBotReply", with_present_epoch)
+    response = (await send(harness, session, take_over_and_release)).response
+    assert response["content"] == (None if protected else "I am the bot")
+    assert ("replied" in await conversation_events(harness)) is not protected
 
 
-async def _dies() -> None:
+async def _cancel() -> None:
     raise asyncio.CancelledError
 
 
-async def _lives() -> None: ...
+async def _do_nothing() -> None: ...
 
 
-async def _ends_at_once(*said: Any, ends: bool = True, **more: Any) -> Handled[Any]:
-    return await transact(*said, **more)
+async def _store_result_at_once(
+    pool: asyncpg.Pool, scope: Scope, work: Work[Any], *, command_id: CommandId,
+    is_final: bool = True, seed: UUID | None = None,
+) -> CommandResult[Any]:  # fmt: skip
+    result = await transact(pool, scope, work, command_id=command_id, is_final=is_final, seed=seed)
+    if not is_final and not result.repeated:
+        async with pool.acquire() as conn:
+            await commands.settle(conn, command_id, {"result": {}, "token": None})
+    return result
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_a_turn_that_died_between_its_halves_is_ended_when_it_comes_again(
-    door: Door, monkeypatch: pytest.MonkeyPatch, protected: bool
+async def test_a_repetition_completes_a_turn_that_was_interrupted(
+    harness: CommandHarness, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    """Without protection: the first half keeps an answer, and the second never comes."""
+    """Without protection: the first transaction stores a result, so the reply never comes."""
     if not protected:
-        monkeypatch.setattr(chat_turns, "transact", _ends_at_once)
+        monkeypatch.setattr(chat_turns, "transact", _store_result_at_once)
     session, message = uuid4(), uuid4()
-    once = Command(uuid4(), b"hello", datetime.now(UTC) + timedelta(hours=1))
+    command_id = CommandId(uuid4(), b"hello", datetime.now(UTC) + timedelta(hours=1))
     with pytest.raises(asyncio.CancelledError):
-        await ask(door, session, _dies, message=message, once=once)
-    assert await spoken(door) == ["started", "message_received"]
-    again = await ask(door, session, _lives, message=message, once=once)
-    assert again.answer.get("content") == ("I am the bot" if protected else None)
-    assert await spoken(door) == ["started", "message_received", "replied"][: 2 + protected]
+        await send(harness, session, _cancel, message=message, command_id=command_id)
+    assert await conversation_events(harness) == ["started", "message_received"]
+    again = await send(harness, session, _do_nothing, message=message, command_id=command_id)
+    assert again.response.get("content") == ("I am the bot" if protected else None)
+    assert (
+        await conversation_events(harness)
+        == ["started", "message_received", "replied"][: 2 + protected]
+    )
 
 
-async def test_a_message_id_of_another_organisation_is_refused_and_parks_nobody(
-    door: Door, pool: asyncpg.Pool
+async def test_a_message_id_of_another_organisation_is_refused_and_no_event_is_parked(
+    harness: CommandHarness, pool: asyncpg.Pool
 ) -> None:
-    """The second speaker knows a lead's e-mail address, and would freeze that lead."""
+    """Otherwise a visitor who knows a lead's e-mail address could have its events parked."""
     other, message = await make_world(pool), uuid4()
-    for each in (door.world, other):
-        await each.append(each.new(each.captured(email="eve@example.com")))
-    await ask(door, uuid4(), _lives, message=message)
-    said = Said(message, "hi", visitor_id="v_2", details=Details(email="eve@example.com"))
+    for world in (harness.world, other):
+        await world.append(world.new(world.captured(email="eve@example.com")))
+    await send(harness, uuid4(), _do_nothing, message=message)
+    sent = VisitorMessage(message, "hi", visitor_id="v_2", details=Details(email="eve@example.com"))
     with pytest.raises(Refused) as refused:
-        await take_turn(pool, Thinking(_lives), (other.org_id, other.properties[0]), said)
+        await take_turn(
+            pool, InterruptedResponder(_do_nothing), (other.org_id, other.properties[0]), sent
+        )
     assert (refused.value.code, refused.value.status) == ("id_reused", 422)
     await other.project()
-    assert await parked_reasons(pool) == []
+    assert await read_parked_reasons(pool) == []
     assert await other.count("widget_sessions") == 1

@@ -1,4 +1,4 @@
-"""`crm adopt` on a real database."""
+"""`crm adopt` with a real database."""
 
 import asyncio
 import csv
@@ -16,53 +16,53 @@ from tests.world import World, make_world
 
 
 @pytest.fixture
-async def world(pool: asyncpg.Pool) -> World:
-    """A shared database: a row that is a fact, one to adopt, and one that cannot be."""
-    made = await make_world(pool)
-    async with pool.acquire() as conn:
+async def world(owner_pool: asyncpg.Pool) -> World:
+    """Return a shared database: one row is adopted, one can be, and one cannot be."""
+    world = await make_world(owner_pool)
+    async with owner_pool.acquire() as conn:
         await conn.execute("SELECT crm.open_adoption()")
         insert = "INSERT INTO leads (id, property_id, status) VALUES ($1, $2, $3)"
-        await conn.execute(insert, uuid4(), made.properties[0], "new")
+        await conn.execute(insert, uuid4(), world.properties[0], "new")
         async with conn.transaction():
             await conn.execute("SET LOCAL crm.engine = 'on'")  # as if it had been there before
-            await conn.execute(insert, uuid4(), made.properties[0], "new")
-            await conn.execute(insert, uuid4(), made.properties[0], "prospect")
-    return made
+            await conn.execute(insert, uuid4(), world.properties[0], "new")
+            await conn.execute(insert, uuid4(), world.properties[0], "prospect")
+    return world
 
 
 @pytest.fixture
 def crm(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    owner_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """Runs `crm …` in a thread; exit code, what it printed, what it complained of."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    """Return a function that runs `crm …` in a thread: exit code, stdout and stderr."""
+    monkeypatch.setenv("DATABASE_URL", owner_settings.dsn)
     monkeypatch.setenv("COLUMNS", "200")
 
     async def call(*arguments: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(run, arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return call
 
 
 async def test_a_dry_run_counts_and_changes_nothing(world: World, crm: Any) -> None:
-    recorded_events = await world.count("crm_events")
+    events = await world.count("crm_events")
     code, out, _ = await crm("adopt", "--dry-run", "--json")
-    said = json.loads(out)
-    assert (code, said["tables"][0]) == (
+    summary = json.loads(out)
+    assert (code, summary["tables"][0]) == (
         0,
         {"table": "leads", "rows": 3, "adopted": 1, "new": 0, "to_adopt": 1, "left_out": 1},
     )
-    assert [row["why"] for row in said["left_out"]] == ["status is unknown: prospect"]
-    assert await world.count("crm_events") == recorded_events
+    assert [row["why"] for row in summary["left_out"]] == ["status is unknown: prospect"]
+    assert await world.count("crm_events") == events
 
 
-async def test_adopting_is_done_once_and_lists_what_it_left_out(
+async def test_adoption_runs_once_and_lists_the_rows_that_it_left_out(
     world: World, crm: Any, tmp_path: Path
 ) -> None:
-    code, _, complaint = await crm("replay", "verify")
-    assert (code, "crm adopt" in complaint) == (1, True)
+    code, _, error = await crm("replay", "verify")
+    assert (code, "crm adopt" in error) == (1, True)
     path = tmp_path / "left.csv"
     code, out, _ = await crm("adopt", "--left-out", str(path), "--json")
     assert (code, json.loads(out)["tables"][0]["new"]) == (0, 1)
@@ -77,7 +77,7 @@ async def test_adopting_is_done_once_and_lists_what_it_left_out(
     assert code == 0
 
 
-async def test_where_only_the_core_writes_it_asks_first(pool: asyncpg.Pool, crm: Any) -> None:
+async def test_adoption_without_rows_needs_the_option_open(pool: asyncpg.Pool, crm: Any) -> None:
     await make_world(pool)
-    code, _, complaint = await crm("adopt")
-    assert (code, "--open" in complaint) == (1, True)
+    code, _, error = await crm("adopt")
+    assert (code, "--open" in error) == (1, True)

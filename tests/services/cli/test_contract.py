@@ -1,4 +1,4 @@
-"""`crm contract`: export writes the promise, check keeps it."""
+"""`crm contract`: the export of the contract, and the check against it."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def run(*words: str | Path) -> int:
 
 
 def edit(directory: Path, name: str, **fields: Any) -> None:
-    """Let `directory` hold a contract that said something else about an event."""
+    """Change fields of an event in the contract of `directory`."""
     path = directory / "contract.json"
     released = orjson.loads(path.read_bytes())
     released["events"][name].update(fields)
@@ -29,13 +29,15 @@ def released(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_committed_contract_is_that_of_the_catalog(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_committed_contract_equals_the_catalog(capsys: pytest.CaptureFixture[str]) -> None:
     committed = Path(__file__).parents[3] / RELEASED
     assert run("check", committed) == 0
-    assert "is what was released" in capsys.readouterr().err
+    assert "equals the released contract" in capsys.readouterr().err
 
 
-def test_an_export_is_one_contract_one_asyncapi_and_a_schema_each(released: Path) -> None:
+def test_an_export_has_a_contract_an_asyncapi_document_and_a_schema_for_each_event(
+    released: Path,
+) -> None:
     assert orjson.loads((released / "asyncapi.json").read_bytes())["asyncapi"] == "3.0.0"
     events = orjson.loads((released / "contract.json").read_bytes())["events"]
     schemas = {path.name for path in (released / "schemas").iterdir()}
@@ -55,16 +57,16 @@ def test_the_schema_of_an_older_version_stays(released: Path) -> None:
     assert old.exists()
 
 
-def test_a_compatible_change_passes_and_asks_for_an_export(
+def test_a_compatible_change_passes_and_requests_an_export(
     released: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contract = orjson.loads((released / "contract.json").read_bytes())
     del contract["events"]["lead.erased"]
     (released / "contract.json").write_bytes(orjson.dumps(contract))
     assert run("check", released) == 0
-    said = capsys.readouterr()
-    assert re.search(r"^compatible +lead\.erased +new event", said.out, re.MULTILINE)
-    assert "run `crm contract export`" in said.err
+    output = capsys.readouterr()
+    assert re.search(r"^compatible +lead\.erased +new event", output.out, re.MULTILINE)
+    assert "run `crm contract export`" in output.err
 
 
 def test_a_breaking_change_fails_and_is_named(
@@ -72,14 +74,14 @@ def test_a_breaking_change_fails_and_is_named(
 ) -> None:
     edit(released, "lead.noted", intake="no")
     assert run("check", released) == 1
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert re.search(
-        r"^incompatible +lead\.noted +intake no became decided", said.out, re.MULTILINE
+        r"^incompatible +lead\.noted +intake no became decided", output.out, re.MULTILINE
     )
-    assert said.err.startswith("crm: 1 of these changes break the contract")
+    assert output.err.startswith("crm: 1 of these changes break the contract")
 
 
-def test_an_export_does_not_paper_over_a_broken_contract(
+def test_an_export_does_not_replace_a_broken_contract(
     released: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edit(released, "lead.noted", intake="no")
@@ -92,19 +94,19 @@ def test_an_export_does_not_paper_over_a_broken_contract(
 
 
 @pytest.mark.parametrize(("intake", "compatible"), [("decided", True), ("no", False)])
-def test_machines_get_json(
+def test_the_check_prints_json(
     released: Path, capsys: pytest.CaptureFixture[str], intake: str, compatible: bool
 ) -> None:
     edit(released, "lead.noted", intake=intake)
     capsys.readouterr()
     assert run("check", released, "--json") == (0 if compatible else 1)
-    said = orjson.loads(capsys.readouterr().out)
-    assert said["compatible"] is compatible
-    assert len(said["changes"]) == (0 if compatible else 1)
+    result = orjson.loads(capsys.readouterr().out)
+    assert result["compatible"] is compatible
+    assert len(result["changes"]) == (0 if compatible else 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"events": 7}', b'{"events": {"a.b": {}}}'])
-def test_what_is_no_contract_is_one_clear_line(
+def test_an_invalid_contract_file_is_reported_in_one_line(
     released: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     (released / "contract.json").write_bytes(content)
@@ -112,7 +114,7 @@ def test_what_is_no_contract_is_one_clear_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_without_a_released_contract_it_says_how_to_make_one(
+def test_a_missing_contract_is_reported_with_the_command_that_creates_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("check", tmp_path) == 1

@@ -1,4 +1,4 @@
-"""`crm property`, `crm key`, `crm token`: from nothing to a request that is let in."""
+"""`crm property`, `crm key` and `crm token`: credentials that the API accepts."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from services.api.app import create_app
-from services.api.auth.bearer import Bearers, Unproven
+from services.api.auth.bearer import BearerVerifier, InvalidBearerToken
 from services.cli.main import run
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
@@ -16,8 +16,8 @@ from tests.world import World
 
 
 @pytest.fixture
-def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+def environment(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
     monkeypatch.setenv("CRM_JWT_SECRET", JWT_SECRET)
     monkeypatch.setenv("CRM_HOME", str(tmp_path))
@@ -30,29 +30,29 @@ async def crm(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int,
 
 
 @pytest.mark.usefixtures("environment")
-async def test_a_property_a_key_and_a_token_let_requests_in(
+async def test_the_api_accepts_requests_with_a_new_key_and_token(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, out = await crm(
         capsys, "property", "create", "--name", "Maple", "--timezone", "America/New_York", "--json"
     )
-    made = json.loads(out)
-    host_property = made["property_id"]
+    created = json.loads(out)
+    property_id = created["property_id"]
     _, listed = await crm(capsys, "property", "list", "--json")
     assert json.loads(listed)[0]["name"] == "Maple"
     _, out = await crm(
-        capsys, "key", "issue", host_property, "--origin", "https://maple.example", "--json"
+        capsys, "key", "issue", property_id, "--origin", "https://maple.example", "--json"
     )
     key = json.loads(out)
-    _, out = await crm(capsys, "key", "list", host_property, "--json")
-    assert [one["key_id"] for one in json.loads(out)] == [key["key_id"]]
+    _, out = await crm(capsys, "key", "list", property_id, "--json")
+    assert [row["key_id"] for row in json.loads(out)] == [key["key_id"]]
     assert key["key"] not in out
-    code, bearer = await crm(capsys, "token", "--property", host_property)
+    code, bearer = await crm(capsys, "token", "--property", property_id)
     assert code == 0
 
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        world = World(app.state.core.pool, made["org_id"], [host_property])
+        world = World(app.state.context.pool, created["org_id"], [property_id])
         await world.project()
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://crm") as client:
@@ -63,11 +63,11 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
             assert chat.status_code == 200, chat.text
             assert "Maple" in chat.json()["content"]
             lead = await client.post(
-                "/api/leads", json={"propertyId": host_property, "email": "a@b.co"},
+                "/api/leads", json={"propertyId": property_id, "email": "a@b.co"},
                 headers={"Authorization": f"Bearer {bearer.strip()}"},
             )  # fmt: skip
             assert lead.status_code == 201, lead.text
-            code, _ = await crm(capsys, "key", "revoke", host_property, key["key_id"])
+            code, _ = await crm(capsys, "key", "revoke", property_id, key["key_id"])
             assert code == 0
             await world.project()
             chat = await client.post(
@@ -77,24 +77,26 @@ async def test_a_property_a_key_and_a_token_let_requests_in(
 
 
 @pytest.mark.usefixtures("environment")
-async def test_a_token_is_for_the_audience_and_by_the_issuer_of_the_settings(
+async def test_a_token_has_the_audience_and_issuer_of_the_settings(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, out = await crm(capsys, "property", "create", "--name", "M", "--timezone", "UTC", "--json")
-    host_property = json.loads(out)["property_id"]
+    property_id = json.loads(out)["property_id"]
     monkeypatch.setenv("CRM_JWT_AUDIENCE", "crm")
     monkeypatch.setenv("CRM_JWT_ISSUER", "https://issuer.example")
-    _, out = await crm(capsys, "token", "--property", host_property, "--json")
-    made = json.loads(out)
-    said = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
-    checks = Bearers(settings.model_copy(update=said))
-    assert str(await checks.subject(made["token"])) == made["profile_id"]
-    with pytest.raises(Unproven):
-        await Bearers(settings).subject(made["token"])
+    _, out = await crm(capsys, "token", "--property", property_id, "--json")
+    issued = json.loads(out)
+    expected = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
+    verifier = BearerVerifier(settings.model_copy(update=expected))
+    assert str(await verifier.subject(issued["token"])) == issued["profile_id"]
+    with pytest.raises(InvalidBearerToken):
+        await BearerVerifier(settings).subject(issued["token"])
 
 
 @pytest.mark.usefixtures("environment")
-async def test_what_does_not_exist_fails_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unknown_property_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     nothing = "0198f000-0000-7000-8000-000000000000"
     for arguments in (
         ("property", "create", "--name", "x", "--timezone", "Mars/Olympus"),

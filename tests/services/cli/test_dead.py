@@ -1,4 +1,4 @@
-"""`crm dead` on a real database."""
+"""`crm dead` with a real database."""
 
 import asyncio
 import json
@@ -11,10 +11,11 @@ from pydantic import SecretStr
 
 from services.cli.main import run
 from services.intake import redrive
-from services.intake.admission import Door
+from services.intake.admission import Admission
 from services.intake.settings import IntakeSettings, ProducerKey
+from services.runtime.clock import Clock
 from services.runtime.settings import Settings
-from tests.services.intake.dead_letters import binary, received
+from tests.services.intake.producer_records import binary_record, raw_record
 from tests.world import World, make_world
 
 
@@ -27,7 +28,7 @@ async def world(pool: asyncpg.Pool) -> World:
 def crm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """Runs `crm …` in a thread, as it brings its own loop; exit code and what it printed."""
+    """Return a function that runs `crm …` in a thread: exit code and stdout."""
     monkeypatch.setenv("DATABASE_URL", settings.dsn)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -38,41 +39,43 @@ def crm(
     return call
 
 
-async def two_letters(world: World) -> UUID:
-    """One letter that a new profile puts right, and one that nothing does; the profile's id."""
-    lead, person = uuid4(), uuid4()
+async def make_dead_letters(world: World) -> UUID:
+    """Make one dead letter that a new profile corrects, and a malformed one; return the id."""
+    lead, profile_id = uuid4(), uuid4()
     await world.append(world.new(world.captured(lead)))
-    said = {
+    data = {
         "activity_id": str(uuid4()), "lead_id": str(lead), "type": "note",
-        "created_by": str(person),
+        "created_by": str(profile_id),
     }  # fmt: skip
     records = [
-        binary("activity.recorded", said, world.properties[0]),
-        received(b"\xff\x00", (("h", None), ("b", b"\xff"))),
+        binary_record("activity.recorded", data, world.properties[0]),
+        raw_record(b"\xff\x00", (("h", None), ("b", b"\xff"))),
     ]
-    await Door(world.pool, IntakeSettings()).take_in(records)
-    return person
+    await Admission(world.pool, IntakeSettings(), Clock()).admit(records)
+    return profile_id
 
 
-async def test_letters_are_listed_and_shown(world: World, crm: Any) -> None:
-    await two_letters(world)
+async def test_dead_letters_are_listed_and_shown(world: World, crm: Any) -> None:
+    await make_dead_letters(world)
     code, out = await crm("dead", "list", "--json")
-    listed = json.loads(out)
-    assert (code, [row["reason"] for row in listed]) == (0, ["unknown_profile", "malformed"])
+    rows = json.loads(out)
+    assert (code, [row["reason"] for row in rows]) == (0, ["unknown_profile", "malformed"])
     code, out = await crm("dead", "list", "--reason", "malformed", "--json")
     assert len(json.loads(out)) == 1
-    code, out = await crm("dead", "show", listed[1]["id"])
+    code, out = await crm("dead", "show", rows[1]["id"])
     assert (code, json.loads(out)["headers"]["h"]) == (0, None)
     assert (await crm("dead", "show", str(uuid4())))[0] == 1
 
 
-async def test_after_a_fix_letters_are_driven_in_again(world: World, crm: Any) -> None:
-    person = await two_letters(world)
+async def test_a_dead_letter_is_redriven_after_a_fix(world: World, crm: Any) -> None:
+    profile_id = await make_dead_letters(world)
     before = await world.count("crm_events")
     code, out = await crm("dead", "redrive", "--all", "--json")
     assert (code, json.loads(out)["dead"]) == (1, 2)
     await world.pool.execute(
-        "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')", person, world.org_id
+        "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')",
+        profile_id,
+        world.org_id,
     )
     code, out = await crm("dead", "redrive", "--reason", "unknown_profile", "--dry-run", "--json")
     assert json.loads(out) == {"dry_run": True, "letters": 1}
@@ -83,40 +86,42 @@ async def test_after_a_fix_letters_are_driven_in_again(world: World, crm: Any) -
     assert await world.count("crm.dead_letters WHERE status = 'open' AND attempts = 2") == 1
 
 
-async def test_one_connection_allowed_is_no_reason_to_hang(
+async def test_a_redrive_works_with_a_pool_size_of_one(
     world: World, crm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is decided needs a connection beside the door's own."""
+    """Decide a record, which needs a second connection beside that of the admission."""
     monkeypatch.setenv("CRM_POOL_SIZE", "1")
     key = ProducerKey(org=world.org_id, secret=SecretStr("a secret that is long"))
-    said = {"lead_id": str(uuid4()), "source": "Google", "email": "ada@example.com"}
-    unsigned = binary("lead.captured", said, world.properties[0])
-    await Door(world.pool, IntakeSettings(keys={"ours": key})).take_in([unsigned])
+    data = {"lead_id": str(uuid4()), "source": "Google", "email": "ada@example.com"}
+    unsigned = binary_record("lead.captured", data, world.properties[0])
+    await Admission(world.pool, IntakeSettings(keys={"ours": key}), Clock()).admit([unsigned])
     async with asyncio.timeout(20):
         code, out = await crm("dead", "redrive", "--all", "--json")
     assert (code, json.loads(out)["accepted"]) == (0, 1)
 
 
-async def test_saying_nothing_means_nothing(world: World, crm: Any) -> None:
-    await two_letters(world)
+async def test_without_a_selection_nothing_is_redriven_or_dropped(world: World, crm: Any) -> None:
+    await make_dead_letters(world)
     assert (await crm("dead", "redrive"))[0] == 1
     assert (await crm("dead", "drop"))[0] == 1
     assert await world.count("crm.dead_letters WHERE status = 'open'") == 2
 
 
-async def test_dropped_letters_stay_dropped(world: World, crm: Any) -> None:
-    await two_letters(world)
+async def test_dropped_dead_letters_are_not_listed(world: World, crm: Any) -> None:
+    await make_dead_letters(world)
     code, out = await crm("dead", "drop", "--reason", "malformed", "--json")
     assert (code, json.loads(out)) == (0, {"dropped": 1})
     code, out = await crm("dead", "list", "--json")
     assert [row["reason"] for row in json.loads(out)] == ["unknown_profile"]
 
 
-async def test_all_are_all_however_many_are_taken_at_a_time(
+async def test_all_dead_letters_are_processed_in_several_pages(
     world: World, crm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redrive, "LETTERS_AT_A_TIME", 2)
-    await Door(world.pool, IntakeSettings()).take_in([received(b"%d" % n) for n in range(5)])
+    monkeypatch.setattr(redrive, "DEAD_LETTERS_PER_PAGE", 2)
+    await Admission(world.pool, IntakeSettings(), Clock()).admit(
+        [raw_record(b"%d" % n) for n in range(5)]
+    )
     for command in ("redrive", "drop"):
         code, out = await crm("dead", command, "--all", "--dry-run", "--json")
         assert (code, json.loads(out)["letters"]) == (0, 5)
@@ -128,14 +133,14 @@ async def test_all_are_all_however_many_are_taken_at_a_time(
     assert await world.count("crm.dead_letters WHERE status = 'dropped'") == 5
 
 
-async def test_a_list_that_is_not_whole_says_so(
+async def test_a_limited_list_shows_the_total(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("DATABASE_URL", settings.dsn)
-    await two_letters(world)
+    await make_dead_letters(world)
     for limit, remark in (("1", "1 of 2"), ("2", "")):
         assert await asyncio.to_thread(run, ("dead", "list", "--json", "--limit", limit)) == 0
-        told = capsys.readouterr()
-        assert len(json.loads(told.out)) == int(limit)
-        assert told.err.startswith(remark) if remark else not told.err
+        output = capsys.readouterr()
+        assert len(json.loads(output.out)) == int(limit)
+        assert output.err.startswith(remark) if remark else not output.err

@@ -1,4 +1,4 @@
-"""`crm parked` on a real database."""
+"""`crm parked` with a real database."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from services.runtime.settings import Settings
 from tests.world import make_world
 
 
-async def test_a_list_that_is_not_whole_says_so(
+async def test_a_limited_list_shows_the_total(
     pool: asyncpg.Pool,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -22,13 +22,14 @@ async def test_a_list_that_is_not_whole_says_so(
     await world.append(*(world.new(world.captured(email=f"{n}@acme.io")) for n in range(3)))
     await world.number()
     await pool.execute(
-        "INSERT INTO crm.parked (unit, event_id, shard, position, touches, reason, detail, behind) "
+        "INSERT INTO crm.parked "
+        "(projection_group, event_id, shard, position, touches, reason, detail, behind) "
         "SELECT 'live', id, shard, position, '{}', 'poison', '', false FROM crm_events "
         "WHERE event_type = 'lead.captured'"
     )
     for limit, remark in (("2", "2 of 3"), ("3", "")):
         arguments = ("parked", "list", "--json", "--limit", limit)
         assert await asyncio.to_thread(run, arguments) == 0
-        told = capsys.readouterr()
-        assert len(json.loads(told.out)) == int(limit)
-        assert told.err.startswith(remark) if remark else not told.err
+        output = capsys.readouterr()
+        assert len(json.loads(output.out)) == int(limit)
+        assert output.err.startswith(remark) if remark else not output.err

@@ -1,4 +1,4 @@
-"""`crm publish`, to a real broker where it sends."""
+"""`crm publish`: checks the lines of a file, and sends them to a real broker."""
 
 import asyncio
 import json
@@ -11,16 +11,16 @@ import pytest
 
 from events.bus.topics import Topics
 from services.cli.main import run
-from services.intake.publish import structured
+from services.intake.publish import structured_event
 from services.runtime.settings import Settings
-from tests.services.intake.dead_letters import opened
 from tests.services.intake.processes import read_all
+from tests.services.intake.producer_records import engagement_data
 
 
 def line(**data: object) -> bytes:
-    said = opened(uuid4(), **data)
-    return structured(
-        "engagement.recorded", said, ce_id=str(uuid4()), source="/t", property_id=uuid4()
+    data = engagement_data(uuid4(), **data)
+    return structured_event(
+        "engagement.recorded", data, ce_id=str(uuid4()), source="/t", property_id=uuid4()
     )
 
 
@@ -37,12 +37,12 @@ def crm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 async def test_lines_are_checked_without_a_stack(crm: Any, tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    bad = line(event_type="tour_completed")
-    file.write_bytes(b"\n".join([line(), b"", b"{", bad, line(), b"[]"]))
+    derived = line(event_type="tour_completed")
+    file.write_bytes(b"\n".join([line(), b"", b"{", derived, line(), b"[]"]))
     code, out = await crm("publish", str(file), "--check", "--json")
-    said = json.loads(out)
-    assert (code, said["checked"], said["refused"]) == (1, 2, 3)
-    assert [(one["line"], one["reason"]) for one in said["refusals"]] == [
+    summary = json.loads(out)
+    assert (code, summary["checked"], summary["refused"]) == (1, 2, 3)
+    assert [(row["line"], row["reason"]) for row in summary["refusals"]] == [
         (3, "malformed"), (4, "not_for_producers"), (6, "malformed"),
     ]  # fmt: skip
     file.write_bytes(line())
@@ -51,17 +51,17 @@ async def test_lines_are_checked_without_a_stack(crm: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.stack
-async def test_good_lines_reach_the_intake_topic(
+async def test_valid_lines_reach_the_intake_topic(
     crm: Any, tmp_path: Path, kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", kafka_settings.dsn)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_settings.kafka_bootstrap_servers)
     monkeypatch.setenv("CRM_TOPIC_PREFIX", kafka_settings.topic_prefix)
     file = tmp_path / "events.jsonl"
-    good = [line() for _ in range(1_500)]
-    file.write_bytes(b"\n".join([*good, b"{"]))
+    valid = [line() for _ in range(1_500)]
+    file.write_bytes(b"\n".join([*valid, b"{"]))
     code, out = await crm("publish", str(file), "--json")
     assert (code, json.loads(out)["sent"]) == (1, 1_500)
     records = await read_all(kafka_settings, Topics.of(kafka_settings.topic_prefix).intake, 1_500)
-    assert {record.value for record in records} == set(good)
+    assert {record.value for record in records} == set(valid)
     assert all(r.key.decode() == orjson.loads(r.value)["propertyid"] for r in records)

@@ -1,4 +1,4 @@
-"""`crm retention` on a real database."""
+"""`crm retention` with a real database."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from services.runtime.settings import Settings
 from tests.world import make_world
 
 
-async def test_it_says_what_would_go_and_removes_it(
+async def test_retention_counts_the_expired_rows_and_then_removes_them(
     pool: asyncpg.Pool,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -24,14 +24,14 @@ async def test_it_says_what_would_go_and_removes_it(
     await world.append(*(world.new(event, at=long_ago) for event in world.chat(None)))
     await world.project()
     kinds = ("consents", "dead_letters", "engagement", "sessions")
-    for arguments, verb in (
+    for arguments, column in (
         (("--dry-run",), "would_go"),
         (("--org", str(world.org_id)), "gone"),
     ):
         command = ("retention", "run", "--json", *arguments)
         assert await asyncio.to_thread(run, command) == 0
-        said = json.loads(capsys.readouterr().out)
-        assert {row["kind"]: row[verb] for row in said} == dict(
+        rows = json.loads(capsys.readouterr().out)
+        assert {row["kind"]: row[column] for row in rows} == dict(
             zip(kinds, (0, 0, 0, 1), strict=True)
         )
     await world.project()

@@ -1,4 +1,4 @@
-"""given(facts).when(command).then(events) or .refused(code): how decisions are told in tests."""
+"""The specification style of decider tests: given(events).when(command).then(events)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,48 +6,51 @@ from typing import Any
 import pytest
 
 from events.event import Event
-from services.deciders.catalog import decider_of
+from services.deciders.catalog import DECIDER_OF
 from services.deciders.decider import Refused
 
 
 @dataclass(frozen=True)
 class Given:
-    """What happened so far."""
+    """The events before a command."""
 
-    recorded_events: tuple[Event, ...]
+    events: tuple[Event, ...]
 
-    def when(self, command: object) -> "When":
-        return When(self.recorded_events, command)
+    def when(self, command: object) -> "Decision":
+        return Decision(self.events, command)
 
 
 @dataclass(frozen=True)
-class When:
-    """A command on what happened so far."""
+class Decision:
+    """The decision of a command after some events."""
 
-    recorded_events: tuple[Event, ...]
+    before: tuple[Event, ...]
     command: object
 
     @property
-    def decided(self) -> list[Event]:
-        decider = decider_of(self.command)
+    def events(self) -> list[Event]:
+        decider = DECIDER_OF[type(self.command)]
         state: Any = decider.initial
-        for recorded in self.recorded_events:
-            state = decider.evolve(state, recorded)
-        return decider.decide(self.command, state)
+        for event in self.before:
+            state = decider.evolve(state, event)
+        decided: list[Event] = decider.decide(self.command, state)
+        return decided
 
     def then(self, *expected: Event) -> None:
-        decided = self.decided
-        assert decided == list(expected)
-        assert [event.model_fields_set for event in decided] == [
+        """Assert the decided events, and which of their fields are in the stored payload."""
+        events = self.events
+        assert events == list(expected)
+        assert [event.model_fields_set for event in events] == [
             event.model_fields_set for event in expected
         ]
 
     def refused(self, code: str, status: int | None = None) -> None:
+        """Assert that the command is refused with a code, and with a status if one is given."""
         with pytest.raises(Refused) as caught:
-            _ = self.decided
+            _ = self.events
         assert caught.value.code == code
         assert status in (None, caught.value.status)
 
 
-def given(*recorded_events: Event) -> Given:
-    return Given(recorded_events)
+def given(*events: Event) -> Given:
+    return Given(events)

@@ -1,13 +1,14 @@
-"""All deciders together: total, pure, and one for every event a producer may propose."""
+"""All deciders: `evolve` is total, and every decided event has a command."""
 
-from events.catalog import CATALOG, EVENTS, decode
+from events.catalog import CATALOG, EVENTS
+from events.codec import decode
 from events.event import Event, Intake
 from services.deciders.catalog import DECIDERS
 from services.deciders.decided_events import COMMAND_OF
 from tests.events.frozen import SAMPLES
 
 
-def test_evolving_takes_any_event_in_any_state() -> None:
+def test_evolve_accepts_every_event() -> None:
     events: list[Event] = [decode(*sample) for sample in SAMPLES]
     assert {type(event) for event in events} == set(EVENTS)
     for decider in DECIDERS:
@@ -22,6 +23,6 @@ def test_a_command_has_one_decider() -> None:
     assert len(commands) == len(set(commands))
 
 
-def test_whatever_a_producer_may_propose_the_core_can_decide() -> None:
+def test_every_event_of_the_mode_decided_has_a_command() -> None:
     decided = {entry.kind for entry in CATALOG.values() if entry.intake is Intake.DECIDED}
     assert set(COMMAND_OF) == decided

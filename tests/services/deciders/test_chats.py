@@ -1,19 +1,17 @@
-"""Chats: whose session it is, and whose conversation."""
+"""The deciders of messages and sessions: to whom a session and a conversation belong."""
 
 from uuid import uuid4
 
 import pytest
 
-from events.chat import (
+from events.conversations import (
     ConversationChannel,
     ConversationMessageReceived,
     ConversationStarted,
-    SessionIdentified,
-    SessionStarted,
 )
 from events.leads import LeadCaptured
-from services.deciders.messages import ReceiveMessage
-from services.deciders.sessions import IdentifySession, StartSession
+from events.sessions import SessionIdentified, SessionStarted
+from services.deciders.sessions import IdentifySession, ReceiveMessage, StartSession
 from tests.services.deciders.given import given
 
 SESSION, CONVERSATION, MESSAGE, LEAD = (uuid4() for _ in range(4))
@@ -24,39 +22,39 @@ BEGUN = ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION,
 RECEIVED = ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
                                        message_id=MESSAGE, content="hello")  # fmt: skip
 ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com")
-SO_FAR = (STARTED, BEGUN, RECEIVED)
+HISTORY = (STARTED, BEGUN, RECEIVED)
 
 
-def test_a_first_message_begins_everything() -> None:
+def test_the_first_message_starts_session_and_conversation() -> None:
     given().when(HELLO).then(STARTED, BEGUN, RECEIVED)
 
 
-def test_a_message_id_says_one_thing_for_ever() -> None:
-    given(*SO_FAR).when(HELLO).then()
+def test_a_message_id_with_another_content_is_refused() -> None:
+    given(*HISTORY).when(HELLO).then()
     other = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "else", "v_1")
-    given(*SO_FAR).when(other).refused("id_reused", 422)
+    given(*HISTORY).when(other).refused("id_reused", 422)
 
 
 @pytest.mark.parametrize("visitor", [None, "v_2"])
-def test_a_session_is_its_visitors(visitor: str | None) -> None:
+def test_a_session_of_another_visitor_is_not_found(visitor: str | None) -> None:
     command = ReceiveMessage(SESSION, CONVERSATION, uuid4(), "hi", visitor)
-    given(*SO_FAR).when(command).refused("not_found", 404)
+    given(*HISTORY).when(command).refused("not_found", 404)
     given(STARTED).when(StartSession(SESSION, visitor)).refused("not_found", 404)
-    given(ADA, *SO_FAR).when(IdentifySession(SESSION, LEAD, (), visitor)).refused("not_found", 404)
+    given(ADA, *HISTORY).when(IdentifySession(SESSION, LEAD, (), visitor)).refused("not_found", 404)
 
 
-def test_a_conversation_is_its_sessions() -> None:
+def test_a_conversation_of_another_session_is_not_found() -> None:
     other = ReceiveMessage(uuid4(), CONVERSATION, uuid4(), "hi", "v_1")
-    given(*SO_FAR).when(other).refused("not_found", 404)
+    given(*HISTORY).when(other).refused("not_found", 404)
     elsewhere = uuid4()
     other = ReceiveMessage(elsewhere, CONVERSATION, uuid4(), "hi", "v_1")
     there = SessionStarted(session_id=elsewhere, visitor_id="v_1")
-    given(*SO_FAR, there).when(other).refused("not_found", 404)
+    given(*HISTORY, there).when(other).refused("not_found", 404)
 
 
-def test_a_known_visitors_conversation_is_its_leads_from_the_start() -> None:
-    known = SessionIdentified(session_id=SESSION, lead_id=LEAD)
-    given(STARTED, known).when(HELLO).then(
+def test_a_conversation_of_an_identified_session_starts_with_its_lead() -> None:
+    identified = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+    given(STARTED, identified).when(HELLO).then(
         ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION, lead_id=LEAD,
                             channel=ConversationChannel.WIDGET),
         ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
@@ -64,34 +62,36 @@ def test_a_known_visitors_conversation_is_its_leads_from_the_start() -> None:
     )  # fmt: skip
 
 
-def test_a_conversation_that_was_overlooked_becomes_the_leads_with_its_next_message() -> None:
-    known = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+def test_a_conversation_that_was_not_linked_is_linked_with_its_next_message() -> None:
+    identified = SessionIdentified(session_id=SESSION, lead_id=LEAD)
     message = uuid4()
     command = ReceiveMessage(SESSION, CONVERSATION, message, "more", "v_1")
-    found = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
-    said = ConversationMessageReceived(
+    linked = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    received = ConversationMessageReceived(
         conversation_id=CONVERSATION,
         session_id=SESSION,
         lead_id=LEAD,
         message_id=message,
         content="more",
     )
-    given(*SO_FAR, known).when(command).then(found, said)
-    given(*SO_FAR, known, found).when(command).then(said)
+    given(*HISTORY, identified).when(command).then(linked, received)
+    given(*HISTORY, identified, linked).when(command).then(received)
 
 
-def test_identifying_takes_the_conversations_along_once() -> None:
+def test_identifying_a_session_links_its_conversations_once() -> None:
     command = IdentifySession(SESSION, LEAD, (CONVERSATION, uuid4()), "v_1")
-    known = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
-    given(ADA, *SO_FAR).when(command).then(known)
-    given(ADA, *SO_FAR, known).when(command).then()
-    given(*SO_FAR).when(command).refused("unknown_subject")
+    identified = SessionIdentified(
+        session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,)
+    )
+    given(ADA, *HISTORY).when(command).then(identified)
+    given(ADA, *HISTORY, identified).when(command).then()
+    given(*HISTORY).when(command).refused("unknown_subject")
     given(ADA).when(command).refused("unknown_subject")
     strict = IdentifySession(SESSION, LEAD, (uuid4(),), strict=True)
-    given(ADA, *SO_FAR).when(strict).refused("unknown_subject")
+    given(ADA, *HISTORY).when(strict).refused("unknown_subject")
 
 
-def test_a_conversation_that_is_named_twice_is_given_once() -> None:
+def test_a_conversation_that_is_listed_twice_is_linked_once() -> None:
     command = IdentifySession(SESSION, LEAD, (CONVERSATION, CONVERSATION), "v_1")
-    found = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
-    given(ADA, *SO_FAR).when(command).then(found)
+    linked = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    given(ADA, *HISTORY).when(command).then(linked)

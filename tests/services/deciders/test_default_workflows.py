@@ -1,4 +1,4 @@
-"""Defaults: the system's workflows are what the domain says, and can be told of any property."""
+"""The default workflows and templates: their content, and their copies in a property."""
 
 from uuid import uuid4
 
@@ -8,28 +8,26 @@ from services.deciders import templates, workflows
 from services.deciders.default_workflows import (
     TEMPLATES,
     WORKFLOWS,
+    default_template,
+    default_workflow,
     definition_id,
     template_id,
-    template_of,
-    workflow_of,
 )
-from services.deciders.rendering import variables_of
+from services.deciders.rendering import parse_variables
 
-ALWAYS_KNOWN = {"property_name", "tour_date", "tour_time"}
+UNIVERSAL = {"property_name", "tour_date", "tour_time"}
+"""The variables that always have a value."""
 
 
-def told() -> dict[str, list[tuple[str, float, str | None]]]:
-    return {
-        each.written.display_name: [
+def test_the_default_workflows_are_those_of_the_domain() -> None:
+    steps = {
+        default.content.display_name: [
             (step.action.value, round(step.delay_hours * 60), step.template_slug)
-            for step in each.written.steps
+            for step in default.content.steps
         ]
-        for each in WORKFLOWS
+        for default in WORKFLOWS
     }
-
-
-def test_the_workflows_are_those_of_the_domain() -> None:
-    assert told() == {
+    assert steps == {
         "New Lead Nurture": [
             ("sms", 5, "new-lead-welcome"), ("email", 24 * 60, "new-lead-email"),
             ("sms", 48 * 60, "new-lead-reminder"),
@@ -41,37 +39,39 @@ def test_the_workflows_are_those_of_the_domain() -> None:
             ("sms", 240, "post-tour-thanks"), ("email", 48 * 60, "post-tour-application"),
         ],
     }  # fmt: skip
-    assert WORKFLOWS[0].written.exit_conditions == (
+    assert WORKFLOWS[0].content.exit_conditions == (
         LeadStatus.TOUR_BOOKED, LeadStatus.LEASED, LeadStatus.LOST,
     )  # fmt: skip
 
 
-def test_every_step_has_its_text_and_every_text_is_inactive() -> None:
-    channels = {one.slug: one.channel for one in TEMPLATES}
+def test_every_step_has_a_template_and_every_template_is_inactive() -> None:
+    channels = {template.slug: template.channel for template in TEMPLATES}
     assert len(channels) == len(TEMPLATES)
-    for each in WORKFLOWS:
-        workflows.demand_templates(each.written.steps, channels)
-    assert not any(one.is_active for one in TEMPLATES)
+    for default in WORKFLOWS:
+        workflows.require_templates(default.content.steps, channels)
+    assert not any(template.is_active for template in TEMPLATES)
     for kind in ("confirmation", "reminder-24h", "reminder-1h"):
         for channel in MessageChannel:
             assert channels[f"tour-{kind}-{channel}"] is channel
 
 
-def test_the_texts_speak_only_of_what_is_always_known() -> None:
-    """And a workflow that begins without a tour speaks of none."""
-    for one in TEMPLATES:
-        said = variables_of(one.body) | variables_of(one.subject or "")
-        assert said <= ALWAYS_KNOWN, one.slug
-        if not one.slug.startswith("tour-"):
-            assert said == {"property_name"}, one.slug
+def test_the_templates_use_only_values_that_always_exist() -> None:
+    """A template of a workflow that starts without a tour uses no value of a tour."""
+    for template in TEMPLATES:
+        variables = parse_variables(template.body) | parse_variables(template.subject or "")
+        assert variables <= UNIVERSAL, template.slug
+        if not template.slug.startswith("tour-"):
+            assert variables == {"property_name"}, template.slug
 
 
-def test_every_property_has_its_own() -> None:
-    host_property, other = uuid4(), uuid4()
-    assert template_id(host_property, "a") != template_id(other, "a") != definition_id(other, "a")
-    for wording in TEMPLATES:
-        (event,) = templates.decide(template_of(host_property, wording, None), templates.Template())
-        assert event.stream_id == template_id(host_property, wording.slug)
+def test_every_property_has_its_own_copies() -> None:
+    property_id, other = uuid4(), uuid4()
+    assert template_id(property_id, "a") != template_id(other, "a") != definition_id(other, "a")
+    for content in TEMPLATES:
+        command = default_template(property_id, content, None)
+        (event,) = templates.decide(command, templates.Template())
+        assert event.stream_id == template_id(property_id, content.slug)
     for default in WORKFLOWS:
-        (event,) = workflows.decide(workflow_of(host_property, default), workflows.Definition())
-        assert event.stream_id == definition_id(host_property, default.key)
+        workflow = default_workflow(property_id, default)
+        (event,) = workflows.decide(workflow, workflows.Definition())
+        assert event.stream_id == definition_id(property_id, default.key)

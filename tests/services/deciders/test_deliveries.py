@@ -1,4 +1,4 @@
-"""Deliveries: a message needs somebody to go to, who has not said that they want none."""
+"""The decider of deliveries: recipient, consent and limits."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from tests.services.deciders.given import given
 MESSAGE, LEAD, ANN = uuid4(), uuid4(), uuid4()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com", phone="+15125550123")
-WHO: dict[str, Any] = {
+FIELDS: dict[str, Any] = {
     "delivery_id": MESSAGE, "lead_id": LEAD, "channel": MessageChannel.SMS,
     "purpose": DeliveryPurpose.MANUAL,
 }  # fmt: skip
@@ -29,38 +29,40 @@ def plan(channel: str = "sms", body: str = "Hi", **more: Any) -> PlanDelivery:
     )
 
 
-def consent(given_: bool, channel: str = "sms") -> Event:
-    kind = ConsentGiven if given_ else ConsentWithdrawn
-    of = ConsentChannel(channel)
-    return kind(consent_id=consent_id(LEAD, of), lead_id=LEAD, channel=of, place="sms_reply",
-                at=NOON)  # fmt: skip
+def consent(is_given: bool, channel: str = "sms") -> Event:
+    kind = ConsentGiven if is_given else ConsentWithdrawn
+    consent_channel = ConsentChannel(channel)
+    return kind(
+        consent_id=consent_id(LEAD, consent_channel), lead_id=LEAD, channel=consent_channel,
+        place="sms_reply", at=NOON,
+    )  # fmt: skip
 
 
-PLANNED = DeliveryPlanned(**WHO, due_at=NOON, recipient="+15125550123", body="Hi")
-SKIPPED = DeliverySkipped(**WHO, reason="no_consent", detail="withdrawn on 2026-03-01")
+PLANNED = DeliveryPlanned(**FIELDS, due_at=NOON, recipient="+15125550123", body="Hi")
+SKIPPED = DeliverySkipped(**FIELDS, reason="no_consent", detail="withdrawn on 2026-03-01")
 
 
-def test_a_message_goes_to_the_lead_s_number_or_address() -> None:
+def test_a_message_goes_to_the_phone_number_or_the_address_of_the_lead() -> None:
     given(ADA).when(plan(subject="no use here")).then(PLANNED)
-    said = WHO | {"channel": MessageChannel.EMAIL}
+    email = FIELDS | {"channel": MessageChannel.EMAIL}
     given(ADA).when(plan("email", subject=" Your\r\n question ", requested_by=ANN)).then(
         DeliveryPlanned(
-            **said, due_at=NOON, recipient="ada@example.com", subject="Your question", body="Hi",
+            **email, due_at=NOON, recipient="ada@example.com", subject="Your question", body="Hi",
             requested_by=ANN,
         )
     )  # fmt: skip
 
 
-def test_planned_twice_it_is_one() -> None:
+def test_a_delivery_is_planned_once() -> None:
     given(ADA, PLANNED).when(plan()).then()
 
 
-def test_what_is_not_sent_has_a_reason() -> None:
+def test_a_message_without_consent_is_skipped_with_the_reason() -> None:
     given(ADA, consent(False)).when(plan()).then(PLANNED, SKIPPED)
     given(ADA, consent(False), consent(True)).when(plan()).then(PLANNED)
 
 
-def test_consent_is_of_a_channel() -> None:
+def test_a_consent_is_for_one_channel() -> None:
     assert consent_id(LEAD, ConsentChannel.SMS) != consent_id(LEAD, ConsentChannel.EMAIL)
 
 
@@ -72,12 +74,12 @@ def test_consent_is_of_a_channel() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("channel", ["sms", "email"])
-def test_somebody_who_cannot_be_reached_gets_nothing(lead: LeadCaptured, channel: str) -> None:
+def test_a_lead_without_a_recipient_is_refused(lead: LeadCaptured, channel: str) -> None:
     given(lead).when(plan(channel)).refused("no_recipient", 400)
     given(ADA, LeadErased(lead_id=LEAD)).when(plan(channel)).refused("no_recipient", 400)
 
 
-def test_what_is_no_message_is_refused() -> None:
+def test_an_empty_or_too_long_message_is_refused() -> None:
     given(ADA).when(plan(body=" \n")).refused("no_message", 400)
     given(ADA).when(plan(body="x" * 1_601)).refused("message_too_long", 400)
     given().when(plan()).refused("unknown_subject", 404)

@@ -1,21 +1,15 @@
-"""Engagement, activities and consents: what may be reported about whom."""
+"""The deciders of engagements, activities and consents."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from events.activities import REPORTED_ACTIVITIES, ActivityRecorded, ActivityType
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
-from events.engagements import (
-    DERIVED_ENGAGEMENT,
-    REPORTED_ACTIVITIES,
-    ActivityRecorded,
-    ActivityType,
-    EngagementRecorded,
-    EngagementType,
-)
+from events.engagements import DERIVED_ENGAGEMENT, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
-from services.deciders.consents import SayConsent
+from services.deciders.consents import RecordConsent
 from services.deciders.engagements import RecordActivity, RecordEngagement
 from tests.services.deciders.given import given
 
@@ -24,7 +18,7 @@ ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com")
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def test_an_engagement_has_its_weight_frozen_in() -> None:
+def test_an_engagement_stores_its_weight() -> None:
     given(ADA).when(RecordEngagement(KEY, LEAD, "sms_replied", {"a": 1})).then(
         EngagementRecorded(engagement_id=KEY, lead_id=LEAD, event_type=EngagementType.SMS_REPLIED,
                            score_weight=20, metadata={"a": 1})
@@ -32,41 +26,44 @@ def test_an_engagement_has_its_weight_frozen_in() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(DERIVED_ENGAGEMENT))
-def test_what_follows_from_tours_and_chats_is_not_entered_by_hand(kind: EngagementType) -> None:
+def test_a_derived_engagement_cannot_be_recorded(kind: EngagementType) -> None:
     given(ADA).when(RecordEngagement(KEY, LEAD, kind)).refused("derived_event_type", 400)
 
 
-def test_an_unknown_kind_is_refused_before_the_lead_is_looked_for() -> None:
+def test_an_unknown_type_is_refused_before_an_unknown_lead() -> None:
     given().when(RecordEngagement(KEY, LEAD, "sneezed")).refused("unknown_event_type", 400)
     given().when(RecordActivity(KEY, LEAD, "sneezed")).refused("unknown_activity_type", 400)
 
 
-def test_nothing_is_recorded_about_a_lead_that_is_not_there() -> None:
+def test_nothing_is_recorded_about_an_unknown_lead() -> None:
     given().when(RecordEngagement(KEY, LEAD, "sms_replied")).refused("unknown_subject", 404)
     given().when(RecordActivity(KEY, LEAD, "note")).refused("unknown_subject", 404)
-    given().when(SayConsent(LEAD, ConsentChannel.SMS, True, "x", AT)).refused("unknown_subject")
+    given().when(RecordConsent(LEAD, ConsentChannel.SMS, True, "x", AT)).refused("unknown_subject")
 
 
 @pytest.mark.parametrize("kind", list(ActivityType))
-def test_only_what_leaves_no_other_event_is_reported_as_an_activity(kind: ActivityType) -> None:
-    asked = given(ADA).when(RecordActivity(KEY, LEAD, kind, "hi"))
+def test_a_derived_activity_cannot_be_recorded(kind: ActivityType) -> None:
+    decision = given(ADA).when(RecordActivity(KEY, LEAD, kind, "hi"))
     if kind in REPORTED_ACTIVITIES:
-        asked.then(
+        decision.then(
             ActivityRecorded(
                 activity_id=KEY, lead_id=LEAD, type=kind, description="hi", metadata={}
             )
         )
     else:
-        asked.refused("derived_activity_type", 400)
+        decision.refused("derived_activity_type", 400)
 
 
-def test_a_consent_said_twice_at_once_is_said_once() -> None:
-    said = {"consent_id": consent_id(LEAD, ConsentChannel.SMS), "lead_id": LEAD,
-            "channel": ConsentChannel.SMS, "place": "widget", "at": AT}  # fmt: skip
-    given_, withdrawn = ConsentGiven.model_validate(said), ConsentWithdrawn.model_validate(said)
-    yes = SayConsent(LEAD, ConsentChannel.SMS, True, "widget", AT)
-    no = SayConsent(LEAD, ConsentChannel.SMS, False, "widget", AT)
-    given(ADA).when(yes).then(given_)
-    given(ADA, given_).when(yes).then()
-    given(ADA, given_).when(no).then(withdrawn)
-    given(ADA, given_, withdrawn).when(yes).then(given_)
+def test_the_same_consent_of_the_same_instant_is_recorded_once() -> None:
+    fields = {"consent_id": consent_id(LEAD, ConsentChannel.SMS), "lead_id": LEAD,
+              "channel": ConsentChannel.SMS, "place": "widget", "at": AT}  # fmt: skip
+    consent, withdrawn = (
+        ConsentGiven.model_validate(fields),
+        ConsentWithdrawn.model_validate(fields),
+    )
+    yes = RecordConsent(LEAD, ConsentChannel.SMS, True, "widget", AT)
+    no = RecordConsent(LEAD, ConsentChannel.SMS, False, "widget", AT)
+    given(ADA).when(yes).then(consent)
+    given(ADA, consent).when(yes).then()
+    given(ADA, consent).when(no).then(withdrawn)
+    given(ADA, consent, withdrawn).when(yes).then(consent)

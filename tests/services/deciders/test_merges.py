@@ -1,10 +1,11 @@
-"""Merges: what a merge takes along, what it refuses, and how it is taken back."""
+"""The decider of merges: consequences, refusals and the unmerge."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
-from events.leads import LeadCaptured, LeadMerged, LeadStatus, LeadUnmerged, LeadUpdated
+from events.leads import LeadCaptured, LeadStatus, LeadUpdated
+from events.merges import LeadMerged, LeadUnmerged
 from events.runs import RunCompleted, RunEnrolled, RunPaused, RunStopped
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.merges import MergeLeads, UnmergeLead
@@ -28,7 +29,9 @@ UNMERGE = UnmergeLead(LOSER, (WINNER,), NOON, unmerged_by=AGENT)
 UNMERGED = LeadUnmerged(loser_id=LOSER, winner_id=WINNER, unmerged_by=AGENT)
 
 
-def said(lead_id: UUID, given: bool, channel: ConsentChannel = ConsentChannel.SMS) -> ConsentGiven:
+def consent(
+    lead_id: UUID, given: bool, channel: ConsentChannel = ConsentChannel.SMS
+) -> ConsentGiven:
     kind = ConsentGiven if given else ConsentWithdrawn
     return kind(  # type: ignore[return-value]
         consent_id=consent_id(lead_id, channel), lead_id=lead_id, channel=channel,
@@ -51,34 +54,34 @@ def enrolled(run_id: UUID) -> RunEnrolled:
     )  # fmt: skip
 
 
-def test_the_winner_takes_what_it_lacks_and_keeps_what_it_has() -> None:
+def test_the_winner_takes_the_details_that_it_lacks() -> None:
     given(ADA, LACE).when(MERGE).then(
         MERGED,
         LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550100", updated_by=AGENT),
     )
 
 
-def test_the_stricter_consent_holds_and_says_why() -> None:
+def test_the_stricter_consent_holds_with_its_reason() -> None:
     bare = [captured(LOSER), captured(WINNER)]
     plain = LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT)
-    why = f"withdrawn by lead {LOSER}, which was merged into this one"
-    for before in ([], [said(WINNER, True)]):
-        recorded_events = [*bare, said(LOSER, False), *before]
-        given(*recorded_events).when(MERGE).then(plain, withdrawn(WINNER, why))
-    for kept in ([said(LOSER, True)], [said(WINNER, False)],
-                 [said(LOSER, False), said(WINNER, False)],
-                 [said(LOSER, False), said(LOSER, True), said(WINNER, True)]):  # fmt: skip
-        given(*bare, *kept).when(MERGE).then(plain)
+    reason = f"withdrawn by lead {LOSER}, which was merged into this one"
+    for before in ([], [consent(WINNER, True)]):
+        events = [*bare, consent(LOSER, False), *before]
+        given(*events).when(MERGE).then(plain, withdrawn(WINNER, reason))
+    for consents in ([consent(LOSER, True)], [consent(WINNER, False)],
+                 [consent(LOSER, False), consent(WINNER, False)],
+                 [consent(LOSER, False), consent(LOSER, True), consent(WINNER, True)]):  # fmt: skip
+        given(*bare, *consents).when(MERGE).then(plain)
 
 
 def test_only_live_runs_of_the_loser_are_stopped() -> None:
     live, paused, done = uuid4(), uuid4(), uuid4()
-    recorded_events = [
+    events = [
         captured(LOSER), captured(WINNER), enrolled(live), enrolled(paused), enrolled(done),
         RunPaused(run_id=paused, lead_id=LOSER), RunCompleted(run_id=done, lead_id=LOSER),
     ]  # fmt: skip
     command = MergeLeads(LOSER, WINNER, NOON, (live, paused, done))
-    given(*recorded_events).when(command).then(
+    given(*events).when(command).then(
         LeadMerged(loser_id=LOSER, winner_id=WINNER),
         *(
             RunStopped(run_id=run, lead_id=LOSER, reason=f"the lead was merged into {WINNER}")
@@ -87,20 +90,20 @@ def test_only_live_runs_of_the_loser_are_stopped() -> None:
     )
 
 
-def test_a_merge_said_twice_is_one_and_another_winner_is_refused() -> None:
+def test_a_repeated_merge_changes_nothing_and_another_winner_is_refused() -> None:
     given(ADA, LACE, MERGED).when(MERGE).then()
     other = MergeLeads(LOSER, OTHER, NOON)
     given(ADA, LACE, captured(OTHER), MERGED).when(other).refused("already_merged", 409)
 
 
-def test_a_lead_is_not_merged_into_itself_nor_into_what_is_merged_nor_into_nobody() -> None:
+def test_a_lead_cannot_be_merged_into_itself_or_a_merged_or_an_unknown_lead() -> None:
     given(ADA).when(MergeLeads(LOSER, LOSER, NOON)).refused("same_lead", 409)
     given(ADA, LACE, MERGED).when(MergeLeads(WINNER, LOSER, NOON)).refused("already_merged", 409)
     given(ADA).when(MERGE).refused("unknown_subject", 404)
     given(LACE).when(MERGE).refused("unknown_subject", 404)
 
 
-def test_unmerging_takes_back_what_was_filled_in_and_is_still_that() -> None:
+def test_an_unmerge_empties_the_details_that_were_filled_in_and_not_changed_since() -> None:
     filled = LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550100", updated_by=AGENT)
     given(ADA, LACE, MERGED, filled).when(UNMERGE).then(
         UNMERGED, LeadUpdated(lead_id=WINNER, first_name=None, phone=None, updated_by=AGENT)
@@ -111,34 +114,34 @@ def test_unmerging_takes_back_what_was_filled_in_and_is_still_that() -> None:
     )
 
 
-def test_what_was_filled_in_and_went_on_to_another_is_taken_back_there_too() -> None:
+def test_an_unmerge_empties_filled_details_of_the_whole_chain() -> None:
     onwards = LeadMerged(loser_id=WINNER, winner_id=OTHER, filled=("last_name", "first_name"))
-    recorded_events = [
+    events = [
         ADA, LACE, captured(OTHER), MERGED, LeadUpdated(lead_id=WINNER, first_name="Ada"), onwards,
         LeadUpdated(lead_id=OTHER, first_name="Ada", last_name="Lovelace"),
     ]  # fmt: skip
     command = UnmergeLead(LOSER, (WINNER, OTHER), NOON)
-    given(*recorded_events).when(command).then(
+    given(*events).when(command).then(
         LeadUnmerged(loser_id=LOSER, winner_id=WINNER),
         LeadUpdated(lead_id=WINNER, first_name=None),
         LeadUpdated(lead_id=OTHER, first_name=None),
     )
 
 
-def test_a_consent_withdrawn_while_they_were_one_is_withdrawn_for_both() -> None:
-    recorded_events = [captured(LOSER), captured(WINNER), said(LOSER, True),
-             LeadMerged(loser_id=LOSER, winner_id=WINNER), said(WINNER, False)]  # fmt: skip
-    why = f"withdrawn by lead {WINNER}, into which this one was merged"
-    given(*recorded_events).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, why))
+def test_a_consent_that_was_withdrawn_during_a_merge_is_withdrawn_for_both() -> None:
+    events = [captured(LOSER), captured(WINNER), consent(LOSER, True),
+             LeadMerged(loser_id=LOSER, winner_id=WINNER), consent(WINNER, False)]  # fmt: skip
+    reason = f"withdrawn by lead {WINNER}, into which this one was merged"
+    given(*events).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, reason))
 
 
-def test_what_is_not_merged_cannot_be_unmerged() -> None:
+def test_a_lead_that_is_not_merged_cannot_be_unmerged() -> None:
     given(ADA, LACE).when(UNMERGE).refused("not_merged", 409)
     given(ADA, LACE, MERGED, UNMERGED).when(UNMERGE).refused("not_merged", 409)
 
 
-def test_an_address_a_lead_is_known_by_through_a_merge_does_not_replace_its_own() -> None:
+def test_an_address_of_a_merged_lead_does_not_replace_that_of_the_winner() -> None:
     back = Details("Widget", "Ada", None, "ada@example.com", "+12125550199")
-    given(LACE).when(CaptureLead(OTHER, back, known=WINNER)).then(
+    given(LACE).when(CaptureLead(OTHER, back, existing_lead=WINNER)).then(
         LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550199")
     )

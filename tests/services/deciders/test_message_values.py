@@ -1,16 +1,22 @@
-"""Wording: dates, times and addresses as people write them."""
+"""Template values: dates, times and addresses as readable text."""
 
 from datetime import date, time
 
 import pytest
 
-from services.deciders.message_values import TourTold, address_of, clock_of, day_of, values_of
+from services.deciders.message_values import (
+    TourDetails,
+    collect_values,
+    format_address,
+    format_date,
+    format_time,
+)
 from services.deciders.rendering import VARIABLES
 
 
-def test_everything_that_is_known_is_told() -> None:
-    tour = TourTold(date(2026, 5, 14), time(14, 5), "self_guided")
-    values = values_of(
+def test_every_variable_has_its_value() -> None:
+    tour = TourDetails(date(2026, 5, 14), time(14, 5), "self_guided")
+    values = collect_values(
         {"first_name": "Zoë", "last_name": None}, "Maple House", {"street": "12 Oak St"},
         {"tour_link": "https://tour.example", "timezone": "UTC"}, tour,
     )  # fmt: skip
@@ -23,8 +29,8 @@ def test_everything_that_is_known_is_told() -> None:
     }  # fmt: skip
 
 
-def test_without_a_tour_nothing_is_told_of_one() -> None:
-    values = values_of({}, "Maple House", {}, {"tour_link": 5}, None)
+def test_without_a_tour_the_tour_variables_have_no_value() -> None:
+    values = collect_values({}, "Maple House", {}, {"tour_link": 5}, None)
     assert {name for name in values if values[name]} == {"property_name"}
 
 
@@ -41,7 +47,7 @@ def test_without_a_tour_nothing_is_told_of_one() -> None:
     ],
 )  # fmt: skip
 def test_an_address_is_one_line(address: dict[str, object], expected: str | None) -> None:
-    assert address_of(address) == expected
+    assert format_address(address) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,5 +55,5 @@ def test_an_address_is_one_line(address: dict[str, object], expected: str | None
     [(time(0, 30), "12:30 AM"), (time(12), "12:00 PM"), (time(23, 59, 59), "11:59 PM")],
 )
 def test_midnight_and_noon_are_twelve(at: time, expected: str) -> None:
-    assert clock_of(at) == expected
-    assert day_of(date(2024, 2, 29)) == "Thursday, February 29, 2024"
+    assert format_time(at) == expected
+    assert format_date(date(2024, 2, 29)) == "Thursday, February 29, 2024"

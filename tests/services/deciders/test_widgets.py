@@ -1,4 +1,4 @@
-"""Widgets: their settings and keys."""
+"""The decider of widgets: settings and keys."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,20 +8,20 @@ from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
 from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey
 from tests.services.deciders.given import given
 
-HOUSE, KEY, NEXT, ADMIN = (UUID(int=n) for n in range(1, 5))
+PROPERTY, KEY, NEXT, ADMIN = (UUID(int=n) for n in range(1, 5))
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
-ISSUED = WidgetKeyIssued(property_id=HOUSE, key_id=KEY, key_hash="h1")
+ISSUED = WidgetKeyIssued(property_id=PROPERTY, key_id=KEY, key_hash="h1")
 
 
 def configured(**settings: Any) -> WidgetConfigured:
-    return WidgetConfigured.model_validate({"property_id": HOUSE, **settings})
+    return WidgetConfigured.model_validate({"property_id": PROPERTY, **settings})
 
 
 def configure(**settings: Any) -> ConfigureWidget:
-    return ConfigureWidget(HOUSE, settings)
+    return ConfigureWidget(PROPERTY, settings)
 
 
-def test_only_what_differs_is_told() -> None:
+def test_only_changed_settings_are_in_the_event() -> None:
     before = configured(widget_name="Ada", is_active=True)
     given(before).when(configure(widget_name="Ada", brand_color="#000")).then(
         configured(brand_color="#000")
@@ -30,7 +30,7 @@ def test_only_what_differs_is_told() -> None:
     given(before).when(configure()).then()
 
 
-def test_what_was_never_set_is_null_already() -> None:
+def test_null_changes_nothing_in_a_setting_that_was_never_set() -> None:
     given().when(configure(logo_url=None)).then()
     given(configured(logo_url="x")).when(configure(logo_url=None)).then(configured(logo_url=None))
     given(configured(is_active=True)).when(configure(is_active=False)).then(
@@ -38,42 +38,44 @@ def test_what_was_never_set_is_null_already() -> None:
     )
 
 
-def test_who_configured_it_is_told_with_a_change_only() -> None:
-    by = ConfigureWidget(HOUSE, {"widget_name": "Ada"}, ADMIN)
+def test_the_editor_is_recorded_with_a_change_only() -> None:
+    by = ConfigureWidget(PROPERTY, {"widget_name": "Ada"}, ADMIN)
     given().when(by).then(configured(widget_name="Ada", configured_by=ADMIN))
     given(configured(widget_name="Ada")).when(by).then()
 
 
-def test_a_key_that_ends_is_not_given_longer() -> None:
-    """It was before one that is revoked, and is before the next again."""
+def test_the_end_of_a_key_is_not_extended() -> None:
+    """The key ended at the rotation to a key that was revoked; a third key follows it."""
     rotated = WidgetKeyIssued(
-        property_id=HOUSE, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL
+        property_id=PROPERTY, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL
     )
-    gone = WidgetKeyRevoked(property_id=HOUSE, key_id=NEXT)
+    revoked = WidgetKeyRevoked(property_id=PROPERTY, key_id=NEXT)
     third, day = uuid4(), timedelta(days=1)
-    for wanted, ends in ((UNTIL + day, UNTIL), (UNTIL - day, UNTIL - day), (None, None)):
-        issued = {"property_id": HOUSE, "key_id": third, "key_hash": "h3"}
+    for requested, ends in ((UNTIL + day, UNTIL), (UNTIL - day, UNTIL - day), (None, None)):
+        issued = {"property_id": PROPERTY, "key_id": third, "key_hash": "h3"}
         if ends:
             issued["previous_valid_until"] = ends
-        given(ISSUED, rotated, gone).when(IssueKey(HOUSE, third, "h3", wanted)).then(
+        given(ISSUED, rotated, revoked).when(IssueKey(PROPERTY, third, "h3", requested)).then(
             WidgetKeyIssued.model_validate(issued)
         )
 
 
-def test_a_first_key_overlaps_with_none() -> None:
-    given().when(IssueKey(HOUSE, KEY, "h1", UNTIL)).then(ISSUED)
-    given(ISSUED).when(IssueKey(HOUSE, NEXT, "h2", UNTIL, ADMIN)).then(
+def test_the_first_key_has_no_previous_key() -> None:
+    given().when(IssueKey(PROPERTY, KEY, "h1", UNTIL)).then(ISSUED)
+    given(ISSUED).when(IssueKey(PROPERTY, NEXT, "h2", UNTIL, ADMIN)).then(
         WidgetKeyIssued(
-            property_id=HOUSE, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL,
+            property_id=PROPERTY, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL,
             issued_by=ADMIN,
         )
     )  # fmt: skip
-    gone = WidgetKeyRevoked(property_id=HOUSE, key_id=KEY)
-    given(ISSUED, gone).when(IssueKey(HOUSE, NEXT, "h2", UNTIL)).then(
-        WidgetKeyIssued(property_id=HOUSE, key_id=NEXT, key_hash="h2")
+    revoked = WidgetKeyRevoked(property_id=PROPERTY, key_id=KEY)
+    given(ISSUED, revoked).when(IssueKey(PROPERTY, NEXT, "h2", UNTIL)).then(
+        WidgetKeyIssued(property_id=PROPERTY, key_id=NEXT, key_hash="h2")
     )
 
 
-def test_only_a_key_in_use_can_be_revoked() -> None:
-    given(ISSUED).when(RevokeKey(HOUSE, KEY)).then(WidgetKeyRevoked(property_id=HOUSE, key_id=KEY))
-    given(ISSUED).when(RevokeKey(HOUSE, uuid4())).refused("unknown_key")
+def test_only_a_valid_key_can_be_revoked() -> None:
+    given(ISSUED).when(RevokeKey(PROPERTY, KEY)).then(
+        WidgetKeyRevoked(property_id=PROPERTY, key_id=KEY)
+    )
+    given(ISSUED).when(RevokeKey(PROPERTY, uuid4())).refused("unknown_key")

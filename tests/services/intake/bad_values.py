@@ -1,4 +1,4 @@
-"""Records nobody should send, by the thousand, from one seed."""
+"""Wrong records of many kinds, generated from a seed."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from services.intake.raw_record import Headers
-from tests.services.intake.dead_letters import binary_headers, opened
+from tests.services.intake.producer_records import binary_headers, engagement_data
 
 Raw = tuple[bytes | None, list[tuple[str, bytes | None]]]
 NAMES = (
@@ -24,14 +24,15 @@ TEXTS = (
 )  # fmt: skip
 
 
-def raw_records(seed: int, home: UUID, lead: UUID) -> Iterator[Raw]:
-    """Endlessly: broken, odd, nearly right, and right ones."""
+def raw_records(seed: int, property_id: UUID, lead: UUID) -> Iterator[Raw]:
+    """Yield records without end: broken, odd, almost correct and correct ones."""
     chance = random.Random(seed)
     makers: list[Callable[[random.Random, UUID, UUID], Raw]] = [
-        _noise, _odd_headers, _wrong_data, _wrong_attributes, _structured, _nearly, _right, _right,
+        _noise, _odd_headers, _wrong_data, _wrong_attributes, _structured, _almost_correct,
+        _correct, _correct,
     ]  # fmt: skip
     while True:
-        yield chance.choice(makers)(chance, home, lead)
+        yield chance.choice(makers)(chance, property_id, lead)
 
 
 def _noise(chance: random.Random, _home: UUID, _lead: UUID) -> Raw:
@@ -44,27 +45,29 @@ def _noise(chance: random.Random, _home: UUID, _lead: UUID) -> Raw:
     return value, headers
 
 
-def _odd_headers(chance: random.Random, home: UUID, lead: UUID) -> Raw:
-    headers: list[tuple[str, bytes | None]] = list(binary_headers("engagement.recorded", home))
-    where = chance.randrange(len(headers))
-    name = headers[where][0]
+def _odd_headers(chance: random.Random, property_id: UUID, lead: UUID) -> Raw:
+    headers: list[tuple[str, bytes | None]] = list(
+        binary_headers("engagement.recorded", property_id)
+    )
+    index = chance.randrange(len(headers))
+    name = headers[index][0]
     match chance.randrange(4):
         case 0:
-            headers[where] = (name, None)
+            headers[index] = (name, None)
         case 1:
-            headers[where] = (name, chance.choice([b"\xff\xfe", b"", b"\x00", b"z" * 5_000]))
+            headers[index] = (name, chance.choice([b"\xff\xfe", b"", b"\x00", b"z" * 5_000]))
         case 2:
-            headers.append(headers[where])
+            headers.append(headers[index])
         case _:
-            del headers[where]
-    return orjson.dumps(opened(lead)), headers
+            del headers[index]
+    return orjson.dumps(engagement_data(lead)), headers
 
 
-def _wrong_data(chance: random.Random, home: UUID, _lead: UUID) -> Raw:
-    return chance.choice([None, *TEXTS]), list(binary_headers(chance.choice(NAMES), home))
+def _wrong_data(chance: random.Random, property_id: UUID, _lead: UUID) -> Raw:
+    return chance.choice([None, *TEXTS]), list(binary_headers(chance.choice(NAMES), property_id))
 
 
-def _wrong_attributes(chance: random.Random, home: UUID, lead: UUID) -> Raw:
+def _wrong_attributes(chance: random.Random, property_id: UUID, lead: UUID) -> Raw:
     field = chance.choice(
         ["specversion", "time", "schemaversion", "correlationid", "causationid", "actor", "id",
          "source", "type", "propertyid"],
@@ -75,83 +78,85 @@ def _wrong_attributes(chance: random.Random, home: UUID, lead: UUID) -> Raw:
          "2026-01-01", "yesterday", "-1", "99999", "1.0", "٣", str(uuid4()), "x" * 1_000,
          "{}", "2026-03-01T12:00:00Z", "1", "\U0001f600"],
     )  # fmt: skip
-    said: Headers = binary_headers("engagement.recorded", home)
-    headers = [(n, v) for n, v in said if n != f"ce_{field}"]
-    return orjson.dumps(opened(lead)), [*headers, (f"ce_{field}", value.encode())]
+    standard: Headers = binary_headers("engagement.recorded", property_id)
+    headers = [(n, v) for n, v in standard if n != f"ce_{field}"]
+    return orjson.dumps(engagement_data(lead)), [*headers, (f"ce_{field}", value.encode())]
 
 
-def _structured(chance: random.Random, home: UUID, lead: UUID) -> Raw:
-    said: dict[str, object] = {
-        "specversion": "1.0", "id": str(uuid4()), "source": "/fuzz", "propertyid": str(home),
-        "type": "engagement.recorded", "data": opened(lead),
+def _structured(chance: random.Random, property_id: UUID, lead: UUID) -> Raw:
+    document: dict[str, object] = {
+        "specversion": "1.0", "id": str(uuid4()), "source": "/fuzz", "propertyid": str(property_id),
+        "type": "engagement.recorded", "data": engagement_data(lead),
     }  # fmt: skip
     for _ in range(chance.randrange(3)):
-        key = chance.choice([*said, "data_base64", "time", "datacontenttype", "schemaversion"])
-        said[key] = chance.choice(
+        key = chance.choice([*document, "data_base64", "time", "datacontenttype", "schemaversion"])
+        document[key] = chance.choice(
             [None, 1, True, 1.5, [], {}, "", "text", "\x00", {"property_id": str(uuid4())}]
         )
     mode = chance.choice([b"+json", b"+json; charset=x", b"-batch+json", b"+avro"])
     kind = b"application/cloudevents" + mode
-    return orjson.dumps(said), [("content-type", kind)] if chance.random() < 0.8 else []
+    return orjson.dumps(document), [("content-type", kind)] if chance.random() < 0.8 else []
 
 
-def _nearly(chance: random.Random, home: UUID, lead: UUID) -> Raw:
-    data: dict[str, object] = dict(opened(lead))
+def _almost_correct(chance: random.Random, property_id: UUID, lead: UUID) -> Raw:
+    data: dict[str, object] = dict(engagement_data(lead))
     field = chance.choice([*data, "metadata", "score_weight", "extra", "property_id"])
     data[field] = chance.choice(
         [None, "", "tour_completed", 10**6, -5, 2**70 / 3, [1], {"deep": {"nul": "\x00"}},
          {"n" * 300: "v" * 300_000}, {str(n): n for n in range(300)}, str(uuid4()), "email_opened",
          {"far": [2**70 / 3, -1e300]}, {"long": [1e-300] * 3_700}],
     )  # fmt: skip
-    return orjson.dumps(data), list(binary_headers("engagement.recorded", home))
+    return orjson.dumps(data), list(binary_headers("engagement.recorded", property_id))
 
 
-def _right(chance: random.Random, home: UUID, lead: UUID) -> Raw:
-    known = chance.randrange(200)
-    data = opened(lead, engagement_id=str(UUID(int=known + 1)))
-    headers = binary_headers("engagement.recorded", home, ce_id=f"right-{known}")
+def _correct(chance: random.Random, property_id: UUID, lead: UUID) -> Raw:
+    number = chance.randrange(200)
+    data = engagement_data(lead, engagement_id=str(UUID(int=number + 1)))
+    headers = binary_headers("engagement.recorded", property_id, ce_id=f"correct-{number}")
     return orjson.dumps(data), list(headers)
 
 
-def one_of_each(home: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
-    """Each kind of bad input by name: the reason it is refused for, and a record of it."""
+def wrong_records_by_kind(property_id: UUID, lead: UUID) -> dict[str, tuple[str, Raw]]:
+    """Return kind of wrong input → (reason of its rejection, a record of this kind)."""
     name = "engagement.recorded"
 
-    def said(data: bytes | None = None, /, **attributes: str) -> Raw:
-        headers = binary_headers(attributes.pop("type", name), home, **attributes)
-        return data or orjson.dumps(opened(lead)), list(headers)
+    def record(data: bytes | None = None, /, **attributes: str) -> Raw:
+        headers = binary_headers(attributes.pop("type", name), property_id, **attributes)
+        return data or orjson.dumps(engagement_data(lead)), list(headers)
 
-    def instead(header: str, value: bytes | None) -> Raw:
-        data, headers = said()
+    def record_with_header(header: str, value: bytes | None) -> Raw:
+        data, headers = record()
         return data, [(n, value if n == header else v) for n, v in headers]
 
-    open_ended = orjson.dumps(opened(lead))[:-1]
-    large = opened(lead, metadata={"a": "v" * 400_000})
+    unclosed = orjson.dumps(engagement_data(lead))[:-1]
+    large = engagement_data(lead, metadata={"a": "v" * 400_000})
     digits = b",".join([b"1e300"] * 3_700)
     return {
-        "malformed JSON": ("invalid", said(b'{"lead_id":')),
-        "JSON that is no object": ("invalid", said(b"[1]")),
+        "malformed JSON": ("invalid", record(b'{"lead_id":')),
+        "JSON that is no object": ("invalid", record(b"[1]")),
         "no JSON at all": ("malformed", (b"hello", [])),
-        "an unknown type": ("unknown_type", said(type="lead.vanished")),
-        "a version of tomorrow": ("unknown_version", said(schemaversion="99")),
-        "another specversion": ("malformed", said(specversion="0.3")),
-        "an oversized event": ("limit_exceeded", said(orjson.dumps(large))),
+        "an unknown type": ("unknown_type", record(type="lead.vanished")),
+        "a future version": ("unknown_version", record(schemaversion="99")),
+        "another specversion": ("malformed", record(specversion="0.3")),
+        "an oversized event": ("limit_exceeded", record(orjson.dumps(large))),
         "numbers of many digits": (
-            "limit_exceeded", said(open_ended + b',"metadata":{"a":[%s]}}' % digits)
+            "limit_exceeded", record(unclosed + b',"metadata":{"a":[%s]}}' % digits)
         ),
-        "an oversized body": ("invalid", said(b"x" * 600_000)),
-        "a binary body": ("invalid", said(bytes(range(256)))),
-        "U+0000": ("limit_exceeded", said(open_ended + b',"metadata":{"a":"\\u0000"}}')),
-        "a lone surrogate": ("invalid", said(open_ended + b',"metadata":{"a":"\\ud800"}}')),
+        "an oversized body": ("invalid", record(b"x" * 600_000)),
+        "a binary body": ("invalid", record(bytes(range(256)))),
+        "U+0000": ("limit_exceeded", record(unclosed + b',"metadata":{"a":"\\u0000"}}')),
+        "a lone surrogate": ("invalid", record(unclosed + b',"metadata":{"a":"\\ud800"}}')),
         "a surrogate in bytes": (
-            "invalid", said(open_ended + b',"metadata":{"a":"\xed\xa0\x80"}}')
+            "invalid", record(unclosed + b',"metadata":{"a":"\xed\xa0\x80"}}')
         ),
-        "a null header": ("malformed", instead("ce_type", None)),
-        "a binary header": ("malformed", instead("ce_type", b"\xff\xfe")),
-        "a binary property": ("malformed", instead("ce_propertyid", b"\x00\xff")),
-        "an unknown property": ("unknown_subject", instead("ce_propertyid", str(uuid4()).encode())),
-        "a tombstone": ("malformed", (None, said()[1])),
-        "what only the core says": ("not_for_producers", said(
+        "a null header": ("malformed", record_with_header("ce_type", None)),
+        "a binary header": ("malformed", record_with_header("ce_type", b"\xff\xfe")),
+        "a binary property": ("malformed", record_with_header("ce_propertyid", b"\x00\xff")),
+        "an unknown property": (
+            "unknown_subject", record_with_header("ce_propertyid", str(uuid4()).encode())
+        ),
+        "a tombstone": ("malformed", (None, record()[1])),
+        "an event of the core only": ("not_for_producers", record(
             orjson.dumps({"lead_id": str(lead), "due_at": "2026-01-01T00:00:00Z"}), type="score.due"
         )),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""An intake that runs inside a test, and producers that send to it."""
+"""An intake that runs inside a test, and producers that send records to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -10,7 +10,8 @@ from aiokafka.record.util import calc_crc32c
 
 from events.bus.topics import Topics
 from services.intake import intake
-from services.runtime.health import find_problems
+from services.runtime.clock import Clock
+from services.runtime.health import collect_problems
 from services.runtime.process import Checks
 from services.runtime.settings import Settings
 from tests.conftest import until
@@ -19,18 +20,18 @@ Raw = tuple[bytes | None, list[tuple[str, bytes | None]]]
 
 
 @asynccontextmanager
-async def running_intake(settings: Settings) -> AsyncIterator[asyncio.Event]:
-    """The process' work until the block ends; yields the event that asks it to stop."""
+async def run_intake(settings: Settings) -> AsyncIterator[asyncio.Event]:
+    """Run the intake during a block; yield the event that stops it."""
     stop, checks = asyncio.Event(), Checks()
-    task = asyncio.create_task(intake.work(settings, stop, checks))
+    task = asyncio.create_task(intake.work(settings, stop, checks, Clock()))
 
-    async def ready() -> bool:
+    async def is_ready() -> bool:
         if task.done():
             task.result()
-        return "intake" in checks and not await find_problems(checks)
+        return "intake" in checks and not await collect_problems(checks)
 
     try:
-        await until(ready)
+        await until(is_ready)
         yield stop
     finally:
         stop.set()
@@ -40,7 +41,7 @@ async def running_intake(settings: Settings) -> AsyncIterator[asyncio.Event]:
 async def send(
     settings: Settings, records: Iterable[Raw], *, key: bytes | None = None, **options: Any
 ) -> int:
-    """Send raw records to the intake topic; how many were acknowledged."""
+    """Send raw records to the intake topic; return how many were acknowledged."""
     topic = Topics.of(settings.topic_prefix).intake
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", **options
@@ -58,8 +59,11 @@ async def send(
 
 
 async def send_to(settings: Settings, partition: int, records: Iterable[Raw]) -> None:
-    """Send one batch to a partition of the intake topic. Its headers called "unreadable" are no
-    UTF-8, as aiokafka's producer never writes them."""
+    """Send one batch to a partition of the intake topic.
+
+    Headers with the name "unreadable" are changed to bytes that are not UTF-8; aiokafka's
+    producer cannot write such names.
+    """
     topic = Topics.of(settings.topic_prefix).intake
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all")
     await producer.start()
@@ -76,12 +80,12 @@ async def send_to(settings: Settings, partition: int, records: Iterable[Raw]) ->
 
 
 def _key(value: bytes | None) -> bytes | None:
-    """aiokafka sends no record that has neither key nor value; other clients do."""
+    """Return a key for a null value: aiokafka, unlike others, sends no record without both."""
     return b"" if value is None else None
 
 
 async def read_all(settings: Settings, topic: str, count: int) -> list[Any]:
-    """The first `count` records of a topic."""
+    """Return the first `count` records of a topic."""
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
     )

@@ -1,4 +1,4 @@
-"""The consumer commits nothing that is not durable, and gives up in the end."""
+"""The intake's consumer commits only what is durable, and ends when it cannot continue."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
-from services.intake import intake
-from services.intake.consumer import Consumer, TakeIn
-from services.intake.kafka_reading import Batch
-from services.intake.raw_record import Received
+from services.intake import stall_check
+from services.intake.consumer import AdmitRecords, IntakeConsumer
+from services.intake.kafka_reading import TolerantBatch
+from services.intake.raw_record import RawRecord
 from services.local_stack import drain
-from services.local_stack.drain import drained
+from services.local_stack.drain import wait_until_drained
 from services.runtime.settings import Settings
-from tests.broker_offsets import tell
+from tests.broker_offsets import report_offsets
 from tests.conftest import until
 from tests.services.intake.processes import Raw, read_all, send, send_to
 
@@ -25,143 +25,149 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 async def topic(kafka_settings: Settings) -> str:
-    found = Topics.of(kafka_settings.topic_prefix).intake
+    topic = Topics.of(kafka_settings.topic_prefix).intake
     servers = kafka_settings.kafka_bootstrap_servers
-    await create_topic(servers, found, partitions=1, replicas=1)
-    return found
+    await create_topic(servers, topic, partitions=1, replicas=1)
+    return topic
 
 
-def consumer(settings: Settings, topic: str, take_in: TakeIn, *, patience: float) -> Consumer:
+def make_consumer(
+    settings: Settings, topic: str, admit: AdmitRecords, *, patience: float
+) -> IntakeConsumer:
     servers = settings.kafka_bootstrap_servers
-    return Consumer(servers, topic, take_in, batch_records=100, patience_seconds=patience)
+    return IntakeConsumer(servers, topic, admit, batch_records=100, patience_seconds=patience)
 
 
-async def committed(settings: Settings, topic: str) -> int | None:
-    asking = AIOKafkaConsumer(
+async def load_committed(settings: Settings, topic: str) -> int | None:
+    client = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers, group_id=topic,
         enable_auto_commit=False,
     )  # fmt: skip
-    await asking.start()
+    await client.start()
     try:
-        found: int | None = await asking.committed(TopicPartition(topic, 0))
-        return found
+        offset: int | None = await client.committed(TopicPartition(topic, 0))
+        return offset
     finally:
-        await asking.stop()
+        await client.stop()
 
 
-async def test_a_database_that_stays_away_ends_the_consumer_and_commits_nothing(
+async def test_a_database_that_stays_unreachable_ends_the_consumer_without_a_commit(
     kafka_settings: Settings, topic: str
 ) -> None:
-    async def away(_records: Sequence[Received]) -> None:
+    async def fail(_records: Sequence[RawRecord]) -> None:
         raise ConnectionRefusedError("no database")
 
     await send(kafka_settings, [(b"1", []), (b"2", [])])
-    reading = consumer(kafka_settings, topic, away, patience=0.5)
-    await reading.start()
+    consumer = make_consumer(kafka_settings, topic, fail, patience=0.5)
+    await consumer.start()
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.wait_for(reading.failed, 30)
-    await reading.stop()
-    assert not await committed(kafka_settings, topic)
+        await asyncio.wait_for(consumer.failed, 30)
+    await consumer.stop()
+    assert not await load_committed(kafka_settings, topic)
 
 
-async def test_a_database_that_comes_back_is_waited_for(
+async def test_a_batch_is_repeated_until_the_database_is_back(
     kafka_settings: Settings, topic: str
 ) -> None:
     attempts: list[list[bytes | None]] = []
 
-    async def back_at_third(records: Sequence[Received]) -> None:
+    async def succeed_at_third_attempt(records: Sequence[RawRecord]) -> None:
         attempts.append([record.value for record in records])
         if len(attempts) < 3:
             raise ConnectionRefusedError("no database yet")
 
     await send(kafka_settings, [(b"1", []), (b"2", [])])
-    reading = consumer(kafka_settings, topic, back_at_third, patience=30)
-    await reading.start()
-    await until(lambda: reading.read)
-    await reading.stop()
+    consumer = make_consumer(kafka_settings, topic, succeed_at_third_attempt, patience=30)
+    await consumer.start()
+    await until(lambda: consumer.admitted)
+    await consumer.stop()
     assert attempts[0] == attempts[1] == attempts[2]
-    assert await committed(kafka_settings, topic) == reading.read
+    assert await load_committed(kafka_settings, topic) == consumer.admitted
 
 
-async def test_a_stop_finishes_the_batch_in_hand(kafka_settings: Settings, topic: str) -> None:
+async def test_a_stop_finishes_the_current_batch(kafka_settings: Settings, topic: str) -> None:
     began, finished = asyncio.Event(), asyncio.Event()
     release = asyncio.Event()
 
-    async def slow(_records: Sequence[Received]) -> None:
+    async def slow(_records: Sequence[RawRecord]) -> None:
         began.set()
         await release.wait()
         finished.set()
 
     await send(kafka_settings, [(b"1", [])])
-    reading = consumer(kafka_settings, topic, slow, patience=30)
-    await reading.start()
+    consumer = make_consumer(kafka_settings, topic, slow, patience=30)
+    await consumer.start()
     await asyncio.wait_for(began.wait(), 30)
-    stopping = asyncio.create_task(reading.stop())
+    stopping = asyncio.create_task(consumer.stop())
     release.set()
     await stopping
     assert finished.is_set()
-    assert await committed(kafka_settings, topic) == 1
+    assert await load_committed(kafka_settings, topic) == 1
 
 
-async def test_what_a_broker_tells_of_starts_and_ends_loses_no_record(
+async def test_wrong_start_and_end_offsets_of_a_broker_lose_no_record(
     kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that starts at what is told to be earliest never sees the first batch."""
-    came: list[bytes | None] = []
+    """A client that starts at the reported earliest offset never reads the first batch."""
+    records_read: list[bytes | None] = []
 
-    async def take_in(records: Sequence[Received]) -> None:
-        came.extend(record.value for record in records)
+    async def admit(records: Sequence[RawRecord]) -> None:
+        records_read.extend(record.value for record in records)
 
     sent = [str(n).encode() for n in range(30)]
     for start in (0, 10, 20):
         await send(kafka_settings, [(value, []) for value in sent[start : start + 10]])
-    tell(monkeypatch, start=10, end=1)
+    report_offsets(monkeypatch, start=10, end=1)
     assert [record.value for record in await read_all(kafka_settings, topic, 20)] == sent[10:]
     servers = kafka_settings.kafka_bootstrap_servers
-    assert await drained(servers, topic, topic, 0) == 20  # it counts from what is told
-    reading = consumer(kafka_settings, topic, take_in, patience=30)
-    await reading.start()
-    assert await drained(servers, topic, topic, 30) == 0
-    assert came == sent
-    await reading.stop()
+    assert (
+        await wait_until_drained(servers, topic, topic, 0) == 20
+    )  # it counts from the reported start
+    consumer = make_consumer(kafka_settings, topic, admit, patience=30)
+    await consumer.start()
+    assert await wait_until_drained(servers, topic, topic, 30) == 0
+    assert records_read == sent
+    await consumer.stop()
 
 
-async def test_how_many_are_unread_is_asked_again_until_the_broker_says(
+async def test_the_number_of_unread_records_is_requested_again_after_a_timeout(
     kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when there is no time left: not to know is no number."""
-    plain, asked = drain._ends, 0
+    """It is requested at least until there is an answer, also without any time left."""
+    original, requests = drain._read_ends, 0
 
     async def late(consumer: Any, read: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
+        nonlocal requests
+        requests += 1
+        if requests == 1:
             raise TimeoutError
-        return await plain(consumer, read)
+        return await original(consumer, read)
 
-    monkeypatch.setattr(drain, "_ends", late)
+    monkeypatch.setattr(drain, "_read_ends", late)
     await send(kafka_settings, [(b"1", []), (b"2", [])])
-    assert await drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 0) == 2
+    assert await wait_until_drained(kafka_settings.kafka_bootstrap_servers, topic, topic, 0) == 2
 
 
-async def all_of_both(settings: Settings, first: list[Raw], second: list[Raw]) -> None:
-    """Send a batch to each of two partitions, and demand that every record comes, in order."""
-    came: dict[int, list[Raw]] = {0: [], 1: []}
+async def check_all_records_are_read(
+    settings: Settings, first: list[Raw], second: list[Raw]
+) -> None:
+    """Send a batch to each of two partitions, and check that every record is read, in order."""
+    records_read: dict[int, list[Raw]] = {0: [], 1: []}
 
-    async def take_in(records: Sequence[Received]) -> None:
+    async def admit(records: Sequence[RawRecord]) -> None:
         for record in records:
-            came[record.partition].append((record.value, list(record.headers)))
+            records_read[record.partition].append((record.value, list(record.headers)))
 
     topic = Topics.of(settings.topic_prefix).intake
     servers = settings.kafka_bootstrap_servers
     await create_topic(servers, topic, partitions=2, replicas=1)
     await send_to(settings, 0, first)
     await send_to(settings, 1, second)
-    reading = consumer(settings, topic, take_in, patience=30)
-    await reading.start()
-    assert await drained(servers, topic, topic, 30) == 0
-    await reading.stop()
-    assert came == {0: first, 1: [(value, _as_read(headers)) for value, headers in second]}
+    consumer = make_consumer(settings, topic, admit, patience=30)
+    await consumer.start()
+    assert await wait_until_drained(servers, topic, topic, 30) == 0
+    await consumer.stop()
+    assert records_read == {0: first, 1: [(value, _as_read(headers)) for value, headers in second]}
 
 
 def _as_read(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
@@ -175,88 +181,88 @@ def _as_read(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, byt
 SENT: list[Raw] = [(str(n).encode(), [("n", b"1")]) for n in range(40)]
 
 
-async def test_a_header_name_that_is_no_text_costs_no_record(kafka_settings: Settings) -> None:
-    """The same bytes as a header's value, and records after it in its batch, come as they are."""
-    odd: list[Raw] = [
+async def test_a_header_name_that_is_not_utf8_loses_no_record(kafka_settings: Settings) -> None:
+    """The same bytes as a header value, and later records of the batch, are unchanged."""
+    unusual: list[Raw] = [
         (b"x", [("a", b"unreadable"), ("unreadable", b"unreadable"), ("unreadable", None)]),
         (b"", []),
     ]
-    await all_of_both(kafka_settings, SENT, [*SENT, *odd, *SENT])
+    await check_all_records_are_read(kafka_settings, SENT, [*SENT, *unusual, *SENT])
 
 
-async def test_a_partition_that_cannot_be_read_costs_the_others_nothing(
+async def test_an_unreadable_partition_loses_no_record_of_the_others(
     kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that raises has drained what other partitions had, and moved on in them."""
-    looked_at = 0
-    plain = Batch.validate_crc
+    """The client raises after it read records of other partitions and advanced there."""
+    validations = 0
+    original = TolerantBatch.validate_crc
 
-    def validate_crc(batch: Batch) -> bool:
-        nonlocal looked_at
-        looked_at += 1
-        return looked_at != 2 and bool(plain(batch))
+    def validate_crc(batch: TolerantBatch) -> bool:
+        nonlocal validations
+        validations += 1
+        return validations != 2 and bool(original(batch))
 
-    monkeypatch.setattr(Batch, "validate_crc", validate_crc)
-    await all_of_both(kafka_settings, SENT, SENT)
-    assert looked_at == 3
+    monkeypatch.setattr(TolerantBatch, "validate_crc", validate_crc)
+    await check_all_records_are_read(kafka_settings, SENT, SENT)
+    assert validations == 3
 
 
-async def test_a_partition_that_hangs_is_noticed_while_others_move(
+async def test_a_stalled_partition_is_noticed_while_others_are_read(
     kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def take_in(_records: Sequence[Received]) -> None: ...
+    async def admit(_records: Sequence[RawRecord]) -> None: ...
 
-    monkeypatch.setattr(intake, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(intake, "STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(stall_check, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(stall_check, "STALLED_SECONDS", 1.0)
     topic = Topics.of(kafka_settings.topic_prefix).intake
     await create_topic(kafka_settings.kafka_bootstrap_servers, topic, partitions=2, replicas=1)
-    reading = consumer(kafka_settings, topic, take_in, patience=30)
-    await reading.start()
+    consumer = make_consumer(kafka_settings, topic, admit, patience=30)
+    await consumer.start()
     await send_to(kafka_settings, 0, SENT)
-    await until(lambda: reading.read)
-    reading.kafka.pause(TopicPartition(topic, 1))  # as a client that fetches it no more
+    await until(lambda: consumer.admitted)
+    consumer.kafka.pause(TopicPartition(topic, 1))  # like a client that does not fetch it any more
     await send_to(kafka_settings, 1, SENT)
-    watching = asyncio.create_task(intake._watch(reading, asyncio.Event(), 30))
+    checking = asyncio.create_task(stall_check.end_when_stalled(consumer, asyncio.Event(), 30))
 
-    async def noticed() -> bool:
+    async def is_noticed() -> bool:
         await send_to(kafka_settings, 0, SENT)
-        return watching.done()
+        return checking.done()
 
-    await until(noticed)
-    with pytest.raises(intake.Stalled, match=f"{topic}/1/0 has not been read"):
-        watching.result()
-    assert reading.read > len(SENT)
-    await reading.stop()
+    await until(is_noticed)
+    with pytest.raises(stall_check.StalledConsumer, match=f"{topic}/1/0 has not been read"):
+        checking.result()
+    assert consumer.admitted > len(SENT)
+    await consumer.stop()
 
 
-async def test_a_batch_that_takes_long_is_no_partition_that_hangs(
+async def test_a_slow_batch_is_not_a_stalled_partition(
     kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = asyncio.Event()
 
-    async def slow(_records: Sequence[Received]) -> None:
+    async def slow(_records: Sequence[RawRecord]) -> None:
         await release.wait()
 
-    monkeypatch.setattr(intake, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(intake, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(stall_check, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(stall_check, "STALLED_SECONDS", 0.2)
     await send_to(kafka_settings, 0, SENT)
-    reading = consumer(kafka_settings, topic, slow, patience=30)
-    await reading.start()
-    await until(lambda: reading.busy)
+    consumer = make_consumer(kafka_settings, topic, slow, patience=30)
+    await consumer.start()
+    await until(lambda: consumer.is_busy)
     await send_to(kafka_settings, 0, SENT)
     looks: list[object] = []
-    plain = reading.unread
+    original = consumer.load_unread
 
-    async def unread() -> dict[TopicPartition, tuple[int, int]]:
-        looks.append(found := await plain())
-        return found
+    async def load_unread() -> dict[TopicPartition, tuple[int, int]]:
+        looks.append(unread := await original())
+        return unread
 
-    monkeypatch.setattr(reading, "unread", unread)
+    monkeypatch.setattr(consumer, "load_unread", load_unread)
     stop = asyncio.Event()
-    watching = asyncio.create_task(intake._watch(reading, stop, 30))
-    await until(lambda: len(looks) > 10 or watching.done())
+    checking = asyncio.create_task(stall_check.end_when_stalled(consumer, stop, 30))
+    await until(lambda: len(looks) > 10 or checking.done())
     stop.set()
-    await watching
+    await checking
     release.set()
-    await until(lambda: reading.read == 2 * len(SENT))
-    await reading.stop()
+    await until(lambda: consumer.admitted == 2 * len(SENT))
+    await consumer.stop()

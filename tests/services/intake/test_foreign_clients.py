@@ -17,12 +17,12 @@ import pytest
 
 from events.bus.topics import Topics
 from services.intake.envelope import STRUCTURED
-from services.intake.publish import structured
+from services.intake.publish import structured_event
 from services.relay.relay import Relay
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.services.intake.dead_letters import binary_headers, opened
-from tests.services.intake.processes import running_intake
+from tests.services.intake.processes import run_intake
+from tests.services.intake.producer_records import binary_headers, engagement_data
 from tests.world import World, make_world
 
 pytestmark = [
@@ -31,11 +31,11 @@ pytestmark = [
     pytest.mark.skipif(
         os.environ.get("CRM_TEST_BROKER") != "kafka"
         and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"),
-        reason="the embedded broker does not speak with these clients: make test-kafka",
+        reason="the embedded broker does not support these clients: run make test-kafka",
     ),
 ]
 KCAT = shutil.which("kcat")
-kcat_there = pytest.mark.skipif(KCAT is None, reason="kcat is not installed: apt install kcat")
+needs_kcat = pytest.mark.skipif(KCAT is None, reason="kcat is not installed: apt install kcat")
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ async def world(pool: asyncpg.Pool) -> World:
 
 
 @asynccontextmanager
-async def core(settings: Settings) -> AsyncIterator[Topics]:
-    """Intake and relay, for the length of a block."""
+async def run_core(settings: Settings) -> AsyncIterator[Topics]:
+    """Run intake and relay during a block."""
     stop = asyncio.Event()
     relay = asyncio.create_task(Relay(settings).run(stop))
     try:
-        async with running_intake(settings):
+        async with run_intake(settings):
             yield Topics.of(settings.topic_prefix)
     finally:
         stop.set()
@@ -57,17 +57,17 @@ async def core(settings: Settings) -> AsyncIterator[Topics]:
             await asyncio.wait_for(relay, 20)
 
 
-async def known_lead(world: World) -> UUID:
+async def capture_lead(world: World) -> UUID:
     lead = uuid4()
     await world.append(world.new(world.captured(lead)))
     return lead
 
 
-async def taken_in(world: World, count: int) -> None:
-    async def there() -> bool:
+async def wait_until_appended(world: World, count: int) -> None:
+    async def is_appended() -> bool:
         return await world.count("crm_events WHERE event_type = 'engagement.recorded'") == count
 
-    await until(there)
+    await until(is_appended)
 
 
 def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, Any]]) -> None:
@@ -77,8 +77,8 @@ def produce(settings: Settings, topic: str, records: list[tuple[bytes | None, An
     assert producer.flush(30) == 0
 
 
-def consume(settings: Settings, topic: str, wanted: str, count: int) -> list[Any]:
-    """The first records of this type, by a consumer group."""
+def consume(settings: Settings, topic: str, event_type: str, count: int) -> list[Any]:
+    """Return the first records of this type, read by a consumer group."""
     consumer = confluent_kafka.Consumer(
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
@@ -86,69 +86,81 @@ def consume(settings: Settings, topic: str, wanted: str, count: int) -> list[Any
         }
     )  # fmt: skip
     consumer.subscribe([topic])
-    found: list[Any] = []
+    messages: list[Any] = []
     try:
         for _ in range(600):
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:
-                if orjson.loads(message.value())["type"] == wanted:
-                    found.append(message)
-                if len(found) == count:
+                if orjson.loads(message.value())["type"] == event_type:
+                    messages.append(message)
+                if len(messages) == count:
                     break
     finally:
         consumer.close()
-    return found
+    return messages
 
 
 async def test_confluent_kafka_produces_to_the_intake_and_reads_the_events(
     world: World, kafka_settings: Settings
 ) -> None:
-    lead, home = await known_lead(world), world.properties[0]
+    lead, property_id = await capture_lead(world), world.properties[0]
     name = "engagement.recorded"
     records: list[tuple[bytes | None, Any]] = [
-        (orjson.dumps(opened(lead)), list(binary_headers(name, home))),
+        (orjson.dumps(engagement_data(lead)), list(binary_headers(name, property_id))),
         (
-            structured(name, opened(lead), ce_id="s", source="/c", property_id=home),
+            structured_event(
+                name, engagement_data(lead), ce_id="s", source="/c", property_id=property_id
+            ),
             [("content-type", STRUCTURED.encode())],
         ),
-        (orjson.dumps(opened(lead)), [*binary_headers(name, home), ("trace", None)]),
+        (
+            orjson.dumps(engagement_data(lead)),
+            [*binary_headers(name, property_id), ("trace", None)],
+        ),
         (None, None),
         (b"\xff\x00", [("ce_id", b"\xff"), ("null", None)]),
     ]
-    async with core(kafka_settings) as topics:
+    async with run_core(kafka_settings) as topics:
         await asyncio.to_thread(produce, kafka_settings, topics.intake, records)
-        await taken_in(world, 3)
+        await wait_until_appended(world, 3)
         read = await asyncio.to_thread(consume, kafka_settings, topics.events, name, 3)
 
-        async def refused() -> bool:
+        async def is_rejected() -> bool:
             return await world.count("crm.dead_letters WHERE copied_at IS NOT NULL") == 2
 
-        await until(refused)
+        await until(is_rejected)
     assert len(read) == 3
     for message in read:
         assert message.headers() == [("content-type", STRUCTURED.encode())]
-        said = orjson.loads(message.value())
-        assert said["specversion"] == "1.0"
-        assert said["propertyid"] == message.key().decode() == str(home)
-        assert int(said["position"]) > int(said["previous"])
-        assert said["data"]["lead_id"] == str(lead)
+        event = orjson.loads(message.value())
+        assert event["specversion"] == "1.0"
+        assert event["propertyid"] == message.key().decode() == str(property_id)
+        assert int(event["position"]) > int(event["previous"])
+        assert event["data"]["lead_id"] == str(lead)
 
 
-@kcat_there
+@needs_kcat
 async def test_kcat_produces_to_the_intake_and_reads_the_events(
     world: World, kafka_settings: Settings
 ) -> None:
-    lead, home = await known_lead(world), world.properties[0]
+    lead, property_id = await capture_lead(world), world.properties[0]
     name = "engagement.recorded"
-    event = structured(name, opened(lead), ce_id="k", source="/kcat", property_id=home)
-    headers = binary_headers(name, home)
+    sent_event = structured_event(
+        name, engagement_data(lead), ce_id="k", source="/kcat", property_id=property_id
+    )
+    headers = binary_headers(name, property_id)
     options = [part for name, value in headers for part in ("-H", f"{name}={value.decode()}")]  # type: ignore[union-attr]
-    async with core(kafka_settings) as topics:
-        await kcat(kafka_settings, "-P", "-t", topics.intake, sent=event)
+    async with run_core(kafka_settings) as topics:
+        await kcat(kafka_settings, "-P", "-t", topics.intake, sent=sent_event)
         await kcat(
-            kafka_settings, "-P", "-t", topics.intake, *options, sent=orjson.dumps(opened(lead))
+            kafka_settings,
+            "-P",
+            "-t",
+            topics.intake,
+            *options,
+            sent=orjson.dumps(engagement_data(lead)),
         )
-        await taken_in(world, 2)
+        await wait_until_appended(world, 2)
         await asyncio.to_thread(consume, kafka_settings, topics.events, name, 2)
         read = await kcat(
             kafka_settings, "-C", "-t", topics.events, "-o", "beginning", "-e", "-q",
@@ -156,24 +168,28 @@ async def test_kcat_produces_to_the_intake_and_reads_the_events(
         )  # fmt: skip
     lines = [line.split(b" ", 1) for line in read.splitlines()]
     assert {headers for headers, _ in lines} == {b"content-type=" + STRUCTURED.encode()}
-    told = [said for _, value in lines if (said := orjson.loads(value))["type"] == name]
-    assert len(told) == 2
-    assert all(int(said["position"]) > int(said["previous"]) for said in told)
-    assert all(said["data"]["lead_id"] == str(lead) for said in told)
+    events = [event for _, value in lines if (event := orjson.loads(value))["type"] == name]
+    assert len(events) == 2
+    assert all(int(event["position"]) > int(event["previous"]) for event in events)
+    assert all(event["data"]["lead_id"] == str(lead) for event in events)
 
 
-@kcat_there
-async def test_a_header_name_that_is_no_text_stops_nobody(
+@needs_kcat
+async def test_a_header_name_that_is_not_utf8_does_not_stop_other_records(
     world: World, kafka_settings: Settings
 ) -> None:
-    lead, home = await known_lead(world), world.properties[0]
-    good = structured(
-        "engagement.recorded", opened(lead), ce_id="g", source="/kcat", property_id=home
+    lead, property_id = await capture_lead(world), world.properties[0]
+    good = structured_event(
+        "engagement.recorded",
+        engagement_data(lead),
+        ce_id="g",
+        source="/kcat",
+        property_id=property_id,
     )
-    async with core(kafka_settings) as topics:
+    async with run_core(kafka_settings) as topics:
         await kcat(kafka_settings, "-P", "-p", "0", "-t", topics.intake, "-H", b"\xff=1", sent=b"x")
         await kcat(kafka_settings, "-P", "-p", "0", "-t", topics.intake, sent=good)
-        await taken_in(world, 1)
+        await wait_until_appended(world, 1)
         assert await world.count("crm.dead_letters") == 1
 
 

@@ -1,4 +1,4 @@
-"""Signatures, as a broker that organisations share demands them."""
+"""Signatures of records, for a broker that several organisations share."""
 
 import json
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.intake.admission import Door
-from services.intake.raw_record import Headers, Received
+from services.intake.admission import Admission
+from services.intake.raw_record import Headers, RawRecord
 from services.intake.settings import IntakeSettings
 from services.intake.signature import sign
-from tests.services.intake.dead_letters import binary, opened, structured
+from services.runtime.clock import Clock
+from tests.services.intake.producer_records import binary_record, engagement_data, structured_record
 from tests.world import World, make_world
 
 SECRET = "a secret of sixteen or more"
@@ -22,83 +23,91 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool)
 
 
-def demanding(world: World, monkeypatch: pytest.MonkeyPatch) -> Door:
+def make_signed_admission(world: World, monkeypatch: pytest.MonkeyPatch) -> Admission:
     keys = {
-        "ours": {"org": str(world.org_id), "secret": SECRET},
-        "theirs": {"org": str(uuid4()), "secret": SECRET},
+        "own": {"org": str(world.org_id), "secret": SECRET},
+        "foreign": {"org": str(uuid4()), "secret": SECRET},
     }
     monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
-    return Door(world.pool, IntakeSettings())
+    return Admission(world.pool, IntakeSettings(), Clock())
 
 
-def signed(record: Received, key_id: str, secret: str = SECRET) -> Received:
+def signed(record: RawRecord, key_id: str, secret: str = SECRET) -> RawRecord:
     header = sign(key_id, secret.encode(), record.headers, record.value or b"")
     return _with(record, (*record.headers, header), record.value)
 
 
-def _with(record: Received, headers: Headers, value: bytes | None) -> Received:
-    return Received(
+def _with(record: RawRecord, headers: Headers, value: bytes | None) -> RawRecord:
+    return RawRecord(
         record.topic, record.partition, record.offset, record.timestamp, record.key, value, headers
     )
 
 
-async def known_lead(world: World) -> UUID:
+async def capture_lead(world: World) -> UUID:
     lead = uuid4()
     await world.append(world.new(world.captured(lead)))
     return lead
 
 
-async def test_a_record_signed_for_the_organisation_is_taken_in(
+async def test_a_record_signed_with_a_key_of_the_organisation_is_accepted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = demanding(world, monkeypatch)
-    record = binary("engagement.recorded", opened(await known_lead(world)), world.properties[0])
-    [outcome] = await door.take_in([signed(record, "ours")])
-    assert outcome.fate == "accepted"
-
-
-@pytest.mark.parametrize("how", ["unsigned", "foreign", "forged", "value", "header", "twice"])
-async def test_a_record_that_nobody_signed_who_may_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    door = demanding(world, monkeypatch)
-    record = binary("engagement.recorded", opened(await known_lead(world)), world.properties[0])
-    good = signed(record, "ours")
-    sent = {
-        "unsigned": record,
-        "foreign": signed(record, "theirs"),
-        "forged": signed(record, "ours", "some other secret, also long"),
-        "value": _with(good, good.headers, (good.value or b"") + b" "),
-        "header": _with(good, (*good.headers, ("ce_actor", b"user:1")), good.value),
-        "twice": signed(good, "ours"),
-    }[how]
-    [outcome] = await door.take_in([sent])
-    assert (outcome.fate, outcome.reason) == ("dead", "unsigned")
-
-
-async def test_without_keys_nothing_need_be_signed(world: World) -> None:
-    record = binary("engagement.recorded", opened(await known_lead(world)), world.properties[0])
-    [outcome] = await Door(world.pool, IntakeSettings()).take_in([record])
-    assert outcome.fate == "accepted"
-
-
-@pytest.mark.parametrize("form", [binary, structured])
-async def test_with_ones_own_key_nothing_can_be_said_about_another_organisation(
-    world: World, monkeypatch: pytest.MonkeyPatch, form: Callable[..., Received]
-) -> None:
-    """Neither about its property, nor about its lead by way of a property of one's own."""
-    theirs = await make_world(world.pool)
-    lead = await known_lead(theirs)
-    keys = {"ours": {"org": str(world.org_id), "secret": SECRET}}
-    monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
-    door = Door(world.pool, IntakeSettings(wait_seconds=0))
-    before = await theirs.count("crm_events")
-    about_house = form("engagement.recorded", opened(lead), theirs.properties[0])
-    about_lead = form("engagement.recorded", opened(lead), world.properties[0])
-    new_lead = form("lead.captured", {"lead_id": str(uuid4()), "source": "x"}, theirs.properties[0])
-    outcomes = await door.take_in(
-        [signed(record, "ours") for record in (about_house, about_lead, new_lead)]
+    admission = make_signed_admission(world, monkeypatch)
+    record = binary_record(
+        "engagement.recorded", engagement_data(await capture_lead(world)), world.properties[0]
     )
-    assert [one.fate for one in outcomes] == ["dead"] * 3
-    assert [one.reason for one in outcomes][::2] == ["unsigned", "unsigned"]
-    assert await theirs.count("crm_events") == before
+    [outcome] = await admission.admit([signed(record, "own")])
+    assert outcome.status == "accepted"
+
+
+@pytest.mark.parametrize("case", ["unsigned", "foreign", "forged", "value", "header", "twice"])
+async def test_a_record_without_a_valid_signature_is_rejected(
+    world: World, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    admission = make_signed_admission(world, monkeypatch)
+    record = binary_record(
+        "engagement.recorded", engagement_data(await capture_lead(world)), world.properties[0]
+    )
+    valid = signed(record, "own")
+    signed_record = {
+        "unsigned": record,
+        "foreign": signed(record, "foreign"),
+        "forged": signed(record, "own", "some other secret, also long"),
+        "value": _with(valid, valid.headers, (valid.value or b"") + b" "),
+        "header": _with(valid, (*valid.headers, ("ce_actor", b"user:1")), valid.value),
+        "twice": signed(valid, "own"),
+    }[case]
+    [outcome] = await admission.admit([signed_record])
+    assert (outcome.status, outcome.reason) == ("dead", "unsigned")
+
+
+async def test_without_keys_no_signature_is_required(world: World) -> None:
+    record = binary_record(
+        "engagement.recorded", engagement_data(await capture_lead(world)), world.properties[0]
+    )
+    [outcome] = await Admission(world.pool, IntakeSettings(), Clock()).admit([record])
+    assert outcome.status == "accepted"
+
+
+@pytest.mark.parametrize("form", [binary_record, structured_record])
+async def test_a_producer_key_cannot_sign_events_of_another_organisation(
+    world: World, monkeypatch: pytest.MonkeyPatch, form: Callable[..., RawRecord]
+) -> None:
+    """It signs neither for a foreign property nor for a foreign lead in an own property."""
+    foreign = await make_world(world.pool)
+    lead = await capture_lead(foreign)
+    keys = {"own": {"org": str(world.org_id), "secret": SECRET}}
+    monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps(keys))
+    admission = Admission(world.pool, IntakeSettings(wait_seconds=0), Clock())
+    before = await foreign.count("crm_events")
+    about_property = form("engagement.recorded", engagement_data(lead), foreign.properties[0])
+    about_lead = form("engagement.recorded", engagement_data(lead), world.properties[0])
+    new_lead = form(
+        "lead.captured", {"lead_id": str(uuid4()), "source": "x"}, foreign.properties[0]
+    )
+    outcomes = await admission.admit(
+        [signed(record, "own") for record in (about_property, about_lead, new_lead)]
+    )
+    assert [outcome.status for outcome in outcomes] == ["dead"] * 3
+    assert [outcome.reason for outcome in outcomes][::2] == ["unsigned", "unsigned"]
+    assert await foreign.count("crm_events") == before

@@ -1,4 +1,4 @@
-"""Both brokers, the embedded one and Apache Kafka, keep the promises tests and `crm up` rely on."""
+"""The behaviour of both brokers on which the tests and `crm up` rely."""
 
 import asyncio
 import importlib.util
@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from services.local_stack.broker import Broker
 from services.local_stack.child_process import StackError
-from services.local_stack.drain import drained, partitions_of
+from services.local_stack.drain import read_partitions, wait_until_drained
 from services.local_stack.kafka import Kafka
 from tests.conftest import make_broker, until
 
@@ -24,13 +24,13 @@ TOPIC = "t"
 
 @pytest.fixture
 def broker(run_directory: Path, request: pytest.FixtureRequest) -> Iterator[Broker | Kafka]:
-    made = make_broker(run_directory / f"broker-{request.node.name[:40]}")
-    made.start()
-    yield made
-    made.stop()
+    broker = make_broker(run_directory / f"broker-{request.node.name[:40]}")
+    broker.start()
+    yield broker
+    broker.stop()
 
 
-async def test_a_killed_broker_comes_back_on_its_port_and_forgets_or_keeps_as_it_says(
+async def test_a_killed_broker_restarts_on_its_port_with_its_data_unless_it_is_volatile(
     broker: Broker | Kafka,
 ) -> None:
     await produce(broker, 3)
@@ -38,26 +38,26 @@ async def test_a_killed_broker_comes_back_on_its_port_and_forgets_or_keeps_as_it
     await asyncio.to_thread(broker.restart, crash=True)
     assert broker.pid != pid
     assert broker.bootstrap_servers == servers
-    assert await until(lambda: count(broker)) == (-1 if broker.forgets else 3)
+    assert await until(lambda: count(broker)) == (-1 if broker.is_volatile else 3)
 
 
-async def test_starting_twice_is_starting_once(broker: Broker | Kafka) -> None:
+async def test_a_second_start_changes_nothing(broker: Broker | Kafka) -> None:
     pid = broker.pid
     broker.start()
     assert broker.pid == pid
 
 
-async def test_a_stopped_broker_is_gone(broker: Broker | Kafka) -> None:
+async def test_a_stopped_broker_has_no_process(broker: Broker | Kafka) -> None:
     await asyncio.to_thread(broker.stop)
     assert broker.pid is None
     broker.stop()
 
 
-async def test_draining_waits_for_what_a_group_has_not_committed(broker: Broker | Kafka) -> None:
+async def test_draining_waits_for_uncommitted_records(broker: Broker | Kafka) -> None:
     await produce(broker, 5)
     servers = broker.bootstrap_servers
-    assert await drained(servers, TOPIC, "reader", 0.1) == 5
-    waiting = asyncio.create_task(drained(servers, TOPIC, "reader", 60))
+    assert await wait_until_drained(servers, TOPIC, "reader", 0.1) == 5
+    waiting = asyncio.create_task(wait_until_drained(servers, TOPIC, "reader", 60))
     consumer = AIOKafkaConsumer(
         TOPIC,
         bootstrap_servers=servers,
@@ -74,11 +74,11 @@ async def test_draining_waits_for_what_a_group_has_not_committed(broker: Broker 
     await consumer.stop()
 
 
-async def test_a_topic_that_is_not_there_is_drained(broker: Broker | Kafka) -> None:
-    assert await drained(broker.bootstrap_servers, "never", "reader", 10) == 0
+async def test_a_missing_topic_is_drained(broker: Broker | Kafka) -> None:
+    assert await wait_until_drained(broker.bootstrap_servers, "never", "reader", 10) == 0
 
 
-def test_without_a_wheel_for_this_platform_the_way_out_is_named(
+def test_without_a_wheel_for_the_platform_the_error_names_the_alternative(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -91,7 +91,7 @@ def test_without_a_wheel_for_this_platform_the_way_out_is_named(
 
 
 async def produce(broker: Broker | Kafka, records: int) -> None:
-    """`records` records in a topic of one partition."""
+    """Create the topic with one partition and send `records` records."""
 
     async def created() -> bool:
         admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
@@ -113,10 +113,10 @@ async def produce(broker: Broker | Kafka, records: int) -> None:
 
 
 async def count(broker: Broker | Kafka) -> Any:
-    """How many records the topic holds; -1 where there is no such topic, None while unknown."""
+    """Return the number of records in the topic; -1 without a topic, None without an answer."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap_servers)
     try:
-        partitions = await partitions_of(broker.bootstrap_servers, TOPIC)
+        partitions = await read_partitions(broker.bootstrap_servers, TOPIC)
         if not partitions:
             return -1
         await consumer.start()

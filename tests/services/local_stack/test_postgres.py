@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: once, private, durable, and back after a crash."""
+"""The embedded PostgreSQL: one server, private, durable, and restarted after a crash."""
 
 import stat
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def server(run_directory: Path, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    made = Postgres(run_directory / f"postgres-{request.node.name[:30]}", durable=False)
-    yield made
-    made.stop()
+    server = Postgres(run_directory / f"postgres-{request.node.name[:30]}", durable=False)
+    yield server
+    server.stop()
 
 
-def test_starting_twice_is_starting_once(server: Postgres) -> None:
+def test_a_second_start_changes_nothing(server: Postgres) -> None:
     server.start()
     first = server.pid
     server.start()
@@ -28,14 +28,14 @@ def test_starting_twice_is_starting_once(server: Postgres) -> None:
     assert server.pid == first
 
 
-def test_a_crashed_server_comes_back_on_its_port_with_what_was_committed(server: Postgres) -> None:
+def test_a_crashed_server_restarts_on_its_port_with_committed_data(server: Postgres) -> None:
     server.start()
-    server.psql("-c", "CREATE TABLE kept AS SELECT 1 AS one")
+    server.psql("-c", "CREATE TABLE numbers AS SELECT 1 AS one")
     pid, port = server.pid, server.port
     server.restart(crash=True)
     assert server.pid != pid
     assert server.port == port
-    assert server.psql("-Atc", "SELECT one FROM kept").strip() == "1"
+    assert server.psql("-Atc", "SELECT one FROM numbers").strip() == "1"
 
 
 def test_a_stopped_server_keeps_its_data(server: Postgres) -> None:
@@ -48,20 +48,20 @@ def test_a_stopped_server_keeps_its_data(server: Postgres) -> None:
     assert "crm" in server.psql("-Atc", "SELECT datname FROM pg_database").split()
 
 
-async def test_over_tcp_it_demands_the_password(server: Postgres) -> None:
+async def test_a_tcp_connection_needs_the_password(server: Postgres) -> None:
     server.start()
     await (await asyncpg.connect(server.url())).close()
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(server.url().replace(server.password, "guessed"))
 
 
-def test_its_data_and_password_are_private(server: Postgres) -> None:
+def test_data_and_password_are_private(server: Postgres) -> None:
     server.start()
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
     assert stat.S_IMODE((server.directory / "password").stat().st_mode) == 0o600
 
 
-def test_commits_are_flushed_unless_a_test_says_otherwise(server: Postgres) -> None:
+def test_commits_are_flushed_unless_durable_is_off(server: Postgres) -> None:
     server.start()
     assert server.psql("-Atc", "SHOW fsync").strip() == "off"
     assert server.psql("-Atc", "SHOW synchronous_commit").strip() == "on"
@@ -71,7 +71,7 @@ def test_commits_are_flushed_unless_a_test_says_otherwise(server: Postgres) -> N
     assert durable.psql("-Atc", "SHOW fsync").strip() == "on"
 
 
-def test_a_cluster_whose_making_was_interrupted_is_made_anew(server: Postgres) -> None:
+def test_an_interrupted_initialisation_is_repeated(server: Postgres) -> None:
     left = server.directory / "data.new"
     left.mkdir(parents=True)
     (left / "PG_VERSION").write_text("18")
@@ -80,7 +80,7 @@ def test_a_cluster_whose_making_was_interrupted_is_made_anew(server: Postgres) -
     assert server.psql("-Atc", "SELECT 1").strip() == "1"
 
 
-def test_a_path_too_long_for_a_socket_is_no_obstacle(run_directory: Path) -> None:
+def test_a_path_that_is_too_long_for_a_socket_works(run_directory: Path) -> None:
     server = Postgres(run_directory / ("long" * 25), durable=False)
     server.start()
     try:

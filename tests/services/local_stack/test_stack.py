@@ -1,4 +1,4 @@
-"""The stack as a whole, here without the core's own processes: servers, schema, state, its end."""
+"""The whole stack, mostly without processes of the core: servers, schema, state and stop."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.cli.commands.down import down
 from services.local_stack.child_process import StackError, spawn, stop, wait_for_end, wait_until
-from services.local_stack.children import MOST_CRASHES
+from services.local_stack.core_process import MAX_CRASHES
 from services.local_stack.stack import Stack
 from services.runtime.settings import Settings
 from services.runtime.stack_state import read_state, write_state
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(autouse=True)
-def no_servers_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CRM_JWT_SECRET", "CRM_HTTP_PORT"):
         monkeypatch.delenv(name, raising=False)
 
@@ -31,38 +31,38 @@ def servers_only(home: Path) -> Stack:
     return Stack(home, processes=(), durable=False)
 
 
-async def test_it_migrates_keeps_data_and_its_token_secret_over_a_restart(home: Path) -> None:
+async def test_a_restart_keeps_the_data_and_the_token_secret(home: Path) -> None:
     with servers_only(home) as stack:
         secret = stack.settings.jwt_secret
-        await execute(stack, "INSERT INTO organizations (name) VALUES ('kept')")
+        await execute(stack, "INSERT INTO organizations (name) VALUES ('Acme')")
     with servers_only(home) as stack:
         assert stack.settings.jwt_secret == secret
         assert await execute(stack, "DELETE FROM organizations") == "DELETE 1"
 
 
-def test_other_commands_find_it_while_it_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_commands_find_the_running_stack(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM_HOME", str(home))
     with servers_only(home) as stack:
-        found = Settings()
-        assert found.dsn == stack.settings.dsn
-        assert found.kafka_bootstrap_servers == stack.settings.kafka_bootstrap_servers
-        assert found.jwt_secret == stack.settings.jwt_secret
+        settings = Settings()
+        assert settings.dsn == stack.settings.dsn
+        assert settings.kafka_bootstrap_servers == stack.settings.kafka_bootstrap_servers
+        assert settings.jwt_secret == stack.settings.jwt_secret
         assert (home / "stack.json").stat().st_mode & 0o077 == 0
     assert read_state(home) is None
 
 
-def test_two_stacks_do_not_share_a_home(home: Path) -> None:
+def test_two_stacks_cannot_use_one_directory(home: Path) -> None:
     with servers_only(home), pytest.raises(StackError, match="crm down"):
         servers_only(home).start()
 
 
-def test_everything_it_started_ends_with_it(home: Path) -> None:
+def test_a_stopped_stack_leaves_no_server_running(home: Path) -> None:
     with servers_only(home) as stack:
         assert None not in server_pids(stack)
     assert server_pids(stack) == [None, None]
 
 
-def test_given_servers_are_used_instead_of_own_ones(
+def test_servers_of_the_environment_are_used_instead_of_own_ones(
     home: Path, database_url: str, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
@@ -74,7 +74,7 @@ def test_given_servers_are_used_instead_of_own_ones(
         assert stack.settings.kafka_bootstrap_servers == bootstrap_servers
 
 
-def test_on_one_machine_no_address_is_limited_unless_that_is_said(
+def test_the_stack_limits_no_address_unless_it_is_configured(
     home: Path, database_url: str, bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
@@ -84,7 +84,7 @@ def test_on_one_machine_no_address_is_limited_unless_that_is_said(
         assert (stack.settings.limit_address, stack.settings.limit_key) == ("", "7/minute")
 
 
-def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
+def test_a_failed_start_leaves_nothing_running(home: Path) -> None:
     stack = Stack(home, processes=("no_such_process",), durable=False)
     with pytest.raises(StackError, match="no_such_process"):
         stack.start()
@@ -92,7 +92,7 @@ def test_a_start_that_fails_leaves_nothing_running(home: Path) -> None:
     assert read_state(home) is None
 
 
-async def test_a_broker_that_died_stops_no_stop(home: Path) -> None:
+async def test_a_dead_broker_does_not_prevent_the_stop(home: Path) -> None:
     notices: list[str] = []
     stack = Stack(home, processes=("intake",), durable=False, notice=notices.append)
     stack.start()
@@ -100,35 +100,35 @@ async def test_a_broker_that_died_stops_no_stop(home: Path) -> None:
     stack.servers.broker.crash()
     stack.stop()
     assert server_pids(stack) == [None, None]
-    assert not stack.children["intake"].runs
+    assert not stack.processes["intake"].is_running
     assert read_state(home) is None
     assert [words for words in notices if "the broker does not answer" in words]
 
 
-async def test_an_intake_that_was_given_up_takes_in_what_is_unread_at_the_end(home: Path) -> None:
+async def test_the_stop_drains_an_intake_that_is_not_restarted_any_more(home: Path) -> None:
     stack = Stack(home, processes=("intake",), durable=False)
     stack.start()
-    give_up_intake(stack)
-    await send(stack.settings, [(b"not a letter", [])] * 3)
+    crash_intake_for_good(stack)
+    await send(stack.settings, [(b"not a CloudEvent", [])] * 3)
     stack.stop()
     with servers_only(home) as again:
         assert await execute(again, "DELETE FROM crm.dead_letters") == "DELETE 3"
 
 
-async def test_what_no_intake_takes_in_is_counted_aloud(home: Path) -> None:
+async def test_lost_intake_records_are_counted_in_a_warning(home: Path) -> None:
     notices: list[str] = []
     stack = Stack(home, processes=("intake",), durable=False, notice=notices.append)
     stack.start()
-    give_up_intake(stack)
-    stack.children["intake"].command = (sys.executable, "-c", "raise SystemExit('no such table')")
-    await send(stack.settings, [(b"not a letter", [])] * 3)
+    crash_intake_for_good(stack)
+    stack.processes["intake"].command = (sys.executable, "-c", "raise SystemExit('no such table')")
+    await send(stack.settings, [(b"not a CloudEvent", [])] * 3)
     stack.stop()
     [warning] = [words for words in notices if words.startswith("WARNING")]
-    assert "3 intake records are unread and lost" in warning
+    assert "3 unread intake records are lost" in warning
     assert server_pids(stack) == [None, None]
 
 
-async def test_what_a_killed_stack_left_unread_is_taken_in_before_its_broker_ends(
+async def test_down_drains_the_records_of_a_killed_stack(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRM_HOME", str(home))
@@ -136,7 +136,7 @@ async def test_what_a_killed_stack_left_unread_is_taken_in_before_its_broker_end
     stack.start()
     topic = Topics.of(stack.settings.topic_prefix).intake
     await create_topic(stack.settings.kafka_bootstrap_servers, topic, partitions=8, replicas=1)
-    await send(stack.settings, [(b"not a letter", [])] * 3)
+    await send(stack.settings, [(b"not a CloudEvent", [])] * 3)
     pid = spawn(("true",), log=home / "log")
     wait_for_end(pid, 10)
     state = read_state(home)
@@ -149,11 +149,11 @@ async def test_what_a_killed_stack_left_unread_is_taken_in_before_its_broker_end
         assert await execute(again, "DELETE FROM crm.dead_letters") == "DELETE 3"
 
 
-def give_up_intake(stack: Stack) -> None:
-    intake = stack.children["intake"]
-    intake.crashes = MOST_CRASHES
+def crash_intake_for_good(stack: Stack) -> None:
+    intake = stack.processes["intake"]
+    intake.crashes = MAX_CRASHES
     assert intake.pid is not None
-    stop(intake.pid, 20)  # it leaves its group: the next one need not wait for that
+    stop(intake.pid, 20)  # it leaves its consumer group, so that the next one need not wait
     assert wait_until(lambda: stack.failed == ["intake"], 20)
 
 

@@ -1,4 +1,4 @@
-"""`crm replay` and `crm parked` on real servers."""
+"""`crm replay` and `crm parked` with real servers."""
 
 import asyncio
 from uuid import uuid4
@@ -13,16 +13,16 @@ from projections.engine import checkpoints
 from services.cli.main import run
 from services.replay import replay
 from services.runtime.settings import Settings
-from tests.broker_offsets import tell
+from tests.broker_offsets import report_offsets
 from tests.conftest import until
 from tests.process import running
 from tests.world import make_world
 
 
-async def read_from_the_bus(settings: Settings, pool: asyncpg.Pool) -> int:
-    """How many events of this log the topic holds."""
+async def count_on_bus(settings: Settings, pool: asyncpg.Pool) -> int:
+    """Return how many events of this log the topic contains."""
     async with pool.acquire() as conn:
-        log_id = (await sequencer.state(conn)).id
+        log_id = (await sequencer.read_log_state(conn)).id
     topic = Topics.of(settings.topic_prefix).events
     reader = Reader(settings.kafka_bootstrap_servers, topic, log_id)
     await reader.start()
@@ -33,13 +33,16 @@ async def read_from_the_bus(settings: Settings, pool: asyncpg.Pool) -> int:
         await reader.stop()
 
 
-def silent(_stage: str, _done: int, _whole: int) -> None: ...
+def ignore_progress(_stage: str, _done: int, _total: int) -> None: ...
 
 
-async def test_the_bus_gives_the_same_rows_as_the_log(
-    kafka_settings: Settings, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+async def test_a_rebuild_from_the_bus_gives_the_same_rows_as_the_log(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Read whole, too, whatever the broker tells of a partition's start and end."""
+    """Read all events, also if the broker reports a wrong start and end of a partition."""
     world = await make_world(pool, properties=3)
     for property_id in world.properties:
         lead = uuid4()
@@ -47,38 +50,38 @@ async def test_the_bus_gives_the_same_rows_as_the_log(
             await world.append(world.new(event, property_id=property_id))
 
     async def published() -> bool:
-        found = await replay.status(pool)
-        return bool(found["position"]) and found["published"] == found["position"]
+        status = await replay.status(pool)
+        return bool(status["position"]) and status["published"] == status["position"]
 
     async with running(kafka_settings, "relay"):
         await until(published)
     await world.project()
-    async with replay.rebuilding(pool, [], silent, bus=kafka_settings) as work:
-        outcome = await work.verify()
-    assert outcome.equal
-    assert outcome.events == 3 * 7 + 4
-    tell(monkeypatch, start=2, end=1)
-    assert await read_from_the_bus(kafka_settings, pool) == 3 * 7 + 4
+    async with replay.open_rebuild(owner_pool, [], ignore_progress, bus=kafka_settings) as rebuild:
+        result = await rebuild.verify()
+    assert result.equal
+    assert result.events == 3 * 7 + 4
+    report_offsets(monkeypatch, start=2, end=1)
+    assert await count_on_bus(kafka_settings, pool) == 3 * 7 + 4
     assert (await replay.status(pool))["lag_events"] == 0
 
 
-async def test_a_fact_that_a_retry_has_just_applied_is_not_dropped(
+async def test_an_event_that_a_retry_has_applied_is_not_dropped(
     settings: Settings,
     pool: asyncpg.Pool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No rebuild would show it any more, while the live tables do."""
+    """Drop during a retry: a rebuild would lack the event, while the live tables have it."""
     monkeypatch.setenv("DATABASE_URL", settings.dsn)
     world, stray = await make_world(pool), uuid4()
     await world.append(world.new(world.engagement(uuid4()), event_id=stray))
-    life = (await world.project()).life
-    drop = ("parked", "drop", str(stray), "--reason", "nobody's", "--yes")
+    identity = (await world.project()).identity
+    drop = ("parked", "drop", str(stray), "--reason", "sent by mistake", "--yes")
     async with pool.acquire() as conn:
         async with conn.transaction():
             shard = await conn.fetchval("DELETE FROM crm.parked RETURNING shard")
-            held = (life.group.name, life.group.version, life.generation, [shard])
-            await checkpoints.claim(conn, *held, "retry of parked events")
+            owned = (identity.group.name, identity.group.version, identity.generation, [shard])
+            await checkpoints.own(conn, *owned, "retry of parked events")
             dropping = asyncio.create_task(asyncio.to_thread(run, drop))
             await until(lambda: world.count("pg_locks WHERE NOT granted"))
         assert await dropping == 1

@@ -1,4 +1,4 @@
-"""Retention: what is past its time goes, by a fact, and nothing else does."""
+"""Retention: expired rows are removed by an event, and no other row is."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,14 +7,15 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from events.chat import ConversationMessageReceived, SessionIdentified
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
+from events.conversations import ConversationMessageReceived
 from events.event import Event
+from events.sessions import SessionIdentified
 from projections.catalog import LIVE
 from projections.engine.rebuild import Rebuild
-from projections.engine.refold import folding_log
-from services.retention import naming, retention
-from tests.world import World, make_world, parked_reasons
+from projections.engine.shadow_fold import make_log_fold
+from services.retention import retention, retention_events
+from tests.world import World, make_world, read_parked_reasons
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
@@ -24,67 +25,73 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool, properties=2)
 
 
-async def level(world: World) -> None:
-    """The tables are level with the log, and the same when folded again."""
+async def expect_replay_determinism(world: World, owner_pool: asyncpg.Pool) -> None:
+    """Project the whole log and compare the live tables with freshly built ones."""
     await world.project()
-    assert await parked_reasons(world.pool) == []
-    work = Rebuild(world.pool, LIVE, LIVE, folding_log(world.pool), lambda *_: None)
+    assert await read_parked_reasons(world.pool) == []
+    work = Rebuild(owner_pool, LIVE, LIVE, make_log_fold(owner_pool), lambda *_: None)
     outcome = await work.verify()
     assert outcome.equal, [str(d) for c in outcome.comparisons for d in c.differences]
 
 
-async def ids(world: World, table: str) -> set[UUID]:
+async def read_ids(world: World, table: str) -> set[UUID]:
     rows = await world.pool.fetch(f"SELECT id FROM {table}")
     return {row["id"] for row in rows}
 
 
-async def told(world: World, at: datetime, *events: Event) -> list[UUID]:
-    """Events that happened then; their ids."""
+async def append_at(world: World, at: datetime, *events: Event) -> list[UUID]:
+    """Append events that occurred at that instant; return their ids."""
     new = [world.new(event, at=at) for event in events]
     await world.append(*new)
     return [event.id for event in new]
 
 
-async def test_engagement_goes_after_two_years_and_the_score_stays(world: World) -> None:
+async def test_engagement_expires_after_two_years_and_the_score_stays(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
     lead = uuid4()
-    await told(world, NOW - timedelta(days=900), world.captured(lead))
-    old = await told(world, NOW - timedelta(days=732), *[world.engagement(lead) for _ in range(9)])
-    (young,) = await told(world, NOW - timedelta(days=729), world.engagement(lead))
+    await append_at(world, NOW - timedelta(days=900), world.captured(lead))
+    old = await append_at(
+        world, NOW - timedelta(days=732), *[world.engagement(lead) for _ in range(9)]
+    )
+    (young,) = await append_at(world, NOW - timedelta(days=729), world.engagement(lead))
     await world.project()
     scores = await world.pool.fetch("SELECT * FROM lead_scores ORDER BY id")
-    assert (await retention.run(world.pool, NOW, dry_run=True))[
+    assert (await retention.apply_rules(world.pool, NOW, dry_run=True))[
         "engagement"
     ] == 10  # and the lead's own
     assert await world.count("crm_events WHERE event_type = 'retention.applied'") == 0
-    done = await retention.run(world.pool, NOW)
+    done = await retention.apply_rules(world.pool, NOW)
     assert done["engagement"] == 10
-    await level(world)
-    left = await ids(world, "lead_engagement_events")
+    await expect_replay_determinism(world, owner_pool)
+    left = await read_ids(world, "lead_engagement_events")
     assert (left, left & set(old)) == ({young}, set())
     assert await world.pool.fetch("SELECT * FROM lead_scores ORDER BY id") == scores
-    assert (await retention.run(world.pool, NOW))["engagement"] == 0
+    assert (await retention.apply_rules(world.pool, NOW))["engagement"] == 0
 
 
-async def test_evidence_goes_four_years_after_something_else_was_said(world: World) -> None:
+async def test_consent_evidence_expires_four_years_after_a_later_consent(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
     lead, years = uuid4(), 1_461
 
-    def said(kind: type[ConsentGiven | ConsentWithdrawn], channel: str) -> Event:
+    def consent(kind: type[ConsentGiven | ConsentWithdrawn], channel: str) -> Event:
         own = consent_id(lead, ConsentChannel(channel))
         return kind.model_validate({"consent_id": own, "lead_id": lead, "channel": channel,
                                     "text": "yes", "place": "widget", "at": NOW})  # fmt: skip
 
-    await told(world, NOW - timedelta(days=years + 90), world.captured(lead))
+    await append_at(world, NOW - timedelta(days=years + 90), world.captured(lead))
     long_ago = NOW - timedelta(days=years + 60)
-    gone = await told(world, long_ago, said(ConsentGiven, "sms"))
-    await told(world, long_ago, said(ConsentGiven, "email"), said(ConsentGiven, "call"))
-    await told(world, NOW - timedelta(days=years + 1), said(ConsentWithdrawn, "sms"))
-    await told(world, NOW - timedelta(days=years - 1), said(ConsentWithdrawn, "email"))
+    gone = await append_at(world, long_ago, consent(ConsentGiven, "sms"))
+    await append_at(world, long_ago, consent(ConsentGiven, "email"), consent(ConsentGiven, "call"))
+    await append_at(world, NOW - timedelta(days=years + 1), consent(ConsentWithdrawn, "sms"))
+    await append_at(world, NOW - timedelta(days=years - 1), consent(ConsentWithdrawn, "email"))
     await world.project()
-    assert (await retention.run(world.pool, NOW, dry_run=True))["consents"] == 1
-    before = await ids(world, "lead_consents")
-    assert (await retention.run(world.pool, NOW))["consents"] == 1
-    await level(world)
-    assert before - await ids(world, "lead_consents") == set(gone)
+    assert (await retention.apply_rules(world.pool, NOW, dry_run=True))["consents"] == 1
+    before = await read_ids(world, "lead_consents")
+    assert (await retention.apply_rules(world.pool, NOW))["consents"] == 1
+    await expect_replay_determinism(world, owner_pool)
+    assert before - await read_ids(world, "lead_consents") == set(gone)
     rows = await world.pool.fetch(
         "SELECT channel, status, version FROM lead_consents ORDER BY channel, version"
     )
@@ -92,115 +99,128 @@ async def test_evidence_goes_four_years_after_something_else_was_said(world: Wor
         ("call", "given", 1), ("email", "given", 1), ("email", "withdrawn", 2),
         ("sms", "withdrawn", 2),
     ]  # fmt: skip
-    assert (await retention.run(world.pool, NOW))["consents"] == 0
+    assert (await retention.apply_rules(world.pool, NOW))["consents"] == 0
 
 
-async def test_a_session_without_a_lead_goes_with_all_that_was_said(world: World) -> None:
+async def test_a_session_without_a_lead_expires_with_its_messages(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
     lead = uuid4()
-    await told(world, NOW - timedelta(days=200), world.captured(lead))
-    stranger, known = world.chat(None, messages=3), world.chat(lead, messages=2)
+    await append_at(world, NOW - timedelta(days=200), world.captured(lead))
+    anonymous, identified = world.chat(None, messages=3), world.chat(lead, messages=2)
     recent = world.chat(None)
-    await told(world, NOW - timedelta(days=91), *stranger, *known)
-    await told(world, NOW - timedelta(days=89), *recent)
+    await append_at(world, NOW - timedelta(days=91), *anonymous, *identified)
+    await append_at(world, NOW - timedelta(days=89), *recent)
     await world.project()
-    assert (await retention.run(world.pool, NOW))["sessions"] == 1
-    await level(world)
-    assert await ids(world, "widget_sessions") == {known[0].stream_id, recent[0].stream_id}
-    assert await ids(world, "conversations") == {known[1].stream_id, recent[1].stream_id}
+    assert (await retention.apply_rules(world.pool, NOW))["sessions"] == 1
+    await expect_replay_determinism(world, owner_pool)
+    assert await read_ids(world, "widget_sessions") == {
+        identified[0].stream_id,
+        recent[0].stream_id,
+    }
+    assert await read_ids(world, "conversations") == {identified[1].stream_id, recent[1].stream_id}
     assert await world.count("messages") == 3
 
 
-async def test_a_visitor_who_comes_back_begins_anew(world: World) -> None:
-    started, talk, said = world.chat(None)
-    assert isinstance(said, ConversationMessageReceived)
-    await told(world, NOW - timedelta(days=91), started, talk, said)
+async def test_a_visitor_who_returns_after_expiry_gets_new_rows(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
+    started, conversation, message = world.chat(None)
+    assert isinstance(message, ConversationMessageReceived)
+    await append_at(world, NOW - timedelta(days=91), started, conversation, message)
     await world.project()
-    await retention.run(world.pool, NOW)
-    again = said.model_copy(update={"message_id": uuid4(), "content": "still there?"})
-    await told(world, NOW + timedelta(hours=1), again)
-    await level(world)
+    await retention.apply_rules(world.pool, NOW)
+    later = message.model_copy(update={"message_id": uuid4(), "content": "still there?"})
+    await append_at(world, NOW + timedelta(hours=1), later)
+    await expect_replay_determinism(world, owner_pool)
     rows = await world.pool.fetch(
         "SELECT c.id, c.widget_session_id, s.message_count FROM conversations c "
         "JOIN widget_sessions s ON s.id = c.widget_session_id"
     )
-    assert [tuple(row) for row in rows] == [(talk.stream_id, started.stream_id, 1)]
+    assert [tuple(row) for row in rows] == [(conversation.stream_id, started.stream_id, 1)]
 
 
-async def test_another_conversation_begins_in_a_session_that_is_gone(world: World) -> None:
-    started, talk, said = world.chat(None)
-    await told(world, NOW - timedelta(days=91), started, talk, said)
+async def test_a_new_conversation_recreates_an_expired_session(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
+    started, conversation, message = world.chat(None)
+    await append_at(world, NOW - timedelta(days=91), started, conversation, message)
     await world.project()
-    await retention.run(world.pool, NOW)
-    new = talk.model_copy(update={"conversation_id": uuid4()})
-    await told(world, NOW + timedelta(hours=1), new)
-    await level(world)
-    assert await ids(world, "widget_sessions") == {started.stream_id}
-    assert await ids(world, "conversations") == {new.stream_id}
+    await retention.apply_rules(world.pool, NOW)
+    new = conversation.model_copy(update={"conversation_id": uuid4()})
+    await append_at(world, NOW + timedelta(hours=1), new)
+    await expect_replay_determinism(world, owner_pool)
+    assert await read_ids(world, "widget_sessions") == {started.stream_id}
+    assert await read_ids(world, "conversations") == {new.stream_id}
 
 
-async def test_what_the_log_knows_and_the_tables_do_not_yet_is_kept(world: World) -> None:
-    """The visitor has become a lead, and no table shows it."""
+async def test_a_session_with_newer_events_in_the_log_is_kept(
+    world: World, owner_pool: asyncpg.Pool
+) -> None:
+    """The visitor has become a lead; the tables do not show it yet."""
     lead = uuid4()
-    started, talk, said = world.chat(None)
-    await told(world, NOW - timedelta(days=91), world.captured(lead), started, talk, said)
+    started, conversation, message = world.chat(None)
+    await append_at(
+        world, NOW - timedelta(days=91), world.captured(lead), started, conversation, message
+    )
     await world.project()
     identified = SessionIdentified(
-        session_id=started.stream_id, lead_id=lead, conversation_ids=(talk.stream_id,)
+        session_id=started.stream_id, lead_id=lead, conversation_ids=(conversation.stream_id,)
     )
-    await told(world, NOW, identified)
-    assert (await retention.run(world.pool, NOW))["sessions"] == 0
-    await level(world)
-    assert await ids(world, "widget_sessions") == {started.stream_id}
+    await append_at(world, NOW, identified)
+    assert (await retention.apply_rules(world.pool, NOW))["sessions"] == 0
+    await expect_replay_determinism(world, owner_pool)
+    assert await read_ids(world, "widget_sessions") == {started.stream_id}
 
 
-async def test_more_than_one_fact_may_name_goes_in_several(
-    world: World, monkeypatch: pytest.MonkeyPatch
+async def test_rows_beyond_the_limit_of_an_event_go_into_several_events(
+    world: World, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(naming, "ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(retention_events, "ROWS_PER_EVENT", 4)
     lead = uuid4()
-    said = [*(world.engagement(lead) for _ in range(10)), *world.chat(None, messages=10)]
-    await told(world, NOW - timedelta(days=900), world.captured(lead), *said)
+    events = [*(world.engagement(lead) for _ in range(10)), *world.chat(None, messages=10)]
+    await append_at(world, NOW - timedelta(days=900), world.captured(lead), *events)
     await world.project()
-    done = await retention.run(world.pool, NOW)
+    done = await retention.apply_rules(world.pool, NOW)
     assert (done["engagement"], done["sessions"]) == (11, 1)
-    await level(world)
+    await expect_replay_determinism(world, owner_pool)
     for table in ("lead_engagement_events", "widget_sessions", "conversations", "messages"):
         assert await world.count(table) == 0
     assert await world.count("crm_events WHERE event_type = 'retention.applied'") == 6
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"), [(7, 0), (1_000, 1), ("7", 1), (0, 1), (True, 1), (None, 1), (10**9, 1)]
+    ("days", "remaining"), [(7, 0), (1_000, 1), ("7", 1), (0, 1), (True, 1), (None, 1), (10**9, 1)]
 )
-async def test_an_organisation_may_keep_things_longer_or_shorter(
-    world: World, said: Any, kept: int
+async def test_an_organisation_sets_its_own_number_of_days(
+    world: World, days: Any, remaining: int
 ) -> None:
-    """What is no number of days is as if nothing were said."""
+    """A value that is no valid number of days becomes the default."""
     await world.pool.execute(
-        "UPDATE organizations SET settings = $1", {"retention": {"sessions_days": said}}
+        "UPDATE organizations SET settings = $1", {"retention": {"sessions_days": days}}
     )
-    await told(world, NOW - timedelta(days=30), *world.chat(None))
+    await append_at(world, NOW - timedelta(days=30), *world.chat(None))
     await world.project()
-    await retention.run(world.pool, NOW)
+    await retention.apply_rules(world.pool, NOW)
     await world.project()
-    assert await world.count("widget_sessions") == kept
+    assert await world.count("widget_sessions") == remaining
 
 
-@pytest.mark.parametrize(("said", "kept"), [(31, 0), (30, 1), (1, 1)])
+@pytest.mark.parametrize(("days", "remaining"), [(31, 0), (30, 1), (1, 1)])
 async def test_engagement_is_kept_while_a_score_counts_it(
-    world: World, said: int, kept: int
+    world: World, owner_pool: asyncpg.Pool, days: int, remaining: int
 ) -> None:
     await world.pool.execute(
-        "UPDATE organizations SET settings = $1", {"retention": {"engagement_days": said}}
+        "UPDATE organizations SET settings = $1", {"retention": {"engagement_days": days}}
     )
     lead = uuid4()
-    await told(world, NOW - timedelta(days=40), world.captured(lead))
-    await told(world, NOW - timedelta(days=33), world.engagement(lead))
+    await append_at(world, NOW - timedelta(days=40), world.captured(lead))
+    await append_at(world, NOW - timedelta(days=33), world.engagement(lead))
     await world.project()
-    await retention.run(world.pool, NOW)
-    await level(world)
+    await retention.apply_rules(world.pool, NOW)
+    await expect_replay_determinism(world, owner_pool)
     opened = "lead_engagement_events WHERE event_type = 'email_opened'"
-    assert await world.count(opened) == kept
+    assert await world.count(opened) == remaining
 
 
 async def test_old_dead_letters_are_deleted_and_counted(world: World) -> None:
@@ -214,28 +234,28 @@ async def test_old_dead_letters_are_deleted_and_counted(world: World) -> None:
             for days in (29, 31):
                 at = NOW - timedelta(days=days)
                 await world.pool.execute(insert, uuid4(), org, status, at)
-    assert (await retention.run(world.pool, NOW))["dead_letters"] == 4
+    assert (await retention.apply_rules(world.pool, NOW))["dead_letters"] == 4
     assert await world.count("crm.dead_letters") == 4
-    assert (await retention.run(world.pool, NOW, org_id=world.org_id))["dead_letters"] == 0
+    assert (await retention.apply_rules(world.pool, NOW, org_id=world.org_id))["dead_letters"] == 0
 
 
-@pytest.mark.parametrize("protected", [True, False])
-async def test_two_runs_at_once_do_nothing_twice(
-    world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
+@pytest.mark.parametrize("is_locked", [True, False])
+async def test_two_runs_at_the_same_time_append_each_event_once(
+    world: World, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, is_locked: bool
 ) -> None:
-    """The lock keeps them apart; the same rows named twice are one fact in any case."""
-    if not protected:
+    """The lock separates the runs; without it the derived event id still prevents a duplicate."""
+    if not is_locked:
 
-        async def nobody_else(_conn: object) -> bool:
+        async def lock_nothing(_conn: object) -> bool:
             return True
 
-        monkeypatch.setattr(naming, "alone", nobody_else)
-    await told(world, NOW - timedelta(days=91), *world.chat(None, messages=3))
+        monkeypatch.setattr(retention_events, "lock_run", lock_nothing)
+    await append_at(world, NOW - timedelta(days=91), *world.chat(None, messages=3))
     await world.project()
-    assert (await retention.run(world.pool, NOW))["sessions"] == 1
+    assert (await retention.apply_rules(world.pool, NOW))["sessions"] == 1
     async with world.pool.acquire() as conn, conn.transaction():
-        assert await naming.alone(conn)
-        again = await retention.run(world.pool, NOW)
-    assert again["sessions"] == (0 if protected else 1)
+        assert await retention_events.lock_run(conn)
+        again = await retention.apply_rules(world.pool, NOW)
+    assert again["sessions"] == (0 if is_locked else 1)
     assert await world.count("crm_events WHERE event_type = 'retention.applied'") == 1
-    await level(world)
+    await expect_replay_determinism(world, owner_pool)

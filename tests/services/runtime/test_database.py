@@ -1,4 +1,4 @@
-"""Connections: what they say they are, how long they wait, how they speak jsonb."""
+"""Connections: their settings, their time limits, and how they convert jsonb."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.runtime import database
-from services.runtime.database import AWAY, connect, open_engine, pooled, sqlalchemy_url
+from services.runtime.database import (
+    CONNECTION_ERRORS,
+    connect,
+    open_engine,
+    pooled,
+    sqlalchemy_url,
+)
 from services.runtime.settings import Settings
 
 VALUES: list[Any] = [
@@ -34,26 +40,26 @@ CUT_OFF = (
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-async def test_jsonb_goes_there_and_back(pool: asyncpg.Pool, value: Any) -> None:
+async def test_jsonb_values_are_written_and_read_back(pool: asyncpg.Pool, value: Any) -> None:
     row = await pool.fetchrow("SELECT $1::jsonb AS b, $1::jsonb::text::json AS j", value)
     assert row is not None
     assert row["b"] == value
     assert row["j"] == value
 
 
-async def test_copy_takes_jsonb_too(pool: asyncpg.Pool) -> None:
+async def test_copy_writes_jsonb_values(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         await connection.execute("CREATE TEMP TABLE copied (v jsonb)")
         await connection.copy_records_to_table("copied", records=[({"a": 1},), ([],)])
         assert [row["v"] for row in await connection.fetch("TABLE copied")] == [{"a": 1}, []]
 
 
-async def test_sqlalchemy_reads_the_same_jsonb(engine: AsyncEngine) -> None:
+async def test_sqlalchemy_reads_jsonb_values(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         assert (await connection.scalar(text("SELECT '{\"a\": [1]}'::jsonb"))) == {"a": [1]}
 
 
-async def test_a_connection_says_who_it_is(settings: Settings) -> None:
+async def test_a_connection_has_its_application_name(settings: Settings) -> None:
     connection = await connect(settings, "crm relay")
     assert await connection.fetchval("SHOW application_name") == "crm relay"
     assert await connection.fetchval("SHOW timezone") == "UTC"
@@ -64,34 +70,34 @@ async def test_a_connection_says_who_it_is(settings: Settings) -> None:
     await engine.dispose()
 
 
-async def test_a_statement_is_ended_after_its_bound(settings: Settings) -> None:
-    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.5})
-    async with pooled(hasty, "test") as pool:
+async def test_a_statement_is_cancelled_after_its_time_limit(settings: Settings) -> None:
+    short = settings.model_copy(update={"statement_timeout_seconds": 0.5})
+    async with pooled(short, "test") as pool:
         with pytest.raises(asyncpg.QueryCanceledError):
             await pool.execute("SELECT pg_sleep(10)")
 
 
-async def test_a_database_that_falls_silent_is_away_after_a_bound(
+async def test_a_database_that_sends_nothing_more_is_a_connection_error_after_a_time_limit(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its machine vanished: nothing more comes, not even the end of the connection."""
+    """Its machine vanished: not even the end of the connection is noticed."""
     monkeypatch.setattr(database, "SILENCE_SECONDS", 0.1)
-    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.5})
-    async with silenced(hasty) as (through, fall_silent):
-        pool = await database.open_pool(through, "test")
-        alone = await connect(through, "test")
-        engine = open_engine(through, "test")
+    short = settings.model_copy(update={"statement_timeout_seconds": 0.5})
+    async with proxy_to(short) as (proxied, stop_forwarding):
+        pool = await database.open_pool(proxied, "test")
+        alone = await connect(proxied, "test")
+        engine = open_engine(proxied, "test")
         async with engine.connect() as queries:
             await queries.execute(text("SELECT 1"))
             await pool.execute("SELECT 1")
-            fall_silent()
+            stop_forwarding()
             async with asyncio.timeout(30):
-                with pytest.raises(AWAY):
+                with pytest.raises(CONNECTION_ERRORS):
                     async with pool.acquire() as conn, conn.transaction():
                         await conn.execute("SELECT 1")
-                with pytest.raises(AWAY):
+                with pytest.raises(CONNECTION_ERRORS):
                     await alone.execute("SELECT 1")
-                with pytest.raises(AWAY):
+                with pytest.raises(CONNECTION_ERRORS):
                     await queries.execute(text("SELECT 1"))
             await queries.invalidate()
         pool.terminate()
@@ -99,44 +105,46 @@ async def test_a_database_that_falls_silent_is_away_after_a_bound(
 
 
 @asynccontextmanager
-async def silenced(settings: Settings) -> AsyncIterator[tuple[Settings, Callable[[], None]]]:
-    """Settings that lead through a proxy, and what makes the proxy forward nothing more."""
-    where = urlsplit(settings.dsn)
-    forwards = True
-    relaying: set[asyncio.Task[None]] = set()
+async def proxy_to(settings: Settings) -> AsyncIterator[tuple[Settings, Callable[[], None]]]:
+    """Run a proxy; yield settings that use it, and a function that stops its forwarding."""
+    address = urlsplit(settings.dsn)
+    is_forwarding = True
+    forwarding: set[asyncio.Task[None]] = set()
 
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65_536):
-                if forwards:
+                if is_forwarding:
                     writer.write(data)
         finally:
             writer.close()
 
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(where.hostname, where.port)
-        for one in (pass_on(reader, back), pass_on(there, writer)):
-            relaying.add(asyncio.create_task(one))
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(address.hostname, address.port)
+        for direction in (forward(reader, up_writer), forward(up_reader, writer)):
+            forwarding.add(asyncio.create_task(direction))
 
-    def fall_silent() -> None:
-        nonlocal forwards
-        forwards = False
+    def stop_forwarding() -> None:
+        nonlocal is_forwarding
+        is_forwarding = False
 
-    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    address = settings.dsn.replace(f":{where.port}/", f":{port}/")
+    proxied_dsn = settings.dsn.replace(f":{address.port}/", f":{port}/")
     try:
-        yield settings.model_copy(update={"database_url": SecretStr(address)}), fall_silent
+        yield settings.model_copy(update={"database_url": SecretStr(proxied_dsn)}), stop_forwarding
     finally:
         server.close()
-        for task in relaying:
+        for task in forwarding:
             task.cancel()
-        await asyncio.gather(*relaying, return_exceptions=True)
+        await asyncio.gather(*forwarding, return_exceptions=True)
 
 
-async def test_a_transaction_left_idle_frees_its_locks_after_its_bound(settings: Settings) -> None:
-    hasty = settings.model_copy(update={"idle_in_transaction_seconds": 0.05})
-    idle = await connect(hasty, "test")
+async def test_an_idle_transaction_releases_its_locks_after_its_time_limit(
+    settings: Settings,
+) -> None:
+    short = settings.model_copy(update={"idle_in_transaction_seconds": 0.05})
+    idle = await connect(short, "test")
     await idle.execute("BEGIN; SELECT pg_advisory_xact_lock(1)")
     other = await connect(settings, "test")
     await asyncio.wait_for(other.execute("SELECT pg_advisory_lock(1)"), 10)
@@ -145,14 +153,14 @@ async def test_a_transaction_left_idle_frees_its_locks_after_its_bound(settings:
     await other.close()
 
 
-async def test_a_pool_opens_no_more_connections_than_it_may(settings: Settings) -> None:
+async def test_a_pool_opens_no_more_connections_than_its_size(settings: Settings) -> None:
     async with pooled(settings.model_copy(update={"pool_size": 2}), "test") as pool:
         async with pool.acquire(), pool.acquire():
             with pytest.raises(TimeoutError):
                 await pool.acquire(timeout=0.1)
 
 
-def test_an_address_for_libpq_serves_sqlalchemy_too() -> None:
+def test_an_address_for_libpq_is_converted_for_sqlalchemy() -> None:
     url = sqlalchemy_url("postgresql://u:p%40ss@db:6543/crm?sslmode=require")
     assert url.drivername == "postgresql+asyncpg"
     assert url.password == "p@ss"

@@ -1,4 +1,4 @@
-"""A worker says how it is: alive, ready or why not, and in figures."""
+"""Health routes of a worker: alive, ready or why not, and metrics."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 
 from services.local_stack.ports import HOST, free_port
 from services.runtime import health
-from services.runtime.health import find_problems, serving_health
+from services.runtime.health import collect_problems, serve_health
 from services.runtime.metrics import PUBLISHED
 from tests.conftest import until
 
@@ -17,31 +17,31 @@ async def get(port: int, path: str) -> httpx2.Response:
         return await client.get(f"http://{HOST}:{port}{path}")
 
 
-async def up(port: int) -> bool:
+async def is_up(port: int) -> bool:
     try:
         return (await get(port, "/healthz")).status_code == 200
     except httpx2.HTTPError:
         return False
 
 
-async def test_ready_is_what_every_check_agrees_to() -> None:
-    wrong: list[str] = []
+async def test_a_process_is_ready_if_every_check_passes() -> None:
+    problems: list[str] = []
 
     async def check() -> str | None:
-        return wrong[0] if wrong else None
+        return problems[0] if problems else None
 
     port = free_port()
-    async with serving_health({"bus": check}, host=HOST, port=port):
-        await until(lambda: up(port))
+    async with serve_health({"bus": check}, host=HOST, port=port):
+        await until(lambda: is_up(port))
         assert (await get(port, "/readyz")).status_code == 200
-        wrong.append("no broker")
+        problems.append("no broker")
         answer = await get(port, "/readyz")
         assert answer.status_code == 503
         assert answer.json() == {"status": "unready", "problems": {"bus": "no broker"}}
         assert (await get(port, "/healthz")).status_code == 200
 
 
-async def test_a_check_that_fails_or_hangs_is_a_problem_not_a_crash(
+async def test_a_check_that_fails_or_hangs_is_reported_as_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
@@ -53,29 +53,29 @@ async def test_a_check_that_fails_or_hangs_is_a_problem_not_a_crash(
         await asyncio.Event().wait()
         return None
 
-    problems = await health.find_problems({"fails": fail, "hangs": hang})
+    problems = await health.collect_problems({"fails": fail, "hangs": hang})
     assert problems == {
         "fails": "ConnectionError: refused",
         "hangs": "no answer within 0.05 s",
     }
 
 
-async def test_figures_are_prometheus_text() -> None:
+async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     PUBLISHED.inc()
     port = free_port()
-    async with serving_health({}, host=HOST, port=port):
-        await until(lambda: up(port))
+    async with serve_health({}, host=HOST, port=port):
+        await until(lambda: is_up(port))
         answer = await get(port, "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "crm_events_published_total" in answer.text
 
 
-async def test_the_server_ends_with_its_block() -> None:
+async def test_the_server_stops_at_the_end_of_its_block() -> None:
     port = free_port()
-    async with serving_health({}, host=HOST, port=port):
-        await until(lambda: up(port))
-    assert not await up(port)
+    async with serve_health({}, host=HOST, port=port):
+        await until(lambda: is_up(port))
+    assert not await is_up(port)
 
 
-async def test_a_process_that_checks_nothing_yet_is_still_starting() -> None:
-    assert await find_problems({}) == {"process": "still starting"}
+async def test_a_process_without_checks_is_still_starting() -> None:
+    assert await collect_problems({}) == {"process": "still starting"}

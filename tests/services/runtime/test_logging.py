@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, whoever writes them, without secrets."""
+"""Log lines: one JSON object each, also of libraries, without secrets."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from services.runtime.logging import REDACTED, configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     yield
@@ -22,15 +22,17 @@ def restored() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
-def written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def read_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     line: dict[str, Any] = json.loads(capsys.readouterr().err)
     return line
 
 
-def test_a_line_names_its_process_event_and_facts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_its_process_its_event_and_its_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     configure_logging("relay")
     get_logger("x").info("batch.published", events=3)
-    line = written(capsys)
+    line = read_line(capsys)
     assert line["process"] == "relay"
     assert line["event"] == "batch.published"
     assert line["events"] == 3
@@ -38,16 +40,16 @@ def test_a_line_names_its_process_event_and_facts(capsys: pytest.CaptureFixture[
     assert line["timestamp"].endswith("Z")
 
 
-def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_libraries_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("relay")
     logging.getLogger("some.library").warning("to %s", "postgresql://u:hidden@db/x")
-    line = written(capsys)
+    line = read_line(capsys)
     assert line["event"] == f"to postgresql://u:{REDACTED}@db/x"
     assert line["process"] == "relay"
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "values",
     [
         {"password": "hidden"},
         {"jwt_secret": "hidden"},
@@ -59,36 +61,36 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
     ],
     ids=repr,
 )
-def test_no_secret_is_written(
-    capsys: pytest.CaptureFixture[str], recorded_events: dict[str, Any]
+def test_a_line_contains_no_secret(
+    capsys: pytest.CaptureFixture[str], values: dict[str, Any]
 ) -> None:
     configure_logging("api")
-    get_logger("x").info("asked", **recorded_events)
-    said = capsys.readouterr().err
-    assert "hidden" not in said
-    assert REDACTED in said
+    get_logger("x").info("requested", **values)
+    output = capsys.readouterr().err
+    assert "hidden" not in output
+    assert REDACTED in output
 
 
-def test_a_secret_in_an_exception_is_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_an_exception_is_removed(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("api")
     try:
         raise ConnectionError("cannot reach postgresql://u:hidden@db/x")
     except ConnectionError:
         get_logger("x").exception("failed")
-    said = capsys.readouterr().err
-    assert "hidden" not in said
-    assert "cannot reach" in said
+    output = capsys.readouterr().err
+    assert "hidden" not in output
+    assert "cannot reach" in output
 
 
-def test_quieter_levels_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("api", level="warning")
     get_logger("x").info("chatter")
     assert capsys.readouterr().err == ""
 
 
-def test_people_get_lines_without_braces(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_form_is_not_json(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("api", form="console")
-    get_logger("x").info("asked", times=2)
-    said = capsys.readouterr().err
-    assert "asked" in said
-    assert "{" not in said
+    get_logger("x").info("requested", times=2)
+    output = capsys.readouterr().err
+    assert "requested" in output
+    assert "{" not in output

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from services.runtime.settings import DatabaseSettings, Settings, as_environment, explain
-from services.runtime.stack_state import StackState, forget_state, read_state, write_state
+from services.runtime.environment import explain, to_environment
+from services.runtime.settings import DatabaseSettings, Settings
+from services.runtime.stack_state import StackState, delete_state, read_state, write_state
 
 DATABASE = "postgresql://user:hidden@db/crm"
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing but what the test sets; an empty home."""
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Remove all settings from the environment; use an empty home directory."""
     for name in list(os.environ):
         if name.startswith("CRM_") or name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
             monkeypatch.delenv(name)
@@ -31,23 +32,25 @@ def running(tmp_path: Path) -> StackState:
     return state
 
 
-def test_the_environment_names_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_gives_the_addresses_of_the_servers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DATABASE_URL", DATABASE)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2")
-    monkeypatch.setenv("CRM_TOPIC_PREFIX", "mine")
-    found = Settings()
-    assert found.dsn == DATABASE
-    assert found.kafka_bootstrap_servers == "a:1,b:2"
-    assert found.topic_prefix == "mine"
+    monkeypatch.setenv("CRM_TOPIC_PREFIX", "own")
+    loaded = Settings()
+    assert loaded.dsn == DATABASE
+    assert loaded.kafka_bootstrap_servers == "a:1,b:2"
+    assert loaded.topic_prefix == "own"
 
 
 def test_the_environment_has_precedence_over_the_running_stack(
     running: StackState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "given:1")
-    found = Settings()
-    assert found.kafka_bootstrap_servers == "given:1"
-    assert found.dsn == DATABASE
+    loaded = Settings()
+    assert loaded.kafka_bootstrap_servers == "given:1"
+    assert loaded.dsn == DATABASE
     assert Settings(kafka_bootstrap_servers="argued:1").kafka_bootstrap_servers == "argued:1"
 
 
@@ -59,13 +62,13 @@ def test_a_stack_whose_process_is_gone_is_not_found(tmp_path: Path, running: Sta
         Settings()
 
 
-def test_a_stack_that_ended_is_forgotten(tmp_path: Path, running: StackState) -> None:
-    forget_state(tmp_path)
-    forget_state(tmp_path)
+def test_the_state_of_a_stopped_stack_is_deleted(tmp_path: Path, running: StackState) -> None:
+    delete_state(tmp_path)
+    delete_state(tmp_path)
     assert read_state(tmp_path) is None
 
 
-def test_what_is_missing_is_named_with_the_way_out() -> None:
+def test_a_missing_setting_is_named_with_what_to_do() -> None:
     with pytest.raises(ValidationError) as error:
         Settings()
     assert "DATABASE_URL is not set" in explain(error.value)
@@ -73,20 +76,20 @@ def test_what_is_missing_is_named_with_the_way_out() -> None:
     assert "crm up" in explain(error.value)
 
 
-def test_the_database_alone_needs_no_broker(running: StackState) -> None:
+def test_database_settings_need_no_broker(running: StackState) -> None:
     assert DatabaseSettings().dsn == DATABASE
 
 
-def test_a_secret_shows_in_no_message_and_no_print() -> None:
-    made = Settings(
+def test_a_secret_is_in_no_message_and_no_output() -> None:
+    settings = Settings(
         database_url=SecretStr(DATABASE),
         kafka_bootstrap_servers="b:1",
         jwt_secret=SecretStr("sesame"),
         signing_secret=SecretStr("open " * 8),
     )
-    assert "hidden" not in repr(made)
-    assert "sesame" not in repr(made)
-    assert "open open" not in repr(made)
+    assert "hidden" not in repr(settings)
+    assert "sesame" not in repr(settings)
+    assert "open open" not in repr(settings)
     with pytest.raises(ValidationError) as error:
         Settings(database_url=SecretStr("mysql://user:hidden@db/crm"), kafka_bootstrap_servers="b")
     assert "hidden" not in explain(error.value)
@@ -102,9 +105,7 @@ def test_a_secret_shows_in_no_message_and_no_print() -> None:
         ("jwks_refetch_seconds", -1),
     ],
 )  # fmt: skip
-def test_a_setting_of_authentication_that_makes_no_sense_is_refused(
-    name: str, value: object
-) -> None:
+def test_a_wrong_setting_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ValidationError) as error:
         Settings.model_validate(
             {"database_url": DATABASE, "kafka_bootstrap_servers": "b:1", name: value}
@@ -114,7 +115,7 @@ def test_a_setting_of_authentication_that_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize("partitions", [3, 0, 128])
-def test_a_partition_count_that_would_split_a_shard_is_refused(partitions: int) -> None:
+def test_a_partition_count_that_splits_a_shard_is_refused(partitions: int) -> None:
     with pytest.raises(ValidationError):
         Settings(
             database_url=SecretStr(DATABASE),
@@ -123,13 +124,13 @@ def test_a_partition_count_that_would_split_a_shard_is_refused(partitions: int) 
         )
 
 
-def test_a_child_reads_the_very_same_settings(
+def test_a_child_process_reads_the_same_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Settings(
+    settings = Settings(
         database_url=SecretStr(DATABASE),
         kafka_bootstrap_servers="b:1",
-        topic_prefix="mine",
+        topic_prefix="own",
         topic_partitions=4,
         home=tmp_path / "elsewhere",
         jwt_secret=SecretStr('with "quotes"'),
@@ -143,6 +144,6 @@ def test_a_child_reads_the_very_same_settings(
         statement_timeout_seconds=1.5,
         log_level="debug",
     )
-    for name, value in as_environment(made).items():
+    for name, value in to_environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert Settings() == made
+    assert Settings() == settings

@@ -1,4 +1,4 @@
-"""The simulation: the same story for a seed, and every part of it is taken in."""
+"""The simulation: the same actions for the same seed, and the intake accepts all of them."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -11,81 +11,83 @@ import pytest
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from events.widgets import WidgetConfigured
-from services.intake.admission import Door
+from services.intake.admission import Admission
 from services.intake.envelope import STRUCTURED
-from services.intake.outcome import Fate
+from services.intake.outcome import IntakeStatus
 from services.intake.settings import IntakeSettings
+from services.runtime.clock import Clock
 from services.runtime.settings import Settings
-from services.simulation.kafka_records import Reporter
-from services.simulation.property import Home
+from services.simulation.kafka_records import RecordBuilder
 from services.simulation.scenario import (
-    LONGEST_STORY_SECONDS,
-    Books,
-    Comes,
-    LeavesContact,
-    Says,
-    stories,
+    MAX_DURATION_SECONDS,
+    ChatMessage,
+    ContactForm,
+    TourAttendance,
+    TourBooking,
+    generate_actions,
 )
-from services.simulation.simulator import Plan, simulate
-from tests.services.intake.dead_letters import received
+from services.simulation.simulated_property import SimulatedProperty
+from services.simulation.simulator import SimulationPlan, simulate
 from tests.services.intake.processes import read_all
-from tests.world import make_world, parked_reasons
+from tests.services.intake.producer_records import raw_record
+from tests.world import make_world, read_parked_reasons
 
-START = datetime.now(UTC) - timedelta(seconds=LONGEST_STORY_SECONDS)
+START = datetime.now(UTC) - timedelta(seconds=MAX_DURATION_SECONDS)
 ZONE = "America/New_York"
 
 
-def test_the_same_seed_tells_the_same_story_and_another_another() -> None:
-    assert list(stories(1, 20, 3)) == list(stories(1, 20, 3))
-    assert list(stories(1, 20, 3)) != list(stories(2, 20, 3))
+def test_the_same_seed_gives_the_same_actions_and_another_seed_others() -> None:
+    assert list(generate_actions(1, 20, 3)) == list(generate_actions(1, 20, 3))
+    assert list(generate_actions(1, 20, 3)) != list(generate_actions(2, 20, 3))
 
 
-def test_a_story_has_its_leads_in_every_property_and_keeps_its_time() -> None:
-    deeds = list(stories(5, 90, 3))
-    leads = [deed for deed in deeds if isinstance(deed.what, LeavesContact)]
-    assert Counter(deed.who.home for deed in leads) == {0: 30, 1: 30, 2: 30}
-    times = [deed.at_seconds for deed in deeds]
+def test_every_property_has_leads_and_the_actions_stay_in_their_time() -> None:
+    actions = list(generate_actions(5, 90, 3))
+    leads = [action for action in actions if isinstance(action.detail, ContactForm)]
+    assert Counter(action.visitor.property_index for action in leads) == {0: 30, 1: 30, 2: 30}
+    times = [action.at_seconds for action in actions]
     assert times == sorted(times)
-    assert max(times) < LONGEST_STORY_SECONDS
-    assert {Says, Books, Comes} <= {type(deed.what) for deed in deeds}
+    assert max(times) < MAX_DURATION_SECONDS
+    assert {ChatMessage, TourBooking, TourAttendance} <= {type(action.detail) for action in actions}
 
 
-async def test_the_door_takes_every_event_of_a_story_in_and_again_knows_it(
+async def test_the_intake_accepts_every_event_and_recognises_a_repetition(
     pool: asyncpg.Pool,
 ) -> None:
     world = await make_world(pool, properties=2)
-    homes = [Home(one, ZONE) for one in world.properties]
-    for one in world.properties:
-        roomy = WidgetConfigured(property_id=one, tour_capacity=50)
-        await world.append(world.new(roomy, property_id=one))
-    reporter = Reporter(homes, START)
-    events = [event for deed in stories(3, 60, 2) for event in reporter.events(deed)]
+    properties = [SimulatedProperty(property_id, ZONE) for property_id in world.properties]
+    for property_id in world.properties:
+        configured = WidgetConfigured(property_id=property_id, tour_capacity=50)
+        await world.append(world.new(configured, property_id=property_id))
+    builder = RecordBuilder(properties, START)
+    events = [event for action in generate_actions(3, 60, 2) for event in builder.build(action)]
     headers = (("content-type", STRUCTURED.encode()),)
-    door = Door(pool, IntakeSettings())
-    for fate in (Fate.ACCEPTED, Fate.DUPLICATE):
+    admission = Admission(pool, IntakeSettings(), Clock())
+    for status in (IntakeStatus.ACCEPTED, IntakeStatus.DUPLICATE):
         for start in range(0, len(events), 300):
-            part = [received(event, headers) for event in events[start : start + 300]]
+            part = [raw_record(event, headers) for event in events[start : start + 300]]
             refused = [
                 (orjson.loads(record.value or b"")["type"], outcome)
-                for record, outcome in zip(part, await door.take_in(part), strict=True)
-                if outcome.fate is not fate
+                for record, outcome in zip(part, await admission.admit(part), strict=True)
+                if outcome.status is not status
             ]
             assert refused == []
     await world.project()
-    assert await parked_reasons(pool) == []
+    assert await read_parked_reasons(pool) == []
     assert await world.count("leads") == 60
     assert await world.count("tours WHERE status IN ('completed', 'no_show')") > 10
 
 
 @pytest.mark.stack
-async def test_a_story_goes_to_the_intake_topic(kafka_settings: Settings) -> None:
+async def test_the_actions_are_published_to_the_intake_topic(kafka_settings: Settings) -> None:
     topic = Topics.of(kafka_settings.topic_prefix).intake
-    plan = Plan(
-        seed=1, leads=10, rate=0, through="kafka", start=START, homes=[Home(uuid4(), ZONE)],
+    plan = SimulationPlan(
+        seed=1, leads=10, rate=0, through="kafka", start=START,
+        properties=[SimulatedProperty(uuid4(), ZONE)],
         bootstrap_servers=kafka_settings.kafka_bootstrap_servers, topic=topic,
     )  # fmt: skip
     await create_topic(plan.bootstrap_servers, topic, partitions=8, replicas=1)
-    done = await simulate(plan)
-    assert done.deeds < done.events
-    records = await read_all(kafka_settings, topic, done.events)
-    assert len({orjson.loads(record.value)["id"] for record in records}) == done.events
+    result = await simulate(plan)
+    assert result.actions < result.events
+    records = await read_all(kafka_settings, topic, result.events)
+    assert len({orjson.loads(record.value)["id"] for record in records}) == result.events

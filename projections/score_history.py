@@ -1,0 +1,83 @@
+"""The score history: adds a row to `lead_scores` each time the result of a lead changes."""
+
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from events.uuids import QuickUUID
+from projections.engine.derived_table import Row
+from projections.engine.projection import Tables
+from projections.scoring import v1
+from projections.scoring.inputs import ScoringInputs, expire, instant, micros
+
+
+def add_changes_by_time(
+    tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, until: int
+) -> None:
+    """Add the results that time alone changed, each at its own instant, up to `moment`.
+
+    `until` is `moment` in microseconds. It is done before an event is folded, so that the rows do
+    not depend on when a timer's event arrives.
+    """
+    change = state["next_change_at"]
+    if change is not None and change <= moment:
+        due: int | None = micros(change)
+        while due is not None and due <= until:
+            expire(inputs, due)
+            _add_if_changed(tables, state, inputs, due)
+            due = v1.next_change(inputs, due)
+    expire(inputs, until)
+
+
+def update_state(
+    tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, now: int
+) -> None:
+    """Add the result after an event, and set fold time and next change time.
+
+    `now` is `moment` in microseconds.
+    """
+    _add_if_changed(tables, state, inputs, now)
+    change = v1.next_change(inputs, now)
+    state["fold_time"] = moment
+    state["next_change_at"] = None if change is None else instant(change)
+
+
+def _add_if_changed(tables: Tables, state: Row, inputs: ScoringInputs, at: int) -> None:
+    """Add a row if the result differs from the last one."""
+    score, values, factors = v1.score_to_store(inputs, at)
+    if state["result"] == values:
+        return
+    state["revision"] = revision = state["revision"] + 1
+    state["result"] = values
+    state["total_score"] = score.total
+    state["scored_at"] = scored_at = instant(at)
+    lead_id = state["lead_id"]
+    tables.rows.add(
+        {
+            "id": _row_id(lead_id, revision),
+            "lead_id": lead_id,
+            "total_score": score.total,
+            "engagement_score": score.engagement,
+            "timing_score": score.timing,
+            "source_score": score.source,
+            "completeness_score": score.completeness,
+            "behavior_score": score.behavior,
+            "score_bucket": score.bucket,
+            "factors": factors,
+            "model_version": v1.VERSION,
+            "scored_at": scored_at,
+            "org_id": state["org_id"],
+            "property_id": state["property_id"],
+            "revision": revision,
+        }
+    )
+
+
+def _row_id(lead_id: UUID, revision: int) -> UUID:
+    """Return the id of the nth score of a lead: the same one in every rebuild.
+
+    It begins with the lead's id, so new rows are near each other in the primary key's index.
+    """
+    suffix = blake2b(lead_id.bytes + revision.to_bytes(4), digest_size=8).digest()
+    row_id: UUID = QuickUUID(lead_id.bytes[:8] + suffix)
+    return row_id

@@ -1,0 +1,82 @@
+"""Authentication of console users, as dependencies of routes.
+
+A malformed token, an expired one and one of an unknown user get the same response. So nobody can
+find out which users exist.
+"""
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from projections import host
+from services.api.auth.bearer import InvalidBearerToken
+from services.api.auth.console_users import ADMIN, WRITER_ROLES, ConsoleUser
+from services.api.context import context_of
+from services.api.problems import Problem
+
+SCHEME = "consoleUser"
+_JWT = HTTPBearer(
+    scheme_name=SCHEME, bearerFormat="JWT", auto_error=False,
+    description="A console user's token, issued by the identity provider of the organisation.",
+)  # fmt: skip
+
+
+async def authenticate_console_user(
+    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_JWT)]
+) -> ConsoleUser:
+    """Return the caller of a console route.
+
+    Raise 401, and 503 if the keys of the token issuer cannot be fetched.
+    """
+    context = context_of(request)
+    token = bearer.credentials.strip() if bearer else ""
+    if not token:
+        raise _unauthenticated()
+    try:
+        user_id = await context.bearer_verifier.subject(token)
+    except InvalidBearerToken:
+        raise _unauthenticated() from None
+    async with context.engine.begin() as conn:
+        row = (await conn.execute(host.profile(user_id))).first()
+    if row is None or row.org_id is None:
+        raise _unauthenticated()
+    return ConsoleUser(user_id, row.org_id, row.role or "viewer")
+
+
+async def require_writer(
+    caller: Annotated[ConsoleUser, Depends(authenticate_console_user)],
+) -> ConsoleUser:
+    """Return a caller who may change data. Raise 403 for other roles."""
+    if caller.role not in WRITER_ROLES:
+        raise _forbidden(caller, "manager or admin")
+    return caller
+
+
+async def require_admin(
+    caller: Annotated[ConsoleUser, Depends(authenticate_console_user)],
+) -> ConsoleUser:
+    """Return a caller who may read and change configuration and keys. Raise 403 for other roles."""
+    if caller.role != ADMIN:
+        raise _forbidden(caller, ADMIN)
+    return caller
+
+
+ConsoleReader: TypeAlias = Annotated[ConsoleUser, Depends(authenticate_console_user)]
+ConsoleWriter: TypeAlias = Annotated[ConsoleUser, Depends(require_writer)]
+ConsoleAdmin: TypeAlias = Annotated[ConsoleUser, Depends(require_admin)]
+
+
+def _unauthenticated() -> Problem:
+    return Problem(
+        401, "unauthenticated",
+        "the bearer token is missing or not valid: sign in and send Authorization: Bearer <token>",
+        headers={"WWW-Authenticate": "Bearer"},
+    )  # fmt: skip
+
+
+def _forbidden(caller: ConsoleUser, needed: str) -> Problem:
+    return Problem(
+        403, "forbidden", f"the role {caller.role} may not do this: ask a user with role {needed}"
+    )

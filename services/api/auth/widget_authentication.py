@@ -1,0 +1,167 @@
+"""Authentication of visitors by a widget key, as dependencies of routes.
+
+The order of the checks is: key, origin, active widget, visitor id and session token, rate limits.
+A request with an unknown key counts against the limit of its network only.
+"""
+
+import hashlib
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Header, Query, Security
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from projections import widget_keys
+from services.api.auth import session_tokens
+from services.api.auth.origins import is_listed
+from services.api.auth.visitors import MAX_VISITOR_ID_LENGTH, Visitor, parse_visitor_id
+from services.api.context import context_of
+from services.api.middleware import allow_origin
+from services.api.problems import Problem, not_found
+from services.api.rate_limit.limits import limit_network, limit_visitor
+from services.api.schemas import example
+
+_Bearer: TypeAlias = HTTPAuthorizationCredentials | None
+_KEY = APIKeyHeader(
+    name="X-API-Key", scheme_name="widgetKey", auto_error=False,
+    description="The key of a property's widget.",
+)  # fmt: skip
+_KEY_AS_BEARER = HTTPBearer(
+    scheme_name="widgetKeyAsBearer", auto_error=False,
+    description="The same key, for clients that cannot set X-API-Key.",
+)  # fmt: skip
+_KEY_IN_QUERY = APIKeyQuery(
+    name="key", scheme_name="widgetKeyInQuery", auto_error=False,
+    description="The same key, for an EventSource, which cannot set headers. On this route only.",
+)  # fmt: skip
+_Key: TypeAlias = Annotated[str | None, Security(_KEY)]
+_KeyAsBearer: TypeAlias = Annotated[_Bearer, Security(_KEY_AS_BEARER)]
+_VisitorId: TypeAlias = Annotated[
+    str,
+    Header(
+        alias="X-Visitor-ID",
+        description="The client's own id of this visitor.",
+        json_schema_extra={"maxLength": MAX_VISITOR_ID_LENGTH, "examples": [example.VISITOR]},
+    ),
+]
+_SessionToken: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias=session_tokens.HEADER,
+        description="The `sessionToken` of a chat response. Needed to continue a session that was "
+        "started without X-Visitor-ID.",
+    ),
+]
+
+
+async def authenticate_visitor(
+    request: Request,
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+) -> Visitor:
+    """Return the caller of a widget route. Raise 400, 401, 403 or 429."""
+    row = await _find_widget(request, api_key or _key_of(bearer))
+    if row is None:
+        await limit_network(request)
+        raise Problem(
+            401, "bad_key", "the widget key is not valid: send the key that the console shows"
+        )
+    return await _admit(request, row, visitor_id, session_token)
+
+
+async def authenticate_page_visitor(
+    request: Request,
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+) -> Visitor:
+    """Return the caller who loads the widget itself. Raise 404 for an unknown key, else as above.
+
+    For a page without a valid key the widget does not exist.
+    """
+    row = await _find_widget(request, api_key or _key_of(bearer))
+    if row is None:
+        await limit_network(request)
+        raise not_found("widget")
+    return await _admit(request, row, visitor_id, session_token)
+
+
+async def authenticate_stream_visitor(
+    request: Request,
+    api_key: _Key,
+    bearer: _KeyAsBearer,
+    key: Annotated[str | None, Security(_KEY_IN_QUERY)],
+    visitor_id: _VisitorId = "",
+    session_token: _SessionToken = None,
+    visitor_id_in_query: Annotated[
+        str,
+        Query(alias="visitorId", description="The same, for clients that cannot set X-Visitor-ID."),
+    ] = "",
+    session_token_in_query: Annotated[
+        str | None, Query(alias="sessionToken", description=f"The same as {session_tokens.HEADER}.")
+    ] = None,
+) -> Visitor:
+    """Return the caller of an event stream, who may be unable to set headers. Raise as above."""
+    return await authenticate_visitor(
+        request, api_key or key, bearer, visitor_id or visitor_id_in_query,
+        session_token or session_token_in_query,
+    )  # fmt: skip
+
+
+WidgetVisitor: TypeAlias = Annotated[Visitor, Depends(authenticate_visitor)]
+PageVisitor: TypeAlias = Annotated[Visitor, Depends(authenticate_page_visitor)]
+StreamVisitor: TypeAlias = Annotated[Visitor, Depends(authenticate_stream_visitor)]
+
+
+async def _find_widget(request: Request, key: str | None) -> Any | None:
+    """Return the row of the widget that the key opens; None for an unknown or expired key."""
+    if not key:
+        raise Problem(401, "no_key", "the widget key is missing: send it in X-API-Key")
+    context = context_of(request)
+    key_hash = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    async with context.engine.begin() as conn:
+        query = widget_keys.opened_by(key_hash, context.clock.now())
+        return (await conn.execute(query)).first()
+
+
+async def _admit(
+    request: Request, row: Any, visitor_id_header: str, session_token: str | None
+) -> Visitor:
+    """Return the visitor if the widget's origins and state and the rate limits permit it."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        if not is_listed(origin, row.allowed_origins):
+            raise Problem(
+                403, "origin_not_allowed",
+                f"the origin {origin[:200]} may not use this widget: add it to allowedOrigins",
+            )  # fmt: skip
+        allow_origin(request, origin)
+    if not row.is_active:
+        raise Problem(
+            403, "widget_inactive", "the widget is switched off: set isActive in its configuration"
+        )
+    context = context_of(request)
+    visitor_id = parse_visitor_id(visitor_id_header)
+    claims = session_tokens.verify_session_token(context.signing_key, session_token)
+    verified_session_id = None
+    # A token of another property or of another visitor is ignored, not refused: clients keep
+    # tokens for long and send them everywhere.
+    if (
+        claims is not None
+        and claims.property_id == row.property_id
+        and visitor_id in (None, claims.visitor_id)
+    ):
+        visitor_id, verified_session_id = claims.visitor_id, claims.session_id
+    caller = Visitor(
+        row.org_id, row.property_id, visitor_id, verified_session_id,
+        context.networks.network_of(request),
+    )  # fmt: skip
+    await limit_visitor(request, caller)
+    return caller
+
+
+def _key_of(bearer: _Bearer) -> str | None:
+    return bearer.credentials.strip() or None if bearer else None

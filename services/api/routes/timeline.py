@@ -1,0 +1,74 @@
+"""Route of a lead's timeline: everything about the lead, newest first."""
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from projections import timeline
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import CURSOR, NOT_FOUND, error_responses
+from services.api.problems import Problem
+from services.api.property_lookup import load_surviving_lead
+from services.api.responses import json_response
+from services.api.schemas.schema import LeadId
+from services.api.schemas.timeline import TimelineResponse
+
+PAGE_SIZE = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+router = APIRouter(prefix="/api/leads/{lead_id}/timeline", tags=["leads"])
+
+
+@router.get(
+    "", summary="Get a page of a lead's timeline", response_model=TimelineResponse,
+    responses=error_responses(CURSOR, NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def get_timeline(
+    request: Request,
+    caller: ConsoleReader,
+    lead_id: LeadId,
+    cursor: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = PAGE_SIZE,
+) -> Response:
+    before = None if not cursor else decode_cursor(cursor)
+    async with caller.transaction(context_of(request).engine) as conn:
+        lead = await load_surviving_lead(conn, caller, lead_id)
+        # One row more than the page: it tells whether there is a next page.
+        query = timeline.page(caller.org_id, lead["members"], before, limit + 1)
+        rows = (await conn.execute(query)).all()
+    items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    next_cursor = None if last is None else encode_cursor((last.at, last.kind, last.id))
+    return json_response({"items": items, "nextCursor": next_cursor})
+
+
+def encode_cursor(key: timeline.TimelinePosition) -> str:
+    """Return the sort key of an entry as text that is opaque to clients."""
+    at, kind, entry_id = key
+    content = orjson.dumps([(at - _EPOCH) // _MICROSECOND, kind, str(entry_id)])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> timeline.TimelinePosition:
+    """Return the sort key of a cursor. Raise 400 for a malformed one."""
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        microseconds, kind, entry_id = orjson.loads(content)
+        if not isinstance(kind, str) or not kind.isalpha():
+            raise ValueError("kind is not a word")
+        return _EPOCH + microseconds * _MICROSECOND, kind, UUID(entry_id)
+    except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError):
+        raise Problem(
+            400, "malformed_cursor",
+            f"cursor {text[:100]!r} is malformed: send nextCursor of a response unchanged",
+        ) from None  # fmt: skip

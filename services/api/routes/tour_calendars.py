@@ -1,0 +1,80 @@
+"""Routes of the calendar files of tours, for visitors and for the console."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from events.record import Stream
+from projections import tours
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.widget_authentication import WidgetVisitor
+from services.api.calendars.invitation import build_calendar_file, build_invitation
+from services.api.calendars.response import CALENDAR_FILE, CalendarResponse
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, error_responses
+from services.api.problems import not_found
+from services.api.property_lookup import load_surviving_lead
+from services.api.schemas import example
+from services.api.schemas.schema import LeadId
+from services.application.rows import build_row
+from services.application.unit_of_work import UnitOfWork
+from services.deciders.decider import Refused
+from services.host import load_property
+
+router = APIRouter()
+
+TourId = Annotated[UUID, Path(examples=[example.TOUR])]
+
+
+@router.get(
+    "/api/lumaleasing/tours/{tour_id}/calendar.ics", tags=["widget"],
+    summary="Download the calendar file of a tour", response_class=CalendarResponse,
+    responses=error_responses(NOT_FOUND) | CALENDAR_FILE, dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def download_widget_tour_calendar(
+    request: Request, caller: WidgetVisitor, tour_id: TourId
+) -> Response:
+    """Return an invitation or, for a cancelled tour, its cancellation.
+
+    The tour's id is the permission: only the visitor who booked the tour knows it. So the file
+    does not contain the e-mail address of the lead.
+    """
+    context = context_of(request)
+    scope = caller.scope(caller.property_id, context.clock.now())
+    async with context.pool.acquire() as conn:
+        uow = UnitOfWork(conn, scope, None)  # type: ignore[arg-type]
+        try:
+            history = await uow.history(Stream("tour", tour_id))
+        except Refused:  # a tour of another property
+            raise not_found("tour") from None
+        row = build_row(tours.projection, tour_id, history)
+        if row is None:
+            raise not_found("tour")
+        host_property = await load_property(uow.conn, caller.property_id)
+    return CalendarResponse(build_calendar_file(build_invitation(row, host_property)))
+
+
+@router.get(
+    "/api/leads/{lead_id}/tours/{tour_id}/calendar.ics", tags=["tours"],
+    summary="Download the calendar file of a lead's tour", response_class=CalendarResponse,
+    responses=error_responses(NOT_FOUND) | CALENDAR_FILE, dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def download_tour_calendar(
+    request: Request, caller: ConsoleReader, lead_id: LeadId, tour_id: TourId
+) -> Response:
+    context = context_of(request)
+    async with caller.transaction(context.engine) as conn:
+        lead = await load_surviving_lead(conn, caller, lead_id)
+        query = tours.by_id(caller.org_id, lead["members"], tour_id)
+        row = (await conn.execute(query)).mappings().first()
+        if row is None:
+            raise not_found("tour")
+    async with context.pool.acquire() as pool_conn:
+        property_id = row["property_id"]
+        host_property = await load_property(pool_conn, property_id)  # type: ignore[arg-type]
+    invitation = build_invitation(row, host_property, lead["email"])
+    return CalendarResponse(build_calendar_file(invitation))
