@@ -1,110 +1,197 @@
-"""The README's quick starts do what they say."""
+"""The examples of README.md are followed to the letter."""
 
 import asyncio
-import os
+import json
 import re
+import signal
 import subprocess
-import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
+import httpx2
+import pytest
 
-from projections.catalog import LIVE, METADATA
-from projections.engine import checkpoints, rebuild
-from projections.engine.apply import Life
-from projections.engine.live import Engine
-from projections.engine.projection_group import ProjectionGroup
-from projections.engine.refold import folding_log
-from services.runtime.settings import Settings, as_environment
+from services.runtime.environment import to_environment
+from services.runtime.schema_check import WRITE_GUARD
+from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.docs.pages import ROOT, Checkout
 from tests.process import running
-from tests.tours import cancelled, scheduled
 from tests.world import make_world
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+API = "http://127.0.0.1:8080"
+TABLE = "lead_tour_counts"
+START_SECONDS = 120
+NAMED_WITHIN_SECONDS = 5
 
 
-def block(tag: str) -> str:
-    """The code of the one fenced block whose info string ends in `tag`."""
-    (found,) = re.findall(rf"```\w+ {tag}\n(.*?)```", README, re.DOTALL)
-    return str(found)
+def blocks(tag: str) -> str:
+    """Return the text of all fenced blocks whose info string ends with `tag`."""
+    found = re.findall(rf"^```\w+ {re.escape(tag)}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert found, f"README.md has no block {tag!r}"
+    return "".join(found)
 
 
-def run(command: list[str], env: dict[str, str]) -> None:
-    done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+@asynccontextmanager
+async def up(checkout: Checkout, command: str) -> AsyncIterator[str]:
+    """Run `crm up` as README.md says; yield the address of the API when all processes are ready."""
+    log = (checkout.root / "up.log").open("w")
+    state = Path(checkout.environment["CRM_HOME"]) / "stack.json"
+    process = subprocess.Popen(  # noqa: ASYNC220 — starting it does not block
+        ["bash", "-c", f"exec {command.strip()} --http-port 0"],
+        cwd=checkout.root, env=checkout.environment, stdout=log, stderr=log,
+    )  # fmt: skip
+    try:
+        await until(lambda: state.exists() or process.poll() is not None, START_SECONDS)
+        assert process.poll() is None, (checkout.root / "up.log").read_text()
+        await until(lambda: is_ready(checkout), START_SECONDS)
+        yield json.loads(state.read_text())["urls"]["api"]
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(process.wait, 60)
+        log.close()
+
+
+def is_ready(checkout: Checkout) -> bool:
+    status = subprocess.run(
+        [".venv/bin/crm", "status"], cwd=checkout.root, env=checkout.environment,
+        check=False, capture_output=True,
+    )  # fmt: skip
+    return status.returncode == 0
+
+
+@pytest.fixture
+def checkout(
+    tmp_path: Path, home: Path, owner_settings: Settings, bootstrap_servers: str
+) -> Checkout:
+    """Copy the tree; its `crm up` uses the servers of this test run."""
+    return Checkout(
+        tmp_path,
+        DATABASE_URL=owner_settings.dsn,
+        KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        CRM_TOPIC_PREFIX=owner_settings.topic_prefix,
+        CRM_HOME=str(home),
+    )
 
 
 async def test_the_publish_example_becomes_a_row(
-    kafka_settings: Settings, pool: asyncpg.Pool
+    kafka_settings: Settings, pool: asyncpg.Pool, tmp_path: Path
 ) -> None:
     world = await make_world(pool)
-    lead = uuid4()
-    await world.append(world.new(world.captured(lead)))
+    lead = world.captured()
+    await world.append(world.new(lead))
+    environment = {
+        **to_environment(kafka_settings),
+        "PROPERTY_ID": str(world.properties[0]),
+        "LEAD_ID": str(lead.lead_id),
+    }
+    example = Checkout(tmp_path, **environment)
+    (example.root / "publish.py").write_text(blocks("publish"))
     async with running(kafka_settings, "relay", "intake", "projector"):
-        env = {
-            **os.environ,
-            **as_environment(kafka_settings),
-            "PROPERTY_ID": str(world.properties[0]),
-            "LEAD_ID": str(lead),
-        }
         for _ in range(2):
-            await asyncio.to_thread(run, [sys.executable, "-c", block("publish")], env)
+            await asyncio.to_thread(example.run, ".venv/bin/python publish.py")
 
-        async def opened() -> bool:
+        async def is_projected() -> bool:
             return bool(await world.count("lead_engagement_events WHERE event_type='email_opened'"))
 
-        await until(opened)
+        await until(is_projected)
     assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
 
 
-async def test_the_projection_example_is_under_the_law(pool: asyncpg.Pool) -> None:
-    names: dict[str, Any] = {}
-    exec(block("projection"), names)
-    try:
-        await _project_and_verify(pool, names)
-    finally:
-        METADATA.remove(names["TABLE"])
-
-
-async def _project_and_verify(pool: asyncpg.Pool, names: dict[str, Any]) -> None:
-    world = await make_world(pool)
-    async with pool.acquire() as conn:
-        await conn.execute(
-            "CREATE TABLE lead_tour_counts (id uuid PRIMARY KEY, property_id uuid REFERENCES "
-            "properties DEFERRABLE INITIALLY DEFERRED, booked int, cancelled int)"
-        )
-    lead, first, second = uuid4(), uuid4(), uuid4()
-    for event in (
-        world.captured(lead),
-        scheduled(first, lead),
-        scheduled(second, lead),
-        cancelled(first, lead),
-    ):
-        await world.append(world.new(event))
-    await world.number()
-    unit = ProjectionGroup("live", (*LIVE.projections, names["projection"]))
-    async with pool.acquire() as conn:
-        await checkpoints.create(conn, unit.name, unit.version, 1)
-    engine = Engine(pool, Life(unit, 1), "test")
-    await engine.claim(range(64))
-    for shard, head in (await engine.behind()).items():
-        await engine.fill_gap(shard, head)
-    await engine.settle()
-    async with pool.acquire() as conn:
-        (row,) = await conn.fetch("SELECT id, booked, cancelled FROM lead_tour_counts")
-    assert tuple(row) == (UUID(str(lead)), 2, 1)
-    work = rebuild.Rebuild(pool, unit, unit, folding_log(pool), lambda *_: None)
-    assert (await work.verify()).equal
-
-
-async def test_the_replay_commands_run(kafka_settings: Settings, pool: asyncpg.Pool) -> None:
+async def test_the_replay_commands_run(
+    kafka_settings: Settings, owner_settings: Settings, pool: asyncpg.Pool, tmp_path: Path
+) -> None:
     world = await make_world(pool)
     await world.append(world.new(world.captured()))
     await world.project()
-    env = {**os.environ, **as_environment(kafka_settings)}
-    crm = [sys.executable, "-m", "services.cli"]
-    for line in block("replay").strip().splitlines():
-        await asyncio.to_thread(run, [*crm, *line.split()[1:]], env)
+    settings = kafka_settings.model_copy(update={"database_url": owner_settings.database_url})
+    checkout = Checkout(tmp_path, **to_environment(settings))
+    await asyncio.to_thread(checkout.run, blocks("replay"))
+
+
+@pytest.mark.stack
+async def test_a_new_projection_counts_a_tour_that_is_booked_over_http(
+    checkout: Checkout, pool: asyncpg.Pool, owner_pool: asyncpg.Pool
+) -> None:
+    """Follow the quick start, then "Write a projection", with its migration and the restart."""
+    async with up(checkout, blocks("projection-restart")) as api:
+        script = blocks("quickstart").replace(API, api) + "\necho; echo $PROPERTY $LEAD"
+        output = await asyncio.to_thread(checkout.run, script)
+        responses, ids = output.strip().rsplit("\n", 1)
+        score = read_last_object(responses)["score"]
+        assert sum(int(factor["impact"]) for factor in score["factors"]) == score["totalScore"]
+        module = f"projections/{TABLE}.py"
+        (checkout.root / module).write_text(blocks(f"file={module}"))
+        await asyncio.to_thread(checkout.run, blocks("projection"))
+    property_id, lead_id = ids.split()
+    async with up(checkout, blocks("projection-restart")) as api:
+        token = await asyncio.to_thread(
+            checkout.run, f".venv/bin/crm token --property {property_id}"
+        )
+        await book_tour(api, token.strip(), lead_id)
+
+        async def count_booked() -> int | None:
+            query = f"SELECT booked FROM {TABLE} WHERE id = $1"
+            booked: int | None = await pool.fetchval(query, UUID(lead_id))
+            return booked
+
+        assert await until(count_booked) == 1
+        await asyncio.to_thread(checkout.run, blocks("projection-check"))
+        await assert_table_is_protected(pool)
+        await owner_pool.execute(f"DROP TRIGGER {WRITE_GUARD} ON {TABLE}")
+        with pytest.raises(AssertionError, match=TABLE):
+            await asyncio.to_thread(checkout.run, ".venv/bin/crm db check")
+        await until(lambda: names_the_table(api), NAMED_WITHIN_SECONDS)
+        with pytest.raises(AssertionError, match=TABLE):
+            await asyncio.to_thread(checkout.run, ".venv/bin/crm status")
+
+
+def read_last_object(text: str) -> dict[str, Any]:
+    """Return the last of several JSON objects that follow each other without a separator."""
+    decoder, end = json.JSONDecoder(), text.index("{")
+    last: dict[str, Any] = {}
+    while end < len(text):
+        last, end = decoder.raw_decode(text, end)
+    return last
+
+
+async def book_tour(api: str, token: str, lead_id: str) -> None:
+    day = date.today() + timedelta(days=2)  # noqa: DTZ011 — any day in the near future
+    async with httpx2.AsyncClient(base_url=api, timeout=30) as client:
+        response = await client.post(
+            f"/api/leads/{lead_id}/tours",
+            json={"tourDate": day.isoformat(), "tourTime": "14:00"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    assert response.status_code == 201, response.text
+
+
+async def assert_table_is_protected(pool: asyncpg.Pool) -> None:
+    """Check the write guard and row level security of the new table."""
+    with pytest.raises(asyncpg.PostgresError):
+        await pool.execute(f"UPDATE {TABLE} SET booked = 100")
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("SET LOCAL ROLE anon")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with conn.transaction():
+                await conn.execute(f"DELETE FROM {TABLE}")
+        await conn.execute("SET LOCAL ROLE authenticated")
+        assert await conn.fetchval(f"SELECT count(*) FROM {TABLE}") == 0
+    assert await pool.fetchval(
+        "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = $1::regclass",
+        TABLE,
+    )
+
+
+async def names_the_table(api: str) -> bool:
+    """Return whether /readyz of the API is not ready and names the table."""
+    async with httpx2.AsyncClient(base_url=api, timeout=30) as client:
+        response = await client.get("/readyz")
+    return response.status_code == 503 and TABLE in response.text
