@@ -7,7 +7,7 @@ a crash in the middle needs no repair.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from uuid import UUID
 
 import asyncpg
@@ -15,16 +15,18 @@ import asyncpg
 from events.event import Event, Intake, touches
 from events.ids import producer_event_id
 from events.log.connection import Connection
+from events.log.errors import Conflict
 from events.record import NewEvent, Stream
 from events.subjects import required_streams
+from services.application.decided_events import handle_decided_event
+from services.deciders import decider
 from services.host import PropertyOrgs
-from services.intake import dead_letters, decided, metrics, observed, pending_records, signature
-from services.intake.outcome import IntakeItem, IntakeOutcome
-from services.intake.outcome_saving import save_outcomes
+from services.intake import metrics, observed, saved_outcomes, signature
+from services.intake.outcome import IntakeItem, IntakeOutcome, add_blocked, wait_if_blocked
 from services.intake.pending_records import PROPERTY
 from services.intake.producer_record import ProducerRecord, read_producer_record
 from services.intake.raw_record import RawRecord
-from services.intake.rejection import RejectedRecord
+from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 
@@ -60,7 +62,7 @@ class Admission:
         async with self.lock, self.pool.acquire() as conn:
             items = [IntakeItem(record) for record in records]
             if not is_redrive:
-                await dead_letters.restore_outcomes(conn, items)
+                await saved_outcomes.restore_outcomes(conn, items)
             await self.admit_items(conn, [item for item in items if item.outcome is None])
             return [item.outcome for item in items if item.outcome]
 
@@ -72,14 +74,14 @@ class Admission:
         `retried` are the subjects whose pending records are retried now, None for new records.
         """
         queues = await self._build_queues(conn, items)
-        blocked = await self._load_blocked(conn, items, retried or frozenset())
+        blocked = await saved_outcomes.load_blocked(conn, items, retried or frozenset())
         # Observed events at the heads of the queues are appended in one transaction, decided ones
         # one at a time. Each round empties the queues up to the next change of mode.
         while queues:
             await self._append_observed(conn, queues, blocked)
             await self._append_decided(queues, blocked)
             queues = {key: queue for key, queue in queues.items() if queue}
-        await save_outcomes(
+        await saved_outcomes.save_outcomes(
             conn, items, self.settings, self.clock.now(), is_retry=retried is not None
         )
         metrics.count(items)
@@ -118,19 +120,6 @@ class Admission:
             queues.setdefault(record.property_id, deque()).append(item)
         return queues
 
-    async def _load_blocked(
-        self, conn: Connection, items: Sequence[IntakeItem], retried: Iterable[UUID]
-    ) -> dict[UUID, Stream]:
-        """Return the subjects that pending records wait for: entity id → stream.
-
-        A new record about such a subject waits too. Otherwise it would overtake the pending one.
-        """
-        if not await pending_records.exist(conn):
-            return {}
-        ids = {stream.entity_id for item in items for stream in item.subjects}
-        ids |= {item.new.property_id for item in items if item.new and item.new.property_id}
-        return await pending_records.load_awaited(conn, ids.difference(retried))
-
     async def _append_observed(
         self, conn: Connection, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]
     ) -> None:
@@ -139,11 +128,11 @@ class Admission:
         for key, queue in queues.items():
             while queue and queue[0].new_event.event.intake is Intake.OBSERVED:
                 item = queue.popleft()
-                if not _is_blocked(item, key, blocked):
+                if not wait_if_blocked(item, key, blocked):
                     batch.append(item)
         if batch:
             await observed.append_observed(conn, batch)
-            _block(batch, blocked)
+            add_blocked(batch, blocked)
 
     async def _append_decided(
         self, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]
@@ -155,9 +144,9 @@ class Admission:
             async with slots:
                 while queue and queue[0].new_event.event.intake is not Intake.OBSERVED:
                     item = queue.popleft()
-                    if not _is_blocked(item, key, blocked):
-                        await decided.append_decided(self.pool, item)
-                        _block([item], blocked)
+                    if not wait_if_blocked(item, key, blocked):
+                        await _append_decided_event(self.pool, item)
+                        add_blocked([item], blocked)
 
         tasks = [asyncio.ensure_future(decide(key, queue)) for key, queue in queues.items()]
         try:
@@ -170,6 +159,36 @@ class Admission:
             raise
 
 
+async def _append_decided_event(pool: asyncpg.Pool, item: IntakeItem) -> None:
+    """Decide one event: the producer says that it happened, and the core's decider must agree.
+
+    Give the item its outcome. Raise connection errors of the database.
+    """
+    new = item.new_event
+    if new.property_id is None:
+        raise RuntimeError(f"the event of record {item.record.id} has no property")
+    try:
+        result = await handle_decided_event(
+            pool,
+            new.event,
+            event_id=new.id,
+            org_id=new.org_id,
+            property_id=new.property_id,
+            occurred_at=new.occurred_at,
+            cause=new.cause,
+        )
+    except decider.UnknownSubject as unknown:
+        item.wait_for(unknown.stream)
+    except decider.Refused as refused:
+        item.reject(RejectedRecord(RejectionReason.DISAGREED, refused.message, code=refused.code))
+    except Conflict as conflict:
+        item.reject(RejectedRecord(RejectionReason.CONFLICT, str(conflict)))
+    except observed.RECORD_ERRORS as error:
+        item.reject(observed.rejection_of(error))
+    else:
+        item.accept(is_duplicate=new.id not in result.new)
+
+
 def _subjects(event: Event) -> list[Stream]:
     """Return the entities that no pending record may wait for when the event is admitted.
 
@@ -179,19 +198,3 @@ def _subjects(event: Event) -> list[Stream]:
         return required_streams(event)
     own_id = event.stream_id if event.begins else None
     return [Stream("", key) for key in touches(event) if key != own_id]
-
-
-def _is_blocked(item: IntakeItem, property_id: UUID, blocked: dict[UUID, Stream]) -> bool:
-    """Let the item wait if another record waits for one of its subjects; return whether it does."""
-    for key in (property_id, *(stream.entity_id for stream in item.subjects)):
-        if subject := blocked.get(key):
-            item.wait_for(subject)
-            return True
-    return False
-
-
-def _block(items: Iterable[IntakeItem], blocked: dict[UUID, Stream]) -> None:
-    """Add the subjects that these items wait for, so that later records queue up behind them."""
-    for item in items:
-        if item.outcome and item.outcome.subject:
-            blocked[item.outcome.subject.entity_id] = item.outcome.subject

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log.connection import Connection
-from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
+from services.intake.outcome import IntakeItem
 from services.intake.producer_record import label_record
 from services.intake.raw_record import COLUMNS, storable
 
@@ -50,25 +50,6 @@ def _row(item: IntakeItem) -> tuple[Any, ...]:
         outcome.reason,
         storable(outcome.detail),
     )  # fmt: skip
-
-
-async def restore_outcomes(conn: Connection, items: Sequence[IntakeItem]) -> None:
-    """Give items whose records are dead letters already the saved outcome.
-
-    A redriven dead letter is excluded: its record was admitted since.
-    """
-    rows = await conn.fetch(
-        "SELECT id, event_id, org_id, property_id, reason, detail FROM crm.dead_letters "
-        "WHERE id = ANY($1::uuid[]) AND status <> 'redriven'",
-        [item.record.id for item in items],
-    )
-    saved = {row["id"]: row for row in rows}
-    for item in items:
-        if row := saved.get(item.record.id):
-            item.outcome = IntakeOutcome(
-                IntakeStatus.DEAD, row["event_id"], row["org_id"], row["property_id"],
-                reason=row["reason"], detail=row["detail"],
-            )  # fmt: skip
 
 
 async def set_status(conn: Connection, ids: Sequence[UUID], status: str) -> None:

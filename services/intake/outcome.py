@@ -1,6 +1,6 @@
 """The outcome of an intake record: accepted, duplicate, pending or dead."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -78,3 +78,19 @@ class IntakeItem:
             reason,
             detail,
         )
+
+
+def wait_if_blocked(item: IntakeItem, property_id: UUID, blocked: dict[UUID, Stream]) -> bool:
+    """Let the item wait if another record waits for one of its subjects; return whether it does."""
+    for key in (property_id, *(stream.entity_id for stream in item.subjects)):
+        if subject := blocked.get(key):
+            item.wait_for(subject)
+            return True
+    return False
+
+
+def add_blocked(items: Iterable[IntakeItem], blocked: dict[UUID, Stream]) -> None:
+    """Add the subjects that these items wait for, so that later records queue up behind them."""
+    for item in items:
+        if item.outcome and item.outcome.subject:
+            blocked[item.outcome.subject.entity_id] = item.outcome.subject

@@ -21,22 +21,6 @@ PROPERTY = "property"
 """The entity type of a subject that is a property."""
 
 
-async def load_awaited(conn: Connection, ids: Iterable[UUID]) -> dict[UUID, Stream]:
-    """Return those of `ids` for which records are pending: entity id → stream."""
-    rows = await conn.fetch(
-        "SELECT DISTINCT subject_id, subject_type FROM crm.intake_waiting "
-        "WHERE subject_id = ANY($1::uuid[])",
-        list(set(ids)),
-    )
-    return {row["subject_id"]: Stream(row["subject_type"], row["subject_id"]) for row in rows}
-
-
-async def exist(conn: Connection) -> bool:
-    """Return whether any record is pending."""
-    exists: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM crm.intake_waiting)")
-    return exists
-
-
 async def save(
     conn: Connection, items: Sequence[IntakeItem], settings: IntakeSettings, now: datetime
 ) -> None:
