@@ -1,1 +1,1 @@
-"""What we remember: tables derived from events, the rules of scoring, and the engine."""
+"""Projections: tables derived from events with their queries, the scoring rules, the engine."""

@@ -21,7 +21,7 @@ TourEvent: TypeAlias = (
 
 
 class TourLine(NamedTuple):
-    """What an activity about a tour shows."""
+    """The texts and metadata of an activity about a tour."""
 
     kind: ActivityType
     description: str

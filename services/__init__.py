@@ -1,1 +1,1 @@
-"""What runs: a module directly in this room is a process, a tool, or the one command handler."""
+"""The processes and tools of the core, and the packages that they share."""

@@ -133,7 +133,7 @@ async def make_world(pool: asyncpg.Pool, properties: int = 1) -> World:
         await conn.executemany(
             "INSERT INTO properties (id, org_id, name, settings) VALUES ($1, $2, $3, $4)",
             [
-                (property_id, org, f"House {n}", {"timezone": "America/New_York"})
+                (property_id, org, f"Alder {n}", {"timezone": "America/New_York"})
                 for n, property_id in enumerate(ids)
             ],
         )

@@ -33,7 +33,7 @@ class RebuildInProgress(Exception):
 
 @dataclass(slots=True)
 class RebuildResult:
-    """What a rebuild or a verification did."""
+    """The result of a rebuild or a verification."""
 
     events: int = 0
     """Number of folded events."""

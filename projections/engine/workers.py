@@ -91,7 +91,7 @@ class _StopRequest(Exception):
 
 
 class _WorkerProcess:
-    """What one process keeps between two shards."""
+    """The state that one worker process keeps between two shards."""
 
     def __init__(self, setup: WorkerSetup, folded: "Synchronized[int]", stop: Any) -> None:
         self.group, self.folded, self.stop = setup.group(), folded, stop

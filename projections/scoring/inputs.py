@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = 86_400_000_000
 WINDOW = 30 * DAY
-"""How long an engagement counts, in microseconds; a day has 24 hours."""
+"""Time during which an engagement counts, in microseconds; a day has 24 hours."""
 
 
 class ScoringInputs(TypedDict):

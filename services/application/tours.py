@@ -19,7 +19,7 @@ from services.deciders.tour_outcomes import CancelTour
 from services.deciders.tours import LIVE, Tour, TourCommand
 
 MAX_REBOOKINGS = 100
-"""How often a lead may cancel and book the same slot again."""
+"""Number of times that a lead may cancel and book the same slot again."""
 
 
 async def execute_tour_command(uow: UnitOfWork, command: TourCommand) -> list[Event]:

@@ -42,7 +42,7 @@ from services.deciders.local_time import When
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
-    """What the decision about a producer's event needs besides the streams.
+    """The values, besides the streams, that the decision about a producer's event needs.
 
     `at` is the time of the event, `time_zone` that of the property, `contact_owner` the lead that
     has the e-mail address of the event.

@@ -23,13 +23,13 @@ async def save(conn: Connection, items: Sequence[IntakeItem]) -> None:
     """
     await conn.executemany(
         f"""
-        INSERT INTO crm.dead_letters AS letter (id, {_RECORD_COLUMNS}, ce_source, ce_id, event_type,
+        INSERT INTO crm.dead_letters AS saved (id, {_RECORD_COLUMNS}, ce_source, ce_id, event_type,
           event_id, org_id, property_id, reason, detail)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-        ON CONFLICT (id) DO UPDATE SET attempts = letter.attempts + 1, last_at = clock_timestamp(),
+        ON CONFLICT (id) DO UPDATE SET attempts = saved.attempts + 1, last_at = clock_timestamp(),
           reason = excluded.reason, detail = excluded.detail, event_id = excluded.event_id,
           org_id = excluded.org_id, property_id = excluded.property_id, copied_at = NULL,
-          status = CASE letter.status WHEN 'redriven' THEN 'open' ELSE letter.status END
+          status = CASE saved.status WHEN 'redriven' THEN 'open' ELSE saved.status END
         """,
         [_row(item) for item in items],
     )

@@ -55,7 +55,7 @@ class CoreProcess:
 
     @property
     def has_given_up(self) -> bool:
-        """Whether it crashed so often in a row that it is not started any more."""
+        """True if it crashed so often in a row that it is not started again."""
         return self.crashes > MAX_CRASHES
 
     def start(self) -> None:

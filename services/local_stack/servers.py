@@ -27,7 +27,7 @@ class Servers:
 
     @property
     def is_broker_volatile(self) -> bool:
-        """Whether the broker loses its records when it stops."""
+        """True if the broker loses its records when it stops."""
         return self.broker is not None and self.broker.is_volatile
 
     def start(self) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from services.runtime.stack_state import home_directory
 
 PROCESSES = ("relay", "projector", "intake", "timers", "api")
 STOP_ORDER = ("api", "timers", "intake", "relay", "projector")
-"""What produces events stops first, so that the others can finish their work."""
+"""Order of stopping: producers of events first, so that the others can finish their work."""
 T = TypeVar("T")
 
 

@@ -42,9 +42,9 @@ class ProjectorConsumer:
         self.assigned: frozenset[int] = frozenset()
         """The shards of the assigned partitions: this consumer is to own them."""
         self.joined = False
-        """Whether the group has assigned partitions, or none, at least once."""
+        """True after the first assignment of the group, also of no partition."""
         self.started = False
-        """Whether `start` has ended."""
+        """True after the end of `start`."""
         self.received_at: dict[int, float] = {}
         """Shard → loop time at which its last record arrived."""
         self._topic, self._log_id = topic, state.id

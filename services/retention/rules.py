@@ -1,4 +1,4 @@
-"""How many days each organisation keeps each kind of rows."""
+"""Retention periods in days, for each organisation and each kind of rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

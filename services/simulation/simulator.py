@@ -26,7 +26,7 @@ MAX_IN_FLIGHT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SimulationPlan:
-    """What is simulated and where it is sent. `rate`: actions per second; 0 is unlimited."""
+    """The traffic to simulate and its target. `rate`: actions per second; 0 is unlimited."""
 
     seed: int
     leads: int

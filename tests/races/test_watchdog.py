@@ -92,7 +92,7 @@ class SlowEngine(Engine):
     async def own(self, shards: Sequence[int]) -> None:
         deadline = time.monotonic() + self.seconds
         while not self.consumer.received_at and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # a poll with a limit: the consumer has no event to wait for
         self.delivered |= bool(self.consumer.received_at)
         await super().own(shards)
 

@@ -18,7 +18,7 @@ FORWARD = (
     14 * DAY, 30 * DAY - TICK, 30 * DAY, 45 * DAY,
 )  # fmt: skip
 BACKWARD = (timedelta(hours=1), 2 * DAY, 20 * DAY, 40 * DAY)
-"""How far the clock moves before a step, and how far back a step may be dated."""
+"""Distance that the clock moves before a step, and that a step may be dated back."""
 
 SOURCES = (
     None, "", "Google Ads", 'the "old" site', "Référral 🏠 'quoted' \\", "facebook", "META",

@@ -90,7 +90,7 @@ class RescoreResponse(ResponseModel):
 
 
 class BulkRescoreResponse(ResponseModel):
-    """How many of the requested leads exist. Their scores are always current."""
+    """Number of the requested leads that exist. Their scores are always current."""
 
     examples: ClassVar[Examples] = {
         "some leads": {"success": True, "processed": 2, "successful": 1, "failed": 1}

@@ -26,7 +26,7 @@ async def test_a_new_property_is_an_event_with_its_settings(world: World) -> Non
     (property_id,) = world.properties
     (recorded,) = await history(world, "property", property_id)
     assert recorded.event == PropertyRecorded(
-        property_id=property_id, display_name="House 0", address={},
+        property_id=property_id, display_name="Alder 0", address={},
         settings={"timezone": "America/New_York"}, deleted=False,
     )  # fmt: skip
     assert (recorded.org_id, recorded.property_id, recorded.version) == (

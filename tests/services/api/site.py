@@ -44,7 +44,7 @@ class EchoResponder:
         self.requests.append(request)
         if self.fails:
             raise RuntimeError("no model")
-        return ResponderReply(f"You said: {request.message}")
+        return ResponderReply(f"Echo: {request.message}")
 
 
 @dataclass

@@ -51,7 +51,7 @@ async def test_a_message_id_is_unique_in_the_organisation(site: Site) -> None:
             assert error_of(response) == (422, "id_reused")
     await take_over(site, conversation)
     for used_id in (*visible_ids, message):
-        assert error_of(await answer(site, conversation, "You said: hello", messageId=used_id)) == (
+        assert error_of(await answer(site, conversation, "Echo: hello", messageId=used_id)) == (
             422,
             "id_reused",
         )

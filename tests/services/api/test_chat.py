@@ -13,7 +13,7 @@ async def test_a_first_message_starts_a_session_and_a_conversation_and_gets_a_re
     site: Site,
 ) -> None:
     turn = await site.send_chat("Can I book a tour?")
-    assert turn["content"] == "You said: Can I book a tour?"
+    assert turn["content"] == "Echo: Can I book a tour?"
     assert turn["wantsTour"] is True
     assert (
         turn["isHumanMode"] is turn["waitingForHuman"] is turn["shouldPromptLeadCapture"] is False
@@ -158,7 +158,7 @@ async def test_a_visitor_reads_the_messages_after_a_cursor(site: Site) -> None:
     )
     assert [message["content"] for message in second_page.json()["messages"]] == [
         "more",
-        "You said: more",
+        "Echo: more",
     ]
     malformed = await site.client.get(
         CHAT, params={**query, "after": "x"}, headers=site.widget_headers()

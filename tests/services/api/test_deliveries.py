@@ -45,7 +45,7 @@ async def test_a_message_is_planned_with_its_recipient_and_text(site: Site) -> N
     assert (delivery["recipient"], delivery["body"], delivery["purpose"]) == (
         "ada@example.com", "Hello Ada :-}", "manual",
     )  # fmt: skip
-    assert delivery["subject"] == "Message from House 0"
+    assert delivery["subject"] == "Message from Alder 0"
     assert delivery["requested_by"] == str(site.manager)
     await site.project()
 
@@ -67,7 +67,7 @@ async def test_empty_strings_count_as_missing_fields(site: Site) -> None:
     body = {"channel": "sms", "message": "", "templateSlug": "hello", "subject": ""}
     assert (await send(site, lead, body)).status_code == 200
     (delivery,) = await read_deliveries(site)
-    assert (delivery["body"], delivery["recipient"]) == ("Hi from House 0", PHONE)
+    assert (delivery["body"], delivery["recipient"]) == ("Hi from Alder 0", PHONE)
     assert delivery["template_version"] == 1
     assert "subject" not in delivery
 

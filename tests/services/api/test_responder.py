@@ -32,7 +32,7 @@ async def test_the_endpoint_of_the_settings_computes_the_reply(
     endpoint.reply_with("From the tenth of May.")
     first = await client.post(CHAT, json={"message": "when?"}, headers=site.widget_headers())
     assert first.json()["content"] == "From the tenth of May."
-    assert "House 0" in endpoint.requests[0]["messages"][0]["content"]
+    assert "Alder 0" in endpoint.requests[0]["messages"][0]["content"]
     second_body = {"message": "sure?", "sessionId": first.json()["sessionId"]}
     await client.post(CHAT, json=second_body, headers=site.widget_headers())
     assert [message["content"] for message in endpoint.requests[1]["messages"][1:]] == [

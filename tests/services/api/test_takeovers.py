@@ -64,7 +64,7 @@ async def test_the_agent_of_a_takeover_or_an_admin_can_release_the_conversation(
     assert released.json()["conversation"]["takeover_epoch"] == 2
     assert (await release(site, conversation)).status_code == 200
     assert (await site.read_event_types()).count("conversation.released") == 1
-    assert (await site.send_chat("and now?", sessionId=session))["content"] == "You said: and now?"
+    assert (await site.send_chat("and now?", sessionId=session))["content"] == "Echo: and now?"
     await take_over(site, conversation, other)
     assert (await release(site, conversation, admin)).status_code == 200
     assert error_of(await answer(site, conversation, "still here", other)) == (

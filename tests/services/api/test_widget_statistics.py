@@ -168,7 +168,7 @@ async def test_console_users_see_the_conversations_of_the_widget(site: Site) -> 
     assert listed[1] | {"created_at": None} == {
         "id": first["conversationId"], "lead_name": "Ada Lovelace",
         "lead_email": "ada@example.com", "message_count": 2, "is_human_mode": False,
-        "created_at": None, "last_message": "You said: hello",
+        "created_at": None, "last_message": "Echo: hello",
     }  # fmt: skip
     assert listed[0]["lead_name"] is None
     assert len(listed[0]["last_message"]) == 50

@@ -36,7 +36,7 @@ async def test_a_widget_without_settings_shows_the_defaults(site: Site) -> None:
             "logoUrl": None, "welcomeMessage": None, "offlineMessage": None, "autoPopupDelay": 0,
             "requireEmailBeforeChat": False, "collectName": True, "collectEmail": True,
             "collectPhone": False, "leadCapturePrompt": None, "toursEnabled": True,
-            "propertyName": "House 0",
+            "propertyName": "Alder 0",
         },
         "isOnline": True, "businessHours": None, "holidays": [], "timezone": "America/New_York",
     }  # fmt: skip
@@ -55,7 +55,7 @@ async def test_every_setting_is_shown_under_the_name_that_clients_read(site: Sit
         "logoUrl": "https://a.example/logo.svg", "welcomeMessage": "Hi", "offlineMessage": "Bye",
         "autoPopupDelay": 7, "requireEmailBeforeChat": True, "collectName": False,
         "collectEmail": False, "collectPhone": True, "leadCapturePrompt": "Who are you?",
-        "toursEnabled": False, "propertyName": "House 0",
+        "toursEnabled": False, "propertyName": "Alder 0",
     }  # fmt: skip
 
 

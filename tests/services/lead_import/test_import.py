@@ -207,7 +207,10 @@ def test_a_mapping_with_a_mistake_is_refused_and_the_key_is_named(tmp_path: Path
         read_mapping(path)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason=f"the data set is not at {DATA}: set CRM_DATA")
+@pytest.mark.skipif(
+    not DATA.exists(),
+    reason=f"the real data set is not part of the project: put it at {DATA} or set CRM_DATA",
+)
 async def test_the_public_data_set_is_imported_completely_and_only_once(world: World) -> None:
     file = open_csv(world, DATA, read_mapping(MAPPING))
     first = await run_import(world, file)

@@ -98,6 +98,9 @@ async def test_a_process_with_a_fault_can_be_stopped(settings: Settings) -> None
         await survive_faults(work, settings, stop, Checks(), Clock())
 
 
+async def end_at_once() -> None: ...
+
+
 async def test_the_first_task_that_ends_cancels_the_others() -> None:
     cancelled = asyncio.Event()
 
@@ -108,7 +111,7 @@ async def test_the_first_task_that_ends_cancels_the_others() -> None:
             cancelled.set()
 
     async with asyncio.timeout(5):
-        await run_until_first_ends(run_for_ever(), asyncio.sleep(0))
+        await run_until_first_ends(run_for_ever(), end_at_once())
     assert cancelled.is_set()
 
 
