@@ -3,12 +3,15 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest
+# Without compiled files each test process, and each process that a test starts, compiles all modules again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 # Number of parallel test processes. Each has its own servers; tests mostly wait.
 JOBS ?= 3
 # Tests of behaviour that depends on PostgreSQL: schema, permissions, functions, order, folds, races.
 POSTGRES_TESTS := tests/migrations tests/events/log tests/projections/engine tests/services/application \
 	tests/services/adoption tests/projections/test_reads.py tests/projections/scoring/test_score_lead.py
+# Tests of code that uses the database in every way: locks, COPY, snapshots, row level security, rebuilds.
+POOLER_TESTS := tests/events/log tests/events/keys tests/projections/engine tests/services/application tests/services/api
 RELEASES ?= 15 16 17
 PACKAGES := events projections services migrations tests $(wildcard benchmarks)
 # The first of these that is 3.11 or newer creates the environment; override with PYTHON=/path/to/python3.
@@ -33,6 +36,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,bench]'
 	@touch $@
 
+$(VENV)/.installed-mutation: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,mutation]'
+	@touch $@
+
 demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them
 	$(BIN)/crm demo
 
@@ -46,8 +53,14 @@ test-postgres: install  ## run the database tests on PostgreSQL 15, 16, 17 (need
 	set -e; for release in $(RELEASES); do CRM_TEST_POSTGRES=$$release \
 		$(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(POSTGRES_TESTS) $(ARGS); done
 
+test-pooler: install  ## run the database tests behind PgBouncer in transaction mode (Debian: apt install pgbouncer)
+	CRM_TEST_POOLER=1 $(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(POOLER_TESTS) $(ARGS)
+
 soak: $(VENV)/.installed-bench  ## run the long tests: millions of events, hundreds of killed processes
 	$(PYTEST) -m soak --timeout=0 $(ARGS)
+
+mutate: $(VENV)/.installed-mutation  ## list changes of the code that no test notices (ARGS=--help)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 bench: $(VENV)/.installed-bench  ## measure throughput and latency, compared with simpler methods (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -65,4 +78,4 @@ contract: install  ## check that the event catalog is compatible with the releas
 clean:  ## delete the environment and the data of the local stack
 	rm -rf $(VENV) .crm .crm-test .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 
-.PHONY: help install demo test test-kafka test-postgres soak bench lint contract clean
+.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench lint contract clean

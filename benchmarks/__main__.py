@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import platform
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from benchmarks.run import QUICK, BenchmarkRun, WorkloadSize
 from benchmarks.servers import BenchmarkServers, run_servers
 from services.runtime.logging import configure_logging
 
-Part = Literal["append", "project", "rebuild", "latency", "read"]
+Part = Literal["append", "project", "rebuild", "latency", "read", "timers"]
 app = App(name="benchmarks", help_format="plaintext")
 
 
@@ -44,14 +45,14 @@ def bench(
     configure_logging("bench", form="console", level="error")
     size = QUICK if quick else WorkloadSize()
     if rounds is not None:
-        size = WorkloadSize(**{**vars(size), "rounds": rounds})
+        size = replace(size, rounds=rounds)
     with run_servers() as servers:
         results = asyncio.run(_run(servers, size, frozenset(only)))
         about = {
             "broker": servers.broker,
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "size": vars(size),
+            "size": asdict(size),
         }
     title = (
         f"{size.events:,} events of {size.properties} properties, {size.rounds} rounds, medians; "

@@ -21,6 +21,7 @@ MODULES = {
     "bulk": "appending", "single": "appending", "relay": "relaying", "project": "projecting",
     "rebuild": "rebuilding", "tutorial": "tutorial", "sink": "sink", "crowded": "reading",
     "read": "reading", "real": "latency", "bare": "latency",
+    "timers": "timers.measuring",
 }  # fmt: skip
 """Measurement → its module in this package."""
 

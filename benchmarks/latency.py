@@ -23,7 +23,7 @@ from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, Engagemen
 from events.leads import LeadCaptured
 from events.log.append import append
 from events.record import NewEvent
-from services.projector.consumer import FETCH_WAIT_MILLISECONDS
+from services.event_consumer.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 

@@ -8,24 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
-@dataclass(frozen=True)
-class ReportLine:
-    """A measurement with the one it is compared with; `target` bounds the ratio."""
-
-    what: str
-    value: str
-    reference: str
-    reference_value: str
-    ratio: float | None = None
-    target: float | None = None
-    is_maximum: bool = False
-
-    @property
-    def is_met(self) -> bool | None:
-        if self.ratio is None or self.target is None:
-            return None
-        return self.ratio <= self.target if self.is_maximum else self.ratio >= self.target
+from benchmarks.report_line import ReportLine
+from benchmarks.timers.report import timer_lines
 
 
 @dataclass(frozen=True)
@@ -89,6 +73,7 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
                 median(a / b for a, b in zip(real, bare, strict=True)), target, is_maximum=True,
             ))  # fmt: skip
     report += _reads(rounds.results.get("read", []))
+    report += timer_lines(rounds.results.get("timers", []))
     return report
 
 

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from benchmarks import floor
 from benchmarks.child import measure
 from benchmarks.servers import BenchmarkServers
+from benchmarks.timers.rounds import TimerSize, measure_contenders
 from benchmarks.workload import insert_host_rows, make_organization
 from services.runtime.database import connect
 from services.runtime.migrations import migrate
@@ -35,12 +36,14 @@ class WorkloadSize:
     rate_seconds: float = 6.0
     leads: int = 200_000
     leads_in_large_property: int = 20_000
+    timers: TimerSize = field(default_factory=TimerSize)
     rounds: int = 5
 
 
 QUICK = WorkloadSize(
     events=20_000, single_events=300, sink_events=10_000, slow_events=300, rate_seconds=3.0,
     leads=50_000, leads_in_large_property=5_000, rounds=3,
+    timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000),
 )  # fmt: skip
 
 
@@ -81,7 +84,7 @@ class BenchmarkRun:
                 "crowded", self.settings(self.crowded), leads=self.size.leads,
                 in_large_property=self.size.leads_in_large_property,
             )  # fmt: skip
-        if self.only != {"read"}:
+        if not self.only or self.only - {"read", "timers"}:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
@@ -105,7 +108,7 @@ class BenchmarkRun:
             for name, step in (
                 ("append", self._append_round), ("project", self._project_round),
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
-                ("read", self._read_round),
+                ("read", self._read_round), ("timers", self._timer_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -183,6 +186,13 @@ class BenchmarkRun:
     async def _read_round(self, _number: int) -> None:
         settings = self.settings(self.crowded)
         self._add("read", await measure("read", settings, crowd=self.crowd))
+
+    async def _timer_round(self, number: int) -> None:
+        async def measure_contender(**arguments: Any) -> dict[str, Any]:
+            async with self._copy(self.empty) as database:
+                return await measure("timers", self.settings(database), **arguments)
+
+        self._add("timers", await measure_contenders(measure_contender, self.size.timers, number))
 
     async def _append(self, database: str) -> dict[str, Any]:
         return await measure(

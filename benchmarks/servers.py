@@ -1,6 +1,8 @@
 """The servers of a run: those that the environment names, or its own ones."""
 
+import base64
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -15,10 +17,13 @@ from uuid import uuid4
 import asyncpg
 from pydantic import SecretStr
 
+from events.keys.master import KEY_BYTES
 from services.local_stack.broker import Broker
 from services.local_stack.kafka import Kafka
 from services.local_stack.postgres import Postgres
 from services.runtime.settings import Settings
+
+MASTER_KEY = SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
 
 @dataclass
@@ -37,6 +42,7 @@ class BenchmarkServers:
             kafka_bootstrap_servers=self.bootstrap_servers,
             topic_prefix=prefix,
             home=self.home,
+            master_key=MASTER_KEY,
             log_level="error",
             statement_timeout_seconds=3600,
             idle_in_transaction_seconds=600,

@@ -38,7 +38,6 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
     """Measure the seconds from the first record to the last flush."""
     conn = await connect(settings, "bench sink", role=None)
     log_id = (await sequencer.read_log_state(conn)).id
-    await conn.close()
     topic = Topics.of(settings.topic_prefix).events
     consumer = Consumer(
         {
@@ -55,8 +54,9 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
     while count < events:
         records = consumer.consume(BATCH_EVENTS, POLL_SECONDS)
         started = started or time.perf_counter()
-        for record in records[: events - count]:
-            recorded = wire.decode(wire.read_record(record.value(), log_id))
+        received = [wire.read_record(record.value(), log_id) for record in records]
+        decoded = await wire.decode_records(conn, received[: events - count])
+        for record, recorded in zip(records, decoded, strict=False):
             for table, keys in work.missing_keys([recorded]).items():
                 work.rows[table].load(keys, {})
             work.fold([recorded])
@@ -68,6 +68,7 @@ async def sink(settings: Settings, events: int) -> dict[str, float]:
             schema_sink.flush()
     seconds = time.perf_counter() - started
     consumer.close()
+    await conn.close()
     return {"events": events, "seconds": seconds}
 
 

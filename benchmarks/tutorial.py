@@ -37,7 +37,6 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
             "CURRENT", await conn.fetchval("SELECT quote_ident(current_database())")
         )
     )
-    await conn.close()
     engine = open_engine(settings, "bench tutorial", role=None)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
@@ -56,7 +55,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         started = started or time.perf_counter()
         record = message.raw_message
         async with sessions() as session:
-            recorded = wire.decode(wire.read_record(record.value, log_id))
+            [recorded] = await wire.decode_records(conn, [wire.read_record(record.value, log_id)])
             await project_event(session, recorded)
             await session.commit()
         count += 1
@@ -68,6 +67,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
         await done.wait()
         seconds = time.perf_counter() - started
     await engine.dispose()
+    await conn.close()
     return {"events": events, "seconds": seconds}
 
 

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from events import conversations, engagements, leads, scores, sessions, tours
 from events.event import Event
+from events.log.append import append_staged
 from events.log.connection import Connection
+from events.log.staged_changes import has_rows
 from events.record import Cause, NewEvent
 
 START = datetime(2025, 1, 1, 14, tzinfo=UTC)
@@ -83,6 +85,9 @@ async def insert_host_rows(conn: Connection, organization: Organization) -> None
             organization.org_id,
             f"Agent {number}",
         )
+    while await has_rows(conn):
+        async with conn.transaction():
+            await append_staged(conn)
 
 
 def history(seed: int, organization: Organization, events: int) -> Iterator[NewEvent]:
@@ -145,7 +150,7 @@ class _Journey:
         rng, session, conversation = self.rng, self.new_id(), self.new_id()
         self.add(
             sessions.SessionStarted(
-                session_id=session, visitor_id=f"v_{session.hex[:16]}", user_agent=USER_AGENT,
+                session_id=session, visitor_hash=session.hex, user_agent=USER_AGENT,
                 referrer_url="https://www.google.com/search?q=apartments+near+me",
             )
         )  # fmt: skip
@@ -187,15 +192,18 @@ class _Journey:
     def capture(self, lead: UUID, session: UUID | None = None) -> None:
         rng = self.rng
         first, last = rng.choice(FIRST), rng.choice(LAST)
+        email = f"{first}.{last}.{lead.hex[-10:]}@example.com".casefold()
         fields: dict[str, object] = {
             "lead_id": lead,
             "source": rng.choice(SOURCES),
             "first_name": first,
             "session_id": session,
-            "email": f"{first}.{last}.{lead.hex[-10:]}@example.com".casefold(),
+            "email": email,
+            "email_key": email,
         }
         if rng.random() < 0.7:
-            fields |= {"last_name": last, "phone": f"+1{rng.randint(2_000_000_000, 9_999_999_999)}"}
+            phone = f"+1{rng.randint(2_000_000_000, 9_999_999_999)}"
+            fields |= {"last_name": last, "phone": phone, "phone_key": phone}
         if rng.random() < 0.5:
             fields |= {"bedrooms": str(rng.randint(0, 3)), "move_in_date": date(2026, 6, 1)}
         self.add(leads.LeadCaptured.model_validate(fields))

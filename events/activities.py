@@ -34,7 +34,12 @@ class ActivityType(StrEnum):
     WORKFLOW_PAUSED = "workflow_paused"
     WORKFLOW_RESUMED = "workflow_resumed"
     WORKFLOW_STOPPED = "workflow_stopped"
+    WORKFLOW_MOVED = "workflow_moved"
     WORKFLOW_COMPLETED = "workflow_completed"
+    TASK_CREATED = "task_created"
+    TASK_ASSIGNED = "task_assigned"
+    TASK_DUE = "task_due"
+    TASK_DONE = "task_done"
     SCORE_BUCKET_CHANGED = "score_bucket_changed"
 
 
@@ -59,6 +64,7 @@ class ActivityRecorded(Event):
     intake: ClassVar[Intake] = Intake.OBSERVED
     begins: ClassVar[bool] = True
     requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead"}
+    producer_values: ClassVar[Mapping[str, frozenset[str]]] = {"type": REPORTED_ACTIVITIES}
 
     activity_id: UUID
     lead_id: UUID
@@ -66,9 +72,3 @@ class ActivityRecorded(Event):
     description: Annotated[Text | None, Personal("lead_id")] = None
     metadata: Annotated[Json, Personal("lead_id")] = Field(default_factory=dict)
     created_by: Foreign | None = None
-
-    def producer_objection(self) -> str | None:
-        """Return why a producer may not send this kind of activity, or None."""
-        if self.type not in REPORTED_ACTIVITIES:
-            return f"{self.type} is derived from another event: send that event instead"
-        return None

@@ -13,11 +13,14 @@ from events import (
     leads,
     merges,
     operations,
+    privacy,
     properties,
+    restrictions,
     runs,
     scores,
     sessions,
     slots,
+    tasks,
     tours,
     widgets,
     workflows,
@@ -47,11 +50,18 @@ EVENTS: tuple[type[Event], ...] = (
     leads.LeadAdopted,
     leads.LeadUpdated,
     leads.LeadContacted,
+    leads.LeadZoneSet,
     leads.LeadStatusChanged,
+    leads.LeadAssigned,
     leads.LeadNoted,
     merges.LeadMerged,
     merges.LeadUnmerged,
+    restrictions.LeadRestricted,
+    restrictions.LeadRestrictionLifted,
+    privacy.LeadExported,
+    privacy.LeadRectified,
     leads.LeadErased,
+    privacy.LeadErasureCompleted,
     tours.TourScheduled,
     tours.TourConfirmed,
     tours.TourRescheduled,
@@ -84,12 +94,18 @@ EVENTS: tuple[type[Event], ...] = (
     runs.RunCompleted,
     deliveries.DeliveryPlanned,
     deliveries.DeliveryHeld,
+    deliveries.DeliveryClaimed,
+    deliveries.DeliveryReleased,
     deliveries.DeliveryHandedOver,
     deliveries.DeliveryDelivered,
     deliveries.DeliveryFailed,
     deliveries.DeliverySkipped,
     deliveries.DeliveryUnknown,
     deliveries.DeliveryReconciled,
+    tasks.TaskCreated,
+    tasks.TaskAssigned,
+    tasks.TaskDue,
+    tasks.TaskDone,
     operations.ParkedDropped,
     operations.RetentionApplied,
 )
@@ -135,19 +151,12 @@ class UnknownEvent(LookupError):
 CATALOG: Mapping[str, Entry] = MappingProxyType(
     {
         kind.name: Entry(
-            kind,
-            kind.name,
-            kind.version,
-            kind.stream,
-            kind.entity,
-            kind.intake,
-            MappingProxyType(personal_fields(kind)),
-            kind.derivable,
-            kind.planned,
+            kind, kind.name, kind.version, kind.stream, kind.entity, kind.intake,
+            MappingProxyType(personal_fields(kind)), kind.derivable, kind.planned,
         )
         for kind in EVENTS
     }
-)
+)  # fmt: skip
 """Event name → entry."""
 
 

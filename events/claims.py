@@ -1,7 +1,7 @@
 """Claims: values that are unique across streams, derived from the events alone."""
 
 import hashlib
-import re
+import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
@@ -43,6 +43,8 @@ EXTERNAL_ID = "lead.external_id"
 SLUG = "template.slug"
 MERGED = "lead.merged"
 """The id of a merged lead, which its winner owns while the merge lasts."""
+PERSONAL_KINDS = (EMAIL, PHONE, EXTERNAL_ID)
+"""The kinds with a keyed hash of a personal text."""
 LEAD_CLAIM_KINDS = (EMAIL, PHONE, EXTERNAL_ID, MERGED)
 """The kinds that a merge transfers."""
 
@@ -56,16 +58,16 @@ CLAIMED_FIELDS: Mapping[type[Event], Mapping[str, str]] = {
 }
 """Event class → field → the kind of claim that the field makes."""
 
-_JUNK_MAILBOXES = frozenset({"test", "none", "na", "noemail", "no-email", "noreply", "no-reply"})
-_SAME_DIGITS = re.compile(r"(\d)\1{6}")
+KEY_FIELDS: Mapping[str, str] = {EMAIL: "email_key", PHONE: "phone_key"}
+"""The kind of a claim → the field with its value, if that is not the claimed field itself."""
 
 
-def claims_of(event: Event) -> list[Claim]:
-    """Return the claims of an event in its property. Values are hashed: no personal data."""
+def claims_of(event: Event, contact_key: bytes) -> list[Claim]:
+    """Return the claims of an event in its property, with values as `value_of` makes them."""
     return [
-        Claim(kind, claim_value(text), event.stream_id, firm=_is_firm(kind, event))
+        Claim(kind, value_of(kind, value, contact_key), event.stream_id, firm=_is_firm(kind, event))
         for field, kind in CLAIMED_FIELDS.get(type(event), {}).items()
-        if (text := getattr(event, field)) and _is_claimed(kind, text, event)
+        if (value := getattr(event, KEY_FIELDS.get(kind, field)))
     ]
 
 
@@ -74,17 +76,10 @@ def _is_firm(kind: str, event: Event) -> bool:
     return kind != PHONE and not isinstance(event, LeadAdopted)
 
 
-def _is_claimed(kind: str, text: str, event: Event) -> bool:
-    """Return whether the value is claimed: of adopted leads as in `crm.claim_for_host`."""
-    if isinstance(event, LeadAdopted) and not (text.strip() and text.isascii()):
-        return False
-    return is_identifying(kind, text)
-
-
 def releases_of(event: Event) -> list[tuple[str, UUID]]:
     """Return (kind, owner) of the claims that end with an event, unless it claims them again."""
     if isinstance(event, LeadErased):
-        return [(kind, event.lead_id) for kind in _CONTACTS.values()]
+        return [(kind, event.lead_id) for kind in PERSONAL_KINDS]
     if not isinstance(event, ChangeEvent):
         return []
     fields = CLAIMED_FIELDS.get(type(event), {})
@@ -98,17 +93,25 @@ def move_of(event: Event) -> ClaimMove | None:
     return None
 
 
-def is_identifying(kind: str, text: str) -> bool:
-    """Return whether a value can identify a person: no junk, and phones only in E.164."""
-    if kind == EMAIL:
-        mailbox = text.strip().casefold().partition("@")[0].partition("+")[0]
-        return mailbox not in _JUNK_MAILBOXES
-    if kind == PHONE:
-        number = text.strip()
-        return number.startswith("+") and not _SAME_DIGITS.search(number)
-    return True
+def value_of(kind: str, value: str, contact_key: bytes) -> str:
+    """Return the value of a claim. That of a lead is personal data, so its hash is keyed."""
+    return contact_value(value, contact_key) if kind in PERSONAL_KINDS else slug_value(value)
 
 
-def claim_value(text: str) -> str:
-    """Return the value of a claim: a fingerprint of the normalised text."""
-    return hashlib.sha256(text.strip().casefold().encode()).hexdigest()[:40]
+def contact_value(value: str, contact_key: bytes) -> str:
+    """Return the keyed hash of a personal text that is compared as it is, 64 hexadecimal digits.
+
+    Contact details are compared by their keys, ids of other systems exactly. Without
+    `contact_key`, which only the key store has, nobody can guess a text and compare it.
+    """
+    return keyed(slug_value(value), contact_key)
+
+
+def keyed(unkeyed: str, contact_key: bytes) -> str:
+    """Return the keyed hash for an unkeyed one, as it was stored before there was a key."""
+    return hmac.digest(contact_key, b"claim " + unkeyed.encode(), hashlib.sha256).hex()
+
+
+def slug_value(value: str) -> str:
+    """Return the unkeyed hash of a text that is no personal data, 40 hexadecimal digits."""
+    return hashlib.sha256(value.encode()).hexdigest()[:40]

@@ -1,12 +1,14 @@
 """The only code that converts events to stored payloads and back.
 
-All payloads of the log and the bus are converted here. So encryption of the personal fields, and
-with it the erasure of a data subject, needs no change of events, readers or producers.
+All payloads of the log and the bus are converted here. A stored payload has the personal values of
+the event in one encrypted member (`sealed_payload`); its other fields are in clear. Payloads
+without this member are read as they are.
 """
 
 import hashlib
-from collections.abc import Callable
-from typing import Any, Protocol
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,82 +16,73 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from events.catalog import EVENTS, UnknownEvent, kind_of
-from events.event import Event, personal_fields
+from events.event import Event, time_fields
+from events.invalid_fields import name_invalid_fields
+from events.keys.data_key import DataKey
 from events.record import UnreadableEvent
+from events.sealed_payload import SealedPayload, unseal
 from events.upcasts import upcast
 
 VALIDATORS: dict[tuple[str, int], Callable[[bytes | str], Event]] = {
     (kind.name, kind.version): kind.__pydantic_validator__.validate_json for kind in EVENTS
 }
 """Parsers of payloads of current versions: faster than calls of `model_validate_json`."""
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 _JSON_OBJECT = TypeAdapter(dict[str, Any])
 
 
-class Cipher(Protocol):
-    """Encryption of single personal values, with a key per data subject."""
-
-    def encrypt(self, subject: UUID, value: Any) -> Any: ...
-    def decrypt(self, subject: UUID, value: Any) -> Any: ...
-
-
-_cipher: Cipher | None = None
-
-
-def install(cipher: Cipher | None) -> None:
-    """Use `cipher` for all personal fields from now on; None stores them in clear text."""
-    global _cipher
-    _cipher = cipher
-
-
-def seal(event: Event) -> bytes:
-    """Return the payload of `event` as JSON, with only the fields that were set.
+def serialize(event: Event) -> bytes:
+    """Return the payload of `event` in clear as JSON, with only the fields that were set.
 
     Raises `ValueError` for a text that UTF-8 cannot represent (a lone surrogate).
     """
-    clear = event.model_dump_json(exclude_unset=True).encode()
-    if _cipher is None or not (personal := personal_fields(type(event))):
-        return clear
-    payload = orjson.loads(clear)
-    for field, subject in personal.items():
-        if payload.get(field) is not None:
-            payload[field] = _cipher.encrypt(_subject(payload, subject), payload[field])
-    return orjson.dumps(payload)
+    # As `model_dump_json`, without its conversion to a text.
+    clear: bytes = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
+    return clear
 
 
-def unseal(name: str, version: int, payload: bytes | str) -> Event:
-    """Return the event of a stored payload, in the current version.
+def read_event(
+    name: str,
+    version: int,
+    payload: bytes | str,
+    event_id: UUID | None = None,
+    sealed: SealedPayload | None = None,
+    keys: Mapping[UUID, DataKey | None] | None = None,
+) -> Event | UnreadableEvent:
+    """Return the event in the current version, or an `UnreadableEvent` with the reason.
 
-    Raises the same as `decode`.
+    `sealed` is what `find_sealed` returns for the payload, `keys` what the key ring has loaded for
+    it: key id → data key, None for an erased subject.
     """
-    if _cipher is None or not (personal := personal_fields(kind_of(name))):
-        return decode(name, version, payload)
-    content = orjson.loads(payload)
-    for field, subject in personal.items():
-        if content.get(field) is not None:
-            content[field] = _cipher.decrypt(_subject(content, subject), content[field])
-    return decode(name, version, orjson.dumps(content))
-
-
-def read_event(name: str, version: int, payload: bytes | str) -> Event | UnreadableEvent:
-    """Return the event in the current version, or an `UnreadableEvent` with the reason."""
     try:
-        if _cipher is None and (validate := VALIDATORS.get((name, version))):
-            return validate(payload)
-        return unseal(name, version, payload)
+        clear = payload
+        if sealed is not None:
+            kind_of(name)
+            if event_id is None or keys is None:
+                raise RuntimeError(f"{name}: an encrypted payload is read with its id and keys")
+            key = None if sealed.key_id is None else keys[sealed.key_id]
+            clear = unseal(name, event_id, sealed, key)
+        if validate := VALIDATORS.get((name, version)):
+            return validate(clear)
+        return _decode_old(name, version, clear)
     except UnknownEvent as error:
         return UnreadableEvent.of(name, version, payload, str(error))
     except ValueError as error:
-        return UnreadableEvent.of(name, version, payload, f"the payload is not a {name}: {error}")
+        return UnreadableEvent.of(
+            name, version, payload, f"the payload is not a {name}: {_describe(error)}"
+        )
 
 
-def digest(event: Event) -> bytes:
+def digest(event: Event, key: bytes = b"", clear: bytes | None = None) -> bytes:
     """Return a fingerprint of 16 bytes that is the same for the same content.
 
-    It is computed from the clear text, because a cipher may return other bytes each time.
+    It is computed from the clear text. With personal values, `key` is that of their data subject:
+    without the key, nobody can guess the content from the fingerprint. `clear` is the result of
+    `serialize`, where the caller has it.
     """
-    content = event.model_dump(mode="json", exclude_unset=True)
+    content = orjson.loads(serialize(event) if clear is None else clear)
     text = orjson.dumps([event.name, event.version, content], option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(text, digest_size=16).digest()
+    return hashlib.blake2b(text, digest_size=16, key=key).digest()
 
 
 def decode(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
@@ -104,8 +97,17 @@ def decode(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Ev
 
 
 def decode_from_producer(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
-    """Return the event of a producer's payload, which may omit the derivable fields."""
-    return decode(name, version, kind_of(name).derive(_object(payload)))
+    """Return the event of a producer's payload, which may omit the derivable fields.
+
+    Raises the same as `decode`, and `ValueError` for a number in the place of a day or an instant:
+    pydantic would read the digits in a text as seconds.
+    """
+    kind, content = kind_of(name), _object(payload)
+    for field in time_fields(kind):
+        value = content.get(field)
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+            raise ValueError(f"{field}: a number is not a date, send ISO 8601")
+    return decode(name, version, kind.derive(content))
 
 
 def _decode_old(name: str, version: int, payload: bytes | str | dict[str, Any]) -> Event:
@@ -132,5 +134,6 @@ def _json(payload: bytes | str | dict[str, Any]) -> bytes | str:
         ) from error
 
 
-def _subject(payload: dict[str, Any], field: str) -> UUID:
-    return UUID(payload[field])
+def _describe(error: ValueError) -> str:
+    """Return the message without the values of the payload, which can be personal."""
+    return name_invalid_fields(error) if isinstance(error, ValidationError) else str(error)

@@ -43,9 +43,16 @@ class _ConsentEvent(Event):
         Body | None, Personal("lead_id"), Field(description="Wording that the lead saw or wrote.")
     ] = None
     place: Annotated[
-        Word, Field(description="Where it happened, such as `widget`, `sms_reply`, `import`.")
+        Word,
+        Personal("lead_id"),
+        Field(description="Where it happened, such as `widget`, `sms_reply`, `import`."),
     ]
     at: Annotated[Instant, Field(description="When it happened.")]
+    source: Annotated[
+        Line | None,
+        Personal("lead_id"),
+        Field(description="Origin of the evidence, such as the provider's id of the message."),
+    ] = None
     recorded_by: Foreign | None = None
 
     @model_validator(mode="after")
@@ -80,4 +87,6 @@ class ConsentWithdrawn(_ConsentEvent):
 
     name: ClassVar[str] = "consent.withdrawn"
 
-    keyword: Annotated[Line | None, Field(description="Keyword that the lead replied.")] = None
+    keyword: Annotated[
+        Line | None, Personal("lead_id"), Field(description="Keyword that the lead replied.")
+    ] = None

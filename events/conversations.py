@@ -104,6 +104,10 @@ class ConversationMessageReceived(_ConversationEvent):
 
     message_id: UUID
     content: Annotated[Body, Personal("conversation_id")]
+    channel: Annotated[
+        ConversationChannel | None,
+        Field(description="Medium of the message, if it is another one than a chat."),
+    ] = None
 
 
 class ConversationReplied(_ConversationEvent):
@@ -170,7 +174,11 @@ class ConversationWaiting(_ConversationEvent):
     name: ClassVar[str] = "conversation.waiting"
     intake: ClassVar[Intake] = Intake.DECIDED
 
-    reason: Annotated[Word, Field(description="Key of the reason, such as `bot_failed`.")]
+    reason: Annotated[
+        Word,
+        Personal("conversation_id"),
+        Field(description="Key of the reason, such as `bot_failed`."),
+    ]
     message_id: UUID | None = None
     content: Annotated[
         Body | None,

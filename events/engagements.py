@@ -73,6 +73,9 @@ class EngagementRecorded(Event):
     begins: ClassVar[bool] = True
     requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead"}
     derivable: ClassVar[frozenset[str]] = frozenset({"score_weight"})
+    producer_values: ClassVar[Mapping[str, frozenset[str]]] = {
+        "event_type": frozenset(EngagementType) - DERIVED_ENGAGEMENT
+    }
 
     engagement_id: UUID
     lead_id: UUID
@@ -90,9 +93,3 @@ class EngagementRecorded(Event):
         except (KeyError, ValueError):
             return payload
         return {"score_weight": weight, **payload}
-
-    def producer_objection(self) -> str | None:
-        """Return why a producer may not send this kind of engagement, or None."""
-        if self.event_type in DERIVED_ENGAGEMENT:
-            return f"{self.event_type} is derived from tours and chats: send those instead"
-        return None

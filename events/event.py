@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from events.uuids import with_quick_ids
+
+MAX_HASHED_LENGTH = 320
+"""The longest value that is stored as its keyed hash."""
 
 
 class Intake(StrEnum):
@@ -27,9 +31,17 @@ class Intake(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Personal:
-    """A mark of a personal field: `subject` is the field with the id of its data subject."""
+    """A mark of a personal field: `subject` is the field with the id of its data subject.
+
+    All personal fields of an event class have the same data subject. An erased field has its
+    erased value: `personal.erased_values`.
+    """
 
     subject: str
+
+
+ERASED_TEXT = "[erased]"
+"""The erased value of a text that cannot be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +65,14 @@ class Event(BaseModel):
     - `requires`, field → stream: entities that must exist in the same property before it;
     - `optional_ids`, the fields with ids of entities that need not exist before it;
     - `derivable`, the fields that a producer may omit because the core can compute them;
+    - `producer_values`, field → the values of it that a producer may send, if not all;
+    - `hashed`, field → field: a value that a producer sends in the first one, of which the core
+      stores only the keyed hash, in the second one;
     - `sparse`, the fields that a new event leaves out when they have their default value;
     - `planned`, whether no code produces it yet.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -68,6 +83,8 @@ class Event(BaseModel):
     requires: ClassVar[Mapping[str, str]] = MappingProxyType({})
     optional_ids: ClassVar[frozenset[str]] = frozenset()
     derivable: ClassVar[frozenset[str]] = frozenset()
+    producer_values: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
+    hashed: ClassVar[Mapping[str, str]] = MappingProxyType({})
     sparse: ClassVar[frozenset[str]] = frozenset()
     planned: ClassVar[bool] = False
 
@@ -112,6 +129,9 @@ class Event(BaseModel):
 
     def producer_objection(self) -> str | None:
         """Return why a producer may not send this event although its type may be sent, or None."""
+        for field, values in self.producer_values.items():
+            if (value := getattr(self, field)) not in values:
+                return f"{field} {value} is derived from another event: send that event instead"
         return None
 
 
@@ -158,15 +178,22 @@ def entity_id_fields(kind: type[Event]) -> tuple[str, ...]:
     return tuple(
         name
         for name in kind.model_fields
-        if UUID in _plain_types(hints[name])
+        if UUID in plain_types(hints[name])
         and not any(isinstance(mark, Reference) for mark in _marks(hints[name]))
     )
 
 
-def _plain_types(hint: Any) -> set[Any]:
+@cache
+def time_fields(kind: type[Event]) -> tuple[str, ...]:
+    """Return the fields that hold a day or an instant."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name in kind.model_fields if {date, datetime} & plain_types(hints[name]))
+
+
+def plain_types(hint: Any) -> set[Any]:
     """Return every type named in `hint`, within unions, lists and annotations too."""
     parts = get_args(hint)
-    return {hint}.union(*(_plain_types(part) for part in parts))
+    return {hint}.union(*(plain_types(part) for part in parts))
 
 
 def _marks(hint: Any) -> Iterator[object]:

@@ -4,6 +4,7 @@ The bounds keep events below the size limit of the log. Texts reject U+0000 and 
 Numbers and flags are not parsed from strings, so the published JSON Schema is exact.
 """
 
+from dataclasses import dataclass
 from datetime import date, time
 from math import isfinite
 from typing import Annotated, Any
@@ -13,14 +14,29 @@ from pydantic.json_schema import WithJsonSchema
 
 _NO_NUL = r"^[^\x00]*$"
 
+
+@dataclass(frozen=True, slots=True)
+class NotPersonal:
+    """A mark of a text or JSON field that is stored in clear, with the reason.
+
+    Every text and JSON field of an event has this mark or `Personal`.
+    """
+
+    reason: str
+
+
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 """A key, slug or short label."""
+Key = Annotated[Word, NotPersonal("A key that the core, or staff for all leads, defines.")]
+"""A key that no visitor, lead or producer writes."""
 Line = Annotated[str, StringConstraints(max_length=320, pattern=_NO_NUL)]
 """A name, a source, an e-mail address or a phone number."""
 Text = Annotated[str, StringConstraints(max_length=2_000, pattern=_NO_NUL)]
 """A description, a reason, a URL."""
 Body = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
 """A message, a note, a template."""
+VisitorHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""The keyed hash of a visitor id."""
 HostText = str
 """Text from a row of the host, without bounds: only the host's table limits it."""
 
@@ -80,5 +96,9 @@ LocalTime = Annotated[
 ]
 """A time of day in the time zone that the event contains."""
 
-Zone = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$")]
+Zone = Annotated[
+    str,
+    StringConstraints(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$"),
+    NotPersonal("The name of a time zone, in which very many people live."),
+]
 """An IANA time zone name. The decider checks that it exists."""

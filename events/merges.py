@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from events.event import Event, Foreign
-from events.fields import Text, Word
+from events.event import Event, Foreign, Personal
+from events.fields import Key, Text, Word
 
 
 class LeadMerged(Event):
@@ -21,10 +21,10 @@ class LeadMerged(Event):
 
     loser_id: UUID
     winner_id: UUID
-    reason: Word | None = None
+    reason: Annotated[Word | None, Personal("loser_id")] = None
     merged_by: Foreign | None = None
     filled: Annotated[
-        tuple[Word, ...],
+        tuple[Key, ...],
         Field(
             max_length=50,
             description="Details that the winner did not have and gets from the loser.",
@@ -47,7 +47,7 @@ class LeadUnmerged(Event):
 
     loser_id: UUID
     winner_id: UUID
-    reason: Text | None = None
+    reason: Annotated[Text | None, Personal("loser_id")] = None
     unmerged_by: Foreign | None = None
 
     @property

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from events.event import Event, Foreign
-from events.fields import Instant, Position, Text, Word
+from events.fields import Instant, Key, NotPersonal, Position, Text
 
 RowIds = Annotated[tuple[UUID, ...], Field(max_length=1_000)]
 """Ids of deleted rows."""
@@ -36,8 +36,8 @@ class ParkedDropped(Event):
     property_id: Foreign
     dropped_event_id: Foreign
     dropped_position: Position
-    unit: Annotated[Word, Field(description="The projection group.")]
-    reason: Text
+    unit: Annotated[Key, Field(description="The projection group.")]
+    reason: Annotated[Text, NotPersonal("An operator describes a fault of an event.")]
     dropped_by: Foreign | None = None
 
 

@@ -1,6 +1,6 @@
 """Reference data of the host: organisations, properties and profiles of their employees.
 
-Database triggers append these events after each change of a row, so the fields accept everything
+Database triggers stage these events after each change of a row, so the fields accept everything
 that the host's columns allow. If `deleted` is true, the row was deleted and the other fields have
 its last values. The column `name` is `display_name` here, because `name` is the event's name.
 """
@@ -11,7 +11,9 @@ from uuid import UUID
 from pydantic import Field
 
 from events.event import Event, Personal
-from events.fields import Flag, HostText, Json
+from events.fields import Flag, HostText, Json, NotPersonal
+
+_OF_COMPANY = NotPersonal("Describes a company or an apartment community, not a person.")
 
 
 class OrganizationRecorded(Event):
@@ -23,9 +25,9 @@ class OrganizationRecorded(Event):
     begins: ClassVar[bool] = True
 
     organization_id: UUID
-    display_name: HostText | None = None
-    subscription_tier: HostText | None = None
-    settings: Json | None = None
+    display_name: Annotated[HostText | None, _OF_COMPANY] = None
+    subscription_tier: Annotated[HostText | None, _OF_COMPANY] = None
+    settings: Annotated[Json | None, _OF_COMPANY] = None
     deleted: Flag = False
 
 
@@ -38,9 +40,9 @@ class PropertyRecorded(Event):
     begins: ClassVar[bool] = True
 
     property_id: UUID
-    display_name: HostText | None = None
-    address: Json | None = None
-    settings: Json | None = None
+    display_name: Annotated[HostText | None, _OF_COMPANY] = None
+    address: Annotated[Json | None, _OF_COMPANY] = None
+    settings: Annotated[Json | None, _OF_COMPANY] = None
     deleted: Flag = False
 
 
@@ -54,8 +56,10 @@ class ProfileRecorded(Event):
 
     profile_id: UUID
     role: Annotated[
-        HostText | None, Field(description="Role in the host: admin, manager or viewer.")
+        HostText | None,
+        NotPersonal("One of a few roles, on which permissions depend."),
+        Field(description="Role in the host: admin, manager or viewer."),
     ] = None
     full_name: Annotated[HostText | None, Personal("profile_id")] = None
-    preferences: Json | None = None
+    preferences: Annotated[Json | None, Personal("profile_id")] = None
     deleted: Flag = False

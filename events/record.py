@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -42,7 +42,27 @@ class Cause:
     causation_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+def is_visitor(actor: str) -> bool:
+    """Return whether the actor of an event is a visitor of a web site, whom nobody knows."""
+    return actor.partition(":")[0] == "visitor"
+
+
+HOST = "host"
+"""The actor of events that describe a write of the host's other code."""
+
+
+def is_outsider(actor: str) -> bool:
+    """Return whether the actor of an event is a person, a producer or an import.
+
+    All others are parts of the core, such as timers and policies.
+    """
+    return actor.partition(":")[0] in _OUTSIDERS
+
+
+_OUTSIDERS = frozenset({"visitor", "user", "operator", "producer", "import"})
+
+
+@dataclass(frozen=True)
 class NewEvent:
     """An event to append. `property_id` is None only for events of an organisation."""
 
@@ -53,7 +73,7 @@ class NewEvent:
     occurred_at: datetime
     cause: Cause
 
-    @property
+    @cached_property
     def stream(self) -> Stream:
         return Stream(self.event.stream, self.event.stream_id)
 

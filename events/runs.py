@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from events.event import Event, Foreign
-from events.fields import Count, Instant, Line, Number, Text, Word
+from events.event import Event, Foreign, Personal
+from events.fields import Count, Instant, Key, Line, NotPersonal, Number, Text
 from events.leads import LeadStatus
 from events.workflows import StepAction
 
@@ -20,6 +20,9 @@ class StepOutcome(StrEnum):
     WAITED = "waited"
     SKIPPED = "skipped"
     FAILED = "failed"
+    DONE = "done"
+    WAITING = "waiting"
+    """The run waits for an event, at most until `next_action_at`."""
 
 
 class _RunEvent(Event):
@@ -38,16 +41,24 @@ class RunEnrolled(_RunEvent):
 
     name: ClassVar[str] = "run.enrolled"
     begins: ClassVar[bool] = True
-    requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead", "definition_id": "definition"}
-    planned: ClassVar[bool] = True
+    requires: ClassVar[Mapping[str, str]] = {
+        "lead_id": "lead",
+        "definition_id": "definition",
+        "tour_id": "tour",
+    }
 
     definition_id: UUID
     definition_version: Number
-    trigger: Word
+    trigger: Key
     trigger_event_id: Foreign | None = None
-    reentry_key: Line
+    reentry_key: Annotated[Line, NotPersonal("A number, or the id of a tour or an event.")]
     next_action_at: Instant | None = None
     enrolled_by: Foreign | None = None
+    tour_id: Annotated[UUID | None, Field(description="Tour of the trigger.")] = None
+    tour_revision: Count | None = None
+    step_number: Annotated[
+        Count | None, Field(description="First step of a run that begins later. Null: 0.")
+    ] = None
 
 
 class RunStepReached(_RunEvent):
@@ -60,17 +71,25 @@ class RunStepReached(_RunEvent):
         "template_id": "template",
     }
     optional_ids: ClassVar[frozenset[str]] = frozenset({"delivery_id"})
-    planned: ClassVar[bool] = True
 
     step_number: Count
-    step_id: Word
+    step_id: Key
     action: StepAction
     outcome: StepOutcome
     delivery_id: UUID | None = None
     template_id: UUID | None = None
-    error_message: Text | None = None
+    error_message: Annotated[Text | None, Personal("lead_id")] = None
     next_step_number: Annotated[Count | None, Field(description="Null after the last step.")] = None
     next_action_at: Instant | None = None
+    waits_for: Annotated[
+        Key | None, Field(description="Event that the run waits for from now on.")
+    ] = None
+    choice: Annotated[
+        Key | None, Field(description="Path that a branch, a split or a wait for an event took.")
+    ] = None
+    task_id: Annotated[
+        Foreign | None, Field(description="Task that the step created for an agent.")
+    ] = None
 
 
 class RunPaused(_RunEvent):
@@ -81,7 +100,7 @@ class RunPaused(_RunEvent):
     remaining_seconds: Annotated[
         Count | None, Field(description="Seconds of the current delay that had not passed.")
     ] = None
-    reason: Text | None = None
+    reason: Annotated[Text | None, Personal("lead_id")] = None
     paused_by: Foreign | None = None
 
 
@@ -98,12 +117,11 @@ class RunMoved(_RunEvent):
     """A user moved the run to another step or to another version of its definition."""
 
     name: ClassVar[str] = "run.moved"
-    planned: ClassVar[bool] = True
 
     definition_version: Number
     step_number: Count
     next_action_at: Instant | None = None
-    reason: Text | None = None
+    reason: Annotated[Text | None, Personal("lead_id")] = None
     moved_by: Foreign | None = None
 
 
@@ -112,15 +130,17 @@ class RunStopped(_RunEvent):
 
     name: ClassVar[str] = "run.stopped"
 
-    reason: Annotated[Text, Field(description="Reason as a sentence for users.")]
+    reason: Annotated[
+        Text, Personal("lead_id"), Field(description="Reason as a sentence for users.")
+    ]
+    code: Annotated[Key | None, Field(description="Key of the reason.")] = None
     stopped_by: Foreign | None = None
 
 
 class RunConverted(_RunEvent):
-    """The lead reached an exit condition of the workflow."""
+    """The lead reached an exit status of the workflow."""
 
     name: ClassVar[str] = "run.converted"
-    planned: ClassVar[bool] = True
 
     status: LeadStatus
 
@@ -129,4 +149,3 @@ class RunCompleted(_RunEvent):
     """The last step was processed."""
 
     name: ClassVar[str] = "run.completed"
-    planned: ClassVar[bool] = True

@@ -11,21 +11,28 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from events.event import Event, Intake, Personal
-from events.fields import Line, Text
+from events.fields import Text, VisitorHash
 
 
 class SessionStarted(Event):
     """A visitor opened the widget."""
 
     name: ClassVar[str] = "session.started"
+    version: ClassVar[int] = 2
     stream: ClassVar[str] = "session"
     entity: ClassVar[str] = "session_id"
     intake: ClassVar[Intake] = Intake.OBSERVED
     begins: ClassVar[bool] = True
     requires: ClassVar[Mapping[str, str]] = {"lead_id": "lead"}
 
+    hashed: ClassVar[Mapping[str, str]] = {"visitor_id": "visitor_hash"}
+
     session_id: UUID
-    visitor_id: Annotated[Line | None, Personal("session_id")] = None
+    visitor_hash: Annotated[
+        VisitorHash | None,
+        Personal("session_id"),
+        Field(description="Keyed hash of the visitor's id. The core stores no visitor id."),
+    ] = None
     user_agent: Annotated[Text | None, Personal("session_id")] = None
     referrer_url: Annotated[Text | None, Personal("session_id")] = None
     lead_id: UUID | None = None

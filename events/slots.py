@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from events.event import Event, Foreign
-from events.fields import Day, Fold, Instant, LocalTime, Number, Word, Zone
+from events.fields import Day, Fold, Instant, Key, LocalTime, Number, Zone
 
 
 class _SlotEvent(Event):
@@ -60,7 +60,7 @@ class SlotReleased(_SlotEvent):
 
     hold_id: Foreign
     tour_id: UUID | None = None
-    reason: Annotated[Word, Field(description="Key such as `expired`, `cancelled`, `rescheduled`.")]
+    reason: Annotated[Key, Field(description="Key such as `expired`, `cancelled`, `rescheduled`.")]
 
 
 class SlotClosed(_SlotEvent):
@@ -68,4 +68,4 @@ class SlotClosed(_SlotEvent):
 
     name: ClassVar[str] = "slot.closed"
 
-    reason: Word | None = None
+    reason: Key | None = None

@@ -8,7 +8,19 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from events.event import ChangeEvent, Event, Foreign, Intake, Personal
-from events.fields import Body, Day, Flag, Fold, Instant, LocalTime, Number, Text, Word, Zone
+from events.fields import (
+    Body,
+    Day,
+    Flag,
+    Fold,
+    Instant,
+    LocalTime,
+    NotPersonal,
+    Number,
+    Text,
+    Word,
+    Zone,
+)
 
 
 class TourType(StrEnum):
@@ -56,7 +68,7 @@ class TourScheduled(_TourEvent):
     starts_at: Annotated[Instant, Field(description="Instant of date, time, zone and fold.")]
     duration_minutes: Number
     tour_type: TourType
-    source: Word
+    source: Annotated[Word, NotPersonal("Names the way on which tours are booked.")]
     notes: Annotated[Body | None, Personal("lead_id")] = None
     assigned_agent_id: Foreign | None = None
     created_by: Foreign | None = None

@@ -7,7 +7,13 @@ from uuid import UUID
 from pydantic import Field
 
 from events.event import ChangeEvent, Event, Foreign
-from events.fields import Count, Day, Flag, Instant, Json, Line, Number, Text, Word
+from events.fields import Count, Day, Flag, Instant, Json, Line, NotPersonal, Number, Text, Word
+
+CHAT_SOURCE = "LumaLeasing Widget"
+TOUR_SOURCE = "LumaLeasing Tour Booking"
+"""The sources of leads that the widget captures: by chat or form, and by the booking of a tour."""
+
+_SETTING = NotPersonal("A setting of the widget, the same for all visitors.")
 
 
 class WidgetConfigured(ChangeEvent):
@@ -22,29 +28,49 @@ class WidgetConfigured(ChangeEvent):
 
     property_id: UUID
     configured_by: Foreign | None = None
-    widget_name: Line | None = None
+    widget_name: Annotated[Line | None, _SETTING] = None
     is_active: Flag | None = None
-    allowed_origins: Annotated[tuple[Line, ...], Field(max_length=100)] | None = None
+    allowed_origins: Annotated[tuple[Line, ...], _SETTING, Field(max_length=100)] | None = None
     require_email_before_chat: Flag | None = None
     collect_name: Flag | None = None
     collect_email: Flag | None = None
     collect_phone: Flag | None = None
-    lead_capture_prompt: Text | None = None
+    lead_capture_prompt: Annotated[Text | None, _SETTING] = None
     auto_reply_enabled: Flag | None = None
-    greeting_message: Text | None = None
-    offline_message: Text | None = None
+    greeting_message: Annotated[Text | None, _SETTING] = None
+    offline_message: Annotated[Text | None, _SETTING] = None
     auto_popup_delay_seconds: Count | None = None
-    brand_color: Word | None = None
-    secondary_color: Word | None = None
-    logo_url: Text | None = None
-    business_hours: Json | None = None
+    brand_color: Annotated[Word | None, _SETTING] = None
+    secondary_color: Annotated[Word | None, _SETTING] = None
+    logo_url: Annotated[Text | None, _SETTING] = None
+    business_hours: Annotated[Json | None, _SETTING] = None
     holidays: Annotated[tuple[Day, ...], Field(max_length=400)] | None = None
     tours_enabled: Flag | None = None
-    tour_hours: Json | None = None
+    tour_hours: Annotated[Json | None, _SETTING] = None
     tour_duration_minutes: Number | None = None
     tour_buffer_minutes: Count | None = None
     tour_capacity: Number | None = None
     tour_blackout_dates: Annotated[tuple[Day, ...], Field(max_length=400)] | None = None
+    tour_holds_per_visitor: Annotated[
+        Count | None,
+        Field(description="Slot holds that a visitor or a session can have at the same time."),
+    ] = None
+    tour_holds_per_network: Annotated[
+        Count | None,
+        Field(description="Slot holds that the visitors of one network can have together."),
+    ] = None
+    future_tours_per_contact: Annotated[
+        Count | None,
+        Field(description="Tours in the future that a lead gets without an agent's help."),
+    ] = None
+    future_tours_per_network: Annotated[
+        Count | None,
+        Field(description="Tours in the future that the visitors of one network can book."),
+    ] = None
+    tour_held_percent: Annotated[
+        Count | None,
+        Field(description="Percentage of the offered places that can be held at the same time."),
+    ] = None
 
 
 class WidgetKeyIssued(Event):
@@ -58,7 +84,7 @@ class WidgetKeyIssued(Event):
 
     property_id: UUID
     key_id: Foreign
-    key_hash: Line
+    key_hash: Annotated[Line, NotPersonal("The hash of a random key of a web site.")]
     previous_valid_until: Annotated[
         Instant | None,
         Field(description="End of the overlap: until then the previous key works."),
@@ -76,5 +102,5 @@ class WidgetKeyRevoked(Event):
 
     property_id: UUID
     key_id: Foreign
-    reason: Text | None = None
+    reason: Annotated[Text | None, NotPersonal("Describes a key of a web site.")] = None
     revoked_by: Foreign | None = None

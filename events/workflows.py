@@ -8,8 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.event import Event, Foreign
-from events.fields import Body, Flag, Hours, Line, Number, Text, Word
+from events.fields import Body, Flag, Hours, Json, Key, Line, NotPersonal, Number, Text
 from events.leads import LeadStatus
+
+_FOR_ALL = NotPersonal("Written by staff for all leads.")
 
 
 class StepAction(StrEnum):
@@ -18,6 +20,34 @@ class StepAction(StrEnum):
     SMS = "sms"
     EMAIL = "email"
     WAIT = "wait"
+    WAIT_UNTIL = "wait_until"
+    WAIT_FOR_EVENT = "wait_for_event"
+    BRANCH = "branch"
+    SPLIT = "split"
+    SET_STATUS = "set_status"
+    ASSIGN = "assign"
+    NOTE = "note"
+    TASK = "task"
+    WEBHOOK = "webhook"
+    END = "end"
+
+
+class ReentryRule(StrEnum):
+    """The rule that says whether a lead can run through a definition again."""
+
+    ONCE = "once"
+    AFTER_END = "after_end"
+    """Only while the lead has no live run of the definition."""
+    ALWAYS = "always"
+
+
+class ExitEvent(StrEnum):
+    """An occurrence, other than a lead's new status, that ends a run."""
+
+    TOUR_BOOKED = "tour_booked"
+    TOUR_CANCELLED = "tour_cancelled"
+    REPLY_RECEIVED = "reply_received"
+    OPT_OUT = "opt_out"
 
 
 class MessageChannel(StrEnum):
@@ -30,12 +60,17 @@ class MessageChannel(StrEnum):
 class Step(BaseModel):
     """A workflow step: `action` is performed `delay_hours` (with fractions) after the last step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    id: Word
+    id: Key
     delay_hours: Hours
     action: StepAction
-    template_slug: Word | None = None
+    template_slug: Key | None = None
+    options: Annotated[
+        Json,
+        _FOR_ALL,
+        Field(description="What else the action needs; its step type checks them."),
+    ] = {}
 
 
 class _DefinitionEvent(Event):
@@ -57,14 +92,27 @@ class WorkflowDefined(_DefinitionEvent):
     sparse: ClassVar[frozenset[str]] = frozenset({"seeded"})
 
     definition_version: Number
-    display_name: Line
-    description: Text | None = None
-    trigger_on: Word
+    display_name: Annotated[Line, _FOR_ALL]
+    description: Annotated[Text | None, _FOR_ALL] = None
+    trigger_on: Key
     steps: Annotated[tuple[Step, ...], Field(max_length=100)]
     exit_conditions: Annotated[tuple[LeadStatus, ...], Field(max_length=20)]
+    exit_events: Annotated[
+        tuple[ExitEvent, ...] | None,
+        Field(max_length=20, description="Occurrences that end a run, besides the statuses."),
+    ] = None
+    reentry: Annotated[
+        ReentryRule | None, Field(description="Null: once for a lead, always for a tour.")
+    ] = None
+    min_interval_hours: Annotated[
+        Hours | None, Field(description="Shortest time between two runs of a lead.")
+    ] = None
+    max_age_hours: Annotated[
+        Hours | None, Field(description="An older trigger event starts no run. Null: 24 hours.")
+    ] = None
     seeded: Flag = False
     changed_by: Foreign | None = None
-    change_reason: Text | None = None
+    change_reason: Annotated[Text | None, _FOR_ALL] = None
 
 
 class WorkflowActivated(_DefinitionEvent):
@@ -81,7 +129,7 @@ class WorkflowDeactivated(_DefinitionEvent):
     name: ClassVar[str] = "workflow.deactivated"
 
     deactivated_by: Foreign | None = None
-    reason: Text | None = None
+    reason: Annotated[Text | None, _FOR_ALL] = None
 
 
 class _TemplateEvent(Event):
@@ -103,15 +151,15 @@ class TemplateDefined(_TemplateEvent):
     sparse: ClassVar[frozenset[str]] = frozenset({"seeded"})
 
     template_version: Number
-    slug: Annotated[Word, Field(description="Key of the template, unique in the property.")]
-    display_name: Line
+    slug: Annotated[Key, Field(description="Key of the template, unique in the property.")]
+    display_name: Annotated[Line, _FOR_ALL]
     channel: MessageChannel
-    subject: Text | None = None
-    body: Body
+    subject: Annotated[Text | None, _FOR_ALL] = None
+    body: Annotated[Body, _FOR_ALL]
     is_active: Flag = True
     seeded: Flag = False
     changed_by: Foreign | None = None
-    change_reason: Text | None = None
+    change_reason: Annotated[Text | None, _FOR_ALL] = None
 
 
 class TemplateRetired(_TemplateEvent):
@@ -120,4 +168,4 @@ class TemplateRetired(_TemplateEvent):
     name: ClassVar[str] = "template.retired"
 
     retired_by: Foreign | None = None
-    reason: Text | None = None
+    reason: Annotated[Text | None, _FOR_ALL] = None

@@ -13,6 +13,7 @@ from events.conversations import (
     ConversationStarted,
     ConversationTakenOver,
 )
+from events.deliveries import DeliveryHandedOver, DeliveryReconciled
 from events.leads import (
     ContactChannel,
     LeadCaptured,
@@ -22,7 +23,17 @@ from events.leads import (
     LeadStatusChanged,
 )
 from events.record import RecordedEvent
+from events.runs import (
+    RunCompleted,
+    RunConverted,
+    RunEnrolled,
+    RunMoved,
+    RunPaused,
+    RunResumed,
+    RunStopped,
+)
 from events.sessions import SessionIdentified
+from events.tasks import TaskAssigned, TaskCreated, TaskDone, TaskDue
 from events.tours import (
     TourCancelled,
     TourCompleted,
@@ -34,8 +45,11 @@ from events.tours import (
 )
 from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable
+from projections.delivery_lines import delivery_line
+from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
+from projections.run_lines import ActivityLine, run_line, task_line
+from projections.scoring.engagement import CHAT_CHANNELS
 from projections.tour_lines import tour_line
 
 TABLE = Table(
@@ -44,23 +58,21 @@ TABLE = Table(
     key(),
     refers("lead_id", "leads.id", "CASCADE"),
     Column("type", Text, nullable=False),
-    Column("description", Text),
-    Column("metadata", JSONB, server_default="{}"),
+    personal(Column("description", Text)),
+    personal(Column("metadata", JSONB, server_default="{}"), {}),
     refers("created_by", "profiles.id"),
     Column("created_at", INSTANT, server_default=NOW),
     org(),
     Column("property_id", Uuid),
     Index("idx_lead_activities_lead", "lead_id"),
 )
-projection = Projection("lead_activities", version=1, table=DerivedTable(TABLE))
+projection = Projection("lead_activities", version=5, table=DerivedTable(TABLE, subject="lead_id"))
 
-PREVIEW_CHARACTERS = 200
 CONTACTS = {
     ContactChannel.SMS: ActivityType.SMS_SENT,
     ContactChannel.EMAIL: ActivityType.EMAIL_SENT,
-    ContactChannel.CALL: ActivityType.CALL_MADE,
 }
-"""The activity type of a contact; a contact by another channel adds no activity."""
+"""The activity type of a message; a contact by another channel adds no activity."""
 
 
 @projection.on(LeadCaptured, LeadImported)
@@ -69,7 +81,11 @@ def add_lead_created(
 ) -> None:
     description = f"Lead from {event.source or 'an unknown source'}"
     author = event.captured_by if isinstance(event, LeadCaptured) else None
-    _add(tables, recorded, event.lead_id, ActivityType.LEAD_CREATED, description, author=author)
+    metadata = event.metadata if isinstance(event, LeadImported) else None
+    _add(
+        tables, recorded, event.lead_id, ActivityType.LEAD_CREATED, description, author=author,
+        metadata=metadata,
+    )  # fmt: skip
 
 
 @projection.on(LeadNoted)
@@ -89,10 +105,21 @@ def add_status_change(tables: Tables, recorded: RecordedEvent, event: LeadStatus
 
 @projection.on(LeadContacted)
 def add_contact(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
+    """Add the contact of a delivery: a contact by hand already has the row of its activity."""
     kind = CONTACTS.get(event.channel)
-    if kind is not None:
+    if kind is not None and event.delivery_id is not None:
         description = f"Contacted by {event.channel.value}"
         _add(tables, recorded, event.lead_id, kind, description, author=event.contacted_by)
+
+
+@projection.on(DeliveryHandedOver, DeliveryReconciled)
+def add_message_to_lead(
+    tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver | DeliveryReconciled
+) -> None:
+    """Add a message that was handed over, at once or as it was found out later."""
+    if line := delivery_line(event):
+        kind, description, metadata = line
+        _add(tables, recorded, event.lead_id, kind, description, metadata=metadata)
 
 
 @projection.on(
@@ -107,9 +134,19 @@ def add_tour_activity(tables: Tables, recorded: RecordedEvent, event: Any) -> No
     )  # fmt: skip
 
 
+@projection.on(RunEnrolled, RunPaused, RunResumed, RunMoved, RunStopped, RunConverted, RunCompleted)
+def add_run_activity(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+    _add_line(tables, recorded, event.lead_id, run_line(event))
+
+
+@projection.on(TaskCreated, TaskAssigned, TaskDue, TaskDone)
+def add_task_activity(tables: Tables, recorded: RecordedEvent, event: Any) -> None:
+    _add_line(tables, recorded, event.lead_id, task_line(event))
+
+
 @projection.on(ConversationStarted)
 def add_chat_start(tables: Tables, recorded: RecordedEvent, event: ConversationStarted) -> None:
-    if event.lead_id is not None:
+    if event.lead_id is not None and event.channel in CHAT_CHANNELS:
         _add_chat(tables, recorded, recorded.id, event.lead_id, event.conversation_id)
 
 
@@ -125,10 +162,12 @@ def add_earlier_chats(tables: Tables, recorded: RecordedEvent, event: SessionIde
 def add_message(
     tables: Tables, recorded: RecordedEvent, event: ConversationMessageReceived
 ) -> None:
+    """Add a message without its text: that belongs to the conversation, which several leads can
+    have had, and is erased with it.
+    """
     if event.lead_id is not None:
-        preview = event.content[:PREVIEW_CHARACTERS]
         _add(
-            tables, recorded, event.lead_id, ActivityType.MESSAGE_RECEIVED, preview,
+            tables, recorded, event.lead_id, ActivityType.MESSAGE_RECEIVED, "Message received",
             metadata={"conversation_id": str(event.conversation_id)},
         )  # fmt: skip
 
@@ -148,6 +187,13 @@ def add_reported_activity(tables: Tables, recorded: RecordedEvent, event: Activi
     _add(
         tables, recorded, event.lead_id, event.type, event.description, metadata=event.metadata,
         author=event.created_by,
+    )  # fmt: skip
+
+
+def _add_line(tables: Tables, recorded: RecordedEvent, lead_id: UUID, line: ActivityLine) -> None:
+    _add(
+        tables, recorded, lead_id, line.kind, line.description, author=line.author,
+        metadata=line.metadata,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from events.consents import ConsentGiven, ConsentWithdrawn
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -22,16 +22,17 @@ TABLE = Table(
     Column("channel", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("text", Text),
-    Column("place", Text),
-    Column("keyword", Text),
+    personal(Column("text", Text)),
+    personal(Column("place", Text)),
+    personal(Column("keyword", Text)),
     Column("recorded_by", Uuid),
     Column("said_at", INSTANT, nullable=False),
     Column("created_at", INSTANT, server_default=NOW),
+    personal(Column("source", Text)),
     Index("idx_lead_consents_lead", "lead_id", "channel", "version"),
     Index("idx_lead_consents_created", "created_at"),
 )
-projection = Projection("lead_consents", version=1, table=DerivedTable(TABLE))
+projection = Projection("lead_consents", version=2, table=DerivedTable(TABLE, subject="lead_id"))
 
 
 @projection.on(ConsentGiven)
@@ -74,5 +75,6 @@ def _add(
             "recorded_by": event.recorded_by,
             "said_at": event.at,
             "created_at": recorded.occurred_at,
+            "source": event.source,
         }
     )

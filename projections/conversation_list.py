@@ -19,7 +19,9 @@ def newest(
 ) -> "Select[Any]":
     """Select the newest conversations of a property, or of some of its leads."""
     columns = conversations.TABLE.c
-    query = select(conversations.TABLE).where(columns.property_id == property_id)
+    query = select(conversations.TABLE).where(
+        columns.property_id == property_id, columns.org_id.is_not(None)
+    )
     if lead_ids:
         query = query.where(columns.lead_id.in_(lead_ids))
     if of_widget:
@@ -30,7 +32,11 @@ def newest(
 def by_id(property_id: UUID, conversation_id: UUID) -> "Select[Any]":
     """Select one conversation of a property."""
     columns = conversations.TABLE.c
-    conditions = (columns.property_id == property_id, columns.id == conversation_id)
+    conditions = (
+        columns.property_id == property_id,
+        columns.id == conversation_id,
+        columns.org_id.is_not(None),
+    )
     return _with_details(select(conversations.TABLE).where(*conditions))
 
 

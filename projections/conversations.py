@@ -1,5 +1,6 @@
 """`conversations`: the conversations with visitors and leads, and whether an agent replies."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -196,7 +197,7 @@ def _count_notice(rows: TableRows, recorded: RecordedEvent, event: Any) -> Row:
     )
 
 
-def of_session(property_id: UUID, session_id: UUID) -> "Select[Any]":
-    """Select the conversations of a widget session, newest first."""
-    conditions = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id == session_id)
+def of_sessions(property_id: UUID, session_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select the conversations of widget sessions, newest first."""
+    conditions = (TABLE.c.property_id == property_id, TABLE.c.widget_session_id.in_(session_ids))
     return select(TABLE).where(*conditions).order_by(TABLE.c.created_at.desc(), TABLE.c.id)

@@ -6,12 +6,14 @@ from uuid import UUID
 from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select
 
 from events.deliveries import (
+    DeliveryClaimed,
     DeliveryDelivered,
     DeliveryFailed,
     DeliveryHandedOver,
     DeliveryHeld,
     DeliveryPlanned,
     DeliveryReconciled,
+    DeliveryReleased,
     DeliverySkipped,
     DeliveryUnknown,
     ReconciledOutcome,
@@ -19,7 +21,7 @@ from events.deliveries import (
 from events.record import RecordedEvent
 from events.runs import RunStepReached, StepOutcome
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -32,17 +34,22 @@ TABLE = Table(
     Column("template_id", Uuid),
     Column("status", Text, server_default="pending"),
     Column("external_id", Text),
-    Column("error_message", Text),
+    personal(Column("error_message", Text)),
     Column("executed_at", INSTANT, server_default=NOW),
     org(),
     Column("property_id", Uuid),
     Column("lead_id", Uuid),
     Column("step_id", Text),
     Column("delivery_id", Uuid),
+    Column("choice", Text),
+    Column("task_id", Uuid),
     Index("idx_workflow_actions_workflow", "lead_workflow_id"),
+    Index("idx_workflow_actions_lead", "lead_id"),
 )
 projection = Projection(
-    "workflow_actions", version=1, table=DerivedTable(TABLE, keyed_by=("delivery_id",))
+    "workflow_actions",
+    version=4,
+    table=DerivedTable(TABLE, keyed_by=("delivery_id",), subject="lead_id"),
 )
 """The id of a row is the delivery id of a step that sends, else the id of the step's event."""
 
@@ -51,6 +58,8 @@ STATUS_OF = {
     StepOutcome.WAITED: "waited",
     StepOutcome.SKIPPED: "skipped",
     StepOutcome.FAILED: "failed",
+    StepOutcome.DONE: "done",
+    StepOutcome.WAITING: "waiting",
 }
 RECONCILED = {
     ReconciledOutcome.DELIVERED: ("delivered", None),
@@ -67,6 +76,8 @@ def apply_step(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -
         "action_type": event.action.value,
         "template_id": event.template_id,
         "step_id": event.step_id,
+        "choice": event.choice,
+        "task_id": event.task_id,
     }
     outcome = {"status": STATUS_OF[event.outcome], "error_message": event.error_message}
     key = event.delivery_id
@@ -101,6 +112,17 @@ def insert_planned(tables: Tables, recorded: RecordedEvent, event: DeliveryPlann
 @projection.on(DeliveryHeld)
 def apply_held(tables: Tables, _recorded: RecordedEvent, event: DeliveryHeld) -> None:
     _change(tables, event, status="held", error_message=event.reason)
+
+
+@projection.on(DeliveryClaimed)
+def apply_claim(tables: Tables, _recorded: RecordedEvent, event: DeliveryClaimed) -> None:
+    """Clear the reason for which the message was held."""
+    _change(tables, event, status="pending", error_message=None)
+
+
+@projection.on(DeliveryReleased)
+def apply_release(tables: Tables, _recorded: RecordedEvent, event: DeliveryReleased) -> None:
+    _change(tables, event, status="pending", error_message=event.detail or event.reason)
 
 
 @projection.on(DeliveryHandedOver)

@@ -14,7 +14,7 @@ from events.record import RecordedEvent
 from events.tours import TourNoShowCorrected, TourNoShowRecorded
 from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 from projections.scoring.engagement import ENGAGING, Engagement, engagements_of
 
@@ -25,7 +25,7 @@ TABLE = Table(
     refers("lead_id", "leads.id", "CASCADE"),
     refers("property_id", "properties.id", "CASCADE"),
     Column("event_type", Text, nullable=False),
-    Column("metadata", JSONB, server_default="{}"),
+    personal(Column("metadata", JSONB, server_default="{}"), {}),
     Column("score_weight", Integer, server_default=text("0")),
     Column("created_at", INSTANT, server_default=NOW),
     org(),
@@ -34,8 +34,8 @@ TABLE = Table(
 )
 projection = Projection(
     "lead_engagement_events",
-    version=2,
-    table=DerivedTable(TABLE, keyed_by=("no_show_id",)),
+    version=3,
+    table=DerivedTable(TABLE, keyed_by=("no_show_id",), subject="lead_id"),
 )
 """Only rows of no-shows have a key field: a corrected no-show deletes its row."""
 

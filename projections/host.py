@@ -60,6 +60,6 @@ def org_of_property(property_id: UUID) -> "Select[Any]":
 
 
 def settings_of_property(property_id: UUID) -> "Select[Any]":
-    """Select organisation and settings of a property."""
-    columns = (PROPERTIES.c.org_id, PROPERTIES.c.settings)
+    """Select organisation, settings and address of a property."""
+    columns = (PROPERTIES.c.org_id, PROPERTIES.c.settings, PROPERTIES.c.address)
     return select(*columns).where(PROPERTIES.c.id == property_id)

@@ -4,32 +4,33 @@ Every query names the property, so that its index is used, and row level securit
 rows of that property.
 """
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, func, or_, select
 
 from events.leads import LeadStatus
-from projections.leads import TABLE, unmerged_only
+from projections.leads import TABLE, listed_only
 from projections.scores import STATE
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
 
-MINIMUM_DIGITS = 3
-"""Digits that a text needs to be searched in phone numbers, whatever its other characters are."""
-NOT_A_NUMBER = re.compile(r"[^\W\d]|@")
-
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """A filter for the leads of a property: status, source, and a text in name, e-mail or phone."""
+    """A filter for the leads of a property: status, source, agent, and a text in the contact.
+
+    `searched_numbers` are the digits of the text, if it is a part of a phone number.
+    """
 
     property_id: UUID
     status: LeadStatus | None = None
     source: str | None = None
     search: str | None = None
+    assigned_agent_id: UUID | None = None
+    searched_numbers: tuple[str, ...] = ()
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -39,8 +40,10 @@ class LeadFilter:
             conditions.append(TABLE.c.status == self.status.value)
         if self.source is not None:
             conditions.append(TABLE.c.source == self.source)
+        if self.assigned_agent_id is not None:
+            conditions.append(TABLE.c.assigned_agent_id == self.assigned_agent_id)
         if self.search is not None:
-            conditions.append(_contains(self.search))
+            conditions.append(_contains(self.search, self.searched_numbers))
         return conditions
 
 
@@ -57,10 +60,10 @@ def page(
         score, key = STATE.c.total_score, STATE.c.lead_id
         return (
             query.join(STATE, STATE.c.lead_id == TABLE.c.id)
-            .where(STATE.c.property_id == lead_filter.property_id, unmerged_only())
+            .where(STATE.c.property_id == lead_filter.property_id, listed_only())
             .order_by(*((score.desc(), key.desc()) if descending else (score, key)))
         )
-    query = query.where(TABLE.c.property_id == lead_filter.property_id, unmerged_only())
+    query = query.where(TABLE.c.property_id == lead_filter.property_id, listed_only())
     column: ColumnElement[Any] = TABLE.c[sort_by]
     if sort_by == "created_at":  # never null: the same order as in the index
         key = TABLE.c.id
@@ -72,7 +75,7 @@ def page(
 
 def count(lead_filter: LeadFilter) -> "Select[Any]":
     """Select the number of leads."""
-    conditions = (TABLE.c.property_id == lead_filter.property_id, unmerged_only())
+    conditions = (TABLE.c.property_id == lead_filter.property_id, listed_only())
     return select(func.count()).select_from(TABLE).where(*conditions, *lead_filter.conditions)
 
 
@@ -80,22 +83,25 @@ def count_by_status_and_source(property_id: UUID) -> "Select[Any]":
     """Select the number of leads (`leads`) by status and source, with an index-only scan."""
     pair = (TABLE.c.status, TABLE.c.source)
     counted = select(*pair, func.count().label("leads"))
-    conditions = (TABLE.c.property_id == property_id, unmerged_only())
+    conditions = (TABLE.c.property_id == property_id, listed_only())
     return counted.where(*conditions).group_by(*pair)
 
 
-def _contains(text: str) -> ColumnElement[bool]:
-    """Return the condition that name, e-mail or phone contains the text, in any case.
+def _contains(text: str, numbers: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that name, e-mail or phone contains the text, or one of the numbers.
 
-    `strpos` is used instead of ILIKE: under row level security the planner has no statistics, and
-    it expects almost no rows of ILIKE and then chooses a bad plan.
+    Case, accents and the shape of quotes are ignored. `strpos` is used instead of ILIKE: under row
+    level security the planner has no statistics, and it expects almost no rows of ILIKE and then
+    chooses a bad plan.
     """
     columns = TABLE.c
     searched = func.concat_ws(
         " ", columns.first_name, columns.last_name, columns.email, columns.phone
     )
-    is_contained = func.strpos(func.lower(searched), func.lower(text)) > 0
-    digits = "".join(filter(str.isdecimal, text))
-    if len(digits) < MINIMUM_DIGITS or NOT_A_NUMBER.search(text) is not None:
-        return is_contained
-    return or_(is_contained, func.strpos(columns.phone, digits) > 0)
+    found = func.strpos(_search_form(searched), _search_form(text)) > 0
+    digits = func.translate(columns.phone, " ()-./", "")
+    return or_(found, *(func.strpos(digits, number) > 0 for number in numbers))
+
+
+def _search_form(text: Any) -> ColumnElement[str]:
+    return func.crm_api.search_form(text, type_=Text)

@@ -4,22 +4,27 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Select, Table, Text, Uuid, func, select, text
+from sqlalchemy import Column, Date, Index, Select, Table, Text, Uuid, and_, func, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
+from events.deliveries import DeliveryHandedOver
 from events.leads import (
     LeadAdopted,
     LeadArrived,
+    LeadAssigned,
     LeadCaptured,
     LeadContacted,
     LeadImported,
     LeadStatusChanged,
     LeadUpdated,
+    LeadZoneSet,
 )
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent
+from events.restrictions import LeadRestricted, LeadRestrictionLifted
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.delivery_lines import is_to_lead
+from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -28,35 +33,42 @@ TABLE = Table(
     key(),
     refers("property_id", "properties.id", "CASCADE"),
     Column("source", Text),
-    Column("first_name", Text),
-    Column("last_name", Text),
-    Column("email", Text),
-    Column("phone", Text),
+    personal(Column("first_name", Text)),
+    personal(Column("last_name", Text)),
+    personal(Column("email", Text)),
+    personal(Column("phone", Text)),
     Column("status", Text, server_default="new"),
     Column("created_at", INSTANT, server_default=NOW),
     Column("last_contacted_at", INSTANT),
     Column("updated_at", INSTANT, server_default=NOW),
     org(),
     Column("move_in_date", Date),
-    Column("bedrooms", Text),
-    Column("notes", Text),
-    Column("external_id", Text),
+    personal(Column("bedrooms", Text)),
+    personal(Column("notes", Text)),
+    personal(Column("external_id", Text)),
     Column("merged_into", Uuid),
+    Column("assigned_agent_id", Uuid, comment="added by the core"),
+    Column("lead_zone", Text, comment="added by the core"),
+    Column("restricted_at", INSTANT),
     Index("idx_leads_property", "property_id"),
     Index(
         "idx_leads_property_created", "property_id", "created_at", "id",
-        postgresql_where=text("merged_into IS NULL"),
+        postgresql_where=text("merged_into IS NULL AND org_id IS NOT NULL"),
     ),
     Index(
         "idx_leads_property_standing", "property_id", "status", "source",
-        postgresql_where=text("merged_into IS NULL"),
+        postgresql_where=text("merged_into IS NULL AND org_id IS NOT NULL"),
     ),
+    Index("idx_leads_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
+    Index("idx_leads_email", "email", postgresql_where=text("email IS NOT NULL")),
     Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )  # fmt: skip
+HOST_ACTORS = ("host", "adopt")
+"""The actors of events that tell what the host wrote into its row, or had there before."""
 projection = Projection(
     "leads",
-    version=2,
-    table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"), is_in_place=True),
+    version=6,
+    table=DerivedTable(TABLE, keyed_by=("lead_id", "loser_id"), is_in_place=True, subject="id"),
 )
 
 
@@ -65,7 +77,7 @@ def insert_lead(
     tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported
 ) -> None:
     row = {**_row(recorded, event), "external_id": getattr(event, "external_id", None)}
-    tables.rows.insert(event.lead_id, row)
+    tables.rows.insert(event.lead_id, {**row, "assigned_agent_id": None})
 
 
 @projection.on(LeadAdopted)
@@ -78,7 +90,7 @@ def adopt_lead(tables: Tables, recorded: RecordedEvent, event: LeadAdopted) -> N
     if host_row is not None and host_row["org_id"] is None:
         tables.rows.update(event.lead_id, **row)
     else:
-        tables.rows.insert(event.lead_id, row)
+        tables.rows.insert(event.lead_id, {**row, "assigned_agent_id": None})
 
 
 def _row(recorded: RecordedEvent, event: LeadArrived) -> Row:
@@ -100,6 +112,8 @@ def _row(recorded: RecordedEvent, event: LeadArrived) -> Row:
         "notes": event.notes,
         "external_id": None,
         "merged_into": None,
+        "lead_zone": None,
+        "restricted_at": None,
     }
 
 
@@ -114,9 +128,33 @@ def set_status(tables: Tables, recorded: RecordedEvent, event: LeadStatusChanged
     _change(tables, recorded, event.lead_id, status=event.status.value)
 
 
+@projection.on(LeadAssigned)
+def set_agent(tables: Tables, recorded: RecordedEvent, event: LeadAssigned) -> None:
+    changes: dict[str, object] = {"assigned_agent_id": event.assigned_agent_id}
+    if recorded.actor in HOST_ACTORS:  # the host's own `updated_at` is in another event
+        tables.rows.update(event.lead_id, **changes)
+    else:
+        _change(tables, recorded, event.lead_id, **changes)
+
+
+@projection.on(LeadZoneSet)
+def set_zone(tables: Tables, recorded: RecordedEvent, event: LeadZoneSet) -> None:
+    _change(tables, recorded, event.lead_id, lead_zone=event.lead_zone)
+
+
 @projection.on(LeadContacted)
 def set_last_contact(tables: Tables, recorded: RecordedEvent, event: LeadContacted) -> None:
-    _change(tables, recorded, event.lead_id, last_contacted_at=recorded.occurred_at)
+    _contact(tables, recorded, event.lead_id)
+
+
+@projection.on(DeliveryHandedOver)
+def set_last_message(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver) -> None:
+    """Count a message that went to a provider as a contact.
+
+    A simulated one went to nobody, a test of a template to an agent, a webhook to a server.
+    """
+    if is_to_lead(event) and not event.simulated:
+        _contact(tables, recorded, event.lead_id)
 
 
 @projection.on(LeadMerged)
@@ -127,6 +165,24 @@ def merge_lead(tables: Tables, recorded: RecordedEvent, event: LeadMerged) -> No
 @projection.on(LeadUnmerged)
 def unmerge_lead(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> None:
     _change(tables, recorded, event.loser_id, merged_into=None)
+
+
+@projection.on(LeadRestricted)
+def restrict_lead(tables: Tables, recorded: RecordedEvent, event: LeadRestricted) -> None:
+    _change(tables, recorded, event.lead_id, restricted_at=recorded.occurred_at)
+
+
+@projection.on(LeadRestrictionLifted)
+def lift_restriction(tables: Tables, recorded: RecordedEvent, event: LeadRestrictionLifted) -> None:
+    _change(tables, recorded, event.lead_id, restricted_at=None)
+
+
+def _contact(tables: Tables, recorded: RecordedEvent, lead_id: UUID) -> None:
+    """Set the last contact; an earlier contact that arrives late does not change it."""
+    stored = tables.rows.get(lead_id)
+    before = stored["last_contacted_at"] if stored else None
+    at = recorded.occurred_at
+    _change(tables, recorded, lead_id, last_contacted_at=at if before is None else max(before, at))
 
 
 def _change(tables: Tables, recorded: RecordedEvent, lead_id: UUID, **changes: object) -> None:
@@ -163,12 +219,23 @@ def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
 
 
-def unmerged_only() -> "ColumnElement[bool]":
-    """Return the condition that a lead was not merged into another: lists show a person once."""
-    return TABLE.c.merged_into.is_(None)
+def listed_only() -> "ColumnElement[bool]":
+    """Return the condition that a lead is shown in lists: each person once.
+
+    A lead that was merged into another is not shown, and neither is a row of the host that was not
+    adopted: no other route finds it.
+    """
+    return and_(TABLE.c.merged_into.is_(None), TABLE.c.org_id.is_not(None))
 
 
 def count_of(property_id: UUID) -> "Select[Any]":
     """Select the number of leads of a property, each person once."""
-    conditions = (TABLE.c.property_id == property_id, unmerged_only())
+    conditions = (TABLE.c.property_id == property_id, listed_only())
     return select(func.count()).select_from(TABLE).where(*conditions)
+
+
+def newest_of(property_id: UUID) -> "Select[Any]":
+    """Select the id of the newest lead of a property."""
+    conditions = (TABLE.c.property_id == property_id, listed_only())
+    newest_first = (TABLE.c.created_at.desc(), TABLE.c.id.desc())
+    return select(TABLE.c.id).where(*conditions).order_by(*newest_first).limit(1)

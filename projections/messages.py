@@ -1,5 +1,6 @@
 """`messages`: the messages of conversations with role and author."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,11 +16,12 @@ from events.conversations import (
     ConversationTakenOver,
     ConversationWaiting,
 )
+from events.event import ERASED_TEXT
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
 from projections import conversations
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -28,7 +30,7 @@ TABLE = Table(
     key(),
     refers("conversation_id", "conversations.id", "CASCADE"),
     Column("role", Text, nullable=False),
-    Column("content", Text),
+    personal(Column("content", Text), ERASED_TEXT),
     Column("created_at", INSTANT, server_default=NOW),
     org(),
     Column("property_id", Uuid),
@@ -43,7 +45,9 @@ not, because it is taken before the transaction commits."""
 projection = Projection(
     "messages",
     version=2,
-    table=DerivedTable(TABLE, keyed_by=("adopted_message_id",), is_in_place=True),
+    table=DerivedTable(
+        TABLE, keyed_by=("adopted_message_id",), is_in_place=True, subject="conversation_id"
+    ),
 )
 """Only adopted messages have a key field: the host may have their rows already."""
 
@@ -140,9 +144,15 @@ def of_session(
     return query.order_by(TABLE.c.position).limit(limit)
 
 
-def by_id(property_id: UUID, session_id: UUID, message_id: UUID) -> "Select[Any]":
-    """Select one message of a widget session."""
-    return _in_session(property_id, session_id).where(TABLE.c.id == message_id)
+def last_author(conversation_id: UUID) -> "Select[Any]":
+    """Select the author of the last message of a conversation that is no notice of the system."""
+    conditions = (TABLE.c.conversation_id == conversation_id, TABLE.c.role != "system")
+    return select(TABLE.c.author).where(*conditions).order_by(TABLE.c.position.desc()).limit(1)
+
+
+def by_ids(property_id: UUID, session_id: UUID, message_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select messages of a widget session."""
+    return _in_session(property_id, session_id).where(TABLE.c.id.in_(message_ids))
 
 
 def _in_session(property_id: UUID, session_id: UUID) -> "Select[Any]":

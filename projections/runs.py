@@ -16,10 +16,11 @@ from events.runs import (
     RunResumed,
     RunStepReached,
     RunStopped,
+    StepOutcome,
 )
 from projections import leads, workflows
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -40,7 +41,11 @@ TABLE = Table(
     Column("trigger", Text),
     Column("reentry_key", Text),
     Column("remaining_seconds", Integer),
-    Column("stop_reason", Text),
+    personal(Column("stop_reason", Text)),
+    Column("stop_code", Text),
+    Column("waits_for", Text),
+    Column("tour_id", Uuid),
+    Column("enrolled_by", Uuid),
     Index("idx_lead_workflows_lead", "lead_id"),
     Index("idx_lead_workflows_status", "status"),
     Index(
@@ -49,7 +54,7 @@ TABLE = Table(
     ),
 )  # fmt: skip
 projection = Projection(
-    "lead_workflows", version=1, table=DerivedTable(TABLE, keyed_by=("run_id",))
+    "lead_workflows", version=3, table=DerivedTable(TABLE, keyed_by=("run_id",), subject="lead_id")
 )
 
 
@@ -66,7 +71,9 @@ def insert_run(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> N
             "definition_version": event.definition_version,
             "trigger": event.trigger,
             "reentry_key": event.reentry_key,
-            "current_step": 0,
+            "tour_id": event.tour_id,
+            "enrolled_by": event.enrolled_by,
+            "current_step": event.step_number or 0,
             "status": "active",
             "next_action_at": event.next_action_at,
             "created_at": recorded.occurred_at,
@@ -77,12 +84,17 @@ def insert_run(tables: Tables, recorded: RecordedEvent, event: RunEnrolled) -> N
 
 @projection.on(RunStepReached)
 def advance_run(tables: Tables, recorded: RecordedEvent, event: RunStepReached) -> None:
-    """Set `current_step` to the next step, from 0; after the last step, to the number of steps."""
+    """Set `current_step` to the next step, from 0; after the last step, to the number of steps.
+
+    A run that waits for an event stays at its step.
+    """
     next_step = event.next_step_number
+    if event.outcome is StepOutcome.WAITING:
+        next_step = event.step_number
     _change(
         tables, recorded, event.run_id, last_action_at=recorded.occurred_at,
         current_step=event.step_number + 1 if next_step is None else next_step,
-        next_action_at=event.next_action_at,
+        next_action_at=event.next_action_at, waits_for=event.waits_for,
     )  # fmt: skip
 
 
@@ -107,13 +119,13 @@ def move_run(tables: Tables, recorded: RecordedEvent, event: RunMoved) -> None:
     _change(
         tables, recorded, event.run_id, definition_version=event.definition_version,
         current_step=event.step_number, next_action_at=event.next_action_at,
-        remaining_seconds=None,
+        remaining_seconds=None, waits_for=None,
     )  # fmt: skip
 
 
 @projection.on(RunStopped)
 def stop_run(tables: Tables, recorded: RecordedEvent, event: RunStopped) -> None:
-    _end(tables, recorded, event.run_id, "stopped", event.reason)
+    _end(tables, recorded, event.run_id, "stopped", event.reason, event.code)
 
 
 @projection.on(RunConverted)
@@ -127,11 +139,16 @@ def complete_run(tables: Tables, recorded: RecordedEvent, event: RunCompleted) -
 
 
 def _end(
-    tables: Tables, recorded: RecordedEvent, run_id: UUID, status: str, reason: str | None
+    tables: Tables,
+    recorded: RecordedEvent,
+    run_id: UUID,
+    status: str,
+    reason: str | None,
+    code: str | None = None,
 ) -> None:
     _change(
-        tables, recorded, run_id, status=status, stop_reason=reason, next_action_at=None,
-        remaining_seconds=None,
+        tables, recorded, run_id, status=status, stop_reason=reason, stop_code=code,
+        next_action_at=None, remaining_seconds=None, waits_for=None,
     )  # fmt: skip
 
 

@@ -34,8 +34,12 @@ def update_state(
 ) -> None:
     """Add the result after an event, and set fold time and next change time.
 
-    `now` is `moment` in microseconds.
+    `now` is `moment` in microseconds. A restricted lead gets no result, and time does not change
+    its score.
     """
+    if state["is_restricted"]:
+        state["fold_time"] = moment
+        return
     _add_if_changed(tables, state, inputs, now)
     change = v1.next_change(inputs, now)
     state["fold_time"] = moment

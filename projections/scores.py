@@ -5,16 +5,18 @@ the next change time. Before an event is folded, all changes by time until then 
 own instants. So a late timer changes no row.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, text
+from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
 from events.leads import LeadAdopted, LeadArrived, LeadCaptured, LeadImported, LeadUpdated
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent
+from events.restrictions import LeadRestricted, LeadRestrictionLifted
 from events.scores import ScoreDue
 from events.tours import TourNoShowCorrected
 from projections.columns import INSTANT, NOW, key, org, refers
@@ -63,6 +65,7 @@ STATE = Table(
     Column("scored_at", INSTANT),
     Column("merged_into", Uuid),
     Column("merged", JSONB),
+    Column("is_restricted", Boolean, nullable=False, server_default=text("false")),
     Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
     Index("lead_score_state_merged_into", "merged_into",
           postgresql_where=text("merged_into IS NOT NULL")),
@@ -72,7 +75,7 @@ STATE = Table(
 )  # fmt: skip
 projection = Projection(
     "lead_scores",
-    version=3,
+    version=5,
     table=DerivedTable(TABLE),
     state=DerivedTable(
         STATE, keyed_by=("lead_id", "loser_id", "winner_id"), follows=("merged_into", "merged")
@@ -80,7 +83,8 @@ projection = Projection(
 )
 """The `inputs` of a lead are its own, merged or not. `merged` lists the leads merged into it; it is
 null while the lead is no part of a merge. Only the top lead of a merge is scored and changes by
-time: see `scoring.merged_leads`."""
+time: see `scoring.merged_leads`. While a lead is restricted, its inputs are kept up to date, and
+no score is computed of them."""
 
 NO_SCORE: Row = {"result": (), "total_score": None, "scored_at": None, "next_change_at": None}
 """The state of a lead before its first score, and while it is merged into another."""
@@ -131,6 +135,7 @@ def _insert_state(tables: Tables, recorded: RecordedEvent, event: LeadArrived, a
         **NO_SCORE,
         "merged_into": None,
         "merged": None,
+        "is_restricted": False,
     }
     tables.state.insert(event.lead_id, state)
     return state
@@ -188,6 +193,41 @@ def unmerge(tables: Tables, recorded: RecordedEvent, event: LeadUnmerged) -> Non
         inputs = merged_leads.combined_inputs(state, lead)
         expire(inputs, now)
         update_state(tables, lead, inputs, moment, now)
+
+
+@projection.on(LeadRestricted)
+def restrict(tables: Tables, recorded: RecordedEvent, event: LeadRestricted) -> None:
+    """Add the changes by time until now; then the score stays as it is."""
+    state = tables.state
+    own = state.change(event.lead_id)
+    if own["merged_into"] is None:
+        moment = max(recorded.occurred_at, own["fold_time"])
+        inputs = merged_leads.combined_inputs(state, own)
+        add_changes_by_time(tables, own, inputs, moment, micros(moment))
+        own.update(fold_time=moment, next_change_at=None)
+    own["is_restricted"] = True
+
+
+@projection.on(LeadRestrictionLifted)
+def lift_restriction(tables: Tables, recorded: RecordedEvent, event: LeadRestrictionLifted) -> None:
+    """Score the lead again, with everything that occurred meanwhile, at the instant of the lift."""
+    state = tables.state
+    own = state.change(event.lead_id)
+    own["is_restricted"] = False
+    if own["merged_into"] is None:
+        moment = max(recorded.occurred_at, own["fold_time"])
+        now = micros(moment)
+        inputs = merged_leads.combined_inputs(state, own)
+        expire(inputs, now)
+        update_state(tables, own, inputs, moment, now)
+
+
+def stored_totals(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select the stored total (`total_score`) of surviving leads by `lead_id`."""
+    in_property = STATE.c.property_id == property_id
+    return select(STATE.c.lead_id, STATE.c.total_score).where(
+        in_property, STATE.c.lead_id.in_(lead_ids)
+    )
 
 
 def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":

@@ -1,5 +1,6 @@
 """`widget_sessions`: visitors of a property's chat widget."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from events.operations import RetentionApplied
 from events.record import RecordedEvent
 from events.sessions import SessionIdentified, SessionStarted
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable, Row
+from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -19,9 +20,9 @@ TABLE = Table(
     key(),
     refers("property_id", "properties.id", "CASCADE"),
     refers("lead_id", "leads.id", "SET NULL"),
-    Column("visitor_id", Text),
-    Column("user_agent", Text),
-    Column("referrer_url", Text),
+    personal(Column("visitor_id", Text)),  # the keyed hash of the visitor's id
+    personal(Column("user_agent", Text)),
+    personal(Column("referrer_url", Text)),
     Column("message_count", Integer, server_default=text("0")),
     Column("converted_at", INSTANT),
     Column("last_activity_at", INSTANT, server_default=NOW),
@@ -33,7 +34,9 @@ TABLE = Table(
     Index("idx_widget_sessions_visitor", "visitor_id"),
 )
 projection = Projection(
-    "widget_sessions", version=2, table=DerivedTable(TABLE, keyed_by=("session_id", "session_ids"))
+    "widget_sessions",
+    version=2,
+    table=DerivedTable(TABLE, keyed_by=("session_id", "session_ids"), subject="id"),
 )
 
 
@@ -44,7 +47,7 @@ def start_session(tables: Tables, recorded: RecordedEvent, event: SessionStarted
         return
     row = _row(recorded, event.session_id, event.lead_id)
     details = {
-        "visitor_id": event.visitor_id,
+        "visitor_id": event.visitor_hash,
         "user_agent": event.user_agent,
         "referrer_url": event.referrer_url,
     }
@@ -111,6 +114,6 @@ def _row(recorded: RecordedEvent, session_id: UUID, lead_id: UUID | None) -> Row
     }
 
 
-def by_id(property_id: UUID, session_id: UUID) -> "Select[Any]":
-    """Select a session of a property."""
-    return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id == session_id)
+def by_ids(property_id: UUID, session_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select sessions of a property."""
+    return select(TABLE).where(TABLE.c.property_id == property_id, TABLE.c.id.in_(session_ids))

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from events.deliveries import DeliveryPurpose
 from projections import (
     activities,
     conversations,
@@ -27,6 +28,7 @@ from projections import (
     leads,
     messages,
     scores,
+    send_intents,
     tours,
 )
 
@@ -46,7 +48,7 @@ def page(
     engagement, message, tour = (
         engagements.TABLE.c, messages.TABLE.c, tours.TABLE.c,
     )  # fmt: skip
-    conversation = conversations.TABLE.c
+    conversation, delivery = conversations.TABLE.c, send_intents.TABLE.c
     parts = [
         _part("activity", activity.created_at, activity.id, before, limit, {
             "type": activity.type, "description": activity.description,
@@ -69,6 +71,13 @@ def page(
             "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
             "tour_type": tour.tour_type, "starts_at": tour.starts_at,
         }).where(tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
+        _part("delivery", delivery.changed_at, delivery.id, before, limit, {
+            "channel": delivery.channel, "purpose": delivery.purpose, "status": delivery.status,
+            "reason": delivery.reason, "subject": delivery.subject, "due_at": delivery.due_at,
+        }).where(
+            delivery.org_id == org_id, leads.of_any(delivery.lead_id, lead_ids),
+            delivery.purpose != DeliveryPurpose.TEST.value,
+        ),
     ]  # fmt: skip
     everything = union_all(*(part.subquery().select() for part in parts)).subquery()
     item = everything.c

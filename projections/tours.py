@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 
+from events.deliveries import DeliveryHandedOver, DeliveryPurpose
 from events.event import Event
 from events.record import RecordedEvent
 from events.tours import (
@@ -33,7 +34,7 @@ from events.tours import (
 )
 from projections import host, leads
 from projections.columns import INSTANT, NOW, key, org, refers
-from projections.engine.derived_table import METADATA, DerivedTable
+from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
 
 TABLE = Table(
@@ -46,7 +47,7 @@ TABLE = Table(
     Column("tour_time", Time, nullable=False),
     Column("tour_type", Text, server_default="in_person"),
     Column("status", Text, server_default="scheduled"),
-    Column("notes", Text),
+    personal(Column("notes", Text)),
     refers("assigned_agent_id", "profiles.id"),
     refers("created_by", "profiles.id"),
     Column("confirmation_sent_at", INSTANT),
@@ -66,7 +67,7 @@ TABLE = Table(
     Index("idx_tours_date", "tour_date"),
     Index("idx_tours_status", "status"),
 )
-projection = Projection("tours", version=1, table=DerivedTable(TABLE, keyed_by=("tour_id",)))
+projection = Projection("tours", 2, DerivedTable(TABLE, ("tour_id",), subject="lead_id"))
 
 STATUS_OF: dict[type[Event], TourStatus] = {
     TourConfirmed: TourStatus.CONFIRMED,
@@ -74,6 +75,13 @@ STATUS_OF: dict[type[Event], TourStatus] = {
     TourCancelled: TourStatus.CANCELLED,
     TourNoShowRecorded: TourStatus.NO_SHOW,
 }
+
+SENT_AT = {
+    DeliveryPurpose.TOUR_CONFIRMATION: "confirmation_sent_at",
+    DeliveryPurpose.TOUR_REMINDER_24H: "reminder_24h_sent_at",
+    DeliveryPurpose.TOUR_REMINDER_1H: "reminder_1h_sent_at",
+}
+"""The purpose of a message → the column with the instant of its first hand-over."""
 
 
 @projection.on(TourScheduled)
@@ -106,17 +114,12 @@ def insert_tour(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -
 @projection.on(TourRescheduled)
 def reschedule_tour(tables: Tables, recorded: RecordedEvent, event: TourRescheduled) -> None:
     tables.rows.update(
-        event.tour_id,
-        tour_date=event.tour_date,
-        tour_time=event.tour_time,
-        time_zone=event.time_zone,
-        fold=event.fold,
-        starts_at=event.starts_at,
-        duration_minutes=event.duration_minutes,
-        revision=event.revision,
-        status=TourStatus.SCHEDULED.value,
+        event.tour_id, tour_date=event.tour_date, tour_time=event.tour_time,
+        time_zone=event.time_zone, fold=event.fold, starts_at=event.starts_at,
+        duration_minutes=event.duration_minutes, revision=event.revision,
+        reminder_24h_sent_at=None, reminder_1h_sent_at=None, status=TourStatus.SCHEDULED.value,
         updated_at=recorded.occurred_at,
-    )
+    )  # fmt: skip
 
 
 @projection.on(TourAmended)
@@ -133,13 +136,28 @@ def set_status(
     recorded: RecordedEvent,
     event: TourConfirmed | TourCompleted | TourCancelled | TourNoShowRecorded,
 ) -> None:
-    status = STATUS_OF[type(event)]
-    tables.rows.update(event.tour_id, status=status.value, updated_at=recorded.occurred_at)
+    status = STATUS_OF[type(event)].value
+    tables.rows.update(event.tour_id, status=status, updated_at=recorded.occurred_at)
 
 
 @projection.on(TourNoShowCorrected)
 def correct_no_show(tables: Tables, recorded: RecordedEvent, event: TourNoShowCorrected) -> None:
     tables.rows.update(event.tour_id, status=event.status.value, updated_at=recorded.occurred_at)
+
+
+@projection.on(DeliveryHandedOver)
+def set_sent_at(tables: Tables, recorded: RecordedEvent, event: DeliveryHandedOver) -> None:
+    """Set when the first message of its kind was handed over; a simulated one went to nobody.
+
+    A reminder counts for the revision that it was planned for.
+    """
+    column = SENT_AT.get(event.purpose)
+    tour = None if event.tour_id is None else tables.rows.get(event.tour_id)
+    if column is None or tour is None or tour.get(column) or event.simulated:
+        return
+    is_current = event.tour_revision in (None, tour["revision"])
+    if is_current or event.purpose is DeliveryPurpose.TOUR_CONFIRMATION:
+        tables.rows.update(tour["id"], **{column: recorded.occurred_at})
 
 
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":

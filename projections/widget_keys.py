@@ -13,7 +13,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
-    literal,
     or_,
     select,
     text,
@@ -110,7 +109,6 @@ def opened_by(key_hash: str, now: datetime) -> "Select[Any]":
     return select(TABLE).where(or_(TABLE.c.key_hash == key_hash, is_previous)).limit(1)
 
 
-def allowing(origin: str) -> "Select[Any]":
-    """Select 1 if an active widget allows this origin, written exactly so."""
-    allows = and_(TABLE.c.is_active, TABLE.c.allowed_origins.contains([origin]))
-    return select(literal(1)).where(allows).limit(1)
+def of_property(property_id: UUID) -> "Select[Any]":
+    """Select the widget of a property."""
+    return select(TABLE).where(TABLE.c.property_id == property_id)

@@ -1,20 +1,38 @@
 """Statistics of a property's widget in a time range, computed from the tables."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, Table, distinct, extract, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    distinct,
+    exists,
+    extract,
+    func,
+    select,
+    union,
+)
 
+from events.widgets import CHAT_SOURCE, TOUR_SOURCE
 from projections import conversations, leads, messages, sessions, tours
 from projections.conversation_list import WIDGET_CHANNELS
 
+WIDGET_SOURCES = (CHAT_SOURCE, TOUR_SOURCE)
+
 
 def of_property(property_id: UUID, begin: datetime | None, end: datetime | None) -> "Select[Any]":
-    """Select one row: sessions, conversations, leads, tours, response_seconds (null: no reply).
+    """Select one row: sessions, converted, conversations, leads, tours, response_seconds.
 
-    Rows created at or after `begin` and before `end` are counted. Leads are those of the sessions,
-    each person once; tours are those that visitors booked themselves.
+    Rows created at or after `begin` and before `end` are counted. `leads` are those of the sessions
+    and those that the widget captured without a session; `converted` are the first only. Each
+    person counts once. Tours are those that visitors booked themselves. `response_seconds` is null
+    if nobody replied.
     """
 
     def in_range(table: Table) -> list[ColumnElement[bool]]:
@@ -33,7 +51,10 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
     return (
         select(
             func.count().label("sessions"),
-            func.count(distinct(func.coalesce(person.winner_id, session.c.lead_id))).label("leads"),
+            func.count(distinct(func.coalesce(person.winner_id, session.c.lead_id))).label(
+                "converted"
+            ),
+            _count(_leads(in_range, persons), "leads"),
             _count(
                 select(func.count())
                 .select_from(conversation)
@@ -59,6 +80,29 @@ def of_property(property_id: UUID, begin: datetime | None, end: datetime | None)
         )
         .select_from(session.outerjoin(persons, person.lead_id == session.c.lead_id))
         .where(*in_range(session))
+    )
+
+
+def _leads(
+    in_range: Callable[[Table], list[ColumnElement[bool]]], persons: "Subquery"
+) -> "Select[Any]":
+    """Select the number of persons that the widget brought, with a session or without one."""
+    session, tour, lead = sessions.TABLE, tours.TABLE, leads.TABLE
+    other_session = session.alias("other_session").c
+    has_no_session = ~exists().where(other_session.lead_id == lead.c.id)
+    booked = select(tour.c.lead_id).where(*in_range(tour), tour.c.created_by.is_(None))
+    brought = union(
+        select(session.c.lead_id.label("lead_id")).where(
+            *in_range(session), session.c.lead_id.is_not(None)
+        ),
+        select(lead.c.id).where(
+            lead.c.id.in_(booked) | and_(*in_range(lead), lead.c.source.in_(WIDGET_SOURCES)),
+            has_no_session,
+        ),
+    ).subquery("brought")
+    person = func.coalesce(persons.c.winner_id, brought.c.lead_id)
+    return select(func.count(distinct(person))).select_from(
+        brought.outerjoin(persons, persons.c.lead_id == brought.c.lead_id)
     )
 
 

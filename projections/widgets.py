@@ -70,6 +70,11 @@ TABLE = Table(
     Column("tour_blackout_dates", JSONB, server_default="[]"),
     Column("key_id", Uuid),
     Column("version", Integer, server_default=text("0")),
+    Column("tour_holds_per_visitor", Integer, server_default=text("2")),
+    Column("tour_holds_per_network", Integer, server_default=text("10")),
+    Column("future_tours_per_contact", Integer, server_default=text("3")),
+    Column("future_tours_per_network", Integer, server_default=text("20")),
+    Column("tour_held_percent", Integer, server_default=text("25")),
     UniqueConstraint("property_id"),
     Index("idx_lumaleasing_config_property", "property_id"),
     Index("idx_lumaleasing_config_api_key", "api_key"),
@@ -102,6 +107,11 @@ DEFAULTS: Row = {
     "tour_buffer_minutes": 0,
     "tour_capacity": 1,
     "tour_blackout_dates": [],
+    "tour_holds_per_visitor": 2,
+    "tour_holds_per_network": 10,
+    "future_tours_per_contact": 3,
+    "future_tours_per_network": 20,
+    "tour_held_percent": 25,
 }
 """The settings of a widget that is not configured; a setting set to null returns to these."""
 

@@ -3,11 +3,23 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Column, Index, Integer, Select, Table, Text, select, text
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    Select,
+    Table,
+    Text,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.record import RecordedEvent
-from events.workflows import WorkflowActivated, WorkflowDeactivated, WorkflowDefined
+from events.workflows import Step, WorkflowActivated, WorkflowDeactivated, WorkflowDefined
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.derived_table import METADATA, DerivedTable
 from projections.engine.projection import Projection, Tables
@@ -28,11 +40,15 @@ TABLE = Table(
     org(),
     Column("version", Integer, server_default=text("1")),
     Column("seeded", Boolean, server_default=text("false")),
+    Column("exit_events", ARRAY(Text), server_default=text("'{}'")),
+    Column("reentry", Text),
+    Column("min_interval_hours", Double),
+    Column("max_age_hours", Double),
     Index("idx_workflow_definitions_property", "property_id"),
     Index("idx_workflow_definitions_trigger", "trigger_on"),
 )
 projection = Projection(
-    "workflow_definitions", version=1, table=DerivedTable(TABLE, keyed_by=("definition_id",))
+    "workflow_definitions", version=2, table=DerivedTable(TABLE, keyed_by=("definition_id",))
 )
 
 
@@ -43,8 +59,12 @@ def apply_definition(tables: Tables, recorded: RecordedEvent, event: WorkflowDef
         "name": event.display_name,
         "description": event.description,
         "trigger_on": event.trigger_on,
-        "steps": [step.model_dump(mode="json") for step in event.steps],
+        "steps": [build_step_row(step) for step in event.steps],
         "exit_conditions": [status.value for status in event.exit_conditions],
+        "exit_events": [exit_event.value for exit_event in event.exit_events or ()],
+        "reentry": None if event.reentry is None else event.reentry.value,
+        "min_interval_hours": event.min_interval_hours,
+        "max_age_hours": event.max_age_hours,
         "version": event.definition_version,
         "seeded": event.seeded,
         "updated_at": recorded.occurred_at,
@@ -68,6 +88,11 @@ def set_active(
 ) -> None:
     is_active = isinstance(event, WorkflowActivated)
     tables.rows.update(event.definition_id, is_active=is_active, updated_at=recorded.occurred_at)
+
+
+def build_step_row(step: Step) -> dict[str, Any]:
+    """Return a step as the plan writes it; `options` only where there are some."""
+    return step.model_dump(mode="json", exclude=None if step.options else {"options"})
 
 
 def of_property(org_id: UUID, property_id: UUID) -> "Select[Any]":

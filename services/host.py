@@ -12,6 +12,7 @@ import asyncpg
 from events.event import Event
 from events.log.connection import Connection
 from events.record import Stream
+from services.deciders.countries import find_country
 from services.deciders.decider import Refused
 
 CACHE_SECONDS = 30.0
@@ -33,20 +34,24 @@ class HostProperty:
     @property
     def time_zone(self) -> str:
         """Return the time zone. Raises `Refused` if none is set: a zone is never guessed."""
-        zone = self.settings.get("timezone")
-        if not isinstance(zone, str) or not zone:
+        zone = self.zone_name
+        if zone is None:
             raise Refused("no_time_zone", "the property has no time zone: set its timezone", 409)
         return zone
 
     @property
-    def country(self) -> str | None:
-        """Return the country as two letters; None if the host has none."""
-        country = self.settings.get("country") or self.address.get("country")
-        text = country.strip().upper() if isinstance(country, str) else ""
-        return text if len(text) == 2 and text.isalpha() else None
+    def zone_name(self) -> str | None:
+        """Return the name of the time zone; None if none is set."""
+        zone = self.settings.get("timezone")
+        return zone if isinstance(zone, str) and zone else None
+
+    @property
+    def country(self) -> str:
+        """Return the country as two letters, in which phone numbers and dates are read."""
+        return find_country(self.settings, self.address)
 
 
-async def load_property(conn: asyncpg.Connection, property_id: UUID) -> HostProperty:
+async def load_property(conn: Connection, property_id: UUID) -> HostProperty:
     """Return a property. Raises `Refused` if the host has no such property."""
     row = await conn.fetchrow(
         "SELECT id, org_id, name, address, settings FROM public.properties "
@@ -63,10 +68,15 @@ async def load_property(conn: asyncpg.Connection, property_id: UUID) -> HostProp
 async def find_stream_owner(
     conn: asyncpg.Connection, stream: Stream
 ) -> tuple[UUID, UUID | None] | None:
-    """Return the organisation and the property of a stream by the log; None if it is empty."""
+    """Return the organisation and the property of a stream by the log; None if it is empty.
+
+    A write of the host that is committed counts, although its event may not be in the log yet.
+    """
     row = await conn.fetchrow(
         "SELECT org_id, property_id FROM public.crm_events "
-        "WHERE entity_type = $1 AND entity_id = $2 AND version = 1",
+        "WHERE entity_type = $1 AND entity_id = $2 AND version = 1 "
+        "UNION ALL (SELECT org_id, property_id FROM crm.staged_changes "
+        "WHERE entity_type = $1 AND entity_id = $2 ORDER BY seq LIMIT 1) LIMIT 1",
         stream.entity_type,
         stream.entity_id,
     )

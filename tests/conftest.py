@@ -7,12 +7,13 @@ takes `owner_settings`, `owner_pool` or `database_url`.
 """
 
 import asyncio
+import gc
 import inspect
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from uuid import uuid4
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,15 +30,32 @@ from services.local_stack.broker import Broker
 from services.local_stack.kafka import Kafka
 from services.local_stack.postgres import Postgres
 from services.runtime.database import open_engine, pooled
+from services.runtime.key_store import create_schema, prepare_key_store
 from services.runtime.migrations import migrate
 from services.runtime.settings import Settings
+from tests.pgbouncer import PgBouncer
 from tests.releases import release_of
+
+pytest_plugins = ("tests.produced_codes",)
+
+# By default structlog formats the local variables of each frame of a traceback: it takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+)
 
 POLL_SECONDS = 0.02
 MEMORY_DIRECTORY = Path("/dev/shm")
 MINIMUM_FREE_BYTES = 10 * 2**30
-LIMITS = ("limit_address", "limit_visitor", "limit_key", "limit_contact")
+LIMITS = (
+    "limit_address", "limit_visitor", "limit_key", "limit_contact", "limit_own_contact",
+)  # fmt: skip
 JWT_SECRET = "a development secret that is long enough for HS256"
+REQUIRED_IN_CI = ("foreign_client", "kill", "pooler")
+"""Markers of tests that `.ci/run` must not skip. It sets CRM_TEST_REQUIRED."""
 LOGIN = "crm_test_login"
 """Name and password of the login role with which code under test connects."""
 
@@ -59,9 +78,39 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("no_deadline")
 
 
+os.environ.setdefault("CRM_MASTER_KEY", "bWFzdGVyIGtleSBvZiB0aGUgdGVzdHMsIDMyIGJ5dGU=")
+"""The master key of all settings in the tests, and of the processes that they start."""
+
+gc.disable()
+"""Until the tests are collected: almost nothing of what is imported becomes garbage."""
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, without another look at all modules and tests."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest test first, so that no worker waits for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report a skipped test as failed if it is required: `.ci/run` installs what it needs."""
+    report = yield
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and os.environ.get("CRM_TEST_REQUIRED")
+        and any(item.get_closest_marker(name) for name in REQUIRED_IN_CI)
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must not be skipped here: {report.longrepr}"
+    return report
 
 
 async def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
@@ -147,6 +196,18 @@ def make_broker(directory: Path) -> Broker | Kafka:
 
 
 @pytest.fixture(scope="session")
+def pooler(run_directory: Path, server_url: str) -> Iterator[PgBouncer | None]:
+    """Provide PgBouncer in front of the server if CRM_TEST_POOLER is set, else None."""
+    if not os.environ.get("CRM_TEST_POOLER"):
+        yield None
+        return
+    bouncer = PgBouncer(run_directory / "pgbouncer", server_url, {LOGIN: LOGIN}, sessions=20)
+    bouncer.start()
+    yield bouncer
+    bouncer.stop()
+
+
+@pytest.fixture(scope="session")
 async def template_database(server_url: str) -> AsyncIterator[str]:
     """Create the database that is migrated once and copied for every test; yield its name."""
     name = f"crm_template_{uuid4().hex[:12]}"
@@ -155,6 +216,7 @@ async def template_database(server_url: str) -> AsyncIterator[str]:
     await asyncio.to_thread(migrate, url)
     await _create_login(server_url)
     await _execute(url, GRANT_HOST_TABLES)
+    await prepare_key_store(make_settings(url, "127.0.0.1:9", Path()))
     yield name
     await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -171,24 +233,47 @@ async def database_url(server_url: str, template_database: str) -> AsyncIterator
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Return the settings of a process in production, without a broker."""
-    return make_settings(as_login(database_url), "127.0.0.1:9", tmp_path)
+async def key_store_url(server_url: str) -> AsyncIterator[str]:
+    """Create a database with only a key store; yield the address of the login role."""
+    name = f"crm_keys_{uuid4().hex[:12]}"
+    await _execute(server_url, f"CREATE DATABASE {name}")
+    url = with_database(server_url, name)
+    await _create_login(server_url)
+    await create_schema(make_settings(url, "127.0.0.1:9", Path()))
+    yield as_login(url)
+    await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def owner_settings(settings: Settings, database_url: str) -> Settings:
+def settings(database_url: str, tmp_path: Path, pooler: PgBouncer | None) -> Settings:
+    """Return the settings of a process in production, without a broker."""
+    if pooler is None:
+        return make_settings(as_login(database_url), "127.0.0.1:9", tmp_path)
+    return make_settings(
+        pooler.url(as_login(database_url)), "127.0.0.1:9", tmp_path, database_pooler="transaction"
+    )
+
+
+@pytest.fixture
+def owner_settings(settings: Settings, database_url: str, pooler: PgBouncer | None) -> Settings:
     """Return the same settings with the address of the database's owner, a superuser.
 
     Commands that work as the owner need it: migrations, rebuilds, adoption.
     """
-    return settings.model_copy(update={"database_url": SecretStr(database_url)})
+    url = database_url if pooler is None else pooler.url(database_url)
+    return settings.model_copy(update={"database_url": SecretStr(url)})
 
 
 @pytest.fixture
 def kafka_settings(settings: Settings, bootstrap_servers: str) -> Settings:
     """Return the same settings with the run's broker."""
     return settings.model_copy(update={"kafka_bootstrap_servers": bootstrap_servers})
+
+
+@pytest.fixture
+def bare_settings(tmp_path: Path) -> Settings:
+    """Return settings for code that uses no server of the core: their addresses do not answer."""
+    return make_settings("postgresql://nobody@127.0.0.1:9/none", "127.0.0.1:9", tmp_path)
 
 
 def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more: Any) -> Settings:

@@ -55,6 +55,11 @@ class Scan:
 async def run_and_read_scans(conn: AsyncConnection, query: "Select[Any]") -> list[Scan]:
     """Run the query with EXPLAIN ANALYZE and return the scans that were executed."""
     output = await conn.scalar(_Explain(query))
+    return read_scans(output)
+
+
+def read_scans(output: Any) -> list[Scan]:
+    """Return the executed scans of an output of EXPLAIN (ANALYZE, FORMAT JSON)."""
     plan = json.loads(output) if isinstance(output, str) else output
     return list(_scans(plan[0]["Plan"], False))
 

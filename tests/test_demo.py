@@ -22,4 +22,7 @@ def test_the_demo_succeeds_and_deletes_its_files(tmp_path: Path) -> None:
     assert demo.returncode == 0, demo.stderr[-3000:]
     assert "live = rebuilt for every projection" in demo.stderr
     assert "DIFFERS" not in demo.stdout
+    assert "the servers for e-mail and SMS got 14 messages" in demo.stderr
+    assert "Ben did not come: a no-show" in demo.stderr
+    assert "messages are not sent at this hour where the person is" in demo.stdout
     assert list(tmp_path.glob("crm-demo-*")) == []

@@ -31,6 +31,15 @@ def test_the_layers_know_no_exception() -> None:
         assert "ignore_imports" not in contract
 
 
+def test_replay_imports_nothing_that_acts() -> None:
+    """Adapters reach the world, policies and timers decide, the sender hands messages over."""
+    [replay] = [c for c in contracts() if c["id"] == "replay-without-side-effects"]
+    assert set(replay["source_modules"]) == {"services.replay", "projections"}
+    acting = {"services.adapters", "services.sender", "services.workflows"}
+    assert acting <= set(replay["forbidden_modules"])
+    assert "ignore_imports" not in replay
+
+
 def test_every_package_of_services_has_a_layer() -> None:
     [services] = [contract for contract in contracts() if contract["id"] == "services"]
     assert services["exhaustive"] is True

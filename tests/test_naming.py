@@ -25,6 +25,8 @@ EXCEPTIONS = {
 }
 """At most ten identifiers that contain such a word, each with its reason."""
 
+QUESTION = re.compile(r"(what|who|whose|why|how|which|where|when)\b", re.IGNORECASE)
+
 SHARED_CLASS_NAMES: dict[str, str] = {}
 """Class names that may be defined twice because both mean the same, each with its reason."""
 
@@ -99,6 +101,18 @@ def test_every_exception_is_needed() -> None:
     used = {name for path in modules(EVERYWHERE) for name in identifiers(path)}
     assert set(EXCEPTIONS) - used == set()
     assert len(EXCEPTIONS) <= 10
+
+
+def test_no_docstring_begins_like_a_question() -> None:
+    """It begins with an imperative verb or a noun phrase."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules(EVERYWHERE)
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str) and QUESTION.match(node.value.value)
+    ]  # fmt: skip
+    assert found == []
 
 
 def test_a_class_name_has_one_meaning() -> None:

@@ -9,7 +9,9 @@ import yaml
 
 import events
 import services
+from services.intake.settings import IntakeSettings
 from services.local_stack.stack import PROCESSES, STOP_ORDER
+from services.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
@@ -47,6 +49,37 @@ def test_compose_starts_every_process_after_the_migration() -> None:
         condition = composed[name]["depends_on"]["migrate"]["condition"]
         assert condition == "service_completed_successfully"
         assert "test" in composed[name]["healthcheck"]
+
+
+NOT_IN_COMPOSE = {"CRM_HOME", "CRM_CLOCK_DELAY_FILE"}
+"""Settings of `crm up` and of the demo only."""
+
+
+def test_compose_passes_every_setting_to_every_process() -> None:
+    composed = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    expected = {
+        _variable("CRM_", name, field.validation_alias)
+        for name, field in Settings.model_fields.items()
+    } | {f"CRM_INTAKE_{name.upper()}" for name in IntakeSettings.model_fields}
+    for process in PROCESSES:
+        assert set(composed[process]["environment"]) == expected - NOT_IN_COMPOSE, process
+
+
+def test_compose_has_no_password_outside_the_file_for_development() -> None:
+    """Each password is required: `:?` and not `:-`."""
+    text = (ROOT / "compose.yaml").read_text()
+    passwords = set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|MASTER_KEY)\w*)(..)?", text))
+    assert passwords == {
+        ("POSTGRES_PASSWORD", ":?"), ("CRM_DATABASE_PASSWORD", ":?"), ("CRM_JWT_SECRET", ":?"),
+        ("CRM_MASTER_KEY", ":?"),
+    }  # fmt: skip
+    for address in re.findall(r"postgresql://\S+", text):
+        assert "postgres:${POSTGRES_PASSWORD" in address or "crm_login:${" in address
+
+
+def _variable(prefix: str, name: str, alias: object) -> str:
+    """Return the environment variable of a setting."""
+    return str(alias or f"{prefix}{name}").upper()
 
 
 def test_every_process_is_a_package_with_a_main_module() -> None:

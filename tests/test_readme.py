@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ import pytest
 from services.runtime.environment import to_environment
 from services.runtime.schema_check import WRITE_GUARD
 from services.runtime.settings import Settings
+from tests.checkout import ROOT, Checkout
 from tests.conftest import until
-from tests.docs.pages import ROOT, Checkout
 from tests.process import running
 from tests.world import make_world
 
@@ -28,6 +28,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = "http://127.0.0.1:8080"
 TABLE = "lead_tour_counts"
 START_SECONDS = 120
+STOP_SECONDS = 60
 NAMED_WITHIN_SECONDS = 5
 
 
@@ -51,12 +52,16 @@ async def up(checkout: Checkout, command: str) -> AsyncIterator[str]:
         await until(lambda: state.exists() or process.poll() is not None, START_SECONDS)
         assert process.poll() is None, (checkout.root / "up.log").read_text()
         await until(lambda: is_ready(checkout), START_SECONDS)
-        yield json.loads(state.read_text())["urls"]["api"]
+        yield json.loads(state.read_text())["api_url"]
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(process.wait, 60)
+        # A shell can start the tests with SIGINT ignored, which every process inherits.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if process.poll() is None:
+                process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    await asyncio.to_thread(process.wait, STOP_SECONDS)
         log.close()
+        assert process.poll() is not None, "crm up does not stop"
 
 
 def is_ready(checkout: Checkout) -> bool:
@@ -102,7 +107,14 @@ async def test_the_publish_example_becomes_a_row(
             return bool(await world.count("lead_engagement_events WHERE event_type='email_opened'"))
 
         await until(is_projected)
+
+        async def is_answered() -> bool:
+            return await world.count("crm.intake_outcomes WHERE status = 'accepted'") == 2
+
+        await until(is_answered)
     assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == 1
+    assert await world.count("crm.dead_letters") == 0
+    assert await world.count("crm.intake_outcomes WHERE duplicate") == 1
 
 
 async def test_the_replay_commands_run(
@@ -148,7 +160,7 @@ async def test_a_new_projection_counts_a_tour_that_is_booked_over_http(
         await owner_pool.execute(f"DROP TRIGGER {WRITE_GUARD} ON {TABLE}")
         with pytest.raises(AssertionError, match=TABLE):
             await asyncio.to_thread(checkout.run, ".venv/bin/crm db check")
-        await until(lambda: names_the_table(api), NAMED_WITHIN_SECONDS)
+        await until(lambda: names_the_table(checkout), NAMED_WITHIN_SECONDS)
         with pytest.raises(AssertionError, match=TABLE):
             await asyncio.to_thread(checkout.run, ".venv/bin/crm status")
 
@@ -190,8 +202,10 @@ async def assert_table_is_protected(pool: asyncpg.Pool) -> None:
     )
 
 
-async def names_the_table(api: str) -> bool:
+async def names_the_table(checkout: Checkout) -> bool:
     """Return whether /readyz of the API is not ready and names the table."""
-    async with httpx2.AsyncClient(base_url=api, timeout=30) as client:
+    state = Path(checkout.environment["CRM_HOME"]) / "stack.json"
+    health_url = json.loads(state.read_text())["urls"]["api"]
+    async with httpx2.AsyncClient(base_url=health_url, timeout=30) as client:
         response = await client.get("/readyz")
     return response.status_code == 503 and TABLE in response.text

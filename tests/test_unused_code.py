@@ -30,6 +30,7 @@ MIGRATION_NAMES = ["revision", "down_revision", "upgrade", "downgrade"]
 ALLOWED = {
     "MemoryRecords": "replaces an attribute of aiokafka",
     "STORAGE_SCHEME": "part of the storage interface of the library `limits`",
+    "RequestResponseCycle": "used in a cast in quotes",
     "Select": "used in annotations in quotes, because the class is not generic at run time",
     "Subquery": "used in annotations in quotes, because the class is not generic at run time",
     "__getitem__": "part of the Mapping interface",
@@ -38,26 +39,38 @@ ALLOWED = {
     "as_list": "a field of a tuple that is unpacked",
     "base_exceptions": "part of the storage interface of the library `limits`",
     "capture_signals": "called by uvicorn",
+    "disconnected": "read by uvicorn",
+    "do_POST": "called by http.server",
     "dotenv_settings": "a parameter of the interface of pydantic-settings",
     "factors_json": "a field of a tuple that is unpacked",
     "file_secret_settings": "a parameter of the interface of pydantic-settings",
     "find_gaps": "with it, a test applies the log without a consumer",
-    "get_expiry": "part of the storage interface of the library `limits`",
     "get_field_value": "part of the settings source interface of pydantic-settings",
+    "get_reset_query": "overrides a method of asyncpg, which calls it",
     "handlers": "read by the module logging",
-    "incr": "part of the storage interface of the library `limits`",
-    "install": "the extension point of the codec, until a cipher is part of the project",
+    "handle_DATA": "called by aiosmtpd",
+    "open_bytes": "the interface of operational tables to the keys of data subjects",
+    "seal_bytes": "the interface of operational tables to the keys of data subjects",
     "Kafka": "Apache Kafka without Docker, for `make test-kafka` and the benchmarks",
+    "log_message": "overrides a method of http.server, which calls it",
     "model_config": "read by pydantic",
+    "lead_time": "a field of a step of a simulation, printed by its name",
+    "property_time": "a field of a step of a simulation, printed by its name",
     "on_partitions_assigned": "called by aiokafka",
     "on_partitions_revoked": "called by aiokafka",
     "optional_ids": "declared by event classes; a test over the catalog reads it",
     "output_buffer": "read by Alembic",
     "running": "read by the subscriber of FastStream",
+    "send_400_response": "called by uvicorn",
     "settings_customise_sources": "called by pydantic-settings",
     "should_exit": "read by uvicorn",
     "wipe": "a method of the broker interface: tests of a lost broker call it",
-}
+} | dict.fromkeys(
+    (
+        "failed_at",
+    ),
+    "the workers and providers that use it follow",
+)  # fmt: skip
 """Names that vulture cannot see in use, each with the reason."""
 
 

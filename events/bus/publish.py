@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.admin import AIOKafkaAdminClient
 
 from events.bus import wire
+from events.bus.brokers import client_options
+from events.bus.digest import RecordDigest
+from events.bus.header_names import tolerate_header_names
+from events.bus.tail import TopicTail, read_tails
+from events.bus.topic_creation import create_topics
 from events.bus.wire import Row
 from events.log.shard import SHARDS, check_partitions
 
@@ -45,7 +48,7 @@ class Publisher:
     def __init__(self, bootstrap_servers: str, topic: str, *, idempotent: bool = False) -> None:
         self.topic = topic
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             acks="all",
             enable_idempotence=idempotent,
             linger_ms=0,
@@ -55,8 +58,9 @@ class Publisher:
             retry_backoff_ms=50,
             metadata_max_age_ms=5_000,
         )
+        tolerate_header_names()
         self._reader = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=REQUEST_SECONDS * 1000,
@@ -76,8 +80,8 @@ class Publisher:
         await self._producer.stop()
         await self._reader.stop()
 
-    async def publish(self, rows: Sequence[Row], log_id: UUID, generation: int) -> None:
-        """Publish rows in order and return when every replica has them.
+    async def publish(self, rows: Sequence[Row], digest: RecordDigest, generation: int) -> None:
+        """Publish signed records of rows in order, and return when every replica has them.
 
         Raises `LostRecords` if the broker assigns offsets a second time, `PartitionCountChanged`,
         and errors of aiokafka. After an error it is unknown what was published: publish again.
@@ -85,7 +89,7 @@ class Publisher:
         pending: list[_PendingBatch] = []
         batches: dict[int, Any] = {}
         for row in rows:
-            key, value, headers = wire.record_of(row, log_id, generation)
+            key, value, headers = digest.sign(wire.record_of(row, digest.log_id, generation))
             timestamp = int(row["recorded_at"].timestamp() * 1000)
             partition = row["shard"] % self.partitions
             record = {"key": key, "value": value, "timestamp": timestamp, "headers": headers}
@@ -132,20 +136,27 @@ class Publisher:
         ends = await self._reader.end_offsets(partitions)
         return {partition.partition: end for partition, end in ends.items()}
 
-    async def last_position(self, partition: int, end: int) -> int:
-        """Return the position of the last record before offset `end`; 0 if there is none."""
-        if end <= 0:
-            return 0
-        topic_partition = TopicPartition(self.topic, partition)
-        self._reader.assign([topic_partition])
-        self._reader.seek(topic_partition, end - 1)
-        fetched = await self._reader.getmany(topic_partition, timeout_ms=2_000, max_records=1)
-        self._reader.assign([])
-        for records in fetched.values():
-            for record in records:
-                if record.offset == end - 1:
-                    return wire.position_of(record.value)
-        return 0
+    async def last_positions(
+        self, ends: Mapping[int, int], digest: RecordDigest, generation: int
+    ) -> dict[int, int]:
+        """Return partition → the position of its last record before the offset in `ends`.
+
+        It is 0 without a record of this generation that the relay wrote.
+        """
+        tails = await read_tails(self._reader, self.topic, ends, digest, within_ends=True)
+        return {
+            partition: tails[partition].position
+            if partition in tails and tails[partition].generation == generation
+            else 0
+            for partition in ends
+        }
+
+    async def latest_tail(self, digest: RecordDigest) -> TopicTail:
+        """Return the latest record on the topic that the relay wrote, (0, 0) without one."""
+        tails = await read_tails(
+            self._reader, self.topic, await self.broker_ends(), digest, within_ends=False
+        )
+        return max(tails.values(), default=TopicTail(0, 0))
 
     async def _check_partition_count(self) -> None:
         """Raise `PartitionCountChanged` if the client's metadata has another number of partitions.
@@ -173,22 +184,19 @@ class _PendingBatch(NamedTuple):
 async def create_topic(
     bootstrap_servers: str, topic: str, *, partitions: int, replicas: int
 ) -> None:
-    """Create a topic if it does not exist."""
-    check_partitions(partitions)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    """Create a topic if it does not exist. Raise what `create_topics` raises."""
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
     await admin.start()
     try:
         if topic not in await admin.list_topics():
-            await admin.create_topics([NewTopic(topic, partitions, replicas)])
-    except TopicAlreadyExistsError:
-        pass
+            await create_topics(admin, [topic], partitions=partitions, replicas=replicas)
     finally:
         await admin.close()
 
 
 async def partitions_of(bootstrap_servers: str, topic: str) -> int:
     """Return the number of partitions of a topic, 0 if it does not exist; never create it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
     await admin.start()
     try:
         if topic not in await admin.list_topics():

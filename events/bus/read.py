@@ -1,12 +1,13 @@
 """A reader of whole topics from their beginning, without a consumer group."""
 
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from events.bus import wire
+from events.bus.brokers import client_options
+from events.bus.header_names import tolerate_header_names
 from events.bus.publish import partitions_of
+from events.bus.verify import VerifyingReader
 from events.bus.wire import ReceivedRecord
 
 FETCH_RECORDS = 10_000
@@ -18,12 +19,14 @@ MAX_EMPTY_POLLS = 200
 class Reader:
     """A reader of whole partitions of one topic, with `start` and `stop`."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, log_id: UUID) -> None:
-        self.topic, self.log_id = topic, log_id
+    def __init__(self, bootstrap_servers: str, verifying: VerifyingReader) -> None:
+        self.topic = verifying.topic
         self.partitions = 0
+        self._verifying = verifying
         self._bootstrap_servers = bootstrap_servers
+        tolerate_header_names()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(bootstrap_servers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MILLISECONDS,
@@ -41,7 +44,7 @@ class Reader:
         await self._consumer.stop()
 
     async def partition(self, number: int) -> AsyncIterator[list[ReceivedRecord]]:
-        """Yield the records of a partition in order, up to its present end, without foreign ones.
+        """Yield the verified records of a partition in order, up to its present end.
 
         The end is the high watermark of the first fetch. The start is offset 0 or, if that was
         deleted, the first offset that the client finds. Requests for offsets alone are not used,
@@ -57,14 +60,8 @@ class Reader:
                 topic_partition, timeout_ms=POLL_MILLISECONDS, max_records=FETCH_RECORDS
             )
             for records in fetched.values():
-                yield [event for r in records if (event := self._read(r.value))]
+                yield (await self._verifying.read(records)).records
             end = self._consumer.highwater(topic_partition) if end is None else end
             if end is not None and await self._consumer.position(topic_partition) >= end:
                 return
             empty_polls = 0 if fetched else empty_polls + 1
-
-    def _read(self, value: bytes | None) -> ReceivedRecord | None:
-        try:
-            return wire.read_record(value, self.log_id)
-        except wire.ForeignRecord:
-            return None

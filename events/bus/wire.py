@@ -6,6 +6,7 @@ bytes, so a repeated publication changes nothing. The reason for structured mode
 `docs/decisions/0007-bus-records-are-structured-cloudevents.md`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -14,9 +15,11 @@ from uuid import UUID
 import msgspec
 import orjson
 
-from events.codec import read_event
+from events.event import Event
+from events.keys.store import Source
+from events.log.payloads import StoredPayload, read_payloads
 from events.log.shard import SHARDS
-from events.record import RecordedEvent, make_recorded_event
+from events.record import RecordedEvent, UnreadableEvent, make_recorded_event
 from events.uuids import QuickUUID
 
 Headers = list[tuple[str, bytes]]
@@ -127,22 +130,32 @@ def read_record(value: bytes | None, log_id: UUID) -> ReceivedRecord:
     return received
 
 
-def position_of(value: bytes | None) -> int:
-    """Return the position of a record of any log; 0 for a value that is not such a record."""
-    try:
-        return _decode_attributes(value or b"").position
-    except (ValueError, RecursionError):
-        return 0
+async def decode_records(source: Source, received: Sequence[ReceivedRecord]) -> list[RecordedEvent]:
+    """Return the recorded events of records, with an `UnreadableEvent` for one of a newer build.
+
+    Data keys that the process has not loaded are read from `source` with one query. Raises
+    `DataKeyMissing`.
+    """
+    stored = [
+        StoredPayload(QuickUUID(record.id), record.type, record.schema_version, bytes(record.data))
+        for record in received
+    ]
+    events = await read_payloads(source, stored)
+    return [
+        _recorded(payload.event_id, event, record)
+        for payload, event, record in zip(stored, events, received, strict=True)
+    ]
 
 
-def decode(received: ReceivedRecord) -> RecordedEvent:
-    """Return the recorded event of a record, with an `UnreadableEvent` for one of a newer build."""
+def _recorded(
+    event_id: UUID, event: Event | UnreadableEvent, received: ReceivedRecord
+) -> RecordedEvent:
     property_id, lead_id = received.property_id, received.lead_id
     correlation_id, causation_id = received.correlation_id, received.causation_id
     return make_recorded_event(
         (
-            QuickUUID(received.id),
-            read_event(received.type, received.schema_version, bytes(received.data)),
+            event_id,
+            event,
             received.entity_type,
             QuickUUID(received.entity_id),
             received.entity_version,

@@ -3,7 +3,14 @@
 from typing import Any
 
 from events.catalog import CATALOG, Entry
-from events.contract.headers import KEYS, PUBLISHED, PUBLISHED_HEADERS, REFUSED, SENT
+from events.contract.headers import KEYS, OUTCOME, PUBLISHED, PUBLISHED_HEADERS, REFUSED, SENT
+from events.contract.payload_schema import (
+    SEALED_SCHEMA,
+    mark_personal,
+    payload_schema,
+    producer_schema,
+    seal_personal,
+)
 from events.event import Intake
 
 Document = dict[str, Any]
@@ -20,25 +27,34 @@ def document(topic_prefix: str = "crm", release: str = "1.0.0") -> Document:
         "PublishedHeaders": PUBLISHED_HEADERS,
         "SentHeaders": SENT,
         "RefusedHeaders": REFUSED,
+        "Sealed": SEALED_SCHEMA,
     }
     messages: Document = {}
     for entry in CATALOG.values():
         schemas[entry.name] = _payload(entry, schemas)
         messages[entry.name] = _published_message(entry)
     for entry in accepted:
-        payload = entry.name
-        if entry.derivable:
-            payload = f"sent.{entry.name}"
-            schemas[payload] = _producer_schema(schemas[entry.name], entry)
-        messages[f"sent.{entry.name}"] = _producer_message(entry, payload)
+        schema = producer_schema(entry, _SCHEMAS + "{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[f"sent.{entry.name}"] = schema
+        messages[f"sent.{entry.name}"] = _producer_message(entry, f"sent.{entry.name}")
     messages["dead-letter"] = {
         "name": "dead-letter",
         "title": "A rejected record",
-        "summary": "The record as received, with the rejection in additional headers.",
+        "summary": "A rejected record, encrypted, with the rejection in the headers.",
         "contentType": "application/octet-stream",
         "headers": {"$ref": _SCHEMAS + "RefusedHeaders"},
-        "payload": {"description": "The bytes of the record; omitted where they are too large."},
+        "payload": {"description": "The encrypted record. `crm dead show` opens it."},
         "bindings": {"kafka": {"key": KEYS["dead_letters"]}},
+    }
+    schemas["Outcome"] = OUTCOME
+    messages["outcome"] = {
+        "name": "outcome",
+        "title": "The outcome of a record",
+        "summary": "What became of a record of the intake: ids and codes, no personal data.",
+        "contentType": "application/json",
+        "payload": {"$ref": _SCHEMAS + "Outcome"},
+        "bindings": {"kafka": {"key": KEYS["outcomes"]}},
     }
     return {
         "asyncapi": "3.0.0",
@@ -83,6 +99,15 @@ def _channels(prefix: str, accepted: list[Entry]) -> Document:
             "description": "Copies of dead letters. Their table is authoritative.",
             "messages": {"dead-letter": {"$ref": _MESSAGES + "dead-letter"}},
         },
+        "outcomes": {
+            "address": f"{prefix}.outcomes",
+            "title": "Outcomes of intake records",
+            "description": (
+                "Copies of a table, for producers. Records with one key are in order. An outcome "
+                "may come twice, and a waiting record gets another outcome later."
+            ),
+            "messages": {"outcome": {"$ref": _MESSAGES + "outcome"}},
+        },
     }
 
 
@@ -91,6 +116,7 @@ def _operations(accepted: list[Entry]) -> Document:
         "publishEvents": _operation("send", "events", list(CATALOG)),
         "takeIn": _operation("receive", "intake", [entry.name for entry in accepted]),
         "copyDeadLetters": _operation("send", "deadLetters", ["dead-letter"]),
+        "copyOutcomes": _operation("send", "outcomes", ["outcome"]),
     }
 
 
@@ -154,14 +180,8 @@ def _only(name: str) -> Document:
 
 def _payload(entry: Entry, schemas: Document) -> Document:
     """Return the event's schema with marked personal fields; definitions move to `schemas`."""
-    schema = entry.kind.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schema = payload_schema(entry.kind, _SCHEMAS + "{model}")
     schemas.update(schema.pop("$defs", {}))
-    for field, subject in entry.personal.items():
-        schema["properties"][field]["x-personal-data-of"] = subject
+    mark_personal(schema, entry)
+    seal_personal(schema, entry, {"$ref": _SCHEMAS + "Sealed"})
     return schema
-
-
-def _producer_schema(schema: Document, entry: Entry) -> Document:
-    """Return the schema for producers: the derivable fields are not required."""
-    required = [field for field in schema["required"] if field not in entry.derivable]
-    return {**schema, "required": required}

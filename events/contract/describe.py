@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from events.catalog import CATALOG, Entry
+from events.contract.payload_schema import payload_schema, producer_schema
+from events.event import Intake
 
 Contract = dict[str, Any]
 """`{"events": {name: {version, stream, entity, intake, personal, told, planned, schema}}}`.
@@ -33,8 +35,23 @@ def describe_event(entry: Entry) -> dict[str, Any]:
         "personal": dict(sorted(entry.personal.items())),
         "told": sorted(entry.derivable),
         "planned": entry.planned,
-        "schema": entry.kind.model_json_schema(),
+        "schema": payload_schema(entry.kind),
     }
+
+
+def producer_schemas(
+    entries: Iterable[Entry] = tuple(CATALOG.values()),
+) -> dict[str, dict[str, Any]]:
+    """Return file name → the JSON Schema of the data that producers send, as a document."""
+    documents: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if entry.intake is not Intake.NO:
+            name = f"{entry.name}.v{entry.version}.json"
+            head = {"$schema": DIALECT, "$id": f"urn:crm:intake:{entry.name}:{entry.version}"}
+            title = f"{entry.name} version {entry.version}, as producers send it"
+            mode = {"x-intake": entry.intake.value}
+            documents[name] = {**head, **producer_schema(entry), **mode, "title": title}
+    return documents
 
 
 def schema_document(name: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from events.contract.asyncapi import document
-from events.contract.describe import Contract, contract, schema_document
+from events.contract.describe import Contract, contract, producer_schemas, schema_document
 
 CONTRACT = "contract.json"
 ASYNCAPI = "asyncapi.json"
@@ -26,6 +26,8 @@ def export_files() -> dict[str, bytes]:
     files: dict[str, Any] = {CONTRACT: current, ASYNCAPI: document()}
     for name, event in current["events"].items():
         files[f"schemas/{name}.v{event['version']}.json"] = schema_document(name, event)
+    for name, schema in producer_schemas().items():
+        files[f"intake/{name}"] = schema
     return {path: orjson.dumps(content, option=_READABLE) for path, content in files.items()}
 
 

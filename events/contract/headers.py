@@ -21,6 +21,11 @@ def _integer(description: str, minimum: int, **more: Any) -> Schema:
     return {"type": "integer", "description": description, "minimum": minimum, **more}
 
 
+def _optional(schema: Schema) -> Schema:
+    """Return the schema of a value that may be null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
 def _object(required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
     return {
         "type": "object",
@@ -34,7 +39,16 @@ _SPEC = {"type": "string", "const": "1.0", "description": "The version of CloudE
 _INSTANT = "An instant, RFC 3339."
 
 PUBLISHED_HEADERS = _object(
-    {"content-type": {"type": "string", "const": "application/cloudevents+json"}}, {}
+    {
+        "content-type": {"type": "string", "const": "application/cloudevents+json"},
+        "crm-digest": _text(
+            "A keyed digest of the record, with which the core proves that its relay wrote it. "
+            "The key never leaves the core: consumers outside the core ignore the header and rely "
+            "on the access control of the broker.",
+            pattern="^[0-9a-f-]{36}:[0-9a-f]{64}$",
+        ),
+    },
+    {},
 )
 
 PUBLISHED = _object(
@@ -100,17 +114,46 @@ REFUSED = _object(
     {
         "crm-dead-letter-id": _uuid("The id in the table of dead letters."),
         "crm-reason": _text("The stable code of the reason."),
-        "crm-detail": _text("The reason as text, and what to do."),
         "crm-origin": _text("The source of the record: `<topic>/<partition>/<offset>`."),
         "crm-first-at": _text(f"When it was first rejected. {_INSTANT}", format="date-time"),
     },
     {
-        "crm-value-bytes": _decimal("Size of the value in bytes, where the copy omits it."),
-        "crm-headers-bytes": _decimal(
-            "Size of the record's own headers in bytes, where the copy omits them."
+        "crm-value-bytes": _decimal(
+            "Size of the sealed content in bytes, where the copy omits it."
         ),
-        "crm-key-bytes": _decimal("Size of the key in bytes, where the copy omits it."),
     },
+)
+
+OUTCOME = _object(
+    {
+        "status": _text(
+            "What became of the record. `waiting`: its subject is unknown yet, or it is not its "
+            "turn; another outcome follows.",
+            enum=["accepted", "refused", "waiting"],
+        ),
+        "duplicate": {
+            "type": "boolean",
+            "description": "True if the event was accepted before, from another record.",
+        },
+        "reason": _optional(
+            _text(
+                "The stable code of a refusal, or `known_lead`: a lead of the property has the "
+                "e-mail address already, its empty fields were filled, and `lead_id` is its id."
+            )
+        ),
+        "source": _optional(_text("The CloudEvents source of the record.")),
+        "id": _optional(_text("The CloudEvents id of the record.")),
+        "type": _optional(_text("The event's name.")),
+        "event_id": _optional(_uuid("The id of the event in the log.")),
+        "org_id": _optional(_uuid("The organisation of the property.")),
+        "property_id": _optional(_uuid("The property.")),
+        "lead_id": _optional(_uuid("The lead that an accepted event is about.")),
+        "topic": _text("The topic of the record."),
+        "partition": _integer("The partition of the record.", 0),
+        "offset": _integer("The offset of the record.", 0),
+        "decided_at": _text(f"When the outcome was saved. {_INSTANT}", format="date-time"),
+    },
+    {},
 )
 
 KEYS = {
@@ -123,5 +166,9 @@ KEYS = {
         "type": "string",
         "description": "The property id, which keeps the records of a property in order.",
     },
-    "dead_letters": {"type": "string", "description": "The key of the rejected record."},
+    "outcomes": {
+        "type": "string",
+        "description": "The CloudEvents source of the record; empty if it has none.",
+    },
+    "dead_letters": {"type": "string", "description": "The id of the dead letter."},
 }

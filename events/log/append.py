@@ -3,40 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from events import codec
+from events import sealed_payload
+from events.claims import CLAIMED_FIELDS
 from events.log import limits, reserved_times
+from events.log.append_state import ContentKeys, read_state, subjects_of
 from events.log.claims import update_claims
 from events.log.connection import Connection
-from events.log.errors import Conflict, IdReused, WrongProperty
+from events.log.digests import digest_of, find_duplicates
+from events.log.erased_subjects import require_not_erased
+from events.log.erasures import store_erasures
+from events.log.errors import IdReused
+from events.log.event_rows import insert_rows
+from events.log.live_runs import store_live_runs
 from events.log.locks import lock_for_append
 from events.log.shard import shard_of
+from events.log.staged_changes import BATCH_ROWS, move_changes
+from events.log.stream_versions import check_versions
+from events.log.timers import store_timers
+from events.personal import personal_content
 from events.record import NewEvent, Stream
-
-COLUMNS = (
-    "id", "entity_type", "entity_id", "version", "shard", "event_type", "schema_version",
-    "org_id", "property_id", "lead_id", "occurred_at", "payload", "digest",
-    "actor", "origin", "correlation_id", "causation_id",
-)  # fmt: skip
-_TYPES = (
-    "uuid", "text", "uuid", "int", "smallint", "text", "smallint",
-    "uuid", "uuid", "uuid", "timestamptz", "jsonb", "bytea",
-    "text", "text", "uuid", "uuid",
-)  # fmt: skip
-_INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM unnest(" + (
-    ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES, start=1)) + ")"
-)
-MIN_COPY_EVENTS = 16
-"""From this number of rows on, COPY is faster than INSERT."""
-
-
-class _StreamHead(NamedTuple):
-    """The newest row of a stream: its version and its ordering key."""
-
-    version: int
-    ordering_key: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +42,16 @@ async def append(
     *,
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int] | None = None,
+    after_staged: bool = True,
 ) -> AppendResult:
     """Append `events` in the caller's transaction, which must be open (READ COMMITTED).
 
     `expected` is stream → the version that it must have. A stream that is missing there is
     observed: its events get the next versions. `guards` are streams that were only read and must
     still have the given version. Events that the log has already are recognised by their id.
+    With `after_staged`, staged changes of the host to these properties are appended first.
 
-    Raises `Conflict`, `ClaimTaken`, `IdReused`, `WrongProperty`, `LimitExceeded`.
+    Raises `Conflict`, `ClaimTaken`, `IdReused`, `SubjectErased`, `WrongProperty`, `LimitExceeded`.
     """
     if not conn.is_in_transaction():
         raise RuntimeError(
@@ -69,121 +60,101 @@ async def append(
     if not events:
         return AppendResult((), ())
     now = datetime.now(UTC)
-    payloads = [_checked_payload(event, now) for event in events]
+    prepared = [_prepare(event, now) for event in events]
     guards = guards or {}
     # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
     # sees everything that the previous holders of the locks committed.
-    await lock_for_append(conn, events, guards)
-    digests = {event.id: codec.digest(event.event) for event in events}
-    duplicates, reused, heads = await _read_state(
-        conn, digests, list({*(e.stream for e in events), *guards})
+    if not await lock_for_append(conn, events, guards, after_staged=after_staged):
+        await append_staged(conn, list({event.ordering_key for event in events}))
+        await lock_for_append(conn, events, guards, after_staged=False)
+    state = await read_state(
+        conn,
+        [event.id for event in events],
+        list({*(event.stream for event in events), *guards}),
+        subjects_of((item.new.event, item.fields) for item in prepared),
     )
+    keys = state.keys
+    duplicates, reused = await find_duplicates(conn, events, state.digests, keys)
     if reused:
         # Two commands that derive the same event id can race for it. Then the versions differ too:
         # report the conflict first, so that the loser decides again.
-        _check_versions(events, heads, expected, guards)
+        check_versions(events, state.heads, expected, guards)
         raise IdReused(min(reused))
-    new = [(e, p) for e, p in zip(events, payloads, strict=True) if e.id not in duplicates]
-    if len(new) > len({event.id for event, _ in new}):
-        new = _without_repetitions(new)
+    new = [item for item in prepared if item.new.id not in duplicates]
+    if len(new) > len({item.new.id for item in new}):
+        new = _without_repetitions(new, keys)
     if not new:
         return AppendResult((), tuple(duplicates))
-    versions = _check_versions([event for event, _ in new], heads, expected, guards)
+    new_events = [item.new for item in new]
+    require_not_erased(new_events, keys.erased)
+    versions = check_versions(new_events, state.heads, expected, guards)
     rows = []
-    for event, payload in new:
-        versions[event.stream] += 1
-        rows.append(_row(event, versions[event.stream], payload, digests[event.id]))
-    await _insert(conn, rows)
-    # Only new events change claims and times: duplicates changed them at their first append.
-    new_events = [event for event, _ in new]
-    await update_claims(conn, new_events)
+    for item in new:
+        versions[item.new.stream] += 1
+        rows.append(_row(item, versions[item.new.stream], keys))
+    await insert_rows(conn, rows)
+    # Only new events change claims, times, runs and timers: duplicates did at their first append.
+    claiming = [item.new for item in new if _is_claiming(item, keys)]
+    await update_claims(conn, claiming, state.contact_key)
     await reserved_times.store_times(conn, new_events)
+    await store_live_runs(conn, new_events)
+    await store_timers(conn, new_events)
+    await store_erasures(conn, new_events)
     return AppendResult(tuple(event.id for event in new_events), tuple(duplicates))
 
 
-def _checked_payload(event: NewEvent, now: datetime) -> bytes:
-    limits.check_instant(event.occurred_at, now)
-    return limits.seal_checked(event.event)
+async def append_staged(
+    conn: Connection, ordering_keys: Sequence[UUID] | None = None, limit: int = BATCH_ROWS
+) -> int:
+    """Move the next staged changes into the log, in order; return the number of rows.
+
+    `ordering_keys`: only changes of these properties (or organisations). Call it in a transaction.
+    """
+    append_events = partial(append, conn, expected={}, after_staged=False)
+    return await move_changes(conn, append_events, ordering_keys, limit)
 
 
-async def _read_state(
-    conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
-) -> tuple[set[UUID], set[UUID], dict[Stream, _StreamHead]]:
-    """Return the ids in the log with the same content, those with another, and stream → head."""
-    rows = await conn.fetch(
-        """
-        SELECT id, digest, NULL AS kind, NULL::int AS version, NULL::uuid AS ordering_key
-        FROM public.crm_events WHERE id = ANY($1::uuid[])
-        UNION ALL
-        SELECT requested.id, NULL, requested.kind, head.version, head.ordering_key
-        FROM unnest($2::text[], $3::uuid[]) AS requested (kind, id)
-        CROSS JOIN LATERAL (
-          SELECT version, coalesce(property_id, org_id) AS ordering_key FROM public.crm_events e
-          WHERE e.entity_type = requested.kind AND e.entity_id = requested.id
-          ORDER BY version DESC LIMIT 1) AS head
-        """,
-        list(digests),
-        [stream.entity_type for stream in streams],
-        [stream.entity_id for stream in streams],
-    )
-    duplicates: set[UUID] = set()
-    reused: set[UUID] = set()
-    heads: dict[Stream, _StreamHead] = {}
-    for row in rows:
-        if row["kind"] is not None:
-            heads[Stream(row["kind"], row["id"])] = _StreamHead(row["version"], row["ordering_key"])
-        elif row["digest"] != digests[row["id"]]:
-            reused.add(row["id"])
-        else:
-            duplicates.add(row["id"])
-    return duplicates, reused, heads
+class _Prepared(NamedTuple):
+    """An event to append, with its clear payload and the personal fields to encrypt."""
+
+    new: NewEvent
+    clear: bytes
+    fields: list[str]
 
 
-def _without_repetitions(new: list[tuple[NewEvent, bytes]]) -> list[tuple[NewEvent, bytes]]:
+def _prepare(new: NewEvent, now: datetime) -> _Prepared:
+    """Check the limits of an event. Raises `LimitExceeded`."""
+    limits.check_instant(new.occurred_at, now)
+    clear = limits.checked_payload(new.event)
+    return _Prepared(new, clear, personal_content(new.event))
+
+
+def _without_repetitions(new: list[_Prepared], keys: ContentKeys) -> list[_Prepared]:
     """Return the events without repetitions within one append. Raises `IdReused`."""
-    by_id: dict[UUID, tuple[NewEvent, bytes]] = {}
-    for event, payload in new:
-        first, _ = by_id.setdefault(event.id, (event, payload))
-        if codec.digest(event.event) != codec.digest(first.event):
-            raise IdReused(event.id)
+    by_id: dict[UUID, _Prepared] = {}
+    for item in new:
+        first = by_id.setdefault(item.new.id, item)
+        if digest_of(item.new.event, keys) != digest_of(first.new.event, keys):
+            raise IdReused(item.new.id)
     return list(by_id.values())
 
 
-def _check_versions(
-    events: Sequence[NewEvent],
-    heads: Mapping[Stream, _StreamHead],
-    expected: Mapping[Stream, int],
-    guards: Mapping[Stream, int],
-) -> dict[Stream, int]:
-    """Return the version of each stream, 0 for a new one. Raises `Conflict`, `WrongProperty`."""
-    ordering_keys = {event.stream: event.ordering_key for event in events}
-    versions = dict.fromkeys([*ordering_keys, *guards], 0)
-    for stream in versions:
-        if (head := heads.get(stream)) is None:
-            continue
-        versions[stream] = head.version
-        if ordering_keys.get(stream, head.ordering_key) != head.ordering_key:
-            raise WrongProperty(stream)
-    for stream, version in [*guards.items(), *expected.items()]:
-        if versions.get(stream, version) != version:
-            raise Conflict(stream, version, versions[stream])
-    return versions
+def _is_claiming(item: _Prepared, keys: ContentKeys) -> bool:
+    """Return False for contact details of an erased subject, which are not stored either."""
+    event = item.new.event
+    return not (item.fields and type(event) in CLAIMED_FIELDS and keys.has_erased(event))
 
 
-def _row(event: NewEvent, version: int, payload: bytes, digest: bytes) -> tuple[object, ...]:
+def _row(item: _Prepared, version: int, keys: ContentKeys) -> tuple[object, ...]:
+    event, payload = item.new, item.clear
     content, cause = event.event, event.cause
+    if item.fields:
+        payload = sealed_payload.seal(
+            content.name, event.id, payload, item.fields, keys.of(content)
+        )
     return (
         event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
         content.name, content.version, event.org_id, event.property_id, content.lead,
-        event.occurred_at, payload, digest,
+        event.occurred_at, payload, digest_of(content, keys, item.clear),
         cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
     )  # fmt: skip
-
-
-async def _insert(conn: Connection, rows: list[tuple[object, ...]]) -> None:
-    if len(rows) < MIN_COPY_EVENTS:
-        await conn.execute(_INSERT, *zip(*rows, strict=True))
-    else:
-        await conn.copy_records_to_table(
-            "crm_events", schema_name="public", columns=COLUMNS, records=rows
-        )

@@ -19,11 +19,11 @@ from events.claims import (
 )
 from events.log.connection import Connection
 from events.log.errors import ClaimTaken
-from events.record import NewEvent
+from events.record import HOST, NewEvent
 
 
-async def update_claims(conn: Connection, events: Sequence[NewEvent]) -> None:
-    """Apply the changes of claims by new events. Raises `ClaimTaken`.
+async def update_claims(conn: Connection, events: Sequence[NewEvent], contact_key: bytes) -> None:
+    """Apply the changes of claims by new events, hashed with this key. Raises `ClaimTaken`.
 
     Events between two merges are applied together, by their net effect.
     """
@@ -34,10 +34,10 @@ async def update_claims(conn: Connection, events: Sequence[NewEvent]) -> None:
         if (move := move_of(event.event)) is None:
             pending.append(event)
             continue
-        await _apply_net_effect(conn, pending)
+        await _apply_net_effect(conn, pending, contact_key)
         pending = []
         await _transfer(conn, move, event.ordering_key)
-    await _apply_net_effect(conn, pending)
+    await _apply_net_effect(conn, pending, contact_key)
 
 
 async def _transfer(conn: Connection, move: ClaimMove, scope: UUID) -> None:
@@ -69,7 +69,9 @@ async def _transfer(conn: Connection, move: ClaimMove, scope: UUID) -> None:
     )
 
 
-async def _apply_net_effect(conn: Connection, events: Sequence[NewEvent]) -> None:
+async def _apply_net_effect(
+    conn: Connection, events: Sequence[NewEvent], contact_key: bytes
+) -> None:
     """Apply the net effect of these events on claims: release first, then acquire."""
     final: dict[tuple[str, UUID, UUID], Claim | None] = {}
     releasing: set[UUID] = set()
@@ -78,7 +80,8 @@ async def _apply_net_effect(conn: Connection, events: Sequence[NewEvent]) -> Non
         for kind, owner in releases_of(event.event):
             final[kind, scope, owner] = None
             releasing.add(owner)
-        final |= {(claim.kind, scope, claim.owner): claim for claim in claims_of(event.event)}
+        claims = _claims_of(event, contact_key)
+        final |= {(claim.kind, scope, claim.owner): claim for claim in claims}
     acquired: dict[tuple[str, UUID, str], Claim] = {}
     for (kind, scope, owner), claim in final.items():
         if claim is None:
@@ -91,6 +94,16 @@ async def _apply_net_effect(conn: Connection, events: Sequence[NewEvent]) -> Non
         await _release(conn, final, releasing)
     if acquired:
         await _acquire(conn, acquired)
+
+
+def _claims_of(event: NewEvent, contact_key: bytes) -> list[Claim]:
+    """Return the claims of an event. Those of the host's writes are not firm.
+
+    The host's row exists already, with an address that another row may have too.
+    """
+    claims = claims_of(event.event, contact_key)
+    is_firm = event.cause.actor != HOST
+    return claims if is_firm else [claim._replace(firm=False) for claim in claims]
 
 
 async def _release(

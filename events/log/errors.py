@@ -56,6 +56,15 @@ class WrongProperty(AppendRefused):
         super().__init__(f"{stream.entity_type} {stream.entity_id} belongs to another property")
 
 
+class SubjectErased(AppendRefused):
+    """A new event for a lead, session or conversation whose personal data was erased."""
+
+    code = "lead_erased"
+
+    def __init__(self, subject_id: UUID) -> None:
+        super().__init__(f"the personal data of {subject_id} was erased: it takes no new data")
+
+
 class LimitExceeded(AppendRefused):
     """An event that is too large, in the future, or has text that PostgreSQL cannot store."""
 

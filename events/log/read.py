@@ -1,13 +1,15 @@
 """Reads of the log: streams for deciders, and positions in order for projectors."""
 
-from collections.abc import AsyncIterator, Sequence
-from uuid import UUID
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 
-from events.codec import read_event
+from events.event import Event
+from events.keys.store import Source
 from events.log.connection import Connection
-from events.record import RecordedEvent, Stream, make_recorded_event
+from events.log.payloads import LoadedPayloads, StoredPayload, load_payloads
+from events.record import RecordedEvent, Stream, UnreadableEvent, make_recorded_event
 
 COLUMNS = (
     "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
@@ -16,14 +18,37 @@ COLUMNS = (
 )
 
 
-def decode(row: asyncpg.Record) -> RecordedEvent:
-    """Return the recorded event of a row selected with `COLUMNS`.
+async def decode_rows(source: Source, rows: Sequence[asyncpg.Record]) -> list[RecordedEvent]:
+    """Return the recorded events of rows selected with `COLUMNS`.
 
-    Its event is an `UnreadableEvent` where this build cannot read it.
+    The event of one is an `UnreadableEvent` where this build cannot read it. Data keys that the
+    process has not loaded are read from `source` with one query. Raises `DataKeyMissing`.
     """
-    (id_, name, schema_version, payload, entity_type, entity_id, version, shard, position,
-     previous, *rest) = row.values()  # fmt: skip
-    event = read_event(name, schema_version, payload)
+    return (await load_rows(source, rows)).decode(0, len(rows))
+
+
+class LoadedRows(NamedTuple):
+    """Rows selected with `COLUMNS`, with the keys that decode them."""
+
+    rows: Sequence[tuple[Any, ...]]
+    payloads: LoadedPayloads
+
+    def decode(self, start: int, end: int) -> list[RecordedEvent]:
+        """Return the recorded events of a slice."""
+        events = self.payloads.decode(start, end)
+        return [
+            _recorded(event, row) for event, row in zip(events, self.rows[start:end], strict=True)
+        ]
+
+
+async def load_rows(source: Source, rows: Sequence[asyncpg.Record]) -> LoadedRows:
+    """Load the keys of rows, which can then be decoded without a query. Raises `DataKeyMissing`."""
+    values = [tuple(row.values()) for row in rows]
+    return LoadedRows(values, await load_payloads(source, [StoredPayload(*v[:4]) for v in values]))
+
+
+def _recorded(event: Event | UnreadableEvent, row: tuple[Any, ...]) -> RecordedEvent:
+    (id_, _, _, _, entity_type, entity_id, version, shard, position, previous, *rest) = row
     return make_recorded_event(
         (id_, event, entity_type, entity_id, version, shard, position or 0, previous or 0, *rest)
     )
@@ -41,7 +66,7 @@ async def streams(conn: Connection, streams_to_read: Sequence[Stream]) -> list[R
         [stream.entity_type for stream in streams_to_read],
         [stream.entity_id for stream in streams_to_read],
     )
-    return [decode(row) for row in rows]
+    return await decode_rows(conn, rows)
 
 
 async def shard_rows(
@@ -93,7 +118,11 @@ async def position_rows(conn: Connection, *, after: int, upto: int) -> list[asyn
     )
 
 
-async def position_of(conn: Connection, event_id: UUID) -> int | None:
-    """Return an event's position: 0 before it is numbered, None if there is no such event."""
-    row = await conn.fetchrow("SELECT position FROM public.crm_events WHERE id = $1", event_id)
-    return None if row is None else row["position"] or 0
+async def organisations_of(conn: Connection, property_ids: Collection[str]) -> dict[str, str]:
+    """Return property id → organisation id, in text form, for the properties in the log."""
+    rows = await conn.fetch(
+        "SELECT entity_id::text, org_id::text FROM public.crm_events "
+        "WHERE entity_type = 'property' AND version = 1 AND entity_id = ANY($1::uuid[])",
+        list(property_ids),
+    )
+    return {row["entity_id"]: row["org_id"] for row in rows}

@@ -8,10 +8,15 @@ from aiokafka.partitioner import murmur2
 SHARDS = 64
 
 
-@lru_cache(maxsize=65_536)
 def shard_of(ordering_key: UUID) -> int:
     """Return the shard, 0 to 63, as Kafka's default partitioner and `crm.shard_of` in SQL do."""
-    return int(murmur2(str(ordering_key).encode()) & 0x7FFFFFFF) % SHARDS
+    return shard_of_key(str(ordering_key).encode())
+
+
+@lru_cache(maxsize=65_536)
+def shard_of_key(key: bytes) -> int:
+    """Return the shard of an ordering key in the form of a Kafka key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % SHARDS
 
 
 def shards_in(partition: int, partitions: int) -> list[int]:

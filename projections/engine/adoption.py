@@ -64,6 +64,9 @@ async def read_host_rows(conn: Connection, group: str) -> HostRows:
           JOIN public.crm_events e ON e.shard = c.shard AND e.position > c.position
           WHERE c.projection_group = $1 AND e.actor = 'host'
             AND e.entity_type IN ('lead', 'conversation')
+          UNION ALL
+          SELECT entity_id, payload FROM crm.staged_changes
+          WHERE actor = 'host' AND entity_type IN ('lead', 'conversation')
         ) AS ahead
         """,
         group,

@@ -54,6 +54,7 @@ async def fold(
     `owned`: shard → its checkpoint; `waiting`: shard → ids that parked events touch.
     Raise `PoisonEvent`.
     """
+    await _load_erased_subjects(conn, identity, work, owned)
     applicable: list[RecordedEvent] = []
     parked_events: list[ParkedEvent] = []
     newly_waiting: dict[int, set[UUID]] = {}
@@ -70,6 +71,14 @@ async def fold(
         newly_waiting[recorded.shard] = (ids or set()) | touches
     await _load_and_fold(conn, identity, work, applicable)
     return FoldedEvents(recorded_events, parked_events, moves_of(recorded_events, owned))
+
+
+async def _load_erased_subjects(
+    conn: Connection, identity: WriterIdentity, work: WorkingSet, owned: Mapping[int, Checkpoint]
+) -> None:
+    table = identity.group.erased_subjects
+    if table is not None and (shards := work.erased.unknown_shards(owned.keys())):
+        await work.erased.load(conn, table, shards, identity.schema)
 
 
 async def _load_and_fold(

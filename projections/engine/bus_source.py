@@ -45,6 +45,7 @@ class BusSource:
     ) -> list[RecordedEvent]:
         """Return the new events of these records, with every gap before them filled."""
         recorded_events: list[RecordedEvent] = []
+        accepted: list[ReceivedRecord] = []
         for record in records:
             shard = record.shard
             if record.generation != self.generation or shard not in reached:
@@ -52,10 +53,12 @@ class BusSource:
             if not reached[shard] < record.position <= bounds[shard]:
                 continue
             while reached[shard] < record.previous:
+                recorded_events += await wire.decode_records(self.pool, accepted)
+                accepted = []
                 recorded_events += await self._read_log(shard, reached, record.previous)
-            recorded_events.append(wire.decode(record))
+            accepted.append(record)
             reached[shard] = record.position
-        return recorded_events
+        return recorded_events + await wire.decode_records(self.pool, accepted)
 
     async def _read_log(
         self, shard: int, reached: dict[int, int], upto: int
@@ -67,4 +70,4 @@ class BusSource:
             )
         self.missing += len(rows)
         reached[shard] = rows[-1]["position"] if rows else upto
-        return [read.decode(row) for row in rows]
+        return await read.decode_rows(self.pool, rows)

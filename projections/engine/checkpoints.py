@@ -8,18 +8,24 @@ of the projections. If a row does not match, another consumer owns the shard.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from events.log import sequencer
 from events.log.connection import Connection
 from events.log.shard import SHARDS
+from projections.engine.host_triggers import ENGINE_SEARCH_PATH
 
 
 class FencingError(Exception):
     """Another consumer owns these shards: roll back and release them."""
 
-    def __init__(self, shards: Iterable[int]) -> None:
+    def __init__(
+        self, shards: Iterable[int], reason: str = "another consumer has taken over"
+    ) -> None:
         self.shards = sorted(shards)
-        super().__init__(
-            f"another consumer has taken over shards {self.shards}: own them again to go on"
-        )
+        super().__init__(f"{reason} shards {self.shards}: own them again to go on")
+
+
+class BeyondLog(FencingError):
+    """A move of checkpoints beyond the shard heads: the log does not have these events."""
 
 
 class WrongVersion(Exception):
@@ -43,6 +49,32 @@ async def create(conn: Connection, group: str, version: str, generation: int) ->
         version,
         generation,
         SHARDS,
+    )
+
+
+async def require_version(conn: Connection, group: str, version: str) -> None:
+    """Raise `WrongVersion` if the live tables are of other projection versions."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT version FROM crm.checkpoints WHERE projection_group = $1", group
+    )
+    for row in rows:
+        if row["version"] != version:
+            raise _wrong_version(row["version"], version)
+
+
+def _wrong_version(stored: str, build: str) -> WrongVersion:
+    """Return the error that names the projections to rebuild."""
+    changed = sorted(set(build.split()) - set(stored.split()))
+    if not changed:
+        removed = ", ".join(sorted(set(stored.split()) - set(build.split())))
+        return WrongVersion(
+            f"this build lacks the projections {removed}, which the tables contain: start the "
+            "build that has them, or run `crm replay rebuild --all`"
+        )
+    names = [name.partition(".")[0] for name in changed]
+    return WrongVersion(
+        f"the tables do not contain {', '.join(changed)} yet: run `crm replay rebuild "
+        f"{' '.join(names)}`, then this process goes on"
     )
 
 
@@ -76,10 +108,7 @@ async def own(
     )
     for row in rows:
         if row["version"] != version:
-            raise WrongVersion(
-                f"the tables of {group} contain projections {row['version']}, this build has "
-                f"{version}: run `crm replay rebuild --all` with this build, then start it again"
-            )
+            raise _wrong_version(row["version"], version)
         if row["generation"] != generation:
             raise WrongVersion(
                 f"the tables of {group} were made from generation {row['generation']} of the log, "
@@ -99,21 +128,27 @@ async def advance(
 ) -> None:
     """Move checkpoints: shard → (assumed checkpoint, new position). Raise `FencingError`.
 
-    It is the first statement of a batch's transaction. The same statement sets two local settings,
-    to save round trips: `crm.engine` lets the transaction write derived tables, and
-    `synchronous_commit = off` is safe because a crash loses the checkpoints together with the rows.
+    A checkpoint never passes the shard head. A checkpoint beyond the log would end its shard: all
+    later events would count as duplicates.
+
+    It is the first statement of a batch's transaction. The same statement sets local settings, to
+    save round trips: `crm.engine` lets the transaction write derived tables, the search path is the
+    engine's, and `synchronous_commit = off` is safe because a crash loses the checkpoints together
+    with the rows.
     """
     shards = sorted(moves)
     moved = await conn.fetch(
-        """
+        f"""
         UPDATE crm.checkpoints c
         SET position = move.target, moved_at = clock_timestamp()
         FROM unnest($4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[])
           AS move (shard, position, epoch, target)
+          JOIN crm.shards head ON head.shard = move.shard AND head.position >= move.target
         WHERE c.projection_group = $1 AND c.shard = move.shard AND c.version = $2
           AND c.generation = $3 AND c.position = move.position
           AND c.owner_epoch = move.epoch
         RETURNING c.shard, set_config('crm.engine', 'on', true),
+          set_config('search_path', '{ENGINE_SEARCH_PATH}', true),
           set_config('synchronous_commit', 'off', true)
         """,
         group,
@@ -125,6 +160,9 @@ async def advance(
         [moves[shard][1] for shard in shards],
     )
     if len(moved) != len(shards):
+        heads = await sequencer.read_shard_heads(conn)
+        if beyond := [shard for shard in shards if moves[shard][1] > heads[shard]]:
+            raise BeyondLog(beyond, "the log does not have the events that were applied to")
         raise FencingError(set(shards) - {row["shard"] for row in moved})
 
 
@@ -134,6 +172,27 @@ async def positions(conn: Connection, group: str) -> dict[int, int]:
         "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1", group
     )
     return {row["shard"]: row["position"] for row in rows}
+
+
+async def owner_epochs(conn: Connection, group: str) -> dict[int, int]:
+    """Return shard → owner epoch."""
+    rows = await conn.fetch(
+        "SELECT shard, owner_epoch FROM crm.checkpoints WHERE projection_group = $1", group
+    )
+    return {row["shard"]: row["owner_epoch"] for row in rows}
+
+
+async def beyond_log(conn: Connection, group: str) -> list[int]:
+    """Return the shards whose checkpoint is beyond the shard head, which no writer can cause.
+
+    The log was restored without the tables, or damaged. All later events count as duplicates.
+    """
+    rows = await conn.fetch(
+        "SELECT c.shard FROM crm.checkpoints c JOIN crm.shards head USING (shard) "
+        "WHERE c.projection_group = $1 AND c.position > head.position ORDER BY c.shard",
+        group,
+    )
+    return [row["shard"] for row in rows]
 
 
 async def lock_positions(conn: Connection, group: str) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """Comparison of live tables with shadow tables: counts, checksums and sample differences."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log.connection import Connection
-from projections.engine import adoption
+from projections.engine import adoption, host_triggers
 from projections.engine.adoption import HostRows
 from projections.engine.derived_table import DerivedTable
 from projections.engine.parallel import run_for_tables
@@ -56,26 +56,34 @@ async def compare_tables(
 ) -> list[Comparison]:
     """Compare all tables in parallel, on connections that share the snapshot of `snapshot`."""
     host = await adoption.read_host_rows(snapshot, live_group)
+    in_place = [table.live_name for table in part.tables if table.is_in_place]
+    host_columns = await host_triggers.read_host_columns(snapshot, in_place)
     snapshot_id = await snapshot.fetchval("SELECT pg_export_snapshot()")
 
     async def compare(conn: Connection, table: DerivedTable) -> Comparison:
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             await conn.execute(f"SET TRANSACTION SNAPSHOT '{snapshot_id}'")
             await conn.execute("SET LOCAL statement_timeout = 0")
-            return await compare_table(conn, table, schema, host)
+            omitted = host_columns.get(table.name, frozenset())
+            return await compare_table(conn, table, schema, host, omitted)
 
     return await run_for_tables(pool, part.tables, compare, "compare", progress)
 
 
 async def compare_table(
-    conn: Connection, table: DerivedTable, schema: str, host: HostRows
+    conn: Connection,
+    table: DerivedTable,
+    schema: str,
+    host: HostRows,
+    omitted: Collection[str] = (),
 ) -> Comparison:
-    """Compare a live table with its shadow table.
+    """Compare a live table with its shadow table, without the `omitted` columns.
 
     The caller's transaction must be one REPEATABLE READ snapshot. The checksum is a sum of row
     hashes, so it does not depend on the order of the rows.
     """
-    row = ", ".join(f'"{column}"' for column in table.columns)
+    columns = [column for column in table.columns if column not in omitted]
+    row = ", ".join(f'"{column}"' for column in columns)
     summary = (
         f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)::numeric) AS checksum FROM "
     )
@@ -83,7 +91,7 @@ async def compare_table(
     (live,) = await conn.fetch(summary + sides.live, *sides.values, timeout=TIMEOUT_SECONDS)
     (new,) = await conn.fetch(summary + sides.new, *sides.values, timeout=TIMEOUT_SECONDS)
     is_equal = tuple(live) == tuple(new)
-    differences = [] if is_equal else await _sample_differences(conn, table, sides)
+    differences = [] if is_equal else await _sample_differences(conn, table, sides, columns)
     return Comparison(table.name, live["count"], new["count"], is_equal, differences)
 
 
@@ -108,10 +116,10 @@ class _ComparedSides(NamedTuple):
 
 
 async def _sample_differences(
-    conn: Connection, table: DerivedTable, sides: _ComparedSides
+    conn: Connection, table: DerivedTable, sides: _ComparedSides, compared: Sequence[str]
 ) -> list[RowDifference]:
     key = table.key
-    columns = ", ".join(f'"{column}"' for column in table.columns)
+    columns = ", ".join(f'"{column}"' for column in compared)
     rows = await conn.fetch(
         f"SELECT coalesce(live.key, new.key)::text AS key, live.data AS live, new.data AS new "
         f"FROM (SELECT {key} AS key, to_jsonb(t) AS data FROM "

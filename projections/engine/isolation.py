@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from events.log.connection import Connection
+from events.log.error_text import describe_error
 from events.record import RecordedEvent
 from projections.engine import apply
 from projections.engine.batch import FoldedEvents, WriteBatch, WriterIdentity
@@ -35,9 +36,9 @@ async def isolate(
         batch = await apply.prepare(conn, identity, work, recorded_events, owned, waiting)
         await apply.write(conn, identity, batch)
     except PoisonEvent as error:
-        poison, problem = error.recorded, (error.projection, repr(error.error))
+        poison, problem = error.recorded, (error.projection, describe_error(error.error))
     except apply.BAD_ROW_ERRORS as error:
-        problem = ("database", f"{type(error).__name__}: {error}")
+        problem = ("database", describe_error(error))
     else:
         apply.record_progress(owned, waiting, batch.folded)
         return len(batch.folded.parked_events)

@@ -2,22 +2,21 @@
 
 A record may arrive twice, late or never. Each record carries the position before it in its shard,
 so the engine applies a record only if it follows the last applied one, and reads the missing events
-from the log otherwise. While one batch is written, the next events are folded.
+from the log otherwise. What it does with an event is the work of its pipeline.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-
-import asyncpg
 
 from events.bus import wire
 from events.bus.wire import ReceivedRecord
 from events.log import read, sequencer
 from events.record import RecordedEvent
-from projections.engine import checkpoints, parked
-from projections.engine.batch import WriterIdentity
-from projections.engine.pipeline import ProjectionPipeline
+from projections.engine import checkpoints
+from projections.engine.checkpoints import FencingError
+from projections.engine.pipeline import Pipeline
+from projections.engine.shard_heads import ShardHeads
 from projections.engine.working_set import SLICE_EVENTS
 
 FILL_EVENTS = 2_000
@@ -31,16 +30,20 @@ class Engine:
     because its memory may differ from the tables; the caller must own the shards again.
     """
 
-    def __init__(self, pool: asyncpg.Pool, identity: WriterIdentity, owner: str) -> None:
-        self.pool, self.identity, self.owner = pool, identity, owner
-        self._pipeline = ProjectionPipeline(pool, identity)
-        self._owned = self._pipeline.owned
-        self.counts = self._pipeline.counts
-        self._lock = asyncio.Lock()
+    def __init__(self, pipeline: Pipeline, owner: str) -> None:
+        self.pipeline, self.owner = pipeline, owner
+        self.pool, self.group, self.generation = pipeline.pool, pipeline.group, pipeline.generation
+        self._owned, self.counts = pipeline.owned, pipeline.counts
+        self._lock, self._heads = asyncio.Lock(), ShardHeads(pipeline.pool)
 
     @property
     def owned_shards(self) -> frozenset[int]:
         return frozenset(self._owned.checkpoints)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether events are being applied: then it is no fault that nothing is read."""
+        return self._lock.locked()
 
     @property
     def lagging_shards(self) -> frozenset[int]:
@@ -57,15 +60,15 @@ class Engine:
         """
         async with self._lock:
             with self._releasing_on_error():
-                await self._pipeline.drain()
+                await self.pipeline.drain()
             # The former owner may have written rows of these shards: load them again.
-            self._pipeline.work.clear()
-            group = self.identity.group
+            self.pipeline.forget()
+            group = self.group
             async with self.pool.acquire() as conn, conn.transaction():
                 owned = await checkpoints.own(
-                    conn, group.name, group.version, self.identity.generation, shards, self.owner
+                    conn, group.name, group.version, self.generation, shards, self.owner
                 )
-                waiting = await parked.read_waiting_ids(conn, group.name, shards)
+                waiting = await self.pipeline.read_waiting_ids(conn, shards)
             self._owned.add(owned, waiting)
 
     async def release(self, shards: Iterable[int] | None = None) -> None:
@@ -73,10 +76,23 @@ class Engine:
         async with self._lock:
             try:
                 with self._releasing_on_error():
-                    await self._pipeline.drain()
+                    await self.pipeline.drain()
             finally:
                 self._owned.remove(self.owned_shards if shards is None else shards)
-                self._pipeline.work.clear()
+                self.pipeline.forget()
+
+    async def require_ownership(self, epochs: Mapping[int, int]) -> None:
+        """Raise `FencingError` if another consumer, or a rebuild, has taken shards over.
+
+        `epochs`: shard → its owner epoch in the database, read before this call. Without this call
+        only a write notices it, and a shard whose assumed position is wrong may never be written.
+        """
+        if not self._find_taken(epochs):
+            return
+        async with self._lock:  # `own` may have raised the epoch and not kept it yet
+            with self._releasing_on_error():
+                if taken := self._find_taken(epochs):
+                    raise FencingError(taken)
 
     async def apply(self, records: Sequence[ReceivedRecord]) -> None:
         """Fold the new ones of these records in order, and fill the gaps before them.
@@ -86,38 +102,46 @@ class Engine:
         """
         async with self._lock:
             with self._releasing_on_error():
-                recorded_events: list[RecordedEvent] = []
+                accepted: list[ReceivedRecord] = []
                 reached = self._owned.positions()
+                await self._heads.load_for(records)
                 for record in records:
                     if not self._is_new(record, reached):
                         continue
                     if record.previous != reached[record.shard]:
                         # A gap: apply the events before it, then a page of the gap. The page also
                         # contains this record, unless the gap is longer.
-                        await self._pipeline.project(recorded_events)
-                        recorded_events = []
+                        await self._apply_records(accepted)
+                        accepted = []
                         if await self._fill_page(record.shard, record.position):
                             self._owned.lagging.add(record.shard)
                         reached[record.shard] = self._owned.checkpoints[record.shard].position
                         continue
-                    recorded_events.append(wire.decode(record))
+                    accepted.append(record)
                     reached[record.shard] = record.position
-                    if not len(recorded_events) % SLICE_EVENTS:
-                        await asyncio.sleep(0)  # let the task run that writes a batch
-                await self._pipeline.project(recorded_events)
+                await self._apply_records(accepted)
+
+    async def _apply_records(self, records: Sequence[ReceivedRecord]) -> None:
+        """Decode and fold records that follow each other in their shards."""
+        recorded_events: list[RecordedEvent] = []
+        for start in range(0, len(records), SLICE_EVENTS):
+            batch = records[start : start + SLICE_EVENTS]
+            recorded_events += await wire.decode_records(self.pool, batch)
+            await asyncio.sleep(0)  # let the task run that writes a batch
+        await self.pipeline.apply(recorded_events)
 
     async def flush(self) -> None:
         """Wait until all events folded before this call are durable. Raises the same as `apply`."""
-        backlog = self._pipeline.backlog
-        target = backlog.folded
-        while backlog.durable < target:
-            writing = backlog.writing
+        pipeline = self.pipeline
+        target = pipeline.accepted
+        while pipeline.durable < target:
+            writing = pipeline.writing
             if writing is not None and not writing.done():
                 await asyncio.wait({writing})
                 continue
             async with self._lock:  # the write failed, or another call is folding
                 with self._releasing_on_error():
-                    await self._pipeline.drain()
+                    await self.pipeline.drain()
 
     async def find_gaps(self) -> dict[int, int]:
         """Return owned shard → shard head, for the shards whose checkpoint is below the head."""
@@ -139,10 +163,17 @@ class Engine:
                     more = is_owned and await self._fill_page(shard, upto)
         self._owned.lagging.discard(shard)
 
+    def _find_taken(self, epochs: Mapping[int, int]) -> list[int]:
+        assumed = self._owned.checkpoints
+        return [shard for shard in assumed if epochs.get(shard, 0) > assumed[shard].epoch]
+
     def _is_new(self, record: ReceivedRecord, reached: dict[int, int]) -> bool:
         """Return whether to apply a record; `reached`: owned shard → position."""
-        if record.generation != self.identity.generation:
-            self.counts.refused += 1
+        if record.generation != self.generation:
+            self.counts.refused["generation"] += 1
+            return False
+        if not self._heads.contain(record):
+            self.counts.refused["beyond_log"] += 1
             return False
         if record.shard not in reached or record.shard in self._owned.lagging:
             return False
@@ -158,11 +189,8 @@ class Engine:
             return False
         async with self.pool.acquire() as conn:
             rows = await read.shard_rows(conn, shard, after=position, upto=upto, limit=FILL_EVENTS)
-        if not rows:
-            self.counts.refused += 1  # a record that claims a position the log does not have
-            return False
         self.counts.filled += len(rows)
-        await self._pipeline.project([read.decode(row) for row in rows])
+        await self.pipeline.apply(await read.decode_rows(self.pool, rows))
         return len(rows) == FILL_EVENTS
 
     @contextmanager
@@ -175,5 +203,5 @@ class Engine:
         try:
             yield
         except BaseException:
-            self._pipeline.abandon()
+            self.pipeline.abandon()
             raise

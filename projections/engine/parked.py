@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from events.event import touches
 from events.log.connection import Connection
 from events.record import RecordedEvent, UnreadableEvent
@@ -97,6 +99,28 @@ async def read_waiting_ids(
     for row in rows:
         waiting.setdefault(row["shard"], set()).update(row["touches"])
     return waiting
+
+
+async def count(conn: Connection, group: str) -> int:
+    """Return the number of parked events."""
+    number: int = await conn.fetchval(
+        "SELECT count(*) FROM crm.parked WHERE projection_group = $1", group
+    )
+    return number
+
+
+async def find_blocking(
+    conn: "Connection | asyncpg.Pool", group: str, ids: Sequence[UUID]
+) -> tuple[UUID, str] | None:
+    """Return id and reason of the first parked event that blocks one of these ids, or None."""
+    row = await conn.fetchrow(
+        "SELECT event_id, reason FROM crm.parked "
+        "WHERE projection_group = $1 AND touches && $2::uuid[] AND NOT behind "
+        "ORDER BY shard, position LIMIT 1",
+        group,
+        list(ids),
+    )
+    return None if row is None else (row["event_id"], row["reason"])
 
 
 async def read_skipped_ids(conn: Connection, group: str) -> frozenset[UUID]:

@@ -1,118 +1,93 @@
-"""The projection pipeline: folds events while the batch before them is written."""
+"""The interface between the engine and what it does with events: project them, or react to them."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
 
 import asyncpg
 
 from events.log.connection import Connection
 from events.record import RecordedEvent
-from projections.engine import apply, isolation, parked
-from projections.engine.backlog import Backlog
-from projections.engine.batch import WriteBatch, WriterIdentity
+from projections.engine.derived_table import DerivedTable
 from projections.engine.owned_shards import OwnedShards
-from projections.engine.working_set import PoisonEvent
 
-HOLD_ROWS = 5_000
-"""Rows that may stay in memory between batches."""
+
+class CheckpointGroup(Protocol):
+    """The owner of one checkpoint per shard: a projection group, or the policies."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def work(self) -> str:
+        """Return the name of the work for messages, such as `projection`."""
+
+    @property
+    def version(self) -> str:
+        """Return the text that the stored checkpoints must have."""
+
+    @property
+    def tables(self) -> Sequence[DerivedTable]:
+        """Return the derived tables that belong to the checkpoints; policies have none."""
 
 
 @dataclass(slots=True)
 class EventCounts:
     """Numbers of events since the start of the engine."""
 
-    projected: int = 0
+    applied: int = 0
     duplicates: int = 0
     filled: int = 0
-    refused: int = 0
     parked: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Reason → number of records that were not believed."""
 
 
-class ProjectionPipeline:
-    """Applies events in their order; poison events are parked.
+class Pipeline(Protocol):
+    """The work on events of owned shards, each after all before it in its shard, without gaps.
 
-    It moves the checkpoints of `owned` when events are folded, before they are durable. Its methods
-    must not run at the same time: the engine's lock orders them.
+    It moves the checkpoints of `owned`. Its methods must not run at the same time: the engine's
+    lock orders them. After an error the engine calls `abandon`.
     """
 
-    def __init__(self, pool: asyncpg.Pool, identity: WriterIdentity) -> None:
-        self.pool, self.identity = pool, identity
-        self.owned = OwnedShards()
-        self.counts = EventCounts()
-        self.work = identity.group.working_set()
-        self.backlog = Backlog(self.work, self._write)
+    owned: OwnedShards
+    counts: EventCounts
 
-    async def project(self, recorded_events: Sequence[RecordedEvent]) -> None:
-        """Fold events while the last batch is written, and let the backlog write them next."""
-        if not recorded_events:
-            return
-        if len(self.work) > HOLD_ROWS:
-            await self.drain()
-            self.work.clear()
-        try:
-            await self.backlog.wait_for_room()
-        except apply.BAD_ROW_ERRORS:
-            await self._isolate_backlog()
-        # No batch may be taken from the working set while rows are half folded.
-        self.backlog.pause()
-        try:
-            async with self.pool.acquire() as conn:
-                folded = await apply.fold(
-                    conn, self.identity, self.work, recorded_events,
-                    self.owned.checkpoints, self.owned.waiting,
-                )  # fmt: skip
-        except PoisonEvent:
-            await self._isolate_backlog(recorded_events)
-            return
-        apply.record_progress(self.owned.checkpoints, self.owned.waiting, folded)
-        self.backlog.add(folded)
+    @property
+    def pool(self) -> asyncpg.Pool: ...
+    @property
+    def group(self) -> CheckpointGroup: ...
+    @property
+    def generation(self) -> int:
+        """Return the log generation that the pipeline assumes."""
+
+    @property
+    def accepted(self) -> int:
+        """Return the number of events that `apply` ever accepted."""
+
+    @property
+    def durable(self) -> int:
+        """Return how many of `accepted` are durable, together with their checkpoints."""
+
+    @property
+    def writing(self) -> "asyncio.Task[None] | None":
+        """Return the task that makes events durable at present, or the one that failed."""
+
+    async def apply(self, recorded_events: Sequence[RecordedEvent]) -> None:
+        """Accept events. Raise `FencingError` if another consumer owns a shard."""
 
     async def drain(self) -> None:
-        """Wait until all folded events are durable; park those that cannot be applied."""
-        self.backlog.resume()
-        try:
-            await self.backlog.drain()
-        except apply.BAD_ROW_ERRORS:
-            await self._isolate_backlog()
+        """Wait until all accepted events are durable."""
+
+    def forget(self) -> None:
+        """Drop what memory has of the tables: another consumer may have written them."""
 
     def abandon(self) -> None:
         """Give up the events that are not durable, and all shards: memory may be wrong."""
-        self.backlog.withdraw()
-        self.backlog.mark_durable()
-        self.owned.remove(self.owned.checkpoints)
-        self.work.clear()
 
-    async def _isolate_backlog(self, recorded_events: Sequence[RecordedEvent] = ()) -> None:
-        """Apply the events that are not durable, and then these, and park the poison events.
-
-        Any event of the backlog may have caused the error. So positions and waiting ids in memory
-        are reset to those before the backlog, and all its events are applied again.
-        """
-        writing = self.backlog.writing
-        if writing is not None:
-            await asyncio.wait({writing})
-        lost = self.backlog.withdraw()
-        async with self.pool.acquire() as conn:
-            if lost is not None:
-                for shard, (checkpoint, _) in lost.moves.items():
-                    self.owned.checkpoints[shard] = checkpoint
-                self.owned.waiting = await parked.read_waiting_ids(
-                    conn, self.identity.group.name, self.owned.checkpoints
-                )
-                await self._isolate(conn, lost.recorded_events)
-            await self._isolate(conn, recorded_events)
-        self.backlog.mark_durable()
-
-    async def _isolate(self, conn: Connection, recorded_events: Sequence[RecordedEvent]) -> None:
-        self.counts.parked += await isolation.isolate(
-            conn, self.identity, self.work, recorded_events,
-            self.owned.checkpoints, self.owned.waiting,
-        )  # fmt: skip
-        self.counts.projected += len(recorded_events)
-
-    async def _write(self, batch: WriteBatch) -> None:
-        async with self.pool.acquire() as conn:
-            await apply.write(conn, self.identity, batch)
-        self.counts.projected += len(batch.folded.recorded_events)
-        self.counts.parked += len(batch.folded.parked_events)
+    async def read_waiting_ids(
+        self, conn: Connection, shards: Iterable[int]
+    ) -> dict[int, set[UUID]]:
+        """Return shard → the ids whose events must wait."""

@@ -19,6 +19,10 @@ class ProjectionGroup:
     projections: tuple[Projection, ...]
 
     @property
+    def work(self) -> str:
+        return "projection"
+
+    @property
     def version(self) -> str:
         """Return name and version of each projection as one text, for example `leads.2 tours.1`."""
         names = sorted(self.projections, key=lambda projection: projection.name)
@@ -28,16 +32,25 @@ class ProjectionGroup:
     def tables(self) -> tuple[DerivedTable, ...]:
         return tuple(table for projection in self.projections for table in projection.tables)
 
+    @property
+    def erased_subjects(self) -> DerivedTable | None:
+        """Return the table of the erased data subjects, if the group has it."""
+        return next((table for table in self.tables if table.lists_erased_subjects), None)
+
     def working_set(self) -> WorkingSet:
         """Return an empty working set."""
         return WorkingSet(self.projections)
 
     def subset(self, names: Sequence[str], group: str) -> "ProjectionGroup":
-        """Return a group of some of the projections. Raise `LookupError` for an unknown name."""
+        """Return a group of some of the projections. Raise `LookupError` for an unknown name.
+
+        The erased data subjects are always part of it, because all tables depend on them.
+        """
         available = {projection.name for projection in self.projections}
         if unknown := set(names) - available:
             raise LookupError(
                 f"there is no projection {', '.join(sorted(unknown))}; "
                 f"there are {', '.join(sorted(available))}"
             )
-        return ProjectionGroup(group, tuple(p for p in self.projections if p.name in names))
+        part = [p for p in self.projections if p.name in names or p.table.lists_erased_subjects]
+        return ProjectionGroup(group, tuple(part))

@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from events.log import sequencer
 from events.log.connection import Connection
+from events.log.locks import try_lock_name
 from projections.engine import adoption, checkpoints, foreign_keys, parked, shadow
 from projections.engine.compare import compare_tables
 from projections.engine.derived_table import DerivedTable
@@ -21,6 +22,7 @@ from projections.engine.projection_group import ProjectionGroup
 from projections.engine.rebuild_bounds import RebuildBounds, read_bounds
 from projections.engine.rebuild_result import RebuildDifference, RebuildInProgress, RebuildResult
 from projections.engine.shadow_fold import FoldTarget, HistoryFold
+from projections.engine.standstill import find_standstill
 from projections.engine.swap import InPlaceDifferences, swap
 from projections.engine.tail import Progress, Tail
 
@@ -51,6 +53,7 @@ class Rebuild:
             try:
                 await self._build_shadow(VERIFY, result)
                 async with self._level_snapshot(VERIFY) as snapshot:
+                    result.parked = await parked.count(snapshot, self.live.name)
                     result.comparisons = await compare_tables(
                         self.pool, snapshot, self.part, self.live.name, VERIFY, self.progress
                     )
@@ -58,6 +61,8 @@ class Rebuild:
                 async with self.pool.acquire() as conn:
                     await shadow.drop(conn, VERIFY)
                     await checkpoints.delete(conn, VERIFY)
+            async with self.pool.acquire() as conn:
+                result.standstill = await find_standstill(conn, self.live)
         return result
 
     async def rebuild(self, *, repair: bool) -> RebuildResult:
@@ -82,15 +87,14 @@ class Rebuild:
     @asynccontextmanager
     async def _lock_schema(self, schema: str) -> AsyncIterator[RebuildResult]:
         """Yield an empty result. Raise `RebuildInProgress` if another process has the lock."""
-        async with self.pool.acquire() as conn:
-            if not await conn.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", schema):
+        # A lock of the transaction: behind a pooler, a session has no owner. It only waits.
+        async with self.pool.acquire() as conn, conn.transaction():
+            await conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if not await try_lock_name(conn, schema):
                 raise RebuildInProgress(
                     f"another {schema.removeprefix('crm_')} is running: wait until it has ended"
                 )
-            try:
-                yield RebuildResult()
-            finally:
-                await conn.execute("SELECT pg_advisory_unlock(hashtext($1))", schema)
+            yield RebuildResult()
 
     async def _build_shadow(self, schema: str, result: RebuildResult) -> bool:
         """Fold and complete shadow tables; return whether live rows must equal theirs."""
@@ -100,6 +104,7 @@ class Rebuild:
             live = self.live
             await checkpoints.create(conn, live.name, live.version, state.generation)
             bounds = await read_bounds(conn, live, self.part, state.generation)
+            result.outdated = bounds.outdated
             skipped = await parked.read_skipped_ids(conn, live.name)
             self._omitted[schema] = set(skipped)
             await shadow.create(conn, self.part.tables, schema)
@@ -137,16 +142,17 @@ class Rebuild:
         tail = self._tail(schema)
         await tail.approach(self.progress)
         async with self.pool.acquire() as snapshot:
+            reading = snapshot.transaction(isolation="repeatable_read", readonly=True)
             async with self.pool.acquire() as locking, locking.transaction():
                 await locking.execute(LONG_IDLE_TIMEOUT)
                 await tail.catch_up(await checkpoints.lock_positions(locking, self.live.name))
-                await snapshot.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                await reading.start()
                 await snapshot.execute("SELECT 1 FROM crm.log")  # the first query takes it
                 await snapshot.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             try:
                 yield snapshot
             finally:
-                await snapshot.execute("ROLLBACK")
+                await reading.rollback()
 
     def _tail(self, schema: str) -> Tail:
         return Tail(self.pool, self.live, self.part, schema, self._omitted[schema])

@@ -12,12 +12,14 @@ from projections.engine.rebuild_result import IncompleteSelection
 class RebuildBounds:
     """The positions up to which a rebuild folds, and what the live tables were made from.
 
-    `is_comparable`: the live tables are of this generation of the log and of these projection
-    versions, so rebuilt rows must equal them.
+    `is_comparable`: the live tables are of this generation of the log, not beyond it, and of these
+    projection versions, so rebuilt rows must equal them. `outdated` are the tables of this
+    build that the live group has not written yet, with the reason: `new` or `new version`.
     """
 
     positions: dict[int, int]
     is_comparable: bool
+    outdated: dict[str, str]
 
     async def count_events(self, conn: Connection) -> int:
         """Return the number of events up to the bounds."""
@@ -53,5 +55,13 @@ async def read_bounds(
         raise IncompleteSelection(left_out)
     heads = await sequencer.read_shard_heads(conn)
     positions = {row["shard"]: min(row["position"], heads[row["shard"]]) for row in rows}
-    is_same_generation = all(row["generation"] == generation for row in rows)
-    return RebuildBounds(positions, is_same_generation and not changed)
+    is_same_history = all(
+        row["generation"] == generation and row["position"] <= heads[row["shard"]] for row in rows
+    )
+    stored_names = {word.rpartition(".")[0] for word in stored}
+    outdated = {
+        table.name: "new version" if projection.name in stored_names else "new"
+        for projection in part.projections if projection.name in names
+        for table in projection.tables
+    }  # fmt: skip
+    return RebuildBounds(positions, is_same_history and not changed, outdated)

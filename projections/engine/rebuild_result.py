@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from projections.engine.compare import Comparison
+from projections.engine.standstill import Standstill
 
 
 class RebuildDifference(Exception):
@@ -39,6 +40,17 @@ class RebuildResult:
     """Number of folded events."""
     comparisons: list[Comparison] = field(default_factory=list)
     swapped: bool = False
+    standstill: Standstill | None = None
+    """Set if the live tables are not kept level with the log: they may be equal and old."""
+    parked: int = 0
+    """Number of parked events. Live and rebuilt rows both lack them, so they compare as equal."""
+    outdated: dict[str, str] = field(default_factory=dict)
+    """Table → why its live rows are not from this build: `new` or `new version`."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the live rows contain every event of the log."""
+        return self.equal and not self.parked
 
     @property
     def equal(self) -> bool:

@@ -7,9 +7,11 @@ import asyncpg
 
 from events.log import read
 from events.log.connection import Connection
+from events.log.error_text import describe_error
 from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked, store
 from projections.engine.batch import WriterIdentity
+from projections.engine.host_triggers import ENGINE_SEARCH_PATH
 from projections.engine.parked import ParkedEvent
 from projections.engine.working_set import PoisonEvent, WorkingSet
 
@@ -35,7 +37,9 @@ async def retry_parked(pool: asyncpg.Pool, identity: WriterIdentity, shard: int)
         await checkpoints.own(
             conn, group.name, group.version, identity.generation, [shard], "retry of parked events"
         )
-        await conn.execute("SET LOCAL crm.engine = 'on'")
+        await conn.execute(
+            f"SET LOCAL crm.engine = 'on'; SET LOCAL search_path = {ENGINE_SEARCH_PATH}"
+        )
         dropped = await parked.read_dropped_ids(conn, group.name)
         waiting: set[UUID] = set()
         work = group.working_set()
@@ -90,7 +94,7 @@ async def _read_parked_events(conn: Connection, group: str, shard: int) -> list[
         group,
         shard,
     )
-    return [read.decode(row) for row in rows]
+    return await read.decode_rows(conn, rows)
 
 
 async def _try(
@@ -117,9 +121,9 @@ async def _try(
         # Check the deferred foreign keys now: at the commit it would be too late to park this one.
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     except PoisonEvent as error:
-        reason = (error.projection, repr(error.error))
+        reason = (error.projection, describe_error(error.error))
     except apply.BAD_ROW_ERRORS as error:
-        reason = ("database", f"{type(error).__name__}: {error}")
+        reason = ("database", describe_error(error))
     else:
         await savepoint.commit()
         return None

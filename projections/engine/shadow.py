@@ -7,6 +7,7 @@ table also gets everything that a migration or the host has added.
 from collections.abc import Sequence
 
 from events.log.connection import Connection
+from events.log.locks import lock_name
 from projections.engine.derived_table import DerivedTable
 
 KEY_INDEX_PREFIX = "crm_shadow_"
@@ -43,13 +44,11 @@ async def create_key_index(conn: Connection, table: DerivedTable, schema: str) -
     """Create an index on the key of a shadow table that is being filled.
 
     Several workers may do so at once. `IF NOT EXISTS` checks and creates in two steps and fails
-    then, so an advisory lock orders them.
+    then, so a lock orders them.
     """
     name = f"{KEY_INDEX_PREFIX}{table.name}"
     async with conn.transaction():
-        await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{schema}.{name}"
-        )
+        await lock_name(conn, f"{schema}.{name}")
         await conn.execute(
             f"CREATE INDEX IF NOT EXISTS {name} ON {schema}.{table.name} ({table.key})"
         )

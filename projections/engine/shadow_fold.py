@@ -7,7 +7,7 @@ copied page by page. Nothing is read from the tables unless the rows do not fit 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
@@ -77,7 +77,6 @@ async def fold_into_shadow(
     is_spilled = False
     copying: asyncio.Task[None] | None = None
     async with aclosing(pages), pool.acquire() as conn:
-        await conn.execute("SET synchronous_commit = off")
         try:
             async for page in pages:
                 recorded_events = page
@@ -89,7 +88,7 @@ async def fold_into_shadow(
                 await _load(conn, work, recorded_events, target, is_spilled, copying)
                 await work.fold_in_slices(recorded_events)
                 report(len(page))
-                added = {table: rows.take_added_rows() for table, rows in work.rows.items()}
+                added = work.take_added_rows()
                 if copying is not None:
                     await copying
                 copying = asyncio.create_task(_copy(conn, added, target.schema))
@@ -100,11 +99,19 @@ async def fold_into_shadow(
             if copying is not None:
                 await copying
                 copying = None
-            await store.write(conn, work.take_changes(), target.schema)
+            async with _unflushed(conn):
+                await store.write(conn, work.take_changes(), target.schema)
         finally:
             if copying is not None:
                 copying.cancel()
-            await conn.execute("RESET synchronous_commit")
+
+
+@asynccontextmanager
+async def _unflushed(conn: Connection) -> AsyncIterator[None]:
+    """Run a transaction whose commit is not flushed: a crash ends the rebuild anyway."""
+    async with conn.transaction():
+        await conn.execute("SET LOCAL synchronous_commit = off")
+        yield
 
 
 async def _load(
@@ -128,8 +135,9 @@ async def _load(
 
 async def _spill(conn: Connection, work: WorkingSet, target: FoldTarget) -> None:
     """Write all rows and drop them from memory; from now on they are read by key."""
-    await store.write(conn, work.take_changes(), target.schema)
-    work.clear()
+    async with _unflushed(conn):
+        await store.write(conn, work.take_changes(), target.schema)
+    work.drop_rows()
     for table in target.group.tables:
         if table.keyed_by:
             await shadow.create_key_index(conn, table, target.schema)
@@ -138,6 +146,7 @@ async def _spill(conn: Connection, work: WorkingSet, target: FoldTarget) -> None
 async def _copy(
     conn: Connection, added: Mapping[DerivedTable, list[StoredRow]], schema: str
 ) -> None:
-    for table, rows in added.items():
-        if rows:
-            await store.insert(conn, table, rows, schema)
+    async with _unflushed(conn):
+        for table, rows in added.items():
+            if rows:
+                await store.insert(conn, table, rows, schema)

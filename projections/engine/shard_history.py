@@ -8,6 +8,7 @@ import asyncpg
 
 from events.log import read
 from events.log.connection import Connection
+from events.log.read import LoadedRows
 from events.record import RecordedEvent, UnreadableEvent
 from projections.engine.working_set import SLICE_EVENTS
 
@@ -30,9 +31,9 @@ async def read_shard(pool: asyncpg.Pool, shard: int, upto: int) -> EventPages:
         after = 0
         next_page = asyncio.create_task(_read_page(conn, shard, after, upto))
         try:
-            while rows := await next_page:
-                after = rows[-1]["position"]
-                more = len(rows) == PAGE_EVENTS
+            while page := await next_page:
+                after, rows = page
+                more = len(rows.rows) == PAGE_EVENTS
                 if more:
                     next_page = asyncio.create_task(_read_page(conn, shard, after, upto))
                 yield await _decode(rows)
@@ -42,16 +43,20 @@ async def read_shard(pool: asyncpg.Pool, shard: int, upto: int) -> EventPages:
             next_page.cancel()
 
 
-async def _decode(rows: Sequence[asyncpg.Record]) -> list[RecordedEvent]:
+async def _decode(rows: LoadedRows) -> list[RecordedEvent]:
     recorded_events: list[RecordedEvent] = []
-    for start in range(0, len(rows), SLICE_EVENTS):
-        recorded_events += map(read.decode, rows[start : start + SLICE_EVENTS])
+    for start in range(0, len(rows.rows), SLICE_EVENTS):
+        recorded_events += rows.decode(start, start + SLICE_EVENTS)
         await asyncio.sleep(0)  # let the tasks run that read and copy
     return recorded_events
 
 
-async def _read_page(conn: Connection, shard: int, after: int, upto: int) -> list[asyncpg.Record]:
-    return await read.shard_rows(conn, shard, after=after, upto=upto, limit=PAGE_EVENTS)
+async def _read_page(
+    conn: Connection, shard: int, after: int, upto: int
+) -> tuple[int, LoadedRows] | None:
+    """Return the last position of a page, and its rows with the keys that decode them."""
+    rows = await read.shard_rows(conn, shard, after=after, upto=upto, limit=PAGE_EVENTS)
+    return (rows[-1]["position"], await read.load_rows(conn, rows)) if rows else None
 
 
 def refuse_unreadable(recorded_events: Sequence[RecordedEvent]) -> None:

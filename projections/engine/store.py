@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from events.log.connection import Connection
-from projections.engine.derived_table import DerivedTable, Row, StoredRow
+from projections.engine import erasure
+from projections.engine.derived_table import DerivedTable, Row, StoredRow, naming_tables
 from projections.engine.table_rows import RowChanges, TableRows
 
 CACHED_TEXTS = 4_096
@@ -50,17 +51,18 @@ async def write(
 ) -> None:
     """Write the changes of a batch, in the caller's transaction.
 
-    Rows are deleted children first, because foreign key actions never run. Everything else may be
-    written in any order: foreign keys are deferred to the commit. Small sets of rows are joined in
-    one statement, to save round trips.
+    Rows are deleted children first, because foreign key actions never run. The rest may be written
+    in any order after the erasures: foreign keys are deferred. Small sets of rows are joined in one
+    statement. A note of each error names the tables.
     """
     for table, change in reversed(list(changes.items())):
         if change.deleted:
-            await conn.execute(
-                f'DELETE FROM {schema or table.schema}."{table.name}" '
-                f'WHERE "{table.key}" = ANY($1::uuid[])',
-                list(change.deleted),
-            )
+            with naming_tables([table]):
+                await conn.execute(
+                    f'DELETE FROM {schema or table.schema}."{table.name}" '
+                    f'WHERE "{table.key}" = ANY($1::uuid[])', change.deleted,
+                )  # fmt: skip
+    await erasure.scrub_stored_rows(conn, changes, schema)
     small: list[_Statement] = []
     for table, change in changes.items():
         target = schema or table.schema
@@ -85,9 +87,10 @@ async def insert(conn: Connection, table: DerivedTable, rows: list[StoredRow], s
 
 
 async def _copy(conn: Connection, table: DerivedTable, rows: list[StoredRow], schema: str) -> None:
-    await conn.copy_records_to_table(
-        table.name, schema_name=schema, columns=table.columns, records=rows
-    )
+    with naming_tables([table]):
+        await conn.copy_records_to_table(
+            table.name, schema_name=schema, columns=table.columns, records=rows
+        )
 
 
 class _Statement(NamedTuple):
@@ -117,7 +120,8 @@ async def _execute(conn: Connection, statements: Sequence[_Statement]) -> None:
     if texts:
         *before, last = texts
         parts = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(before))
-        await conn.execute(f"WITH {parts} {last}" if parts else last, *arrays)
+        with naming_tables(dict.fromkeys(table for _, table, _, rows in statements if rows)):
+            await conn.execute(f"WITH {parts} {last}" if parts else last, *arrays)
 
 
 @lru_cache(maxsize=CACHED_TEXTS)

@@ -7,6 +7,7 @@ from events.log.connection import Connection
 from projections.engine import foreign_keys, row_security
 from projections.engine.derived_table import DerivedTable
 from projections.engine.foreign_keys import ForeignKey
+from projections.engine.host_triggers import ENGINE_SEARCH_PATH
 from projections.engine.in_place import write_differences
 
 LOCK_SECONDS = 2
@@ -55,9 +56,11 @@ async def swap(
         await conn.execute(f"ALTER TABLE {schema}.{table.name} SET SCHEMA {table.schema}")
     await row_security.create_policies(conn, policies)
     if differences.tables:
+        await conn.execute(f"SET LOCAL search_path = {ENGINE_SEARCH_PATH}")
         await write_differences(
             conn, differences.tables, schema, old_schema, is_shared=differences.is_shared
         )
+        await conn.execute("SET LOCAL search_path = ''")
     # Validation reads whole tables, so it waits until the locks of the swap are released.
     await foreign_keys.add_unvalidated(conn, missing)
     return missing

@@ -1,6 +1,6 @@
 """Rows of one table in memory: what the projectors read and change, and what must be written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from projections.engine.derived_table import DerivedTable, Row, StoredRow
+from projections.engine.scrubber import Scrubber
 
 
 def json_bytes(value: Any) -> bytes:
@@ -27,6 +28,8 @@ class RowChanges(NamedTuple):
     inserted: list[StoredRow]
     updated: list[StoredRow]
     deleted: list[UUID]
+    scrubbed: list[UUID]
+    """Data subjects whose stored rows are erased, before the other changes."""
 
 
 class TableRows:
@@ -38,7 +41,7 @@ class TableRows:
 
     __slots__ = (
         "_added", "_changed", "_columns", "_current", "_deleted", "_dropped", "_in_order",
-        "_inserted", "_json", "_key", "_name", "_table",
+        "_inserted", "_json", "_key", "_name", "_scrubber", "_table",
     )  # fmt: skip
 
     def __init__(self, table: DerivedTable) -> None:
@@ -47,6 +50,7 @@ class TableRows:
         self._columns = table.columns
         self._key = table.columns.index(table.key)
         self._in_order = itemgetter(*table.columns)
+        self._scrubber = Scrubber(table) if table.erased_values else None
         self._json = [table.columns.index(column) for column in table.json_columns]
         self._added: list[StoredRow] = []
         self._current: dict[int, Row | None] = {}
@@ -137,21 +141,35 @@ class TableRows:
             reachable |= frontier
         return reachable
 
-    def take_added_rows(self) -> list[StoredRow]:
-        """Return the rows that no later event reads, and forget them."""
-        added, self._added = self._added, []
-        return added
+    def take_added_rows(self, erased: Set[int] = frozenset()) -> list[StoredRow]:
+        """Return the rows that no later event reads, and forget them.
 
-    def take_changes(self) -> RowChanges:
-        """Return all changes since the last call, and forget that they are to be written."""
+        `erased`: the erased data subjects, by their integer value.
+        """
+        added, self._added = self._added, []
+        return self._scrub(added, erased)
+
+    def take_changes(
+        self, erased: Set[int] = frozenset(), newly_erased: list[UUID] | None = None
+    ) -> RowChanges:
+        """Return all changes since the last call, and forget that they are to be written.
+
+        `newly_erased`: the data subjects that were erased since then.
+        """
+        inserted = self._added + [self._stored(row) for row in self._inserted.values()]
+        updated = [self._stored(row) for row in self._changed.values()]
         changes = RowChanges(
-            self._added + [self._stored(row) for row in self._inserted.values()],
-            [self._stored(row) for row in self._changed.values()],
+            self._scrub(inserted, erased),
+            self._scrub(updated, erased),
             [*self._deleted.values(), *self._dropped.values()],
+            list(newly_erased or ()) if self._scrubber else [],
         )
         self._added = []
         self._inserted, self._changed, self._deleted, self._dropped = {}, {}, {}, {}
         return changes
+
+    def _scrub(self, rows: list[StoredRow], erased: Set[int]) -> list[StoredRow]:
+        return self._scrubber.scrub(rows, erased) if erased and self._scrubber else rows
 
     def _stored(self, row: Row) -> StoredRow:
         """Return the row in column order.

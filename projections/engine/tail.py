@@ -72,7 +72,7 @@ class Tail:
                 async for page in read.shard_pages(
                     conn, shard, after=owned[shard].position, upto=upto, limit=PAGE_EVENTS
                 ):
-                    recorded_events = [read.decode(row) for row in page]
+                    recorded_events = await read.decode_rows(conn, page)
                     visible = [r for r in recorded_events if r.id not in skipped]
                     await _apply(conn, identity, work, visible, recorded_events[-1], owned)
                     self.omitted.update({recorded.id for recorded in recorded_events} & skipped)
@@ -101,7 +101,7 @@ class Tail:
                 PAGE_EVENTS,
             )
         ):
-            recorded_events = [read.decode(row) for row in rows]
+            recorded_events = await read.decode_rows(conn, rows)
             late = [
                 recorded
                 for recorded in recorded_events

@@ -6,8 +6,11 @@ from functools import cache
 from uuid import UUID
 
 from events.event import Event
+from events.leads import LeadErased
+from events.log.error_text import describe_error
 from events.record import RecordedEvent
-from projections.engine.derived_table import DerivedTable
+from projections.engine.derived_table import DerivedTable, StoredRow
+from projections.engine.erasure import ErasedSubjects
 from projections.engine.projection import Projection, ProjectorFunction, Tables
 from projections.engine.table_rows import RowChanges, TableRows
 
@@ -20,7 +23,8 @@ class PoisonEvent(Exception):
 
     def __init__(self, recorded: RecordedEvent, projection: str, error: Exception) -> None:
         super().__init__(
-            f"{projection} could not fold {recorded.event.name} {recorded.id}: {error!r}"
+            f"{projection} could not fold {recorded.event.name} {recorded.id}: "
+            f"{describe_error(error)}"
         )
         self.recorded, self.projection, self.error = recorded, projection, error
 
@@ -33,6 +37,7 @@ class WorkingSet:
         self.rows: dict[DerivedTable, TableRows] = {
             table: TableRows(table) for projection in projections for table in projection.tables
         }
+        self.erased = ErasedSubjects()
         self._projectors: dict[type, list[tuple[ProjectorFunction, Tables, str]]] = {}
         self._key_fields: dict[type, list[tuple[DerivedTable, str]]] = {}
         for projection in projections:
@@ -42,6 +47,9 @@ class WorkingSet:
                 self._projectors.setdefault(kind, []).append((projector, tables, projection.name))
                 fields = _key_fields(projection.tables, kind)
                 self._key_fields.setdefault(kind, []).extend(fields)
+            if projection.table.lists_erased_subjects:
+                erasure = (self._erase, tables, projection.name)
+                self._projectors.setdefault(LeadErased, []).append(erasure)
 
     def missing_keys(
         self, recorded_events: Iterable[RecordedEvent]
@@ -79,12 +87,26 @@ class WorkingSet:
 
     def take_changes(self) -> dict[DerivedTable, RowChanges]:
         """Return by table what has to be written, parents before children."""
-        return {table: rows.take_changes() for table, rows in self.rows.items()}
+        erased, new = self.erased.numbers, self.erased.take_new()
+        return {table: rows.take_changes(erased, new) for table, rows in self.rows.items()}
 
-    def clear(self) -> None:
-        """Drop every row: the next batch loads the rows that it needs."""
+    def take_added_rows(self) -> dict[DerivedTable, list[StoredRow]]:
+        """Return by table the rows that no later event reads, and forget them."""
+        erased = self.erased.numbers
+        return {table: rows.take_added_rows(erased) for table, rows in self.rows.items()}
+
+    def drop_rows(self) -> None:
+        """Drop every row, all of which are stored: the next batch loads the rows that it needs."""
         for rows in self.rows.values():
             rows.clear()
+
+    def clear(self) -> None:
+        """Drop everything, stored or not: the next batch loads what it needs."""
+        self.drop_rows()
+        self.erased.clear()
+
+    def _erase(self, _tables: Tables, _recorded: RecordedEvent, event: LeadErased) -> None:
+        self.erased.add(event.subjects)
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.rows.values())

@@ -4,7 +4,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from events.conversations import ConversationMessageReceived, ConversationStarted
+from events.conversations import (
+    ConversationChannel,
+    ConversationMessageReceived,
+    ConversationStarted,
+)
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured
 from events.record import RecordedEvent
@@ -49,6 +53,8 @@ def _chat(
     event_id: UUID, event: ConversationMessageReceived | ConversationStarted
 ) -> list[Engagement]:
     if event.lead_id is None:
+        return []
+    if event.channel not in CHAT_CHANNELS:  # a reply by SMS is an engagement of its own kind
         return []
     is_message = type(event) is ConversationMessageReceived
     kind = EngagementType.CHAT_MESSAGE_SENT if is_message else EngagementType.CHAT_STARTED
@@ -95,6 +101,7 @@ def _with_default_weight(
     return Engagement(row_id, lead_id, kind, ENGAGEMENT_WEIGHTS[kind], metadata)
 
 
+CHAT_CHANNELS = (None, ConversationChannel.WIDGET, ConversationChannel.CHAT)
 _FUNCTIONS: dict[type, Callable[[UUID, Any], list[Engagement]]] = {
     ConversationMessageReceived: _chat,
     ConversationStarted: _chat,

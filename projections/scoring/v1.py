@@ -122,7 +122,7 @@ def next_change(inputs: ScoringInputs, now: int) -> int | None:
     points = min(ENGAGEMENT_CAP, remaining)
     for number, (at, weight) in enumerate(window, start=1):
         if change is not None and at + WINDOW >= change:
-            break
+            return change
         remaining -= weight
         is_last_of_instant = number == len(window) or window[number][0] != at
         if is_last_of_instant and min(ENGAGEMENT_CAP, remaining) != points:

@@ -43,14 +43,16 @@ def build_messages(request: ResponderRequest) -> list[dict[str, str]]:
 
 
 def build_instructions(request: ResponderRequest) -> str:
-    """Return the system message: the property, its data, and the rules."""
+    """Return the system message: the property, its data, and the rules.
+
+    Nothing that a visitor typed may be part of it: a model follows this message.
+    """
     settings = request.widget_settings
     values = (
         ("Address", format_address(request.address)),
         ("Open", format_hours(request)),
         ("Tours", "offered" if settings.get("tours_enabled", True) else "not offered in this chat"),
         ("How the chat greets", settings.get("greeting_message")),
-        ("The visitor's first name", request.first_name),
     )
     lines = [f"{name}: {_one_line(value)}" for name, value in values if value]
     return "\n".join(

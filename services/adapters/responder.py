@@ -12,7 +12,9 @@ class ResponderRequest:
     """The input of a responder.
 
     `address` and `property_settings` are the host's, `widget_settings` those of the widget.
-    `history` has the earlier messages as (role, content), the oldest first.
+    `history` has the earlier messages of the same session as (role, content), the oldest first.
+    There is nothing else about the visitor: whoever names an e-mail address is linked to its lead,
+    and must not learn what is stored about that person.
     """
 
     message: str
@@ -22,7 +24,6 @@ class ResponderRequest:
     widget_settings: Mapping[str, Any]
     history: tuple[tuple[str, str], ...] = ()
     wants_tour: bool = False
-    first_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,15 @@ import asyncpg
 from events.log.connection import Connection
 
 SHOWN_KEYS = 5
+PAGE_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptedTable:
-    """One of the tables, with SQL in which a row is `r`.
-
-    `source` is the FROM clause that finds the row's property; `property_id` is that column.
-    """
+    """One of the tables, with SQL in which a row is `r`."""
 
     table: str
     noun: str
-    source: str
-    property_id: str
 
     @property
     def reason(self) -> str:
@@ -34,19 +30,16 @@ class AdoptedTable:
         """SQL condition: no event tells of the row yet."""
         return (
             "r.org_id IS NULL AND NOT EXISTS (SELECT FROM public.crm_events e "
-            f"WHERE e.id = crm.adopted_id('{self.table}', r.id) AND e.event_type LIKE '%adopted')"
+            f"WHERE e.id = crm.adopted_id('{self.table}', r.id) AND e.event_type LIKE '%adopted') "
+            "AND NOT EXISTS (SELECT FROM crm.staged_changes c "
+            f"WHERE c.id = crm.adopted_id('{self.table}', r.id))"
         )
 
 
 ADOPTED_TABLES = (
-    AdoptedTable("leads", "lead", "public.leads r", "r.property_id"),
-    AdoptedTable("conversations", "conversation", "public.conversations r", "r.property_id"),
-    AdoptedTable(
-        "messages",
-        "message",
-        "public.messages r LEFT JOIN public.conversations c ON c.id = r.conversation_id",
-        "c.property_id",
-    ),
+    AdoptedTable("leads", "lead"),
+    AdoptedTable("conversations", "conversation"),
+    AdoptedTable("messages", "message"),
 )
 """In the order of adoption: a table comes after the tables that it refers to."""
 
@@ -86,9 +79,13 @@ async def _count_table(conn: Connection, table: AdoptedTable) -> AdoptionCounts:
 async def find_left_out(pool: asyncpg.Pool) -> AsyncIterator[dict[str, Any]]:
     """Yield every row that cannot be adopted: {table, id, why}."""
     for table in ADOPTED_TABLES:
-        async with pool.acquire() as conn, conn.transaction():
-            async for row in conn.cursor(
-                f"SELECT r.id, {table.reason} AS why FROM public.{table.table} r "
-                f"WHERE {table.is_waiting} AND {table.reason} IS NOT NULL ORDER BY r.id"
-            ):
+        after = UUID(int=0)
+        while rows := await pool.fetch(
+            f"SELECT r.id, {table.reason} AS why FROM public.{table.table} r WHERE r.id > $1 "
+            f"AND {table.is_waiting} AND {table.reason} IS NOT NULL "
+            f"ORDER BY r.id LIMIT {PAGE_ROWS}",
+            after,
+        ):
+            for row in rows:
                 yield {"table": table.table, "id": row["id"], "why": row["why"]}
+            after = rows[-1]["id"]

@@ -1,7 +1,8 @@
 """Adoption: append one event for every row that the host has in the shared tables, in batches.
 
-The database makes the events (migration 0011), in the same way as for later writes of the host. A
-batch never waits for the host: a row that the host is writing is left for the next pass.
+The database stages the changes (migration 0047), in the same way as for later writes of the host,
+and they are appended at once. A batch never waits for the host: a row that the host is writing is
+left for the next pass.
 """
 
 import asyncio
@@ -13,10 +14,13 @@ from uuid import UUID
 
 import asyncpg
 
+from events.log.append import append_staged
 from events.log.connection import Connection
+from events.log.locks import try_lock_name
 from projections.engine import adoption
 from services.adoption.adopted_tables import ADOPTED_TABLES, AdoptedTable, count_rows
 
+ADOPTION_LOCK = "adoption"
 BATCH_ROWS = 500
 PASSES = 20
 PAUSE_SECONDS = 0.5
@@ -80,13 +84,12 @@ async def mark_complete(pool: asyncpg.Pool) -> bool:
 
 @asynccontextmanager
 async def _lock_adoption(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    async with pool.acquire() as conn:
-        if not await conn.fetchval("SELECT pg_try_advisory_lock(hashtext('crm adopt'))"):
+    # A lock of the transaction: behind a pooler, a session has no owner. It only waits.
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if not await try_lock_name(conn, ADOPTION_LOCK):
             raise AdoptionRunning
-        try:
-            yield
-        finally:
-            await conn.execute("SELECT pg_advisory_unlock(hashtext('crm adopt'))")
+        yield
 
 
 async def _open_tables(pool: asyncpg.Pool, *, needs_rows: bool) -> None:
@@ -115,66 +118,55 @@ async def _adopt_table(
     async with pool.acquire() as conn:
         while True:
             rows = await conn.fetch(
-                f"SELECT r.id, {table.property_id} AS property_id FROM {table.source} "
+                f"SELECT r.id FROM public.{table.table} r "
                 f"WHERE r.id > $1 AND {table.is_waiting} ORDER BY r.id LIMIT {BATCH_ROWS}",
                 after,
             )
             if not rows:
                 return remaining
             after = rows[-1]["id"]
-            results = await _adopt_batch(conn, table, rows)
+            results = await _adopt_batch(conn, table, [row["id"] for row in rows])
+            await _append_staged(conn)
             if results["new"]:
                 new[table.table] += results["new"]
             remaining += len(rows) - results["new"] - results["refused"] - results["known"]
             progress(table.table, results["new"])
 
 
-async def _adopt_batch(
-    conn: Connection, table: AdoptedTable, rows: Sequence[asyncpg.Record]
-) -> Counter[str]:
+async def _adopt_batch(conn: Connection, table: AdoptedTable, ids: Sequence[UUID]) -> Counter[str]:
     """Adopt rows in one transaction; count the results `new`, `known`, `refused` and `later`.
 
-    A row that the host has locked, or whose property it is writing, is skipped.
+    A row that the host has locked is skipped. If a row waits for a transaction of the host that
+    adopts the same row, the others are adopted one by one.
     """
+    try:
+        return await _adopt_rows(conn, table, ids)
+    except asyncpg.LockNotAvailableError:
+        if len(ids) == 1:
+            return Counter(later=1)
+    results: Counter[str] = Counter()
+    for key in ids:
+        results += await _adopt_batch(conn, table, [key])
+    return results
+
+
+async def _adopt_rows(conn: Connection, table: AdoptedTable, ids: Sequence[UUID]) -> Counter[str]:
     async with conn.transaction():
         await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        locked = await _lock_order_keys(
-            conn, sorted({row["property_id"] for row in rows if row["property_id"]})
-        )
-        keys = [
-            row["id"] for row in rows if row["property_id"] is None or row["property_id"] in locked
-        ]
         results = await conn.fetch(
             f"WITH batch AS MATERIALIZED (SELECT r FROM public.{table.table} r "
             "  WHERE r.id = ANY($1::uuid[]) ORDER BY r.id FOR SHARE SKIP LOCKED) "
             f"SELECT crm.adopt_{table.noun}(r, 'adopt', 'adopt') AS result FROM batch",
-            keys,
+            ids,
         )
     words = [row["result"] for row in results]
     # Any other word is the reason why the row was refused.
     return Counter(word if word in ("new", "known", "later") else "refused" for word in words)
 
 
-async def _lock_order_keys(conn: Connection, properties: Sequence[UUID]) -> set[UUID]:
-    """Lock the order of these properties' events; return those that could be locked at once.
-
-    With the whole order locked, the database need not lock each stream of the batch.
-    """
-    await conn.execute("SELECT set_config('crm.host_streams', '200', true)")
-    if await _lock(conn, properties):
-        return set(properties)
-    return {key for key in properties if await _lock(conn, [key])}
-
-
-async def _lock(conn: Connection, properties: Sequence[UUID]) -> bool:
-    """Take the locks until the transaction ends; return False if that would have to wait."""
-    try:
+async def _append_staged(conn: Connection) -> None:
+    """Append the events of the adopted rows, and of what the host wrote before."""
+    moved = BATCH_ROWS
+    while moved == BATCH_ROWS:
         async with conn.transaction():
-            await conn.execute(
-                "SELECT pg_advisory_xact_lock(crm.lock_of('order', key)) "
-                "FROM unnest($1::uuid[]) AS key",
-                properties,
-            )
-    except asyncpg.LockNotAvailableError:
-        return False
-    return True
+            moved = await append_staged(conn, limit=BATCH_ROWS)

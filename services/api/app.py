@@ -1,25 +1,25 @@
-"""The API application: all routes, the documentation, health, and this process's metrics."""
+"""The API application: all routes, the documentation, and the checks of its readiness."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import asyncpg
 from fastapi import FastAPI
 
-from projections import widget_keys
 from services.adapters.model_responder import open_responder
 from services.adapters.responder import Responder
 from services.api import problems
-from services.api.context import ApiContext, open_context
+from services.api.context import open_context
 from services.api.docs_page.routes import documentation_routes
 from services.api.expired_rows import purge_expired_rows
 from services.api.middleware import EdgeMiddleware
+from services.api.routes import consent_pages, provider_callbacks
 from services.api.routes.catalog import ROUTERS
-from services.api.session_listeners import SessionListeners
-from services.runtime.clock import Clock
+from services.api.session_listeners import SessionListeners, parse_stream_limits
+from services.runtime.clock import Clock, open_clock
 from services.runtime.database import open_engine, pooled
-from services.runtime.health import Check, health_routes
+from services.runtime.health import HEALTHZ, Check
+from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.schema_readiness import schema_check
 from services.runtime.settings import Settings
 
@@ -29,18 +29,21 @@ def create_app(
 ) -> FastAPI:
     """Return the application. Its database pools are open while its lifespan runs.
 
-    `responder` replaces the one that the settings name; `clock` replaces the system clock.
+    `app.state.checks` are the checks for /readyz, which is served on the health port only.
+
+    `responder` replaces the one that the settings name; `clock` replaces that of the settings.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
-        listeners = SessionListeners(engine, settings.streams_per_process)
+        listeners = SessionListeners(engine, parse_stream_limits(settings))
         async with pooled(settings, "crm api") as pool, open_responder(settings) as configured:
             app.state.context = open_context(
-                settings, pool, engine, responder or configured, listeners, clock or Clock()
-            )
-            checks["database"] = _database_check(pool)
+                settings, pool, engine, responder or configured, listeners,
+                clock or open_clock(settings.clock_delay_file),
+            )  # fmt: skip
+            checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
             tasks = [
                 asyncio.create_task(purge_expired_rows(pool)),
@@ -62,24 +65,11 @@ def create_app(
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
     app.router.routes.extend(documentation_routes())
-    app.router.routes.extend(health_routes(checks))
+    app.router.routes.append(HEALTHZ)
+    app.state.checks = checks
     problems.install_handlers(app)
 
-    async def is_origin_allowed(origin: str) -> bool:
-        if origin == "null" or not origin.isprintable():
-            return False
-        context: ApiContext = app.state.context
-        async with context.engine.begin() as conn:
-            return await conn.scalar(widget_keys.allowing(origin)) is not None
-
-    app.add_middleware(EdgeMiddleware, is_origin_allowed=is_origin_allowed)
+    app.add_middleware(EdgeMiddleware)
     return app
-
-
-def _database_check(pool: asyncpg.Pool) -> Check:
-    async def check() -> str | None:
-        await pool.fetchval("SELECT 1")
-        return None
-
-    return check

@@ -1,20 +1,58 @@
-"""Read your own writes: a read waits until the tables contain the write of its token."""
+"""Read your own writes: a read waits until the tables contain the write of its token.
+
+Clients get tokens only encrypted, and never the same text twice. An event id contains its time, so
+a visitor who names an address would learn when the person was last in contact. And a token that a
+client could make itself would tell whether another tenant has an event with some id.
+"""
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import asyncpg
+from cryptography.fernet import InvalidToken
 from fastapi import Depends, Header, Query
 from starlette.requests import Request
 
+from events.log.secret_keys import SecretKey
 from events.log.token import MalformedToken, Token
 from projections.catalog import LIVE
 from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
+from services.runtime.secret_cipher import make_cipher
 
 TOKEN_HEADER = "X-CRM-Token"  # noqa: S105 — the name of a header
 POLL_SECONDS = 0.02
+
+
+async def seal_token(context: ApiContext, token: Token | None) -> str | None:
+    """Return a token as clients get it; None without a token."""
+    return token and encrypt_token(await context.keys.load("consistency_token"), token)
+
+
+async def open_token(context: ApiContext, text: str) -> Token:
+    """Return the token of a client. Raises `MalformedToken` if this core did not issue it."""
+    try:
+        return decrypt_token(await context.keys.load("consistency_token"), text)
+    except MalformedToken:
+        # Another process may have encrypted it with a key that was added a moment ago.
+        return decrypt_token(await context.keys.load_again("consistency_token"), text)
+
+
+def encrypt_token(keys: Sequence[SecretKey], token: Token) -> str:
+    """Return the token encrypted with the first of the keys, without padding."""
+    return make_cipher(keys).encrypt(str(token).encode()).decode().rstrip("=")
+
+
+def decrypt_token(keys: Sequence[SecretKey], text: str) -> Token:
+    """Return the token that one of the keys encrypted. Raises `MalformedToken`."""
+    padded = text + "=" * (-len(text) % 4)
+    try:
+        content = make_cipher(keys).decrypt(padded.encode("ascii", "replace"))
+    except InvalidToken as error:
+        raise MalformedToken(MalformedToken.__doc__) from error
+    return Token.parse(content.decode())
 
 
 async def wait_for_token(
@@ -38,11 +76,12 @@ async def wait_for_token(
     text = token or after_token
     if not text:
         return
+    context = context_of(request)
     try:
-        parsed = Token.parse(text)
+        parsed = await open_token(context, text)
     except MalformedToken as error:
         raise Problem(400, "malformed_token", str(error)) from None
-    await wait_until_applied(context_of(request), parsed)
+    await wait_until_applied(context, parsed)
 
 
 async def wait_until_applied(context: ApiContext, token: Token) -> None:

@@ -25,7 +25,7 @@ Codes: TypeAlias = Mapping[int, tuple[str, ...]]
 EVERYWHERE: Codes = {500: ("internal",), 503: ("unavailable",)}
 PARAMETERS: Codes = {400: ("invalid",)}
 BODY: Codes = {
-    400: ("invalid", "malformed_json", "disconnected"),
+    400: ("invalid", "malformed_json", "too_many_keys", "disconnected"),
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
 }
@@ -38,7 +38,7 @@ _WIDGET: Codes = {
 _WIDGET_KEY_REQUIRED: Codes = {**_WIDGET, 401: ("no_key", "bad_key")}
 BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
     authenticate_visitor: _WIDGET_KEY_REQUIRED,
-    authenticate_stream_visitor: _WIDGET_KEY_REQUIRED,
+    authenticate_stream_visitor: {**_WIDGET, 401: ("no_key", "bad_key", "bad_ticket")},
     authenticate_page_visitor: {**_WIDGET, 404: ("not_found",)},
     authenticate_console_user: {401: ("unauthenticated",)},
     require_writer: {403: ("forbidden",)},
@@ -49,16 +49,20 @@ BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
     },
     check_idempotency_key: {
         400: ("invalid_idempotency_key", "invalid", "limit_exceeded"),
-        404: ("wrong_property",),
-        409: ("conflict", "claim_taken"),
+        409: ("conflict", "claim_taken", "lead_erased"),
+        410: ("result_erased",),
         422: ("idempotency_key_reused", "id_reused"),
+        503: ("unfit_tables",),
     },
 }
 
 NOT_FOUND: Codes = {404: ("not_found",)}
 CHAT: Codes = {400: ("empty_message",)}
 MESSAGE_CURSOR: Codes = {400: ("invalid_after", "unknown_message")}
-CONTACT: Codes = {400: ("invalid_email", "invalid_phone"), 409: ("known_lead",)}
+CONTACT: Codes = {
+    400: ("invalid_email", "invalid_phone", "invalid_name", "invalid_date"),
+    409: ("known_lead",),
+}
 NO_CONTACT: Codes = {400: ("no_contact",)}
 CURSOR: Codes = {400: ("malformed_cursor",)}
 STAFF: Codes = {400: ("unknown_profile",)}
@@ -71,37 +75,54 @@ SLOT_CAPACITY: Codes = {
     400: ("invalid_duration",),
     409: ("slot_full", "slot_closed", "agent_busy"),
 }
+HOLD_LIMIT: Codes = {409: ("too_many_holds",)}
+TOUR_LIMIT: Codes = {409: ("too_many_tours",)}
 TOURS_ENABLED: Codes = {404: ("tours_off",)}
 SLOT: Codes = {400: ("no_slot", "tour_in_past"), 404: ("not_found",)}
 NO_EMAIL: Codes = {400: ("no_email",)}
 NO_VISITOR: Codes = {400: ("no_visitor",)}
-SUBJECT: Codes = {404: ("not_found", "unknown_subject")}
-TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state",)}
+SUBJECT: Codes = {404: ("not_found", "unknown_subject"), 409: ("lead_erased",)}
+NOT_ERASED: Codes = {409: ("not_erased",)}
+TOUR: Codes = {404: ("not_this_lead",), 409: ("tour_state", "tour_in_future")}
 ACTIVITY: Codes = {400: ("unknown_activity_type", "derived_activity_type")}
 LEASED: Codes = {409: ("leased",)}
 MERGE: Codes = {409: ("same_lead", "already_merged")}
 UNMERGE: Codes = {409: ("not_merged",)}
 CONVERSATION: Codes = {404: ("not_found",), 409: ("taken_over",)}
 RELEASE: Codes = {404: ("not_found",), 403: ("not_in_charge",)}
-AGENT_MESSAGE: Codes = {400: ("empty_message",), 404: ("not_found",), 409: ("not_taken_over",)}
+AGENT_MESSAGE: Codes = {
+    400: ("empty_message", "no_recipient", "message_too_long"),
+    404: ("not_found",),
+    409: ("not_taken_over", "no_consent", "restricted"),
+}
 STREAM: Codes = {503: ("too_many_streams",)}
 RANGE: Codes = {400: ("invalid_range",)}
+LEAD_ZONE: Codes = {422: ("unknown_zone",)}
 TIME_ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
 WIDGET_KEY: Codes = {409: ("key_not_shown_again",)}
 VERSION: Codes = {409: ("stale_version",)}
-DEFINITION: Codes = {400: ("invalid_definition", "unknown_trigger"), 409: ("template_not_ready",)}
+DEFINITION: Codes = {400: ("invalid_definition",), 409: ("template_not_ready",)}
 VARIABLES: Codes = {400: ("unknown_variable", "malformed_variable")}
 TEMPLATE: Codes = {400: ("invalid_template", *VARIABLES[400])}
 SLUG: Codes = {409: ("slug_taken",)}
+STEP: Codes = {400: ("unknown_step",)}
+ENROLMENT: Codes = {
+    404: ("not_found",),
+    409: ("definition_inactive", "exit_status", "restricted", "run_live"),
+}
+UNKNOWN_VERSION: Codes = {404: ("unknown_version",)}
+TASK: Codes = {400: ("invalid_task", "unknown_profile"), 409: ("task_done",)}
 RUN: Codes = {404: ("not_this_lead", "no_live_run"), 409: ("run_state",)}
+DELIVERY: Codes = {409: ("delivery_state",)}
+TEMPLATE_TEST: Codes = {400: ("no_recipient", "message_too_long"), 409: ("no_lead",)}
 MESSAGE: Codes = {
     400: (
         "no_recipient", "no_message", "ambiguous_message", "message_too_long", "template_channel",
         *VARIABLES[400],
     ),
-    409: ("no_consent",),
+    409: ("no_consent", "restricted"),
     422: ("missing_value",),
 }  # fmt: skip
 

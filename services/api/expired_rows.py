@@ -1,11 +1,13 @@
-"""Deletion of expired command results and rate limit counters."""
+"""Deletion of expired rows: command results, counters, stream tickets and taken places."""
 
 import asyncio
 
 import asyncpg
 
 from events.log import commands
+from services.api.auth import stream_tickets
 from services.api.rate_limit import counters
+from services.application import visitor_places
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
 from services.runtime.logging import get_logger
 
@@ -28,8 +30,12 @@ async def purge_expired_rows(pool: asyncpg.Pool) -> None:
                     await asyncio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
                 while await counters.purge(conn) == counters.PURGE_AT_ONCE:
                     await asyncio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
+                while await stream_tickets.purge(conn) == stream_tickets.PURGE_AT_ONCE:
+                    await asyncio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
+                while await visitor_places.purge(conn) == visitor_places.PURGE_AT_ONCE:
+                    await asyncio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
         except (*CONNECTION_ERRORS, *TRANSACTION_ERRORS) as error:
-            log.warning("commands.purge_failed", error=str(error))
+            log.warning("commands.purge_failed", error=error, is_retry=True)
         except asyncpg.PostgresError as error:
-            log.error("commands.purge_failed", error=str(error))
+            log.error("commands.purge_failed", error=error, is_retry=True)
         await asyncio.sleep(PAUSE_SECONDS)

@@ -24,10 +24,12 @@ from starlette.requests import Request
 
 from events.log import commands
 from events.log.commands import CommandId
+from events.log.locks import lock_name
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.visitors import Visitor
 from services.api.problems import Problem
 from services.api.schemas.chat import ChatRequest
+from services.application.permanent_errors import erased_result_as_refusal
 
 RESULT_LIFETIME = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -89,16 +91,14 @@ async def command_from_transcript(
     A transcript grows with every turn. The same transcript again from the same visitor is
     therefore a repetition: docs/decisions/0016-a-repeated-transcript-is-a-retry.md.
     """
-    if caller.visitor_id is None or not _identifies_turn(body):
+    if caller.visitor_hash is None or not _identifies_turn(body):
         return None
-    digest = hashlib.sha256(raw_body).digest()
     async with pool.acquire() as conn, conn.transaction():
+        digest = await commands.content_digest(conn, raw_body)
         # The lock comes before the clock is read. Without it, two requests on either side of the
         # end of a window would both find no command of the other and become two turns.
-        now = await conn.fetchval(
-            "SELECT clock_timestamp() FROM pg_advisory_xact_lock(hashtextextended($1, 0))",
-            str(_transcript_id(caller, digest)),
-        )
+        await lock_name(conn, str(_transcript_id(caller, digest)))
+        now = await conn.fetchval("SELECT clock_timestamp()")
         window = window_of(now)
         current = _transcript_id(caller, digest, window)
         previous = await conn.fetchval(
@@ -106,19 +106,21 @@ async def command_from_transcript(
             _transcript_id(caller, digest, window - 1),
         )
         command = CommandId(previous or current, digest, now + 2 * TRANSCRIPT_WINDOW)
-        await commands.claim(conn, command)
+        with erased_result_as_refusal():
+            await commands.claim(conn, command)
     return command
 
 
 def delivery_id_candidates(
-    user_id: UUID, lead_id: UUID, raw_body: bytes, at: datetime
+    user_id: UUID, lead_id: UUID, body_digest: bytes, at: datetime
 ) -> list[UUID]:
     """Return the ids that the delivery of a message may have; the first is for a new delivery.
 
+    `body_digest` is keyed: the ids stay in the log, and must not show what the message was.
     The others belong to the window before and the window after. Of two requests at the end of a
     window, each finds the other's delivery, whichever is committed first.
     """
-    digest = hashlib.sha256(raw_body).hexdigest()
+    digest = body_digest.hex()
     window = int(at.timestamp() // MESSAGE_WINDOW.total_seconds())
     return [
         uuid5(lead_id, f"message/{user_id}/{digest}/{number}")

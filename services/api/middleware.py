@@ -1,16 +1,17 @@
-"""The outermost layer: unexpected errors become responses, requests are timed, widgets get CORS.
+"""The outermost layer: unexpected errors become responses, requests are timed, headers are added.
 
 Starlette's own outermost layer would send a plain 500 and raise the error again.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.problems import problem_from_error, problem_response
+from services.api.problems import Problem, problem_from_error, problem_response
 from services.runtime.logging import get_logger
 from services.runtime.metrics import HTTP_SECONDS
 
@@ -19,20 +20,17 @@ ADMIN_PATHS = "/api/lumaleasing/admin/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ALLOWED_ORIGIN = "crm.allowed_origin"
 """The key in the scope's state of the origin that authentication allowed for this request."""
-
-IsOriginAllowed = Callable[[str], Awaitable[bool]]
+SECURITY_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+"""Headers of every response: no cache may store it, and no browser may guess its type."""
 
 log = get_logger("http")
 
 
 class EdgeMiddleware:
-    """An ASGI layer around the whole application.
+    """An ASGI layer around the whole application."""
 
-    `is_origin_allowed` tells whether any active widget may be shown on an origin.
-    """
-
-    def __init__(self, app: ASGIApp, is_origin_allowed: IsOriginAllowed) -> None:
-        self.app, self._is_origin_allowed = app, is_origin_allowed
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,51 +40,50 @@ class EdgeMiddleware:
         scope.setdefault("state", {})
         for_widget = is_widget_path(scope["path"])
 
-        async def send_with_cors(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                _add_security_headers(message)
                 if for_widget:
                     _add_cors_headers(message, scope["state"].get(ALLOWED_ORIGIN))
             await send(message)
 
         try:
             if for_widget and is_preflight(scope):
-                await self._answer_preflight(scope, send_with_cors)
+                scope["state"][ALLOWED_ORIGIN] = "*"
+                await _PREFLIGHT_RESPONSE(scope, receive, send_with_headers)
             else:
-                await self.app(scope, receive, send_with_cors)
+                await self.app(scope, receive, send_with_headers)
         except Exception as error:
             # After the status line is sent, another response would corrupt the connection.
             if status:
                 raise
             problem = problem_from_error(error)
             if problem.status >= 500:
-                log.error("http.failed", path=scope["path"], exc_info=error)
-            await problem_response(problem)(scope, receive, send_with_cors)
+                _log_failure(_route_of(scope), problem, error)
+            await problem_response(problem)(scope, receive, send_with_headers)
         finally:
-            # Only the route's template and known methods: clients must not create label values.
+            # Clients must not create label values.
             method = scope["method"] if scope["method"] in METHODS else "other"
-            route = getattr(scope.get("route"), "path", "unknown")
-            HTTP_SECONDS.labels(method, route, status).observe(time.perf_counter() - started_at)
+            HTTP_SECONDS.labels(method, _route_of(scope), status).observe(
+                time.perf_counter() - started_at
+            )
 
-    async def _answer_preflight(self, scope: Scope, send: Send) -> None:
-        """Answer 204 if any active widget allows the origin, else 403.
 
-        A preflight has no key, so it is not known which widget is meant. The request that follows
-        is checked against its own widget.
-        """
-        origin = Headers(scope=scope).get("origin", "")
-        allowed = await self._is_origin_allowed(origin)
-        if allowed:
-            scope["state"][ALLOWED_ORIGIN] = origin
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 204 if allowed else 403,
-                "headers": [(b"content-length", b"0")],
-            }
-        )
-        await send({"type": "http.response.body", "body": b""})
+def _route_of(scope: Scope) -> str:
+    """Return the route's template: a path may contain what a client wrote."""
+    path: str = getattr(scope.get("route"), "path", "unknown")
+    return path
+
+
+_PREFLIGHT_RESPONSE = Response(status_code=204)
+"""The response to every preflight of a widget route, whatever the origin.
+
+A preflight has no key, so it is not known which widget is meant. A response that depends on the
+origin would tell everybody which web sites are customers. The request that follows is checked
+against its own widget.
+"""
 
 
 def is_widget_path(path: str) -> bool:
@@ -107,6 +104,11 @@ def allow_origin(request: Request, origin: str) -> None:
     request.scope["state"][ALLOWED_ORIGIN] = origin
 
 
+def _add_security_headers(message: Message) -> None:
+    names = {name for name, _ in message["headers"]}
+    message["headers"] += [(name, value) for name, value in SECURITY_HEADERS if name not in names]
+
+
 def _add_cors_headers(message: Message, origin: str | None) -> None:
     headers = MutableHeaders(scope=message)
     # Also without an allowed origin: a cache must not give this response to another origin.
@@ -121,3 +123,11 @@ def _add_cors_headers(message: Message, origin: str | None) -> None:
     )
     headers["Access-Control-Expose-Headers"] = "X-CRM-Token, Retry-After"
     headers["Access-Control-Max-Age"] = "600"
+
+
+def _log_failure(route: str, problem: Problem, error: Exception) -> None:
+    """Log an answer of 500 with its traceback, and an expected one, such as 503, in one line."""
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("http.failed", route=route, exc_info=error)
+    else:
+        log.error("http.failed", route=route, status=problem.status, error=error)

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from services.api import error_codes
+from services.api.auth.console_authentication import ALLOWED_ROLES, SCHEME
 from services.api.consistency import TOKEN_HEADER
 from services.api.idempotency import check_idempotency_key
 from services.api.problems import TITLES, ProblemDocument
@@ -68,17 +69,44 @@ def _complete(operation: Json, route: APIRoute, schemas: Json) -> None:
     for dependency in dependencies:
         if isinstance(dependency, BodyParser):
             operation["requestBody"] = _request_body(dependency.model, schemas)
+    _add_roles(operation, dependencies)
     success_status = str(route.status_code or 200)
     success = operation["responses"][success_status]
     success["description"] = "Success."
     for content in success["content"].values():
-        content.update(_examples(_response_models(route)))
+        if "examples" not in content:  # a document that is no JSON declares its own
+            content.update(_examples(_response_models(route)))
     if check_idempotency_key in dependencies:
         success["headers"] = {TOKEN_HEADER: _TOKEN}
-    operation["responses"] = {success_status: success} | {
-        str(status): _problem(status, codes)
-        for status, codes in sorted(_codes(operation, route, dependencies).items())
-    }
+    operation["responses"] = (
+        {success_status: success}
+        | _other_successes(operation, route)
+        | {
+            str(status): _problem(status, codes)
+            for status, codes in sorted(_codes(operation, route, dependencies).items())
+        }
+    )
+
+
+def _other_successes(operation: Json, route: APIRoute) -> Json:
+    """Return the responses of a route that are successes with a model of their own."""
+    successes: Json = {}
+    for status, response in route.responses.items():
+        if model := response.get("model"):
+            successes[str(status)] = documented = operation["responses"][str(status)]
+            documented["description"] = HTTPStatus(int(status)).phrase + "."
+            for content in documented["content"].values():
+                content.update(_examples([model]))
+            documented["headers"] = {TOKEN_HEADER: _TOKEN}
+    return successes
+
+
+def _add_roles(operation: Json, dependencies: Iterable[Callable[..., Any]]) -> None:
+    """Name the roles that may call an operation in its security requirement, as 3.1 allows."""
+    allowed = [ALLOWED_ROLES[call] for call in dependencies if call in ALLOWED_ROLES]
+    for requirement in operation.get("security", ()):
+        if SCHEME in requirement:
+            requirement[SCHEME] = [*min(allowed, key=len)]
 
 
 def _codes(

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from events.keys.errors import DataKeyMissing
 from events.log.errors import Conflict
 from services.deciders.decider import Refused
 from services.runtime.database import CONNECTION_ERRORS
@@ -96,6 +97,11 @@ def problem_from_error(error: Exception) -> Problem:
             return Problem(
                 error.status_code, code, str(error.detail), headers=dict(error.headers or {})
             )
+        case DataKeyMissing():
+            return Problem(
+                503, "unavailable", "the data of this person cannot be read now: try again later",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )  # fmt: skip
         case _ if _is_unavailable(error):
             return Problem(
                 503, "unavailable",

@@ -10,6 +10,7 @@ from projections import host, leads
 from services.api.auth.console_users import ConsoleUser
 from services.api.context import ApiContext
 from services.api.problems import not_found
+from services.deciders.countries import find_country
 from services.host import find_stream_owner
 
 
@@ -45,6 +46,15 @@ async def require_property_row(
     """Do the same as `require_property` in an open transaction."""
     if await conn.scalar(host.org_of_property(property_id)) != caller.org_id:
         raise not_found("property")
+
+
+async def load_country(conn: AsyncConnection, property_id: UUID) -> str:
+    """Return the country in which phone numbers of the property are read."""
+    row = (await conn.execute(host.settings_of_property(property_id))).first()
+    settings, address = (row.settings, row.address) if row is not None else (None, None)
+    return find_country(
+        settings if isinstance(settings, dict) else {}, address if isinstance(address, dict) else {}
+    )
 
 
 async def load_surviving_lead(

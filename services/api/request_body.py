@@ -1,4 +1,4 @@
-"""Request bodies: JSON of a bounded size, validated by a request model."""
+"""Request bodies: JSON of a bounded size and number of keys, validated by a request model."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -9,8 +9,13 @@ from starlette.requests import ClientDisconnect, Request
 
 from services.api.problems import Problem, invalid_request
 from services.api.schemas.schema import RequestModel
+from services.runtime.strict_json import InvalidJson, parse_json
+from services.runtime.unicode_text import normalize_texts
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_KEYS = 5_000
+"""The largest number of keys of all objects in a body. A body of the largest size could have
+200,000, and each of them costs many times the memory and the time of its bytes."""
 
 M = TypeVar("M", bound=RequestModel)
 
@@ -34,12 +39,13 @@ class BodyParser(Generic[M]):
 
     async def __call__(self, request: Request) -> ParsedBody[M]:
         value = await _read_json(request, may_be_absent=self.model.may_be_absent)
+        raw = _canonical_bytes(value)  # first, because it refuses a body that nests too deeply
         try:
-            body = self.model.model_validate(value)
+            body = self.model.model_validate(normalize_texts(value))
         except ValidationError as error:
             errors = error.errors(include_input=False, include_context=False)
             raise invalid_request(errors) from None
-        return ParsedBody(body, _canonical_bytes(value))
+        return ParsedBody(body, raw)
 
 
 def _canonical_bytes(value: Any) -> bytes:
@@ -57,8 +63,8 @@ def _canonical_bytes(value: Any) -> bytes:
 
 async def _read_json(request: Request, *, may_be_absent: bool) -> Any:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-    raw = await _read_bytes(request)
-    if may_be_absent and not raw and not content_type:
+    raw = await read_bytes(request)
+    if may_be_absent and not raw:
         return {}
     if content_type != "application/json" and not content_type.endswith("+json"):
         shown = content_type[:100] or "missing"
@@ -67,14 +73,33 @@ async def _read_json(request: Request, *, may_be_absent: bool) -> Any:
             f"Content-Type is {shown}: send the body as application/json",
         )  # fmt: skip
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        value = parse_json(raw)
+    except InvalidJson as error:
         raise Problem(
             400, "malformed_json", f"the body is not valid JSON ({error}): correct it"
         ) from None
+    if (keys := _count_keys(value)) > MAX_BODY_KEYS:
+        raise Problem(
+            400, "too_many_keys",
+            f"the objects of the body have {keys:,} keys: send at most {MAX_BODY_KEYS:,}",
+        )  # fmt: skip
+    return value
 
 
-async def _read_bytes(request: Request) -> bytes:
+def _count_keys(value: Any) -> int:
+    """Return the number of keys of all objects in a JSON value, without recursion."""
+    count, waiting = 0, [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            count += len(part)
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+    return count
+
+
+async def read_bytes(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:

@@ -1,6 +1,6 @@
 """JSON responses, and the frame of every write: decide once, answer with a consistency token."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,21 +8,23 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from events.log.token import Token
+from projections.catalog import LIVE
+from projections.engine import parked
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.visitors import Visitor
-from services.api.consistency import TOKEN_HEADER
+from services.api.consistency import TOKEN_HEADER, seal_token
 from services.api.context import context_of
 from services.api.idempotency import command_from_header
+from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
 from services.application.unit_of_work import UnitOfWork
 
 ResponseBody = Mapping[str, Any]
 
 
-def json_response(body: Any, status: int = 200, token: Token | None = None) -> Response:
-    """Return a JSON response with instants in UTC; `token` becomes the consistency token."""
-    headers = {TOKEN_HEADER: str(token)} if token else {}
+def json_response(body: Any, status: int = 200, token: str | None = None) -> Response:
+    """Return a JSON response with instants in UTC; `token` is a sealed consistency token."""
+    headers = {TOKEN_HEADER: token} if token else {}
     return Response(encode_json(body), status, headers=headers, media_type="application/json")
 
 
@@ -47,12 +49,16 @@ async def execute_write(
     raw_body: bytes,
     work: Callable[[UnitOfWork], Awaitable[ResponseBody]],
     status: int = 200,
+    *,
+    row_ids: Sequence[UUID] = (),
 ) -> Response:
     """Run `work` in one transaction and return its result as the response.
 
     With an Idempotency-Key, a repeated request gets the first result and `work` does not run.
+    `row_ids`: if a parked event touches one of them, the response is 202 with that event.
     """
     context = context_of(request)
+    await require_fitting_tables(context, caller)
     now = context.clock.now()
 
     async def work_to_json(uow: UnitOfWork) -> Any:
@@ -62,4 +68,8 @@ async def execute_write(
     command = command_from_header(request, caller, raw_body, now)
     scope = caller.scope(property_id, now)
     result = await transact(context.pool, scope, work_to_json, command_id=command)
-    return json_response(result.result, status, result.token)
+    body = result.result
+    if row_ids and (event := await parked.find_blocking(context.pool, LIVE.name, row_ids)):
+        event_id, reason = event
+        body, status = {**body, "waitsFor": {"eventId": event_id, "reason": reason}}, 202
+    return json_response(body, status, await seal_token(context, result.token))

@@ -8,6 +8,8 @@ own visitor.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from projections import session_marks
 from services.api.problems import UNAVAILABLE_ERRORS, Problem
 from services.runtime.logging import get_logger
+from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.5
 MAX_STREAMS_PER_SESSION = 4
@@ -27,45 +30,88 @@ READ_ERRORS = (*UNAVAILABLE_ERRORS, DBAPIError)
 log = get_logger("listening")
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """The numbers of streams: of the process, and how many one property and one network can use.
+
+    The last `reserve` streams of the process are only for properties and networks without any.
+    """
+
+    process: int
+    per_property: int
+    per_network: int
+    reserve: int
+
+
+def parse_stream_limits(settings: Settings) -> StreamLimits:
+    """Return the numbers of streams of the settings. Every share is at least one stream."""
+    process = settings.streams_per_process
+    return StreamLimits(
+        process,
+        max(1, process * settings.streams_per_property_percent // 100),
+        max(1, process * settings.streams_per_network_percent // 100),
+        process * settings.streams_reserve_percent // 100,
+    )
+
+
 class Listener:
     """One event stream. `changed` is set when its session may have something new."""
 
-    def __init__(self, session_id: UUID) -> None:
-        self.session_id = session_id
+    def __init__(self, session_id: UUID, property_id: UUID, network: str) -> None:
+        self.session_id, self.property_id, self.network = session_id, property_id, network
         self.changed = asyncio.Event()
         self.mark: tuple[object, ...] | None = None
 
 
 class SessionListeners:
-    """All event streams of this process, at most `max_streams`."""
+    """All event streams of this process, within the limits."""
 
-    def __init__(self, engine: AsyncEngine, max_streams: int) -> None:
-        self._engine, self._max_streams = engine, max_streams
+    def __init__(self, engine: AsyncEngine, limits: StreamLimits) -> None:
+        self._engine, self._limits = engine, limits
         self._listeners: set[Listener] = set()
         self._streams_by_session: Counter[UUID] = Counter()
+        self._streams_by_property: Counter[UUID] = Counter()
+        self._streams_by_network: Counter[str] = Counter()
         self._has_listeners = asyncio.Event()
         self.ended = False
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def join(self, session_id: UUID) -> Listener:
+    def join(self, session_id: UUID, property_id: UUID, network: str) -> Listener:
         """Return a new listener. Raise 503 at a limit or during shutdown."""
-        full = (
-            len(self) >= self._max_streams
-            or self._streams_by_session[session_id] >= MAX_STREAMS_PER_SESSION
-        )
-        if full or self.ended:
+        listener = Listener(session_id, property_id, network)
+        if self._is_full(listener) or self.ended:
             raise Problem(
                 503, "too_many_streams",
                 f"the limit of event streams is reached: poll, or try again in {RETRY_SECONDS} s",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )  # fmt: skip
-        listener = Listener(session_id)
         self._listeners.add(listener)
-        self._streams_by_session[session_id] += 1
+        for counter, key in self._counters(listener):
+            counter[key] += 1
         self._has_listeners.set()
         return listener
+
+    def _is_full(self, listener: Listener) -> bool:
+        """Return whether one more stream is above a limit."""
+        of_property = self._streams_by_property[listener.property_id]
+        of_network = self._streams_by_network[listener.network]
+        is_first = not of_property and not of_network
+        limits = self._limits
+        return (
+            len(self) >= limits.process - (0 if is_first else limits.reserve)
+            or of_property >= limits.per_property
+            or of_network >= limits.per_network
+            or self._streams_by_session[listener.session_id] >= MAX_STREAMS_PER_SESSION
+        )
+
+    def _counters(self, listener: Listener) -> tuple[tuple[Counter[Any], Any], ...]:
+        return (
+            (self._streams_by_session, listener.session_id),
+            (self._streams_by_property, listener.property_id),
+            (self._streams_by_network, listener.network),
+        )
 
     def leave(self, listener: Listener) -> None:
         """Remove a listener. A second call changes nothing.
@@ -75,9 +121,10 @@ class SessionListeners:
         if listener not in self._listeners:
             return
         self._listeners.discard(listener)
-        self._streams_by_session[listener.session_id] -= 1
-        if not self._streams_by_session[listener.session_id]:
-            del self._streams_by_session[listener.session_id]
+        for counter, key in self._counters(listener):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
         if not self._listeners:
             self._has_listeners.clear()
 
@@ -95,7 +142,7 @@ class SessionListeners:
                 self._wake_changed(await self._read_marks())
             except READ_ERRORS as error:
                 # Listeners keep their marks: a change during the outage wakes them afterwards.
-                log.warning("listening.failed", error=type(error).__name__)
+                log.warning("listening.failed", error=type(error).__name__, is_retry=True)
             await asyncio.sleep(POLL_SECONDS)
 
     def _wake_changed(self, marks: Mapping[UUID, tuple[object, ...]]) -> None:

@@ -6,12 +6,15 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from events.ids import is_reserved
 from projections import conversations, messages, sessions
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext
 from services.api.problems import Problem, not_found
+from services.application.client_ids import MESSAGE, load_client_ids, possible_ids
 
 MAX_MESSAGES = 200
 
@@ -26,9 +29,11 @@ _INSTANT = TypeAdapter(AwareDatetime)
 class SessionMessages:
     """At most `MAX_MESSAGES` messages, oldest first, and the state of the newest conversation.
 
+    `session_id` is the stored id of the session; all other ids are those that the client knows.
     `read_point` is where the next read continues.
     """
 
+    session_id: UUID
     messages: list[dict[str, Any]]
     read_point: ReadPoint
     state: dict[str, Any]
@@ -45,31 +50,59 @@ async def read_messages(
 
     Raise 404 if the session is not the caller's, and 400 for a malformed or unknown `after`.
     """
+    property_id = caller.property_id
     async with caller.transaction(context.engine) as conn:
-        row = (await conn.execute(sessions.by_id(caller.property_id, session_id))).first()
-        if row is None or not caller.owns(session_id, row.visitor_id):
+        query = sessions.by_ids(property_id, possible_ids(property_id, "session", session_id))
+        row = (await conn.execute(query)).first()
+        if row is None or not caller.owns(row.id, row.visitor_id):
             raise not_found("session")
         if after:
-            read_point = await _find_read_point(conn, caller.property_id, session_id, after)
-        query = messages.of_session(caller.property_id, session_id, read_point, MAX_MESSAGES)
+            read_point = await _find_read_point(conn, property_id, row.id, after)
+        query = messages.of_session(property_id, row.id, read_point, MAX_MESSAGES)
         rows = (await conn.execute(query)).all()
-        query = conversations.of_session(caller.property_id, session_id)
+        query = conversations.of_sessions(property_id, [row.id])
         newest = (await conn.execute(query)).first()
+        is_waiting = newest is not None and await _is_waiting(conn, newest)
+    named = await _load_names(context, property_id, [
+        *(key for line in rows for key in (line.id, line.conversation_id)),
+        *([newest.id] if newest else ()),
+    ])  # fmt: skip
     return SessionMessages(
+        row.id,
         [
             {
-                "id": row.id, "conversationId": row.conversation_id, "role": row.role,
-                "content": row.content, "author": row.author, "createdAt": row.created_at,
+                "id": named.get(line.id, line.id),
+                "conversationId": named.get(line.conversation_id, line.conversation_id),
+                "role": line.role, "content": line.content, "author": line.author,
+                "createdAt": line.created_at,
             }
-            for row in rows
+            for line in rows
         ],
         rows[-1].position if rows else read_point,
         {
-            "conversationId": newest.id if newest else None,
+            "conversationId": named.get(newest.id, newest.id) if newest else None,
             "isHumanMode": bool(newest and newest.is_human_mode),
-            "waitingForHuman": bool(newest and (newest.is_human_mode or newest.waiting_for_human)),
+            "waitingForHuman": is_waiting,
         },
     )  # fmt: skip
+
+
+async def _is_waiting(conn: AsyncConnection, conversation: "Row[Any]") -> bool:
+    """Return whether the visitor waits for an agent: one took over and has not answered yet."""
+    if not conversation.is_human_mode:
+        return bool(conversation.waiting_for_human)
+    author: str | None = await conn.scalar(messages.last_author(conversation.id))
+    return author != "agent"
+
+
+async def _load_names(
+    context: ApiContext, property_id: UUID, stored_ids: list[UUID]
+) -> dict[UUID, UUID]:
+    """Return stored id → the client's own id, where they differ."""
+    if not any(map(is_reserved, stored_ids)):
+        return {}
+    async with context.pool.acquire() as conn:
+        return await load_client_ids(conn, property_id, stored_ids)
 
 
 async def _find_read_point(
@@ -85,7 +118,8 @@ async def _find_read_point(
                 400, "invalid_after",
                 f"after is {after[:100]!r}: send the id of a message or an instant with offset",
             ) from None  # fmt: skip
-    row = (await conn.execute(messages.by_id(property_id, session_id, message_id))).first()
+    message_ids = possible_ids(property_id, MESSAGE, message_id)
+    row = (await conn.execute(messages.by_ids(property_id, session_id, message_ids))).first()
     if row is None:
         raise Problem(
             400, "unknown_message",

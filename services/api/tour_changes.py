@@ -98,12 +98,12 @@ async def _set_status(
         case TourStatus.CONFIRMED:
             await uow.execute(ConfirmTour(tour_id, lead_id, user_id, body.send_notification))
         case TourStatus.COMPLETED:
-            await uow.execute(CompleteTour(tour_id, lead_id, user_id))
+            await uow.execute(CompleteTour(tour_id, lead_id, user_id, at=uow.scope.at))
         case TourStatus.CANCELLED:
             command = CancelTour(tour_id, lead_id, None, user_id, body.send_notification)
             await execute_tour_command(uow, command)
         case TourStatus.NO_SHOW:
-            await uow.execute(RecordNoShow(tour_id, lead_id, user_id))
+            await uow.execute(RecordNoShow(tour_id, lead_id, user_id, at=uow.scope.at))
         case TourStatus.SCHEDULED:
             raise Refused(
                 "tour_state", f"a {current} tour cannot become scheduled again: book a new tour"

@@ -4,11 +4,11 @@ import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import asyncpg
 
-from events.ids import message_event_id
+from events.ids import message_event_id, scoped_id
 from events.log.commands import CommandId
 from events.log.token import Token
 from events.record import Cause, Stream
@@ -17,6 +17,7 @@ from services.application.command_handler import transact
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.application.visitor_messages import ReceivedMessage, VisitorMessage, receive_message
 from services.deciders import conversations
+from services.deciders.chats import Conversation
 from services.deciders.conversations import PostBotReply, WaitForAgent
 from services.deciders.decider import Refused, UnknownSubject
 from services.runtime.clock import Clock
@@ -39,10 +40,15 @@ log = get_logger("chat")
 
 @dataclass(frozen=True, slots=True)
 class ChatTurnResult:
-    """The response of a chat turn as JSON, and the token of its last write."""
+    """The response of a chat turn as JSON, and the token of its last write.
+
+    `own_session_id` is the stored id of the session if the visitor has proved that it is its own,
+    or has just started it.
+    """
 
     response: dict[str, Any]
     token: Token | None
+    own_session_id: UUID | None = None
 
 
 async def take_turn(
@@ -64,7 +70,7 @@ async def take_turn(
     async def receive(uow: UnitOfWork) -> ReceivedMessage:
         return await receive_message(uow, message)
 
-    visitor = Cause(f"visitor:{message.visitor_id}" if message.visitor_id else "visitor")
+    visitor = Cause(f"visitor:{message.visitor_hash}" if message.visitor_hash else "visitor")
     scope = Scope(*tenant, clock.now(), visitor)
     first = await transact(pool, scope, receive, command_id=command_id, is_final=False)
     if first.repeated:
@@ -75,11 +81,12 @@ async def take_turn(
     async def post(uow: UnitOfWork) -> dict[str, Any]:
         return await post_reply(uow, received, message, reply)
 
-    bot = Cause("bot", causation_id=message_event_id(message.message_id))
+    bot = Cause("bot", causation_id=message_event_id(received.ids.message_id))
     scope = Scope(*tenant, clock.now(), bot)
     seed = command_id.seed("reply") if command_id else None
     second = await transact(pool, scope, post, command_id=command_id, seed=seed)
-    return ChatTurnResult(second.result, second.token or first.token)
+    own_session_id = received.ids.session_id if received.is_own_session else None
+    return ChatTurnResult(second.result, second.token or first.token, own_session_id)
 
 
 async def compute_reply(
@@ -87,7 +94,7 @@ async def compute_reply(
 ) -> str | None:
     """Return the bot's reply; None if it must not reply, or cannot."""
     conversation = received.conversation
-    if (before := conversation.messages.get(_reply_id(message))) is not None:
+    if (before := conversation.messages.get(_reply_id(received))) is not None:
         return before[1]
     if conversation.is_human_mode or not received.is_bot_enabled:
         return None
@@ -95,7 +102,7 @@ async def compute_reply(
     request = ResponderRequest(
         message.content, host_property.name, host_property.address, host_property.settings,
         received.settings, history=tuple(conversation.messages.values())[:-1],
-        wants_tour=wants_tour(message.content), first_name=received.first_name,
+        wants_tour=wants_tour(message.content),
     )  # fmt: skip
     try:
         async with asyncio.timeout(REPLY_SECONDS):
@@ -109,10 +116,9 @@ async def post_reply(
     uow: UnitOfWork, received: ReceivedMessage, message: VisitorMessage, reply: str | None
 ) -> dict[str, Any]:
     """Append the reply if the bot may still give it, and return the response to the visitor."""
-    content = await _post(uow, received, message, reply)
-    conversation = await uow.load(conversations.decider, received.conversation_id)
-    is_human_mode = conversation is not None and conversation.is_human_mode
-    is_waiting = conversation is not None and conversation.is_waiting
+    content = await _post(uow, received, reply)
+    conversation = await _load_conversation(uow, received.ids.conversation_id)
+    is_human_mode, is_waiting = conversation.is_human_mode, conversation.is_waiting
     settings = received.settings
     is_prompted = (
         received.lead_id is None
@@ -122,8 +128,8 @@ async def post_reply(
     prompt = settings.get("lead_capture_prompt") or LEAD_PROMPT
     return {
         "content": content,
-        "sessionId": str(received.session_id),
-        "conversationId": str(received.conversation_id),
+        "sessionId": str(received.ids.client_session_id),
+        "conversationId": str(received.ids.client_conversation_id),
         "shouldPromptLeadCapture": is_prompted,
         "leadCapturePrompt": prompt if is_prompted else None,
         "wantsTour": wants_tour(message.content),
@@ -132,14 +138,10 @@ async def post_reply(
     }
 
 
-async def _post(
-    uow: UnitOfWork, received: ReceivedMessage, message: VisitorMessage, reply: str | None
-) -> str | None:
+async def _post(uow: UnitOfWork, received: ReceivedMessage, reply: str | None) -> str | None:
     """Append the reply, or the message that an agent will answer; return the text, if any."""
-    conversation_id, reply_id = received.conversation_id, _reply_id(message)
-    conversation = await uow.load(conversations.decider, conversation_id)
-    if conversation is None:
-        raise UnknownSubject(Stream("conversation", conversation_id))
+    conversation_id, reply_id = received.ids.conversation_id, _reply_id(received)
+    conversation = await _load_conversation(uow, conversation_id)
     # A repetition that ran at the same time may have posted the reply meanwhile.
     role, content = conversation.messages.get(reply_id, ("user", ""))
     if role != "user":
@@ -148,7 +150,7 @@ async def _post(
         epoch = received.conversation.epoch
         try:
             await uow.execute(PostBotReply(
-                conversation_id, reply_id, reply, epoch, message.message_id
+                conversation_id, reply_id, reply, epoch, received.ids.message_id
             ))  # fmt: skip
         except Refused as refused:
             if refused.code != "stale_epoch":
@@ -165,9 +167,17 @@ async def _post(
     return SORRY
 
 
+async def _load_conversation(uow: UnitOfWork, conversation_id: UUID) -> Conversation:
+    chat = await uow.load(conversations.decider, conversation_id)
+    if conversation_id not in chat.conversations:
+        raise UnknownSubject(Stream("conversation", conversation_id))
+    return chat.conversations[conversation_id]
+
+
 def wants_tour(text: str) -> bool:
     return _TOUR.search(text) is not None
 
 
-def _reply_id(message: VisitorMessage) -> UUID:
-    return uuid5(message.message_id, "reply")
+def _reply_id(received: ReceivedMessage) -> UUID:
+    """Return the id of the reply, which no client can have used for another message."""
+    return scoped_id(received.host_property.property_id, "reply", received.ids.message_id)

@@ -1,24 +1,34 @@
 """The command handler, the only write path: read, decide and append in one transaction."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
-from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from events.log import commands, sequencer
 from events.log.commands import CommandId, CommandReused
-from events.log.errors import ClaimTaken, Conflict, IdReused, LimitExceeded, WrongProperty
+from events.log.errors import ClaimTaken, Conflict
 from events.log.shard import shard_of
+from events.log.staged_changes import has_changes
 from events.log.token import Token
-from services.application.command_result import CommandResult, decode_outcome, encode_outcome
+from services.application.command_result import (
+    CommandResult,
+    decode_outcome,
+    encode_outcome,
+    subjects_of,
+)
+from services.application.permanent_errors import (
+    erased_result_as_refusal,
+    permanent_errors_as_refusals,
+)
+from services.application.staged_first import StagedChangesFirst, attempt_after_staged
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
-from services.runtime.validation import describe_validation_error
 
 T = TypeVar("T")
 Database: TypeAlias = "asyncpg.Pool | asyncpg.Connection"
@@ -71,7 +81,10 @@ async def transact(
             reraise=True,
         ):
             with attempt:
-                return await _attempt(database, scope, work, command_id, is_final, seed)
+                return await attempt_after_staged(
+                    database, scope.property_id,
+                    partial(_attempt, database, scope, work, command_id, is_final, seed),
+                )  # fmt: skip
     except ClaimTaken as error:
         # The owner of the claim is not going to release it: a refusal, not a conflict.
         raise Refused("claim_taken", str(error), 409) from error
@@ -89,12 +102,13 @@ async def _attempt(
     command_id: CommandId | None,
     is_final: bool,
     seed: UUID | None,
+    sees_host: bool,
 ) -> CommandResult[T]:
     if isinstance(database, asyncpg.Pool):
         async with database.acquire() as conn:
             # A pool's connection is a proxy with all methods of a connection.
             proxied = cast("asyncpg.Connection", conn)
-            return await _attempt(proxied, scope, work, command_id, is_final, seed)
+            return await _attempt(proxied, scope, work, command_id, is_final, seed, sees_host)
     outcome: CommandResult[T] | Refused
     async with database.transaction():
         # The claim comes first: a repetition that runs at the same time waits here for the end of
@@ -102,33 +116,54 @@ async def _attempt(
         if command_id is not None and (stored := await _claim(database, command_id)) is not None:
             return decode_outcome(stored)
         uow = UnitOfWork(database, scope, seed)
-        try:
-            # A savepoint: a refusal rolls back the events, but not the claim of the command id,
-            # under which the refusal is stored.
-            async with database.transaction():
-                outcome = await _run(uow, work, is_final)
-        except Refused as refused:
-            if command_id is None:
-                raise
-            outcome = refused
-        if command_id is not None and (is_final or isinstance(outcome, Refused)):
-            await commands.settle(database, command_id, encode_outcome(outcome))
+        if command_id is None:
+            outcome = await _run(uow, work, is_final, sees_host)
+        else:
+            outcome = await _run_claimed(uow, work, command_id, is_final, sees_host)
     if isinstance(outcome, Refused):
         raise outcome
     # Counted after the commit; an event that the log had already does not count.
     fresh = set(outcome.append_result.new)
-    for event_id, event in outcome.events:
-        if event_id in fresh:
-            APPENDED.labels(event.name).inc()
+    names = Counter(event.name for event_id, event in outcome.events if event_id in fresh)
+    for name, number in names.items():
+        APPENDED.labels(name).inc(number)
     return outcome
 
 
-async def _run(uow: UnitOfWork, work: Work[T], is_final: bool) -> CommandResult[T]:
-    """Run the work and append its events. Raises `Refused` for every permanent error."""
-    with permanent_errors_as_refusals():
-        result = await work(uow)
-        append_result = await uow.append()
+async def _run_claimed(
+    uow: UnitOfWork, work: Work[T], command_id: CommandId, is_final: bool, sees_host: bool
+) -> CommandResult[T] | Refused:
+    """Run the work and store its result, or its refusal, under its command id."""
+    outcome: CommandResult[T] | Refused
+    try:
+        # A savepoint: a refusal rolls back the events, but not the claim of the command id,
+        # under which the refusal is stored.
+        async with uow.conn.transaction():
+            outcome = await _run(uow, work, is_final, sees_host)
+    except Refused as refused:
+        outcome = refused
+    if is_final or isinstance(outcome, Refused):
+        subject_ids = (*subjects_of(outcome), uow.scope.property_id)
+        await commands.settle(uow.conn, command_id, encode_outcome(outcome), subject_ids)
+    return outcome
+
+
+async def _run(uow: UnitOfWork, work: Work[T], is_final: bool, sees_host: bool) -> CommandResult[T]:
+    """Run the work and append its events. Raises `Refused` for every permanent error.
+
+    Unless `sees_host`, raise `StagedChangesFirst` if nothing is appended although changes wait.
+    """
+    try:
+        with permanent_errors_as_refusals():
+            result = await work(uow)
+            append_result = await uow.append()
+    except Refused:
+        if not sees_host and await has_changes(uow.conn, [uow.scope.property_id]):
+            raise StagedChangesFirst from None
+        raise
     events = tuple(uow.events)
+    if not (events or sees_host) and await has_changes(uow.conn, [uow.scope.property_id]):
+        raise StagedChangesFirst
     last = events[-1][0] if events else uow.last_read
     token = None if last is None else await _token(uow, last)
     return CommandResult(result, token, append_result, events, result if is_final else None)
@@ -141,21 +176,7 @@ async def _token(uow: UnitOfWork, event_id: UUID) -> Token:
 
 async def _claim(conn: asyncpg.Connection, command_id: CommandId) -> Any | None:
     try:
-        return await commands.claim(conn, command_id)
+        with erased_result_as_refusal():
+            return await commands.claim(conn, command_id)
     except CommandReused as error:
         raise Refused("idempotency_key_reused", str(error), 422) from error
-
-
-@contextmanager
-def permanent_errors_as_refusals() -> Iterator[None]:
-    """Turn errors of the log and of event classes that a retry cannot cure into `Refused`."""
-    try:
-        yield
-    except IdReused as error:
-        raise Refused(error.code, str(error), 422) from error
-    except LimitExceeded as error:
-        raise Refused(error.code, str(error), 400) from error
-    except WrongProperty as error:
-        raise Refused(error.code, str(error), 404) from error
-    except ValidationError as error:
-        raise Refused("invalid", describe_validation_error(error), 400) from error

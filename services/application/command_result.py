@@ -7,6 +7,7 @@ from uuid import UUID
 from events.event import Event
 from events.log.append import AppendResult
 from events.log.token import Token
+from events.personal import data_subject
 from services.deciders.decider import Refused
 
 T = TypeVar("T")
@@ -53,3 +54,16 @@ def decode_outcome(stored: dict[str, Any]) -> CommandResult[Any]:
     token = Token.parse(stored["token"]) if stored["token"] else None
     result = stored["result"]
     return CommandResult(result, token, AppendResult((), ()), stored=result, repeated=True)
+
+
+def subjects_of(outcome: CommandResult[Any] | Refused) -> list[UUID]:
+    """Return the data subject of a result: a lead, else the conversation or session.
+
+    A refusal and a result without texts have none, so a repetition gets them after an erasure too.
+    """
+    if isinstance(outcome, Refused) or not isinstance(outcome.stored, str | list | dict):
+        return []
+    events = [event for _, event in outcome.events]
+    leads = [event.lead for event in events if event.lead is not None]
+    others = [subject for event in events if (subject := data_subject(event)) is not None]
+    return [*leads, *others][:1]

@@ -1,29 +1,39 @@
 """The use case of decided intake: the core must decide the same event that a producer sent."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from events.claims import KEY_FIELDS
 from events.consents import ConsentGiven, ConsentWithdrawn, consent_id
 from events.event import ChangeEvent, Event
+from events.keys import store
 from events.leads import LeadCaptured
 from events.log import read
-from events.log.append import AppendResult
+from events.log.erased_subjects import subject_ids
 from events.log.errors import IdReused
 from events.merges import LeadMerged
-from events.record import Cause, RecordedEvent, Stream
+from events.record import Cause, Stream
 from events.tours import TourRescheduled, TourScheduled
 from services.application.command_handler import Database, transact
+from services.application.conversations import post_agent_answer
+from services.application.known_leads import DecidedResult, complete_known_lead
 from services.application.leads import find_contact_owners
 from services.application.tours import execute_tour_command
 from services.application.unit_of_work import Scope, UnitOfWork
-from services.deciders.decided_events import DecisionContext, command_for
+from services.deciders.conversations import PostAgentAnswer
+from services.deciders.decided_events import DecisionContext, command_for, normalize_details
 from services.deciders.decider import Refused
 from services.deciders.tours import TourCommand
+from services.host import load_property
 
 OMITTABLE_FIELDS = frozenset({"session_id", "lead_id", "previous_status", "slot_id"})
 """Fields that a producer may omit, because the core knows their values."""
 NULLABLE_FIELDS = frozenset({"slot_id"})
 """Fields that a producer may send as null for the same reason."""
+NORMALIZED_FIELDS = ("first_name", "last_name", "email", "phone")
+IGNORED_FIELDS = frozenset(KEY_FIELDS.values())
+"""Fields that only the core decides, whatever a producer sends."""
 
 
 async def handle_decided_event(
@@ -35,40 +45,61 @@ async def handle_decided_event(
     property_id: UUID,
     occurred_at: datetime,
     cause: Cause,
-) -> AppendResult:
+) -> DecidedResult:
     """Append a producer's event if the core decides the same, with the consequences it decides.
 
-    An event that the log has already is a duplicate and is not decided again. Raises
-    `UnknownSubject` (a `Refused`) if its subject does not exist, `Refused` if the core decides
-    otherwise, and `Conflict` after too many conflicts.
+    An event that the log has already is a duplicate and is not decided again. A new lead whose
+    e-mail address the property knows completes the known lead instead. Raises `UnknownSubject` (a
+    `Refused`) if its subject does not exist, `Refused` if the core decides otherwise, and
+    `Conflict` after too many conflicts.
     """
 
-    async def work(uow: UnitOfWork) -> bool:
-        is_duplicate = await _is_in_log(uow, event, event_id)
-        if not is_duplicate:
-            await _decide(uow, event, event_id)
-        return is_duplicate
+    async def work(uow: UnitOfWork) -> DecidedResult:
+        # In each attempt, because the country of the property may change between two of them.
+        normalized = await _normalize(uow, event)
+        if (recorded := await _find_in_log(uow, normalized, event_id)) is not None:
+            return DecidedResult(recorded.lead, duplicates=(event_id,))
+        context = await _context(uow, normalized)
+        if isinstance(normalized, LeadCaptured):
+            known = await complete_known_lead(uow, normalized, event_id, context)
+            if known is not None:
+                return known
+        return DecidedResult((await _decide(uow, normalized, event_id, context)).lead)
 
     scope = Scope(org_id, property_id, occurred_at, cause)
     outcome = await transact(database, scope, work, seed=event_id)
-    return AppendResult((), (event_id,)) if outcome.result else outcome.append_result
+    appended = outcome.append_result
+    return replace(
+        outcome.result, new=appended.new,
+        duplicates=(*outcome.result.duplicates, *appended.duplicates),
+    )  # fmt: skip
 
 
-async def _is_in_log(uow: UnitOfWork, event: Event, event_id: UUID) -> bool:
-    """Return whether the log has this event. Raises `IdReused` if the id has another content."""
+async def _normalize(uow: UnitOfWork, event: Event) -> Event:
+    """Return the event with its personal details as they are stored. Raises `Refused`."""
+    if not any(getattr(event, name, None) for name in NORMALIZED_FIELDS):
+        return event
+    host_property = await load_property(uow.conn, uow.scope.property_id)
+    return normalize_details(event, host_property.country)
+
+
+async def _find_in_log(uow: UnitOfWork, event: Event, event_id: UUID) -> Event | None:
+    """Return the event of the log with this id. Raises `IdReused` if it has another content."""
     row = await uow.conn.fetchrow(
         f"SELECT {read.COLUMNS} FROM public.crm_events WHERE id = $1", event_id
     )
     if row is None:
-        return False
-    recorded: RecordedEvent = read.decode(row)
+        return None
+    [recorded] = await read.decode_rows(uow.conn, [row])
     if not isinstance(recorded.event, Event):
         raise IdReused(event_id)
     if event.lead != recorded.event.lead and recorded.property_id == uow.scope.property_id:
         event = await _with_recorded_lead(uow, event, recorded.event)
-    if differing_fields(event, recorded.event) != []:
+    is_same = differing_fields(event, recorded.event) == []
+    # The content of an erased person cannot be compared: the same id is the same event.
+    if not is_same and not await store.read_erased(uow.conn, subject_ids(recorded.event)):
         raise IdReused(event_id)
-    return True
+    return recorded.event
 
 
 async def _with_recorded_lead(uow: UnitOfWork, event: Event, recorded: Event) -> Event:
@@ -84,14 +115,16 @@ async def _with_recorded_lead(uow: UnitOfWork, event: Event, recorded: Event) ->
     return event
 
 
-async def _decide(uow: UnitOfWork, event: Event, event_id: UUID) -> None:
-    """Decide the event's command and give the decided event the producer's id.
+async def _decide(uow: UnitOfWork, event: Event, event_id: UUID, context: DecisionContext) -> Event:
+    """Decide the event's command, give the decided event the producer's id and return it.
 
     Raises `Refused` if nothing or something else is decided.
     """
-    command = command_for(event, await _context(uow, event))
+    command = command_for(event, context)
     if isinstance(command, TourCommand):
         decided_events = await execute_tour_command(uow, command)
+    elif isinstance(command, PostAgentAnswer):
+        decided_events = await post_agent_answer(uow, command)
     else:
         decided_events = await uow.execute(command)
     if not decided_events:
@@ -101,7 +134,7 @@ async def _decide(uow: UnitOfWork, event: Event, event_id: UUID) -> None:
         fields = differing_fields(await _with_decided_lead(uow, event, decided), decided)
         if fields == []:
             uow.assign_event_id(decided, event_id)
-            return
+            return decided
         differences += fields or []
     if differences:
         raise Refused(
@@ -148,7 +181,8 @@ def differing_fields(proposed: Event, decided: Event) -> list[str] | None:
     differing = [
         name
         for name in type(proposed).model_fields
-        if getattr(proposed, name) != getattr(decided, name)
+        if name not in IGNORED_FIELDS
+        and getattr(proposed, name) != getattr(decided, name)
         and (name in proposed.model_fields_set or name not in OMITTABLE_FIELDS)
         and (getattr(proposed, name) is not None or name not in NULLABLE_FIELDS)
     ]

@@ -43,8 +43,10 @@ class RenderedMessage:
     template_version: int | None = None
 
 
-async def render_message(uow: UnitOfWork, lead_id: UUID, draft: MessageDraft) -> RenderedMessage:
-    """Render a message to a lead.
+async def render_message(
+    uow: UnitOfWork, lead_id: UUID, draft: MessageDraft, tour_id: UUID | None = None
+) -> RenderedMessage:
+    """Render a message to a lead, about the given tour, else about its next one.
 
     Raises `Refused` for an unknown lead, for a template that does not exist or has another channel,
     and for a missing value.
@@ -66,7 +68,7 @@ async def render_message(uow: UnitOfWork, lead_id: UUID, draft: MessageDraft) ->
         text, subject = content.body, subject or content.subject
     subject = subject or DEFAULT_SUBJECT
     texts = [text] if draft.channel is MessageChannel.SMS else [text, subject]
-    tour = await _find_tour(uow, lead_id) if _is_about_tours(texts) else None
+    tour = await _find_tour(uow, lead_id, tour_id) if _is_about_tours(texts) else None
     values = collect_values(
         lead.details, host_property.name, host_property.address, host_property.settings, tour
     )
@@ -78,8 +80,10 @@ def _is_about_tours(texts: Iterable[str]) -> bool:
     return any(name.startswith("tour_") for text in texts for name in variables_in(text))
 
 
-async def _find_tour(uow: UnitOfWork, lead_id: UUID) -> TourDetails | None:
-    """Return the lead's next tour; without one, the last tour that was not cancelled."""
+async def _find_tour(uow: UnitOfWork, lead_id: UUID, tour_id: UUID | None) -> TourDetails | None:
+    """Return the tour, or the lead's next one; without one, the last that was not cancelled."""
+    if tour_id is not None and (chosen := await _tour_row(uow, tour_id)):
+        return TourDetails(chosen["tour_date"], chosen["tour_time"], chosen["tour_type"])
     ids = await uow.conn.fetch(
         "SELECT DISTINCT entity_id FROM public.crm_events WHERE lead_id = $1 "
         "AND entity_type = 'tour' AND property_id = $2 LIMIT $3",

@@ -71,6 +71,8 @@ async def _lead_of_run(uow: HistoryReader, run_id: UUID | None, lead_id: UUID) -
     for recorded in [] if run_id is None else await uow.history(Stream("run", run_id)):
         if isinstance(recorded.event, RunEnrolled):
             run_lead = recorded.event.lead_id
+            if run_lead == lead_id:
+                return lead_id
             return run_lead if await uow.surviving_lead(run_lead) == survivor else survivor
     return survivor
 

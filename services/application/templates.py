@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from events.claims import SLUG, claim_value
+from events.claims import SLUG, slug_value
 from events.workflows import MessageChannel, Step
 from services.application.unit_of_work import UnitOfWork
 from services.deciders import templates
@@ -21,7 +21,7 @@ class ActiveTemplate(NamedTuple):
 
 async def find_slug_owners(uow: UnitOfWork, slugs: Iterable[str]) -> dict[str, UUID]:
     """Return slug → the template of the property that has it, for the slugs that exist."""
-    values = {claim_value(slug): slug for slug in slugs}
+    values = {slug_value(slug): slug for slug in slugs}
     if not values:
         return {}
     rows = await uow.conn.fetch(

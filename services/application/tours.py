@@ -114,7 +114,7 @@ async def _schedule(uow: UnitOfWork, command: ScheduleTour) -> list[Event]:
         hours = await load_tour_hours(uow)
         await take_place(
             uow, slot, command.tour_id, capacity=hours.capacity, tour_id=command.tour_id,
-            instead_of=command.hold_id,
+            session_id=command.session_id, instead_of=command.hold_id,
         )  # fmt: skip
     return events
 

@@ -1,6 +1,6 @@
 """The unit of work: a use case loads state and executes commands with it, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,14 +13,20 @@ from events.event import Event
 from events.ids import message_event_id, message_id_of
 from events.log import read
 from events.log.append import AppendResult, append
-from events.log.errors import IdReused
+from events.log.errors import Conflict, IdReused, WrongProperty
 from events.log.locks import lock_streams
 from events.merges import LeadMerged, LeadUnmerged
-from events.record import Cause, NewEvent, RecordedEvent, Stream
+from events.record import Cause, NewEvent, RecordedEvent, Stream, UnreadableEvent
 from services.application.merge_redirect import redirect_command
 from services.deciders.catalog import DECIDER_OF
 from services.deciders.decider import Decider, Refused
-from services.host import find_host_messages, find_unknown_profiles, profile_ids_in
+from services.host import (
+    HostProperty,
+    find_host_messages,
+    find_unknown_profiles,
+    load_property,
+    profile_ids_in,
+)
 
 S = TypeVar("S")
 
@@ -47,11 +53,32 @@ class UnitOfWork:
         self.conn, self.scope = conn, scope
         self._seed = seed
         self._histories: dict[Stream, list[RecordedEvent]] = {}
+        self._foreign: set[Stream] = set()
+        self._chosen: set[Stream] = set()
         self._decided: list[tuple[UUID, Event]] = []
+        self._numbers: dict[Stream, list[int]] = {}
+        """Stream → the indexes of its events in `_decided`."""
+        self._states: dict[tuple[Any, tuple[Stream, ...]], tuple[Any, int]] = {}
+        """Function `evolve`, streams → the state, and the number of decided events in it."""
+        self._property: HostProperty | None = None
 
     async def lock(self, *streams: Stream) -> None:
         """Wait for the locks of streams with much contention. Call it before they are read."""
         await lock_streams(self.conn, streams)
+
+    def choose(self, streams: Iterable[Stream]) -> None:
+        """Expect that streams are free or of this property; a conflict if another takes them."""
+        self._chosen.update(streams)
+
+    async def read_ahead(self, streams: Iterable[Stream]) -> None:
+        """Read streams of which most are needed later, with one query instead of one each."""
+        await self._read(streams)
+
+    async def load_property(self) -> HostProperty:
+        """Return the property of the scope. Raises `Refused` if the host has no such property."""
+        if self._property is None:
+            self._property = await load_property(self.conn, self.scope.property_id)
+        return self._property
 
     async def load(self, decider: Decider[Any, S], entity_id: UUID, *more: Stream) -> S:
         """Return the decider's state of an entity, and of the streams in `more`, as of now."""
@@ -60,23 +87,24 @@ class UnitOfWork:
     async def execute(self, command: object) -> list[Event]:
         """Decide a command and return its events, which `append` will write. Raises `Refused`."""
         decider = DECIDER_OF[type(command)]
+        streams = decider.streams(command)
         if hasattr(command, "lead_id"):
-            await self._read(decider.streams(command))  # all of them with one query
-            command = await redirect_command(self, command)
-        state = await self._fold(decider, decider.streams(command))
+            await self._read(streams)  # all of them with one query
+            redirected = await redirect_command(self, command)
+            if redirected is not command:
+                command, streams = redirected, decider.streams(redirected)
+        state = await self._fold(decider, streams)
         events = decider.decide(command, state)
         for event in events:
+            stream = Stream(event.stream, event.stream_id)
+            self._numbers.setdefault(stream, []).append(len(self._decided))
             self._decided.append((self._event_id(event), event))
         return events
 
     async def history(self, stream: Stream) -> list[RecordedEvent]:
         """Return the events of a stream, including those that are decided and not yet appended."""
         await self._read([stream])
-        decided = [
-            self._as_recorded(event_id, event)
-            for event_id, event in self._decided
-            if Stream(event.stream, event.stream_id) == stream
-        ]
+        decided = [self._as_recorded(*self._decided[n]) for n in self._numbers.get(stream, ())]
         return [*self._histories[stream], *decided]
 
     async def leads_above(self, lead_id: UUID) -> tuple[UUID, ...]:
@@ -85,10 +113,11 @@ class UnitOfWork:
         winner: UUID | None = lead_id
         while winner is not None:
             stream, winner = Stream("lead", winner), None
-            for recorded in await self.history(stream):
-                if isinstance(recorded.event, LeadMerged):
-                    winner = recorded.event.winner_id
-                elif isinstance(recorded.event, LeadUnmerged):
+            await self._read([stream])
+            for event in self._events_of(stream):
+                if isinstance(event, LeadMerged):
+                    winner = event.winner_id
+                elif isinstance(event, LeadUnmerged):
                     winner = None
             above += [winner] if winner else []
         return tuple(above)
@@ -110,17 +139,24 @@ class UnitOfWork:
         await self._require_profiles()
         await self._require_free_messages()
         new = [self._new_event(event_id, event) for event_id, event in self._decided]
-        written = {event.stream for event in new}
+        written = self._numbers.keys()
+        if taken := written & self._foreign:
+            raise WrongProperty(min(taken))
         versions = {stream: _version(history) for stream, history in self._histories.items()}
-        return await append(
-            self.conn,
-            new,
-            # A stream that was not read is expected to be new.
-            expected={stream: versions.get(stream, 0) for stream in written},
-            guards={
-                stream: version for stream, version in versions.items() if stream not in written
-            },
-        )
+        # A stream that was not read is expected to be new.
+        expected = {stream: versions.get(stream, 0) for stream in written}
+        guards = {
+            stream: version
+            for stream, version in versions.items()
+            if stream not in written and stream not in self._foreign
+        }
+        try:
+            return await append(self.conn, new, expected=expected, guards=guards)
+        except IdReused as error:
+            if await self._is_event_of_another_property(error.event_id):
+                # Another property took the id of a message after it was chosen: choose again.
+                raise Conflict(Stream("event", error.event_id), 0, 1) from error
+            raise
 
     @property
     def events(self) -> list[tuple[UUID, Event]]:
@@ -138,21 +174,47 @@ class UnitOfWork:
         return newest.id if newest else None
 
     async def _fold(self, decider: Decider[Any, S], streams: Sequence[Stream]) -> S:
+        """Return the state after the events of the streams, and of those that the state names."""
         await self._read(streams)
+        state = self._evolve(decider, streams)
+        references = [stream for stream in decider.references(state) if stream not in streams]
+        if not references:
+            return state
+        await self._read(references)
+        return self._evolve(decider, [*streams, *references])
+
+    def _evolve(self, decider: Decider[Any, S], streams: Sequence[Stream]) -> S:
+        """Return the state; a state of the same streams is continued, not folded again."""
+        # Deciders of the same entity have the same `evolve`, and so the same state.
+        key = (decider.evolve, tuple(dict.fromkeys(streams)))
+        stored: tuple[S, int] | None = self._states.get(key)
+        state, count = stored or (self._fold_histories(decider, key[1]), 0)
+        numbers = [n for stream in key[1] for n in self._numbers.get(stream, ())]
+        if stored and count == len(numbers):
+            return state
+        for number in sorted(numbers)[count:]:  # later events have higher numbers
+            state = decider.evolve(state, self._decided[number][1])
+        self._states[key] = (state, len(numbers))
+        return state
+
+    def _fold_histories(self, decider: Decider[Any, S], streams: Iterable[Stream]) -> S:
         state = decider.initial
-        for stream in dict.fromkeys(streams):
+        for stream in streams:
             for recorded in self._histories[stream]:
                 if isinstance(recorded.event, Event):
                     state = decider.evolve(state, recorded.event)
-        for _, event in self._decided:
-            if Stream(event.stream, event.stream_id) in streams:
-                state = decider.evolve(state, event)
         return state
+
+    def _events_of(self, stream: Stream) -> Iterator[Event | UnreadableEvent]:
+        """Yield the events of a stream that was read, including those that are decided."""
+        yield from (recorded.event for recorded in self._histories[stream])
+        yield from (self._decided[n][1] for n in self._numbers.get(stream, ()))
 
     async def _read(self, streams: Iterable[Stream]) -> None:
         """Read the streams that were not read yet.
 
-        Raises `Refused` for a stream of another property: to this one it must seem not to exist.
+        A stream of another property seems to have no events, as an unknown one. It needs no guard:
+        it never moves to this property.
         """
         missing = [stream for stream in dict.fromkeys(streams) if stream not in self._histories]
         if not missing:
@@ -161,12 +223,13 @@ class UnitOfWork:
             # An empty history is stored too: that the stream does not exist is guarded as well.
             self._histories[stream] = []
         for recorded in await read.streams(self.conn, missing):
-            entity_type, entity_id = recorded.entity_type, recorded.entity_id
-            if recorded.property_id != self.scope.property_id:
-                raise Refused(
-                    "wrong_property", f"no {entity_type} {entity_id} in this property", 404
-                )
-            self._histories[Stream(entity_type, entity_id)].append(recorded)
+            stream = Stream(recorded.entity_type, recorded.entity_id)
+            if recorded.property_id == self.scope.property_id:
+                self._histories[stream].append(recorded)
+            elif stream in self._chosen:
+                raise Conflict(stream, 0, recorded.version)
+            else:
+                self._foreign.add(stream)
 
     async def _require_profiles(self) -> None:
         """Refuse unknown profile ids: the foreign key would park the event later."""
@@ -181,6 +244,12 @@ class UnitOfWork:
         ids = [key for _, event in self._decided if (key := message_id_of(event)) is not None]
         for message_id in await find_host_messages(self.conn, ids):
             raise IdReused(message_event_id(message_id))
+
+    async def _is_event_of_another_property(self, event_id: UUID) -> bool:
+        property_id: UUID | None = await self.conn.fetchval(
+            "SELECT property_id FROM public.crm_events WHERE id = $1", event_id
+        )
+        return property_id is not None and property_id != self.scope.property_id
 
     def _new_event(self, event_id: UUID, event: Event) -> NewEvent:
         scope = self.scope

@@ -13,15 +13,20 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from services.cli import commands
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.environment import explain
-from services.runtime.settings import DatabaseSettings, Settings
+from services.runtime.kafka_settings import KafkaSettings
+from services.runtime.provider_settings import ProviderSettings
+from services.runtime.settings import Settings
 from services.runtime.terminal import Failure
 
 HELP = """The event-sourced core of a leasing CRM.
 
 Start with `crm up` (everything on this machine) or `crm demo` (a demonstration with verification).
 """
-SETTINGS = (DatabaseSettings.__name__, Settings.__name__)
+SETTINGS = tuple(
+    kind.__name__ for kind in (DatabaseSettings, KafkaSettings, ProviderSettings, Settings)
+)
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -18,8 +18,9 @@ from projections.engine.working_set import PoisonEvent
 from services.replay import replay
 from services.replay.progress import show_stages
 from services.runtime.database import pooled
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.garbage_collection import collect_rarely
-from services.runtime.settings import DatabaseSettings, Settings
+from services.runtime.settings import Settings
 from services.runtime.terminal import Failure
 
 STATEMENT_SECONDS = 3_600.0

@@ -60,7 +60,7 @@ def _has_reached(now: datetime, wall: datetime) -> bool:
     A time that is skipped in spring is reached at the jump. A time that comes twice in autumn is
     reached the first time. So no window opens or closes twice.
     """
-    if wall <= now.replace(tzinfo=None, fold=0):
+    if wall <= now.replace(tzinfo=None):
         return True
     return now.fold == 1 and isinstance(now.tzinfo, ZoneInfo) and _comes_twice(wall, now.tzinfo)
 

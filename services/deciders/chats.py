@@ -22,9 +22,12 @@ from services.deciders.leads import Lead
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The state of a session; `conversations` are those that were linked to `lead_id` with it."""
+    """The state of a session; `conversations` are those that were linked to `lead_id` with it.
 
-    visitor_id: str | None = None
+    `visitor_hash` is the keyed hash of the visitor's id.
+    """
+
+    visitor_hash: str | None = None
     lead_id: UUID | None = None
     conversations: frozenset[UUID] = frozenset()
 
@@ -61,7 +64,7 @@ def evolve(state: Chat, event: Event) -> Chat:
         case SessionStarted():
             if event.session_id in state.sessions:
                 return state
-            started = Session(event.visitor_id, event.lead_id)
+            started = Session(event.visitor_hash, event.lead_id)
             return replace(state, sessions={**state.sessions, event.session_id: started})
         case SessionIdentified():
             before = state.sessions.get(event.session_id, Session())
@@ -141,16 +144,43 @@ def conversation_lead(state: Chat, session_id: UUID | None, conversation_id: UUI
     return conversation.lead_id if conversation else None
 
 
-def require_visitor(session: Session, visitor_id: str | None, session_id: UUID) -> None:
+def link_to_lead(state: Chat, conversation_id: UUID) -> list[Event]:
+    """Return the event that links a conversation to the lead of its session, if it is not linked.
+
+    A conversation that began before the lead was known, and was not named when it became known, is
+    not linked yet.
+    """
+    conversation = state.conversations[conversation_id]
+    session_id = conversation.session_id
+    session = state.sessions.get(session_id) if session_id else None
+    if session_id is None or session is None or session.lead_id is None:
+        return []
+    if conversation.lead_id == session.lead_id or conversation_id in session.conversations:
+        return []
+    return [SessionIdentified(
+        session_id=session_id, lead_id=session.lead_id, conversation_ids=(conversation_id,)
+    )]  # fmt: skip
+
+
+def require_visitor(session: Session, visitor_hash: str | None, session_id: UUID) -> None:
     """Raise `Refused` if the session belongs to another visitor: it must seem not to exist."""
-    if session.visitor_id is not None and session.visitor_id != visitor_id:
+    if session.visitor_hash is not None and session.visitor_hash != visitor_hash:
         raise not_found_error("session", session_id)
 
 
 def require_proof(session: Session | None, session_id: UUID, proven: UUID | None) -> None:
     """Raise `Refused` if a session without a visitor id is used without its session token."""
-    if session is not None and session.visitor_id is None and proven != session_id:
+    if session is not None and session.visitor_hash is None and proven != session_id:
         raise not_found_error("session", session_id)
+
+
+def is_own_session(
+    session: Session | None, session_id: UUID, visitor_hash: str | None, proven: UUID | None
+) -> bool:
+    """Return whether a visitor has proved that a session is its own, or starts it now."""
+    if session is None or proven == session_id:
+        return True
+    return session.visitor_hash is not None and session.visitor_hash == visitor_hash
 
 
 def check_repeated_message(

@@ -15,7 +15,7 @@ from services.deciders.leads import Lead
 
 @dataclass(frozen=True, slots=True)
 class RecordConsent:
-    """A lead gave or withdrew consent; `text`, `place` and `at` are the evidence."""
+    """A lead gave or withdrew consent; `text`, `place`, `at` and `source` are the evidence."""
 
     lead_id: UUID
     channel: ConsentChannel
@@ -25,6 +25,7 @@ class RecordConsent:
     text: str | None = None
     keyword: str | None = None
     recorded_by: UUID | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ def decide(command: RecordConsent, state: Consent) -> list[Event]:
         return [ConsentGiven(
             consent_id=stream_id, lead_id=command.lead_id, channel=command.channel,
             text=command.text, place=command.place, at=command.at,
-            recorded_by=command.recorded_by,
+            recorded_by=command.recorded_by, source=command.source,
         )]  # fmt: skip
     return [ConsentWithdrawn(
         consent_id=stream_id, lead_id=command.lead_id, channel=command.channel, text=command.text,
         place=command.place, at=command.at, keyword=command.keyword,
-        recorded_by=command.recorded_by,
+        recorded_by=command.recorded_by, source=command.source,
     )]  # fmt: skip
 
 

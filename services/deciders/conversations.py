@@ -1,7 +1,7 @@
 """The decider of conversations: the bot or an agent replies, an agent takes over and gives back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 from uuid import UUID
 
@@ -14,7 +14,14 @@ from events.conversations import (
 )
 from events.event import Event
 from events.record import Stream
-from services.deciders.chats import Conversation, check_repeated_message, evolve_conversation
+from services.deciders import chats
+from services.deciders.chats import (
+    Chat,
+    Conversation,
+    check_repeated_message,
+    conversation_lead,
+    link_to_lead,
+)
 from services.deciders.decider import Decider, Refused, UnknownSubject
 
 
@@ -83,16 +90,33 @@ def streams(command: Command) -> Sequence[Stream]:
     return [Stream("conversation", command.conversation_id)]
 
 
-def decide(command: Command, state: Conversation | None) -> list[Event]:
-    if state is None:
+def find_sessions(state: Chat) -> Sequence[Stream]:
+    """Return the sessions of the conversations: the visitor may have become a lead since."""
+    return [
+        Stream("session", conversation.session_id)
+        for conversation in state.conversations.values()
+        if conversation.session_id is not None
+    ]
+
+
+def decide(command: Command, state: Chat) -> list[Event]:
+    conversation = state.conversations.get(command.conversation_id)
+    if conversation is None:
         raise UnknownSubject(Stream("conversation", command.conversation_id))
     if command.message_id is not None and command.content is not None:
-        before = state.messages.get(command.message_id)
+        before = conversation.messages.get(command.message_id)
         if before is not None:
             is_reply = isinstance(command, PostBotReply | PostAgentAnswer)
             role = "assistant" if is_reply else "system"
             check_repeated_message(before, (role, command.content), command.message_id)
             return []
+    lead_id = conversation_lead(state, conversation.session_id, command.conversation_id)
+    events = _decide(command, replace(conversation, lead_id=lead_id))
+    return [*link_to_lead(state, command.conversation_id), *events] if events else []
+
+
+def _decide(command: Command, state: Conversation) -> list[Event]:
+    """Decide for a conversation that has the lead of its session."""
     match command:
         case PostBotReply():
             return _reply(command, state)
@@ -169,8 +193,8 @@ def _answer(command: PostAgentAnswer, state: Conversation) -> list[Event]:
     )]  # fmt: skip
 
 
-decider: Decider[Command, Conversation | None] = Decider(
+decider: Decider[Command, Chat] = Decider(
     "conversation",
     (PostBotReply, WaitForAgent, TakeOverConversation, ReleaseConversation, PostAgentAnswer),
-    streams, None, evolve_conversation, decide,
+    streams, Chat(), chats.evolve, decide, find_sessions,
 )  # fmt: skip

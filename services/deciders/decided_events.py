@@ -14,7 +14,7 @@ from events.conversations import (
     ConversationWaiting,
 )
 from events.event import Event
-from events.leads import LeadCaptured, LeadNoted, LeadStatusChanged, LeadUpdated
+from events.leads import LeadAssigned, LeadCaptured, LeadNoted, LeadStatusChanged, LeadUpdated
 from events.sessions import SessionIdentified
 from events.tours import (
     TourAmended,
@@ -32,12 +32,15 @@ from services.deciders import (
     contacts,
     conversations,
     leads,
+    names,
     sessions,
     tour_bookings,
     tour_outcomes,
 )
 from services.deciders.decider import Refused
 from services.deciders.local_time import When
+
+OTHER_DETAILS = "A producer reported this person as a new lead, with other details:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +65,43 @@ def command_for(event: Event, context: DecisionContext) -> object:
 
 
 def _capture_lead(event: LeadCaptured, context: DecisionContext) -> object:
+    """Return the command that creates the lead, or completes the lead that has its e-mail."""
     details = leads.Details(**{name: getattr(event, name) for name in leads.DETAILS})
-    owner = context.contact_owner
     return leads.CaptureLead(
-        event.lead_id, _normalize(details), None if owner == event.lead_id else owner,
-        event.session_id, event.captured_by,
+        event.lead_id, leads.Details(**details.non_empty), context.contact_owner, event.session_id,
+        event.captured_by, fills_only=True, others_title=OTHER_DETAILS,
     )  # fmt: skip
 
 
-def _normalize(details: leads.Details) -> leads.Details:
-    return leads.Details(
-        **details.non_empty
-        | {
-            "email": contacts.normalize_email(details.email),
-            "phone": contacts.normalize_phone(details.phone),
-        }
-    )
+def normalize_details(event: Event, country: str) -> Event:
+    """Return the event with its names, e-mail and phone as they are stored.
+
+    Raises `Refused` for a value that is no name, e-mail address or phone number.
+    """
+    changes = {
+        name: names.normalize_name(value)
+        for name in names.NAME_FIELDS
+        if (value := getattr(event, name, None))
+    }
+    if email := contacts.normalize_email(getattr(event, "email", None)):
+        changes["email"] = email
+    if phone := contacts.normalize_phone(getattr(event, "phone", None), country):
+        changes["phone"] = phone
+    return event.model_copy(update=changes) if changes else event
 
 
 def _update_lead(event: LeadUpdated, context: DecisionContext) -> object:
     changes = {name: value for name, value in event.changes.items() if name in leads.DETAILS}
-    if changes.get("email"):
-        changes["email"] = contacts.normalize_email(changes["email"])
-    if changes.get("phone"):
-        changes["phone"] = contacts.normalize_phone(changes["phone"])
     owner = context.contact_owner if changes.get("email") else None
     return leads.UpdateLead(event.lead_id, changes, event.updated_by, owner)
 
 
 def _change_lead_status(event: LeadStatusChanged, _context: DecisionContext) -> object:
     return leads.ChangeStatus(event.lead_id, event.status, event.reason, event.changed_by)
+
+
+def _assign_lead(event: LeadAssigned, _context: DecisionContext) -> object:
+    return leads.AssignLead(event.lead_id, event.assigned_agent_id, event.assigned_by)
 
 
 def _note_lead(event: LeadNoted, _context: DecisionContext) -> object:
@@ -132,8 +142,10 @@ def _confirm_tour(event: TourConfirmed, _context: DecisionContext) -> object:
     )
 
 
-def _complete_tour(event: TourCompleted, _context: DecisionContext) -> object:
-    return tour_outcomes.CompleteTour(event.tour_id, event.lead_id, event.completed_by)
+def _complete_tour(event: TourCompleted, context: DecisionContext) -> object:
+    return tour_outcomes.CompleteTour(
+        event.tour_id, event.lead_id, event.completed_by, at=context.at
+    )
 
 
 def _cancel_tour(event: TourCancelled, _context: DecisionContext) -> object:
@@ -142,8 +154,10 @@ def _cancel_tour(event: TourCancelled, _context: DecisionContext) -> object:
     )
 
 
-def _record_no_show(event: TourNoShowRecorded, _context: DecisionContext) -> object:
-    return tour_outcomes.RecordNoShow(event.tour_id, event.lead_id, event.recorded_by)
+def _record_no_show(event: TourNoShowRecorded, context: DecisionContext) -> object:
+    return tour_outcomes.RecordNoShow(
+        event.tour_id, event.lead_id, event.recorded_by, at=context.at
+    )
 
 
 def _correct_no_show(event: TourNoShowCorrected, _context: DecisionContext) -> object:
@@ -191,7 +205,7 @@ def _release(event: ConversationReleased, _context: DecisionContext) -> object:
 def _record_consent(event: ConsentGiven | ConsentWithdrawn, _context: DecisionContext) -> object:
     return consents.RecordConsent(
         event.lead_id, event.channel, isinstance(event, ConsentGiven), event.place, event.at,
-        event.text, getattr(event, "keyword", None), event.recorded_by,
+        event.text, getattr(event, "keyword", None), event.recorded_by, event.source,
     )  # fmt: skip
 
 
@@ -199,6 +213,7 @@ COMMAND_OF: dict[type[Event], Callable[..., object]] = {
     LeadCaptured: _capture_lead,
     LeadUpdated: _update_lead,
     LeadStatusChanged: _change_lead_status,
+    LeadAssigned: _assign_lead,
     LeadNoted: _note_lead,
     TourScheduled: _schedule_tour,
     TourRescheduled: _reschedule_tour,

@@ -11,6 +11,11 @@ C = TypeVar("C")
 S = TypeVar("S")
 
 
+def refer_to_nothing(_state: object) -> Sequence[Stream]:
+    """Return no streams: the state of most deciders refers to no other entity."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[C, S]):
     """The pure functions that decide the commands of one noun.
@@ -19,7 +24,9 @@ class Decider(Generic[C, S]):
     - `streams`: the streams that a command reads. They are folded one after the other, so no event
       of one stream may change the meaning of an event of another;
     - `evolve`: takes any event and never fails;
-    - `decide`: may raise `Refused`. No events mean that there is nothing to do.
+    - `decide`: may raise `Refused`. No events mean that there is nothing to do;
+    - `references`: the streams of other entities that the state names and that are read too, such
+      as the session of a conversation.
     """
 
     entity_type: str
@@ -28,6 +35,7 @@ class Decider(Generic[C, S]):
     initial: S
     evolve: Callable[[S, Event], S]
     decide: Callable[[C, S], list[Event]]
+    references: Callable[[S], Sequence[Stream]] = refer_to_nothing
 
 
 class Refused(Exception):

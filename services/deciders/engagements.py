@@ -13,6 +13,7 @@ from events.engagements import (
     EngagementType,
 )
 from events.event import Event
+from events.leads import ContactChannel, LeadContacted
 from events.record import Stream
 from services.deciders import leads
 from services.deciders.decider import Decider, Refused, UnknownSubject
@@ -43,6 +44,13 @@ class RecordActivity:
 
 Command: TypeAlias = RecordEngagement | RecordActivity
 
+CONTACT_CHANNELS = {
+    ActivityType.CALL_MADE: ContactChannel.CALL,
+    ActivityType.EMAIL_SENT: ContactChannel.EMAIL,
+    ActivityType.SMS_SENT: ContactChannel.SMS,
+}
+"""Activity type → the channel of the contact; other activities are no contacts."""
+
 
 def streams(command: Command) -> Sequence[Stream]:
     return [Stream("lead", command.lead_id)]
@@ -52,7 +60,17 @@ def decide(command: Command, lead: Lead) -> list[Event]:
     event = _event_of(command)
     if not lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
-    return [event]
+    contact = contact_of(event)
+    return [event] if contact is None else [event, contact]
+
+
+def contact_of(event: Event) -> LeadContacted | None:
+    """Return the contact that an activity is: a call that was made, a message that was sent."""
+    channel = CONTACT_CHANNELS.get(event.type) if isinstance(event, ActivityRecorded) else None
+    if channel is None or event.lead is None:
+        return None
+    author = getattr(event, "created_by", None)
+    return LeadContacted(lead_id=event.lead, channel=channel, contacted_by=author)
 
 
 def _event_of(command: Command) -> Event:

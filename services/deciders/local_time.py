@@ -12,6 +12,14 @@ EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CLOCK = r"([01][0-9]|2[0-3]):([0-5][0-9])"
 _CLOCK = re.compile(CLOCK)
+_OTHER_AREAS = ("Etc/", "posix/", "right/", "SystemV/")
+"""Areas of the IANA database that contain no places."""
+_PLACES_WITHOUT_AREA = frozenset({
+    "UTC", "Cuba", "Egypt", "Eire", "GB", "GB-Eire", "Hongkong", "Iceland", "Iran", "Israel",
+    "Jamaica", "Japan", "Kwajalein", "Libya", "NZ", "NZ-CHAT", "Navajo", "PRC", "Poland",
+    "Portugal", "ROC", "ROK", "Singapore", "Turkey", "W-SU",
+})  # fmt: skip
+"""Old names of countries without an area, and UTC, the only accepted name that is no place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,29 @@ class When:
 
 
 def load_zone(name: str) -> ZoneInfo:
-    """Return the time zone. Raises `Refused` for an unknown name: a zone is never guessed."""
+    """Return the time zone of a place, or UTC.
+
+    Raises `Refused` for an unknown name, because a zone is never guessed, and for a name that is no
+    place, such as `localtime` (the zone of this machine), `Factory` or `EST`, which has no summer
+    time.
+    """
     try:
-        return ZoneInfo(name)
+        if _is_place(name):
+            return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
-        raise Refused(
-            "unknown_zone", f"{name!r} is not a time zone of the IANA database", 422
-        ) from None
+        pass  # not in the database
+    raise Refused(
+        "unknown_zone",
+        f"{name!r} is not the time zone of a place in the IANA database: use one such as "
+        "America/New_York",
+        422,
+    )
+
+
+def _is_place(name: str) -> bool:
+    if "/" in name:
+        return not name.startswith(_OTHER_AREAS) or name == "Etc/UTC"
+    return name in _PLACES_WITHOUT_AREA
 
 
 def to_instant(day: date, at: time, zone: str, fold: int = 0) -> datetime:

@@ -8,16 +8,22 @@ from uuid import UUID
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
 from events.event import Event
-from events.leads import LeadUpdated
+from events.leads import LeadAssigned, LeadUpdated, LeadZoneSet
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import Stream
 from events.runs import RunCompleted, RunConverted, RunEnrolled, RunStopped
 from services.deciders import leads
+from services.deciders.contacts import contact_keys
 from services.deciders.decider import Decider, Refused, UnknownSubject
-from services.deciders.leads import Lead
+from services.deciders.leads import AGENT, ZONE, Lead
+from services.deciders.restrictions import change_restriction
 
-FILLED = ("first_name", "last_name", "email", "phone", "move_in_date", "bedrooms", "notes")
+FILLED = (
+    "first_name", "last_name", "email", "phone", "move_in_date", "bedrooms", "notes", AGENT, ZONE,
+)  # fmt: skip
 """The details that the winner takes from the loser if it lacks them. The source is not one."""
+MERGED = "merged"
+"""The code of the end of a run whose lead was merged into another one."""
 PLACE = "merge"
 """The `place` of a consent that is withdrawn by a merge, not by the lead itself."""
 
@@ -146,6 +152,7 @@ def _merge(command: MergeLeads, state: MergeState) -> list[Event]:
     # The stricter consent of the two holds: nobody may get a message that they declined.
     stricter = state.withdrawn(command.loser_id) - state.withdrawn(command.winner_id)
     return [
+        *_restrict(winner, loser, command),  # first: the merge must not score restricted data
         merged,
         *_updated(command.winner_id, changes, command.merged_by),
         *_withdraw(command.winner_id, stricter, command.at, command.merged_by,
@@ -167,7 +174,15 @@ def _unmerge(command: UnmergeLead, state: MergeState) -> list[Event]:
         loser_id=command.loser_id, winner_id=loser.merged_into, reason=command.reason,
         unmerged_by=command.unmerged_by,
     )  # fmt: skip
-    events: list[Event] = [unmerged]
+    top = command.above[-1]
+    # The restriction of the person holds for both leads, or for neither.
+    events: list[Event] = [
+        *change_restriction(
+            command.loser_id, loser, _require_lead(state, top).is_restricted,
+            f"as of lead {top}, into which this one was merged", command.unmerged_by,
+        ),
+        unmerged,
+    ]  # fmt: skip
     below = loser
     for lead_id in command.above:
         lead = _require_lead(state, lead_id)
@@ -176,7 +191,6 @@ def _unmerge(command: UnmergeLead, state: MergeState) -> list[Event]:
         ]
         events += _updated(lead_id, dict.fromkeys(filled), command.unmerged_by)
         below = replace(lead, filled=tuple(name for name in lead.filled if name in filled))
-    top = command.above[-1]
     return events + _withdraw(
         command.loser_id, state.withdrawn(top) - state.withdrawn(command.loser_id), command.at,
         command.unmerged_by, f"withdrawn by lead {top}, into which this one was merged",
@@ -190,10 +204,26 @@ def _require_lead(state: MergeState, lead_id: UUID) -> Lead:
     return lead
 
 
-def _updated(lead_id: UUID, changes: Mapping[str, Any], by: UUID | None) -> list[Event]:
-    if not changes:
+def _restrict(winner: Lead, loser: Lead, command: MergeLeads) -> list[Event]:
+    """Restrict the winner if the loser is restricted: they are one person now."""
+    if not loser.is_restricted:
         return []
-    return [LeadUpdated(lead_id=lead_id, updated_by=by, **changes)]
+    reason = f"lead {command.loser_id}, which was merged into this one, is restricted"
+    return change_restriction(command.winner_id, winner, True, reason, command.merged_by)
+
+
+def _updated(lead_id: UUID, changes: Mapping[str, Any], by: UUID | None) -> list[Event]:
+    details = {name: value for name, value in changes.items() if name not in (AGENT, ZONE)}
+    events: list[Event] = []
+    if details:
+        keys = contact_keys(details)
+        events.append(LeadUpdated(lead_id=lead_id, updated_by=by, **details, **keys))
+    if AGENT in changes:
+        agent_id = changes[AGENT]
+        events.append(LeadAssigned(lead_id=lead_id, assigned_agent_id=agent_id, assigned_by=by))
+    if ZONE in changes:
+        events.append(LeadZoneSet(lead_id=lead_id, lead_zone=changes[ZONE], set_by=by))
+    return events
 
 
 def _withdraw(
@@ -211,7 +241,7 @@ def _withdraw(
 def _stop(run_id: UUID, command: MergeLeads) -> Event:
     return RunStopped(
         run_id=run_id, lead_id=command.loser_id, stopped_by=command.merged_by,
-        reason=f"the lead was merged into {command.winner_id}",
+        reason=f"the lead was merged into {command.winner_id}", code=MERGED,
     )  # fmt: skip
 
 

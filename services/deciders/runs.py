@@ -1,14 +1,15 @@
-"""The decider of workflow runs: a run is paused, resumed or stopped by an agent."""
+"""The state of a run, and the decider that pauses, resumes, stops and ends it."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from events.event import Event
+from events.leads import LeadStatus
 from events.record import Stream
 from events.runs import (
     RunCompleted,
@@ -19,7 +20,9 @@ from events.runs import (
     RunResumed,
     RunStepReached,
     RunStopped,
+    StepOutcome,
 )
+from events.workflows import StepAction
 from services.deciders.decider import Decider, Refused, UnknownSubject
 
 
@@ -67,20 +70,43 @@ class StopRun:
     stopped_by: UUID | None = None
 
 
-Command: TypeAlias = PauseRun | ResumeRun | StopRun
+@dataclass(frozen=True, slots=True)
+class ExitRun:
+    """End the run because of an occurrence; one that has ended already stays as it is.
+
+    With a `status` the lead has reached it: the run is converted. `code` is the key of the reason.
+    """
+
+    run_id: UUID
+    lead_id: UUID
+    code: str
+    reason: str
+    status: LeadStatus | None = None
+
+
+Command: TypeAlias = PauseRun | ResumeRun | StopRun | ExitRun
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The state of a run.
+    """The state of a run; `step_number` is the step that is due next.
 
     The rest of its delay is the time until `next_action_at`, or `remaining_seconds` if paused.
+    `visits` counts how often each (version, step id) was done: a step that is done again after a
+    restart sends a new message. `consumed` counts the occurrences for which the run has waited.
     """
 
     lead_id: UUID | None = None
     status: RunStatus = RunStatus.ACTIVE
     next_action_at: datetime | None = None
     remaining_seconds: int | None = None
+    definition_id: UUID | None = None
+    definition_version: int = 0
+    step_number: int = 0
+    waits_for: str | None = None
+    tour_id: UUID | None = None
+    visits: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    consumed: Mapping[str, int] = field(default_factory=dict)
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -90,11 +116,16 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(state: Run, event: Event) -> Run:
     match event:
         case RunEnrolled():
-            return Run(event.lead_id, next_action_at=event.next_action_at)
+            return Run(event.lead_id, next_action_at=event.next_action_at,
+                       definition_id=event.definition_id,
+                       definition_version=event.definition_version,
+                       step_number=event.step_number or 0, tour_id=event.tour_id)  # fmt: skip
         case RunStepReached():
-            return replace(state, next_action_at=event.next_action_at)
+            return _after_step(state, event)
         case RunMoved():
-            return replace(state, next_action_at=event.next_action_at, remaining_seconds=None)
+            return replace(state, next_action_at=event.next_action_at, remaining_seconds=None,
+                           definition_version=event.definition_version,
+                           step_number=event.step_number, waits_for=None)  # fmt: skip
         case RunPaused():
             return replace(state, status=RunStatus.PAUSED, next_action_at=None,
                            remaining_seconds=event.remaining_seconds)  # fmt: skip
@@ -111,13 +142,24 @@ def evolve(state: Run, event: Event) -> Run:
             return state
 
 
+def _after_step(state: Run, event: RunStepReached) -> Run:
+    following = event.next_step_number
+    if event.outcome is StepOutcome.WAITING:
+        return replace(state, next_action_at=event.next_action_at, waits_for=event.waits_for)
+    key, consumed = (state.definition_version, event.step_id), state.consumed
+    if event.action is StepAction.WAIT_FOR_EVENT and event.choice is not None:
+        consumed = {**consumed, event.choice: consumed.get(event.choice, 0) + 1}
+    return replace(
+        state, next_action_at=event.next_action_at, waits_for=None,
+        step_number=event.step_number + 1 if following is None else following,
+        visits={**state.visits, key: state.visits.get(key, 0) + 1}, consumed=consumed,
+    )  # fmt: skip
+
+
 def decide(command: Command, state: Run) -> list[Event]:
-    if state.lead_id is None:
-        raise UnknownSubject(Stream("run", command.run_id))
-    if state.lead_id != command.lead_id:
-        raise Refused("not_this_lead", f"run {command.run_id} does not belong to this lead", 404)
-    if state.status not in LIVE:
-        raise Refused("run_state", f"the run has ended, it is {state.status}")
+    if isinstance(command, ExitRun) and state.status not in LIVE:
+        return []
+    require_live(state, command.run_id, command.lead_id)
     match command:
         case PauseRun():
             if state.status is RunStatus.PAUSED:
@@ -139,8 +181,24 @@ def decide(command: Command, state: Run) -> list[Event]:
                 run_id=command.run_id, lead_id=command.lead_id, reason=command.reason,
                 stopped_by=command.stopped_by,
             )]  # fmt: skip
+        case ExitRun(run_id=run_id, lead_id=lead_id, status=status):
+            if status is not None:
+                return [RunConverted(run_id=run_id, lead_id=lead_id, status=status)]
+            return [RunStopped(
+                run_id=run_id, lead_id=lead_id, reason=command.reason, code=command.code
+            )]  # fmt: skip
         case _:
             assert_never(command)
+
+
+def require_live(state: Run, run_id: UUID, lead_id: UUID) -> None:
+    """Raise `Refused` unless the run exists, belongs to this lead and has not ended."""
+    if state.lead_id is None:
+        raise UnknownSubject(Stream("run", run_id))
+    if state.lead_id != lead_id:
+        raise Refused("not_this_lead", f"run {run_id} does not belong to this lead", 404)
+    if state.status not in LIVE:
+        raise Refused("run_state", f"the run has ended, it is {state.status}")
 
 
 def compute_remaining_seconds(at: datetime, until: datetime | None) -> int | None:
@@ -158,5 +216,5 @@ def _next_action_at(at: datetime, state: Run) -> datetime | None:
 
 
 decider: Decider[Command, Run] = Decider(
-    "run", (PauseRun, ResumeRun, StopRun), streams, Run(), evolve, decide
+    "run", (PauseRun, ResumeRun, StopRun, ExitRun), streams, Run(), evolve, decide
 )

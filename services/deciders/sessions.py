@@ -1,4 +1,7 @@
-"""The decider of sessions: started, linked to a lead, and the messages of the visitor in them."""
+"""The decider of sessions: started, linked to a lead, and the messages of the visitor in them.
+
+`visitor_hash` is everywhere the keyed hash of the visitor's id.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from services.deciders.chats import (
     Chat,
     Session,
     check_repeated_message,
+    link_to_lead,
     not_found_error,
     require_visitor,
 )
@@ -29,7 +33,7 @@ class StartSession:
     """Start a session of a visitor; `restart` appends a second start for a session that exists."""
 
     session_id: UUID
-    visitor_id: str | None = None
+    visitor_hash: str | None = None
     user_agent: str | None = None
     referrer_url: str | None = None
     restart: bool = False
@@ -46,7 +50,7 @@ class IdentifySession:
     session_id: UUID
     lead_id: UUID
     conversation_ids: tuple[UUID, ...] = ()
-    visitor_id: str | None = None
+    visitor_hash: str | None = None
     strict: bool = False
 
 
@@ -58,7 +62,7 @@ class ReceiveMessage:
     conversation_id: UUID
     message_id: UUID
     content: str
-    visitor_id: str | None = None
+    visitor_hash: str | None = None
     user_agent: str | None = None
     referrer_url: str | None = None
     channel: ConversationChannel = ConversationChannel.WIDGET
@@ -100,11 +104,11 @@ def decide(command: Command, state: Chat) -> list[Event]:
 
 def _start(command: StartSession, state: Chat) -> list[Event]:
     if session := state.sessions.get(command.session_id):
-        require_visitor(session, command.visitor_id, command.session_id)
+        require_visitor(session, command.visitor_hash, command.session_id)
         if not command.restart:
             return []
     return [SessionStarted(
-        session_id=command.session_id, visitor_id=command.visitor_id,
+        session_id=command.session_id, visitor_hash=command.visitor_hash,
         user_agent=command.user_agent, referrer_url=command.referrer_url,
     )]  # fmt: skip
 
@@ -116,7 +120,7 @@ def _identify(command: IdentifySession, state: Chat) -> list[Event]:
     if not state.lead.exists:
         raise UnknownSubject(Stream("lead", command.lead_id))
     if not command.strict:
-        require_visitor(session, command.visitor_id, command.session_id)
+        require_visitor(session, command.visitor_hash, command.session_id)
     named = dict.fromkeys(command.conversation_ids)
     linked = tuple(key for key in named if _is_newly_linked(command, state, key, session))
     if session.lead_id == command.lead_id and not linked:
@@ -147,11 +151,11 @@ def _receive(command: ReceiveMessage, state: Chat) -> list[Event]:
         raise not_found_error("conversation", command.conversation_id)
     events = _start(
         StartSession(
-            command.session_id, command.visitor_id, command.user_agent, command.referrer_url
+            command.session_id, command.visitor_hash, command.user_agent, command.referrer_url
         ),
         state,
     )
-    session = session or Session(command.visitor_id)
+    session = session or Session(command.visitor_hash)
     lead_id = session.lead_id or (conversation.lead_id if conversation else None)
     if conversation is None:
         events.append(ConversationStarted(
@@ -163,16 +167,8 @@ def _receive(command: ReceiveMessage, state: Chat) -> list[Event]:
     elif (before := conversation.messages.get(command.message_id)) is not None:
         check_repeated_message(before, ("user", command.content), command.message_id)
         return []
-    elif (
-        session.lead_id is not None
-        and conversation.lead_id != session.lead_id
-        and command.conversation_id not in session.conversations
-    ):
-        # The conversation began before the lead was known, and was not named when it became known.
-        events.append(SessionIdentified(
-            session_id=command.session_id, lead_id=session.lead_id,
-            conversation_ids=(command.conversation_id,),
-        ))  # fmt: skip
+    else:
+        events += link_to_lead(state, command.conversation_id)
     received = ConversationMessageReceived(
         conversation_id=command.conversation_id, session_id=command.session_id, lead_id=lead_id,
         message_id=command.message_id, content=command.content,

@@ -11,6 +11,8 @@ from services.deciders.local_time import WEEKDAYS, load_zone
 from services.deciders.slot_times import LONGEST_MINUTES, SlotTime
 
 DEFAULT_MINUTES, DEFAULT_CAPACITY = 30, 1
+OFFERED_DAYS = 14
+"""The days after today whose slots the widget lists by default."""
 DEFAULT_HOURS = (time(9), time(17))
 """The hours of every day, if a property has set no hours at all."""
 
@@ -26,11 +28,11 @@ class TourHours:
     """
 
     week: Mapping[str, Span]
-    closed: frozenset[date] = frozenset()
-    duration_minutes: int = DEFAULT_MINUTES
-    buffer_minutes: int = 0
-    capacity: int = DEFAULT_CAPACITY
-    enabled: bool = True
+    closed: frozenset[date]
+    duration_minutes: int
+    buffer_minutes: int
+    capacity: int
+    enabled: bool
 
 
 def parse_tour_hours(settings: Mapping[str, Any]) -> TourHours:
@@ -83,7 +85,7 @@ def _starts(day: date, hours: TourHours, zone: ZoneInfo) -> Iterator[datetime]:
         return
     opens, closes = span
     last_day = day if closes > opens else day + _ONE_DAY
-    at = datetime.combine(day, opens, zone).replace(fold=0).astimezone(UTC)
+    at = datetime.combine(day, opens, zone).astimezone(UTC)
     end = min(
         datetime.combine(last_day, closes, zone).replace(fold=fold).astimezone(UTC)
         for fold in (0, 1)

@@ -11,7 +11,8 @@ from services.deciders.decider import Refused
 from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, When, load_zone
 
 LONGEST_MINUTES = 24 * 60
-_SECONDS_BITS, _MINUTES_BITS, _HASH_BITS = 37, 11, 74
+_MINUTES_BITS, _HASH_BITS = 11, 74
+"""An id also has 6 bits of version and variant, so 37 remain for the seconds of the start."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

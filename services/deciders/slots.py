@@ -63,6 +63,7 @@ class Hold:
 
     tour_id: UUID | None = None
     expires_at: datetime | None = None
+    session_id: UUID | None = None
 
     def is_live(self, at: datetime) -> bool:
         return self.expires_at is None or self.expires_at > at
@@ -104,7 +105,7 @@ def evolve(state: Slots, event: Event) -> Slots:
                 slot, starts_at=event.starts_at, ends_at=_end(event), capacity=event.capacity
             )
         case SlotHeld():
-            hold = Hold(event.tour_id, event.expires_at)
+            hold = Hold(event.tour_id, event.expires_at, event.session_id)
             slot = replace(slot, holds={**slot.holds, event.hold_id: hold})
         case SlotReleased():
             holds = {key: hold for key, hold in slot.holds.items() if key != event.hold_id}
@@ -170,7 +171,7 @@ def _require_place(command: TakePlace, slot: Slot, state: Slots) -> None:
     """Raise `Refused` if the slot is closed, or full at any moment, overlapping slots included."""
     time, at = command.slot, command.at
     if slot.closed:
-        raise Refused("slot_closed", "there are no further tours at this time")
+        raise slot_closed()
     own = (command.hold_id, command.instead_of)
     spans: list[OccupiedSpan] = [(time.starts_at, time.ends_at, slot.count_places(at, *own))]
     for key in command.overlapping:
@@ -178,7 +179,15 @@ def _require_place(command: TakePlace, slot: Slot, state: Slots) -> None:
         if other.starts_at is not None and other.ends_at is not None:
             spans.append((other.starts_at, other.ends_at, other.count_places(at, *own)))
     if compute_peak_occupancy(time, spans) >= command.capacity:
-        raise Refused("slot_full", "this time is fully booked: choose another")
+        raise slot_full()
+
+
+def slot_closed() -> Refused:
+    return Refused("slot_closed", "there are no further tours at this time")
+
+
+def slot_full() -> Refused:
+    return Refused("slot_full", "this time is fully booked: choose another")
 
 
 def _released(slot_id: UUID, hold_id: UUID, hold: Hold, reason: str) -> SlotReleased:

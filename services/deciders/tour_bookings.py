@@ -27,7 +27,7 @@ class ScheduleTour(TourCommand):
     """Book a tour; `at` is now, so an earlier time is refused.
 
     `agent_busy_with` is another tour of the agent at that time. `hold_id` is the hold that the
-    booking replaces.
+    booking replaces, `session_id` the session in which a visitor books.
     """
 
     at: datetime
@@ -41,6 +41,7 @@ class ScheduleTour(TourCommand):
     send_confirmation: bool = True
     agent_busy_with: UUID | None = None
     hold_id: UUID | None = None
+    session_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

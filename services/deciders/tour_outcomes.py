@@ -1,6 +1,7 @@
 """The decider of tour outcomes: confirmed, completed, cancelled or a no-show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias, assert_never
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from events.tours import (
     TourStatus,
 )
 from services.deciders import leads, tours
-from services.deciders.decider import Decider
+from services.deciders.decider import Decider, Refused
 from services.deciders.tours import (
     LIVE,
     Tour,
@@ -35,9 +36,10 @@ class ConfirmTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class CompleteTour(TourCommand):
-    """Record that the tour took place."""
+    """Record at the instant `at` that the tour took place."""
 
     completed_by: UUID | None = None
+    at: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,10 @@ class CancelTour(TourCommand):
 
 @dataclass(frozen=True, slots=True)
 class RecordNoShow(TourCommand):
-    """Record that the lead did not come."""
+    """Record at the instant `at` that the lead did not come."""
 
     recorded_by: UUID | None = None
+    at: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def _complete(command: CompleteTour, state: Tour) -> list[Event]:
     if state.status is TourStatus.COMPLETED:
         return []
     require_status(state, LIVE, "completed")
+    _require_begun(state, command.at, "completed")
     completed = TourCompleted(
         tour_id=command.tour_id, lead_id=command.owner, completed_by=command.completed_by
     )
@@ -123,9 +127,20 @@ def _record_no_show(command: RecordNoShow, state: Tour) -> list[Event]:
     if state.status is TourStatus.NO_SHOW:
         return []
     require_status(state, LIVE, "a no-show")
+    _require_begun(state, command.at, "a no-show")
     return [TourNoShowRecorded(
         tour_id=command.tour_id, lead_id=command.owner, recorded_by=command.recorded_by
     )]  # fmt: skip
+
+
+def _require_begun(state: Tour, at: datetime, action: str) -> None:
+    """Raise `Refused` if the tour begins after `at`: nobody can know yet what becomes of it."""
+    if state.starts_at is not None and state.starts_at > at:
+        raise Refused(
+            "tour_in_future",
+            f"the tour begins at {state.starts_at:%Y-%m-%d %H:%M} UTC: before that it cannot be "
+            f"{action}; cancel it or move it instead",
+        )
 
 
 def _correct_no_show(command: CorrectNoShow, state: Tour) -> list[Event]:

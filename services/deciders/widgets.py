@@ -76,9 +76,10 @@ def evolve(state: Widget, event: Event) -> Widget:
             return replace(state, settings={**state.settings, **event.changes})
         case WidgetKeyIssued():
             until = event.previous_valid_until
-            before = state.keys[-1:] if until else ()
-            ending = (before[0], until) if before and until else None
-            return replace(state, keys=(*before, event.key_id), ending=ending)
+            if until is None or not state.keys:
+                return replace(state, keys=(event.key_id,), ending=None)
+            previous = state.keys[-1]
+            return replace(state, keys=(previous, event.key_id), ending=(previous, until))
         case WidgetKeyRevoked():
             return replace(state, keys=tuple(key for key in state.keys if key != event.key_id))
         case _:

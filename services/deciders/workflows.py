@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 from uuid import UUID
@@ -10,14 +11,16 @@ from events.event import Event
 from events.leads import LeadStatus
 from events.record import Stream
 from events.workflows import (
+    ExitEvent,
     MessageChannel,
+    ReentryRule,
     Step,
-    StepAction,
     WorkflowActivated,
     WorkflowDeactivated,
     WorkflowDefined,
 )
 from services.deciders.decider import Decider, Refused, UnknownSubject
+from services.deciders.steps.catalog import check_steps
 
 
 class Trigger(StrEnum):
@@ -33,15 +36,42 @@ class Trigger(StrEnum):
     APPLICATION_SUBMITTED = "application_submitted"
 
 
+TOUR_TRIGGERS = frozenset(trigger for trigger in Trigger if trigger.startswith("tour_"))
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowContent:
-    """The content of a definition version, as an editor writes it."""
+    """The content of a definition version, as an editor writes it.
+
+    `reentry` None means once for a lead, and always for a trigger of a tour. `max_age_hours` None
+    means `DEFAULT_MAX_AGE_HOURS`.
+    """
 
     display_name: str
     trigger_on: str
     steps: tuple[Step, ...]
     exit_conditions: tuple[LeadStatus, ...] = (LeadStatus.LEASED, LeadStatus.LOST)
     description: str | None = None
+    exit_events: tuple[ExitEvent, ...] = ()
+    reentry: ReentryRule | None = None
+    min_interval_hours: float | None = None
+    max_age_hours: float | None = None
+
+    @property
+    def reentry_rule(self) -> ReentryRule:
+        """Return the rule that holds: a lead is new once, and may book any number of tours."""
+        if self.reentry is not None:
+            return self.reentry
+        return ReentryRule.ALWAYS if self.trigger_on in TOUR_TRIGGERS else ReentryRule.ONCE
+
+    @property
+    def max_age(self) -> timedelta:
+        """Return the age from which a trigger event starts no run."""
+        hours = self.max_age_hours
+        return timedelta(hours=DEFAULT_MAX_AGE_HOURS if hours is None else hours)
+
+
+DEFAULT_MAX_AGE_HOURS = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +117,15 @@ Command: TypeAlias = DefineWorkflow | ActivateWorkflow | DeactivateWorkflow
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """The newest version of a workflow definition; version 0 means that it does not exist."""
+    """A workflow definition; version 0 means that it does not exist.
+
+    `content` is that of the newest version, `versions` are all of them: runs keep theirs.
+    """
 
     version: int = 0
     content: WorkflowContent | None = None
     is_active: bool = False
+    versions: Mapping[int, WorkflowContent] = field(default_factory=dict)
 
 
 def streams(command: Command) -> Sequence[Stream]:
@@ -101,15 +135,24 @@ def streams(command: Command) -> Sequence[Stream]:
 def evolve(state: Definition, event: Event) -> Definition:
     match event:
         case WorkflowDefined():
-            content = WorkflowContent(event.display_name, event.trigger_on, event.steps,
-                                      event.exit_conditions, event.description)  # fmt: skip
-            return replace(state, version=event.definition_version, content=content)
+            version, content = event.definition_version, content_of(event)
+            versions = {**state.versions, version: content}
+            return replace(state, version=version, content=content, versions=versions)
         case WorkflowActivated():
             return replace(state, is_active=True)
         case WorkflowDeactivated():
             return replace(state, is_active=False)
         case _:
             return state
+
+
+def content_of(event: WorkflowDefined) -> WorkflowContent:
+    """Return the content of the version that an event defines."""
+    return WorkflowContent(
+        event.display_name, event.trigger_on, event.steps, event.exit_conditions,
+        event.description, event.exit_events or (), event.reentry, event.min_interval_hours,
+        event.max_age_hours,
+    )  # fmt: skip
 
 
 def decide(command: Command, state: Definition) -> list[Event]:
@@ -184,7 +227,9 @@ def _define(command: DefineWorkflow, state: Definition) -> list[Event]:
         definition_id=command.definition_id, definition_version=state.version + 1,
         display_name=content.display_name, description=content.description,
         trigger_on=content.trigger_on, steps=content.steps,
-        exit_conditions=content.exit_conditions, seeded=command.seeded,
+        exit_conditions=content.exit_conditions, exit_events=content.exit_events or None,
+        reentry=content.reentry, min_interval_hours=content.min_interval_hours,
+        max_age_hours=content.max_age_hours, seeded=command.seeded,
         changed_by=command.changed_by, change_reason=command.change_reason,
     )]  # fmt: skip
 
@@ -200,18 +245,11 @@ def _check(content: WorkflowContent) -> None:
         )  # fmt: skip
     if not content.steps:
         raise _invalid("a workflow needs a step")
-    ids = [step.id for step in content.steps]
-    duplicate = next((key for key in ids if ids.count(key) > 1), None)
-    if duplicate is not None:
-        raise _invalid(f"two steps have the id {duplicate[:60]!r}")
-    for step in content.steps:
-        is_sending = step.action is not StepAction.WAIT
-        if is_sending and not step.template_slug:
-            raise _invalid(f"step {step.id[:60]!r} needs a template_slug")
-        if not is_sending and step.template_slug:
-            raise _invalid(f"step {step.id[:60]!r} only waits: remove its template_slug")
+    check_steps(content.steps)
     if len(set(content.exit_conditions)) < len(content.exit_conditions):
         raise _invalid("an exit condition is listed twice")
+    if len(set(content.exit_events)) < len(content.exit_events):
+        raise _invalid("an exit event is listed twice")
 
 
 def _invalid(why: str) -> Refused:

@@ -30,7 +30,7 @@ class CommandRunner:
 
     async def _run(self, arguments: tuple[str, ...], *, has_output: bool) -> bytes:
         shown = [argument for argument in arguments if argument != "--json"]
-        NOTES.print(f"$ crm {' '.join(shown)}", style="dim", highlight=False)
+        NOTES.print(f"$ crm {' '.join(shown)}", style="dim", highlight=False, soft_wrap=True)
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "services.cli", *arguments],

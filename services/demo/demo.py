@@ -10,11 +10,14 @@ import httpx2
 
 from events.bus.topics import Topics
 from services.demo.commands import CommandRunner
+from services.demo.demo_time import DemoTime
+from services.demo.follow_ups import FollowUps, FollowUpSetup
+from services.demo.local_providers import LocalProviders
 from services.demo.progress import ProgressMonitor
-from services.demo.results import show_best_lead, show_comparison
+from services.demo.results import find_best_lead, show_comparison, show_lead
 from services.local_stack.stack import Stack
 from services.runtime.database import pooled
-from services.runtime.terminal import NOTES, Failure
+from services.runtime.terminal import NOTES, Failure, note
 from services.simulation.scenario import MAX_DURATION_SECONDS
 from services.simulation.simulated_property import SimulatedProperty
 from services.simulation.simulator import SimulationPlan, SimulationResult, Through, simulate
@@ -45,20 +48,50 @@ class DemoResult:
 class Demo:
     """The demo on one running stack."""
 
-    def __init__(self, stack: Stack, seed: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        seed: int,
+        providers: LocalProviders,
+        demo_time: DemoTime,
+        start: datetime,
+    ) -> None:
         self.stack, self.seed = stack, seed
+        self.providers, self.time, self.start = providers, demo_time, start
         self.commands = CommandRunner(stack.settings)
 
     async def run(self) -> DemoResult:
         """Run all steps; raise `Failure` if one fails."""
         properties, token = await self._create_properties()
         async with pooled(self.stack.settings, "crm demo", size=3) as pool:
+            await self._wait_for_keys(properties)
+            await FollowUps(
+                FollowUpSetup(
+                    str(properties[0].property_id), properties[0].key or "", token,
+                    self.stack.api_url, self.providers, self.time,
+                ),
+                pool, self.commands, self.start,
+            ).run()  # fmt: skip
             await self._send_traffic(ProgressMonitor(pool), properties)
             await self.commands.run("replay", "rebuild", "lead_scores")
             verified = await self.commands.read("replay", "verify")
             show_comparison(verified)
-            await show_best_lead(pool, self.stack.api_url, token)
+            lead = await find_best_lead(pool)
+            NOTES.rule("the lead with the highest score")
+            await show_lead(self.stack.api_url, token, lead)
+            await self._erase(lead)
+            await show_lead(self.stack.api_url, token, lead)
         return DemoResult(bool(verified["equal"]))
+
+    async def _erase(self, lead: str) -> None:
+        """Erase the person of a lead, and check the certificate."""
+        NOTES.rule("forget this person: what will go, the erasure, and its certificate")
+        erase = ("privacy", "erase", lead, "--reason", "request 7")
+        await self.commands.run(*erase)
+        await self.commands.run(*erase, "--yes")
+        certificate = str(self.stack.logs / "certificate.json")
+        await self.commands.run("privacy", "certificate", lead, "--out", certificate)
+        await self.commands.run("privacy", "certificate", "--check", certificate)
 
     async def _create_properties(self) -> tuple[list[SimulatedProperty], str]:
         """Create three properties of one organisation, their widget keys, and a console token."""
@@ -85,7 +118,6 @@ class Demo:
     ) -> None:
         """Send traffic by HTTP and by Kafka; kill the projector in the middle."""
         NOTES.rule("simulate leasing by HTTP and Kafka together; kill the projector half way")
-        await self._wait_for_keys(properties)
         async with monitor.live():
             traffic = asyncio.gather(
                 simulate(self._plan(properties, HTTP_LEADS, HTTP_RATE, "both")),
@@ -157,7 +189,7 @@ class Demo:
             through=through,
             start=datetime.now(UTC) - timedelta(seconds=MAX_DURATION_SECONDS + 60),
             properties=properties,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            bootstrap_servers=settings.brokers,
             topic=Topics.of(settings.topic_prefix).intake,
             url=self.stack.api_url,
         )
@@ -165,6 +197,6 @@ class Demo:
     def _report(self, by_http: SimulationResult, by_kafka: SimulationResult) -> None:
         counts = ", ".join(f"{n} × {code}" for code, n in sorted(by_http.status_counts.items()))
         events = by_http.events + by_kafka.events
-        NOTES.print(f"HTTP responses by status: {counts}; events sent to Kafka: {events}")
+        note(f"HTTP responses by status: {counts}; events sent to Kafka: {events}")
         if any(code >= 500 for code in by_http.status_counts):
             raise Failure(f"the API answered with a server error: see {self.stack.logs}/api.log")

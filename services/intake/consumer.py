@@ -8,14 +8,17 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 
-from services.intake.kafka_reading import read_partitions_one_by_one, tolerate_header_names
+from services.intake.kafka_reading import read_partitions_one_by_one
 from services.intake.raw_record import RawRecord
+from services.intake.unread_records import UnreadRecords, ends_of
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
 from services.runtime.kafka_batches import join, raw_broker
 from services.runtime.logging import get_logger
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
+FROM_START_SECONDS = 60.0
+"""Time after the topic was created again in which the group assigns its partitions."""
 RECORD_BYTES = 16 * 1024 * 1024
 """The largest record that can be fetched. A larger one would stop its partition for ever."""
 AdmitRecords = Callable[[Sequence[RawRecord]], Awaitable[Any]]
@@ -38,7 +41,9 @@ class IntakeConsumer:
         self.admitted = 0
         """Records admitted since the start."""
         self._admit, self._patience_seconds = admit, patience_seconds
-        self._ends: dict[TopicPartition, int] = {}
+        self.unread = UnreadRecords()
+        self._from_start_until = 0.0
+        """Loop time until which assigned partitions are read from offset 0."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._broker = raw_broker(bootstrap_servers)
@@ -64,7 +69,6 @@ class IntakeConsumer:
 
     async def start(self) -> None:
         """Join the group. Raise `TimeoutError` if it never answers."""
-        tolerate_header_names()
         await join(self._broker)
 
     async def stop(self, seconds: float = 20) -> None:
@@ -86,6 +90,23 @@ class IntakeConsumer:
         """Return aiokafka's consumer; None while stopped."""
         return self._subscriber.consumer
 
+    def read_again(self) -> None:
+        """Read the topic from offset 0: it was created again, and former offsets mean nothing.
+
+        The group may assign the partitions later; their committed offsets are old ones too. A
+        record that was admitted before is a duplicate.
+        """
+        self.unread = UnreadRecords()
+        self._from_start_until = asyncio.get_running_loop().time() + FROM_START_SECONDS
+        if self.kafka is not None:
+            for partition in self.kafka.assignment():
+                self.kafka.seek(partition, 0)
+
+    async def must_start(self, partition: TopicPartition) -> bool:
+        """Return whether a partition is read from offset 0 instead of its committed offset."""
+        is_new = asyncio.get_running_loop().time() < self._from_start_until
+        return is_new or await self.kafka.committed(partition) is None
+
     async def load_unread(self) -> dict[TopicPartition, tuple[int, int]]:
         """Return partition → (the offset to read next, the number of records from there on).
 
@@ -97,20 +118,21 @@ class IntakeConsumer:
         if not partitions:
             return {}
         offsets = {key: await self.kafka.position(key) for key in partitions}
+        self.unread.begin_at(offsets)
         ends = await self.kafka.end_offsets(partitions)
-        if any(ends[key] < self._ends.get(key, 0) for key in partitions):
-            raise LookupError("the broker lost records: read the topic again from offset 0")
-        self._ends |= ends
+        self.unread.set_ends(ends)
         return {key: (offset, max(0, ends[key] - offset)) for key, offset in offsets.items()}
 
     async def _on_batch(self, records: Sequence[ConsumerRecord]) -> None:
         self._idle.clear()
+        self.unread.add_fetched(records)
         try:
             await self._persist([RawRecord.of(record) for record in records])
+            self.unread.mark_admitted(records)
             await self._commit(records)
             self.admitted += len(records)
         except Exception as error:  # noqa: BLE001 — the process decides; nothing is committed
-            log.error("intake.failed", error=repr(error))
+            log.error("intake.failed", error=error)
             if not self.failed.done():
                 self.failed.set_exception(error)
         finally:
@@ -131,19 +153,21 @@ class IntakeConsumer:
             except (*CONNECTION_ERRORS, *TRANSACTION_ERRORS) as error:
                 if loop.time() + pause > give_up_at:
                     raise
-                log.warning("intake.database_away", error=repr(error), again_in_seconds=pause)
+                log.warning(
+                    "intake.database_away", error=error, again_in_seconds=pause, is_retry=True
+                )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
         assigned = self.kafka.assignment() if self.kafka is not None else set()
-        offsets = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        offsets = ends_of(records)
         current = {key: offset for key, offset in offsets.items() if key in assigned}
         try:
             if current:
                 await self.kafka.commit(current)
         except KafkaError as error:
-            log.info("intake.commit_postponed", error=repr(error))
+            log.info("intake.commit_postponed", error=error)
 
 
 class _OffsetListener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -164,7 +188,7 @@ class _OffsetListener(ConsumerRebalanceListener):  # type: ignore[misc]
         kafka.pause(*assigned)  # the client delivers records while this runs
         try:
             for partition in assigned:
-                if await kafka.committed(partition) is None:
+                if await self.consumer.must_start(partition):
                     kafka.seek(partition, 0)
         finally:
             kafka.resume(*assigned)

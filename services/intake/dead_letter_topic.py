@@ -1,4 +1,7 @@
-"""Copies of dead letters on their topic. The table is authoritative."""
+"""Copies of dead letters on their topic, with the sealed content. The table is authoritative.
+
+The key of the content is that of the row, so a copy cannot be read any more after an erasure.
+"""
 
 import asyncio
 
@@ -6,22 +9,20 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from services.intake.raw_record import Headers, headers_of
+from events.bus.brokers import client_options
+from events.keys.contents import subject_of
 
 COPIES_PER_BATCH = 500
 LARGEST_COPY_BYTES = 1024 * 1024
 """The largest record that a broker accepts by default."""
-LARGEST_VALUE_BYTES = LARGEST_COPY_BYTES // 2
-ROOM_BYTES = LARGEST_COPY_BYTES - 32 * 1024
-"""Room for the content of the record. The rest is for the headers that explain the rejection."""
-HEADER_BYTES = 16
-"""An upper limit of what a header takes besides its name and value."""
+LARGEST_VALUE_BYTES = LARGEST_COPY_BYTES - 32 * 1024
+"""The rest is for the headers that explain the rejection."""
 
 
 def create_producer(bootstrap_servers: str) -> AIOKafkaProducer:
     """Return a Kafka producer for copies. The caller starts and stops it."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(bootstrap_servers),
         acks="all",
         linger_ms=5,
         max_batch_size=256 * 1024,
@@ -55,47 +56,35 @@ async def copy_new(pool: asyncpg.Pool, sender: AIOKafkaProducer, topic: str) -> 
     return len(rows)
 
 
+async def copy_again(pool: asyncpg.Pool) -> None:
+    """Let the open dead letters be copied once more: their topic was created again, empty."""
+    await pool.execute("UPDATE crm.dead_letters SET copied_at = NULL WHERE status = 'open'")
+
+
 async def _copy(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record) -> None:
-    """Send a copy; without its content if the broker still finds it too large."""
+    """Send a copy; without its content if the broker finds it too large."""
+    content = row["content"]
+    is_sealed = subject_of(content) is not None
+    is_copied = is_sealed and len(content) <= LARGEST_VALUE_BYTES
     try:
-        await _send(sender, topic, row, ROOM_BYTES)
+        await _send(sender, topic, row, content if is_copied else b"")
     except MessageSizeTooLargeError:
-        await _send(sender, topic, row, 0)
+        await _send(sender, topic, row, b"")
 
 
-async def _send(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record, room: int) -> None:
-    """Send the record with the headers that explain the rejection.
-
-    Value, headers and key that do not fit are left out. A header then gives their size.
-    """
-    key, value, own_headers = row["key"], row["value"], headers_of(row["headers"])
-    added_headers = _explain(row)
-    if (size := len(value or b"")) > min(room, LARGEST_VALUE_BYTES):
-        value = b""
-        added_headers.append(("crm-value-bytes", str(size).encode()))
-    room -= len(value or b"")
-    if (size := _size(own_headers)) > room:
-        own_headers = ()
-        added_headers.append(("crm-headers-bytes", str(size).encode()))
-    room -= _size(own_headers)
-    if (size := len(key or b"")) > room:
-        key = None
-        added_headers.append(("crm-key-bytes", str(size).encode()))
-    if key is None and value is None:
-        value = b""
-    await sender.send_and_wait(topic, key=key, value=value, headers=[*own_headers, *added_headers])
+async def _send(sender: AIOKafkaProducer, topic: str, row: asyncpg.Record, content: bytes) -> None:
+    """Send the sealed content with the headers that explain the rejection."""
+    headers = _explain(row)
+    if not content:
+        headers.append(("crm-value-bytes", str(len(row["content"])).encode()))
+    await sender.send_and_wait(topic, key=str(row["id"]).encode(), value=content, headers=headers)
 
 
-def _size(headers: Headers) -> int:
-    return sum(len(name.encode()) + len(value or b"") + HEADER_BYTES for name, value in headers)
-
-
-def _explain(row: asyncpg.Record) -> list[tuple[str, bytes | None]]:
+def _explain(row: asyncpg.Record) -> list[tuple[str, bytes]]:
     """Return headers with the reason of the rejection and the origin of the record."""
     values = {
         "crm-dead-letter-id": row["id"],
         "crm-reason": row["reason"],
-        "crm-detail": row["detail"],
         "crm-origin": f"{row['topic']}/{row['partition']}/{row['kafka_offset']}",
         "crm-first-at": row["first_at"].isoformat(),
     }

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
+from services.runtime.strict_json import InvalidJson, parse_json
 
 BINARY_PREFIX = "ce_"
 STRUCTURED = "application/cloudevents+json"
@@ -61,8 +60,8 @@ def _text(name: str, value: bytes | None) -> str:
 
 def _structured(value: bytes) -> Envelope:
     try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
+        document = parse_json(value)
+    except InvalidJson as error:
         raise _malformed(
             f"there are no ce_ headers, and the value is not JSON ({error}): "
             f"send binary mode or {STRUCTURED}"

@@ -1,26 +1,33 @@
 """The intake process: reads the records of producers, admits them, retries pending ones."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from events.bus.publish import create_topic
 from events.bus.topics import Topics
-from services.intake import dead_letter_topic, metrics
+from services.intake import dead_letter_topic, metrics, outcome_topic
 from services.intake.admission import ADMISSION_CONNECTIONS, Admission
 from services.intake.consumer import IntakeConsumer
-from services.intake.pending_retry import retry_pending
-from services.intake.settings import IntakeSettings
+from services.intake.outcome import IntakeOutcome
+from services.intake.pending_retry import make_room, retry_pending
+from services.intake.raw_record import RawRecord
+from services.intake.settings import load_intake_settings
 from services.intake.stall_check import end_when_stalled
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
 from services.runtime.health import Check
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.table_fit import TableFit
+from services.runtime.topics import TopicKeeper
 
+CopyNew: TypeAlias = Callable[[asyncpg.Pool, AIOKafkaProducer, str], Awaitable[int]]
 RETRY_SECONDS = 0.5
 METRICS_SECONDS = 5.0
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
@@ -29,26 +36,46 @@ log = get_logger("intake")
 
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: Clock) -> None:
-    """Run the process. It ends with an error if only a new process helps."""
-    intake_settings = IntakeSettings()
+    """Run the process. It ends with an error if only a new process helps.
+
+    While the host's tables cannot hold the core's rows, raise `UnfitTables`: records stay unread.
+    """
+    intake_settings = load_intake_settings()
     topics = Topics.of(settings.topic_prefix)
-    servers = settings.kafka_bootstrap_servers
+    servers = settings.brokers
     connections = max(settings.pool_size, ADMISSION_CONNECTIONS)
     async with pooled(settings, "crm intake", size=connections) as pool:
-        for topic in (topics.intake, topics.dead_letters):
-            await create_topic(
-                servers,
-                topic,
-                partitions=settings.topic_partitions,
-                replicas=settings.topic_replicas,
-            )
+        fit = TableFit(pool)
+        await fit.require()
         admission = Admission(pool, intake_settings, clock)
         patience_seconds = intake_settings.patience_seconds
+
+        async def admit(records: Sequence[RawRecord]) -> list[IntakeOutcome]:
+            await fit.require()
+            await make_room(admission)
+            return await admission.admit(records)
+
         consumer = IntakeConsumer(
-            servers, topics.intake, admission.admit,
+            servers, topics.intake, admit,
             batch_records=intake_settings.batch_records, patience_seconds=patience_seconds,
         )  # fmt: skip
+        metrics.UNREAD.set_function(lambda: consumer.unread.count(consumer.kafka))
         producer = dead_letter_topic.create_producer(servers)
+        checks["database"] = reachability_check(settings, DATABASE)
+        checks["kafka"] = reachability_check(settings, KAFKA)
+
+        async def fill_again(topic: str) -> None:
+            if topic == topics.intake:
+                consumer.read_again()
+            if topic == topics.dead_letters:
+                await dead_letter_topic.copy_again(pool)
+            if topic == topics.outcomes:
+                await outcome_topic.copy_again(pool)
+
+        own_topics = [topic for topic in topics if topic != topics.events]
+        keeper = TopicKeeper(settings, own_topics, fill_again)
+        await keeper.create_missing()
+        checks["topics"] = keeper.check
         checks["intake"] = _assignment_check(consumer)
         try:
             await producer.start()
@@ -57,9 +84,11 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
             await run_until_first_ends(
                 stop.wait(),
                 consumer.failed,
-                _retry_pending_records(admission, stop, patience_seconds),
-                _copy_dead_letters(pool, producer, topics.dead_letters, stop),
+                _retry_pending_records(admission, fit, stop, patience_seconds),
+                _copy_rows(dead_letter_topic.copy_new, pool, producer, topics.dead_letters, stop),
+                _copy_rows(outcome_topic.copy_new, pool, producer, topics.outcomes, stop),
                 end_when_stalled(consumer, stop, patience_seconds),
+                keeper.run(),
             )
         finally:
             await consumer.stop()
@@ -76,13 +105,14 @@ def _assignment_check(consumer: IntakeConsumer) -> Check:
 
 
 async def _retry_pending_records(
-    admission: Admission, stop: asyncio.Event, patience_seconds: float
+    admission: Admission, fit: TableFit, stop: asyncio.Event, patience_seconds: float
 ) -> None:
     """Retry pending records that are due, and update the gauges."""
     loop = asyncio.get_running_loop()
     success_at, metrics_at = loop.time(), 0.0
     while not await sleep_unless(stop, RETRY_SECONDS):
         try:
+            await fit.require()
             while await retry_pending(admission) and not stop.is_set():
                 pass
             if loop.time() >= metrics_at:
@@ -91,18 +121,22 @@ async def _retry_pending_records(
                 metrics_at = loop.time() + METRICS_SECONDS
             success_at = loop.time()
         except RETRY_ERRORS as error:
-            log.warning("intake.chores_postponed", error=repr(error))
+            log.warning("intake.chores_postponed", error=error, is_retry=True)
             if loop.time() - success_at > patience_seconds:
                 raise
 
 
-async def _copy_dead_letters(
-    pool: asyncpg.Pool, producer: AIOKafkaProducer, topic: str, stop: asyncio.Event
+async def _copy_rows(
+    copy_new: CopyNew,
+    pool: asyncpg.Pool,
+    producer: AIOKafkaProducer,
+    topic: str,
+    stop: asyncio.Event,
 ) -> None:
-    """Copy dead letters to their topic. Nothing depends on the copies, so retry without end."""
+    """Copy new rows of a table to their topic. Nothing depends on the copies: retry without end."""
     while not await sleep_unless(stop, RETRY_SECONDS):
         try:
-            while await dead_letter_topic.copy_new(pool, producer, topic) and not stop.is_set():
+            while await copy_new(pool, producer, topic) and not stop.is_set():
                 pass
         except (KafkaError, *RETRY_ERRORS) as error:
-            log.warning("intake.copies_postponed", error=repr(error))
+            log.warning("intake.copies_postponed", error=error, is_retry=True)

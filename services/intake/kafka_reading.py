@@ -1,71 +1,17 @@
-"""Two corrections of aiokafka's consumer, so that one bad record cannot stop or lose others.
+"""A correction of aiokafka's consumer, so that one bad partition cannot lose records of others.
 
-1. aiokafka decodes header names as UTF-8 and raises in the middle of a batch if one is not. Nothing
-   after it would ever be read. The intake does not need such a header, so its name is replaced by
-   question marks.
-2. If one partition raises (a broken batch), the records that the same call read from other
-   partitions are lost, because their positions have advanced. So partitions are read one by one.
+If one partition raises (a broken batch), the records that the same call read from other partitions
+are lost, because their positions have advanced. So partitions are read one by one.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.consumer import fetcher
-from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
-from aiokafka.record.memory_records import _MemoryRecordsPy
-from aiokafka.record.util import decode_varint
 
 MAX_RECORDS = 500
 Batches = dict[TopicPartition, list[ConsumerRecord]]
 GetMany = Callable[..., Awaitable[Batches]]
-
-
-class TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
-    """A record batch whose header names may be any bytes."""
-
-    def _read_msg(self) -> Any:
-        try:
-            return super()._read_msg()
-        except UnicodeDecodeError:
-            self._overwrite_names()
-            return super()._read_msg()
-
-    def _overwrite_names(self) -> None:
-        """Replace header names of the next record that are not UTF-8.
-
-        A record has length, attributes, time, offset, key, value and headers, in this order.
-        """
-        buffer, at = self._buffer, self._pos
-        for _ in range(4):
-            _, at = decode_varint(buffer, at)
-        for _ in range(2):
-            size, at = decode_varint(buffer, at)
-            at += max(size, 0)
-        headers, at = decode_varint(buffer, at)
-        for _ in range(headers):
-            size, at = decode_varint(buffer, at)
-            try:
-                buffer[at : at + size].decode()
-            except UnicodeDecodeError:
-                buffer[at : at + size] = b"?" * size
-            at += size
-            size, at = decode_varint(buffer, at)
-            at += max(size, 0)
-
-
-class _TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]
-    """The records of a fetch, read as `TolerantBatch`."""
-
-    def next_batch(self) -> Any:
-        data = self._next_slice
-        batch = super().next_batch()
-        return TolerantBatch(data) if isinstance(batch, DefaultRecordBatch) else batch
-
-
-def tolerate_header_names() -> None:
-    """Make the aiokafka consumers of this process accept every header name."""
-    fetcher.MemoryRecords = _TolerantRecords
 
 
 def read_partitions_one_by_one(kafka: Any) -> None:

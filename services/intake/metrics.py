@@ -17,6 +17,10 @@ RECORDS = Counter(
 WAITING = Gauge(
     "crm_intake_waiting", "Intake records that wait for their subject", registry=REGISTRY
 )
+UNREAD = Gauge(
+    "crm_intake_unread_records", "Records of the intake topic that are not admitted yet",
+    registry=REGISTRY,
+)  # fmt: skip
 
 
 def count(items: Sequence[IntakeItem]) -> None:

@@ -6,8 +6,16 @@ from enum import StrEnum
 from uuid import UUID
 
 from events.record import NewEvent, Stream
+from services.intake.producer_record import ProducerRecord, RecordLabel, label_record
 from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord
+
+KNOWN_LEAD = "known_lead"
+"""The reason code of an accepted `lead.captured` that completed a lead with another id."""
+
+
+TURN = "turn"
+"""The entity type of a subject that a record waits for when it is not its turn: a property."""
 
 
 class IntakeStatus(StrEnum):
@@ -21,7 +29,11 @@ class IntakeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IntakeOutcome:
-    """The status of a record, with the subject it waits for or the reason of its rejection."""
+    """The status of a record, with the subject it waits for or the reason of its rejection.
+
+    `lead_id` is the lead of an accepted event. With the reason `known_lead` it is the lead that has
+    the e-mail address already; the producer sent another id.
+    """
 
     status: IntakeStatus
     event_id: UUID | None = None
@@ -30,17 +42,21 @@ class IntakeOutcome:
     subject: Stream | None = None
     reason: str = ""
     detail: str = ""
+    lead_id: UUID | None = None
 
 
 @dataclass(slots=True)
 class IntakeItem:
     """A record on its way through the intake: its event, the subjects, and at the end the outcome.
 
-    `new` is None until the record has been read, and for ever if it cannot be read.
+    `sent` is the record as its producer sent it, with its organisation. `new` is the event with
+    stored ids. Both are None until the record has been read, and for ever if it cannot be read.
     """
 
     record: RawRecord
     outcome: IntakeOutcome | None = None
+    read_label: RecordLabel | None = None
+    sent: tuple[ProducerRecord, UUID] | None = None
     new: NewEvent | None = None
     subjects: Sequence[Stream] = ()
 
@@ -51,11 +67,27 @@ class IntakeItem:
             raise RuntimeError(f"record {self.record.id} has not been read")
         return self.new
 
-    def accept(self, *, is_duplicate: bool) -> None:
-        self._end(IntakeStatus.DUPLICATE if is_duplicate else IntakeStatus.ACCEPTED)
+    @property
+    def label(self) -> RecordLabel:
+        """Return the attributes of the record that can be read."""
+        return self.read_label or label_record(self.record)
+
+    def accept(
+        self, *, is_duplicate: bool, lead_id: UUID | None = None, is_known_lead: bool = False
+    ) -> None:
+        status = IntakeStatus.DUPLICATE if is_duplicate else IntakeStatus.ACCEPTED
+        lead_id = lead_id or (self.new.event.lead if self.new else None)
+        self._end(status, reason=KNOWN_LEAD if is_known_lead else "", lead_id=lead_id)
 
     def wait_for(self, subject: Stream) -> None:
         self._end(IntakeStatus.WAITING, subject=subject)
+
+    def wait_for_turn(self) -> None:
+        """Let the item wait because its organisation sends many records."""
+        property_id = self.new_event.property_id
+        if property_id is None:
+            raise RuntimeError(f"the event of record {self.record.id} has no property")
+        self.wait_for(Stream(TURN, property_id))
 
     def reject(self, error: RejectedRecord) -> None:
         self._end(IntakeStatus.DEAD, reason=error.reason, detail=error.detail)
@@ -67,6 +99,7 @@ class IntakeItem:
         subject: Stream | None = None,
         reason: str = "",
         detail: str = "",
+        lead_id: UUID | None = None,
     ) -> None:
         new = self.new
         self.outcome = IntakeOutcome(
@@ -77,12 +110,13 @@ class IntakeItem:
             subject,
             reason,
             detail,
+            lead_id,
         )
 
 
-def wait_if_blocked(item: IntakeItem, property_id: UUID, blocked: dict[UUID, Stream]) -> bool:
+def wait_if_blocked(item: IntakeItem, blocked: dict[UUID, Stream]) -> bool:
     """Let the item wait if another record waits for one of its subjects; return whether it does."""
-    for key in (property_id, *(stream.entity_id for stream in item.subjects)):
+    for key in (item.new_event.ordering_key, *(stream.entity_id for stream in item.subjects)):
         if subject := blocked.get(key):
             item.wait_for(subject)
             return True

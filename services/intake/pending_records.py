@@ -1,4 +1,4 @@
-"""Pending records: they wait, in order, for a subject that does not exist yet.
+"""Pending records: they wait, sealed and in order, for a subject that does not exist yet.
 
 Every function takes the instant `now`, so that one clock decides what is due.
 """
@@ -11,9 +11,9 @@ import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
-from services.intake.outcome import IntakeItem
-from services.intake.raw_record import COLUMNS
+from services.intake.outcome import TURN, IntakeItem
 from services.intake.rejection import RejectedRecord, RejectionReason
+from services.intake.sealed_records import COLUMNS, seal_records
 from services.intake.settings import IntakeSettings
 
 _COLUMNS = ", ".join(COLUMNS)
@@ -24,7 +24,10 @@ PROPERTY = "property"
 async def save(
     conn: Connection, items: Sequence[IntakeItem], settings: IntakeSettings, now: datetime
 ) -> None:
-    """Save items as pending. Reject those whose time is over or for which there is no room."""
+    """Save items as pending. Reject those whose time is over or for which there is no room.
+
+    An item that waits for its turn has no such limits.
+    """
     pending_count = await count(conn)
     is_overdue = {
         row["id"]: row["overdue"]
@@ -39,36 +42,55 @@ async def save(
     saved: list[IntakeItem] = []
     for item in items:
         is_new = item.record.id not in is_overdue
-        if is_overdue.get(item.record.id, settings.wait_seconds == 0):
+        if _waits_for_turn(item):
+            saved.append(item)
+        elif is_overdue.get(item.record.id, settings.wait_seconds == 0):
             item.reject(_unknown_subject(item))
         elif is_new and (room := room - 1) < 0:
             item.reject(_no_room(settings))
         else:
             saved.append(item)
+    sealed = await seal_records(conn, [(item.record, "") for item in saved])
     await conn.executemany(
         f"""
         INSERT INTO crm.intake_waiting AS pending (id, {_COLUMNS}, subject_type, subject_id,
           org_id, property_id, next_try_at, give_up_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-          $13::timestamptz + make_interval(secs => $15), $14)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+          $11::timestamptz + make_interval(secs => $13), $12)
         ON CONFLICT (id) DO UPDATE SET subject_type = excluded.subject_type,
           subject_id = excluded.subject_id, attempts = pending.attempts + 1,
-          next_try_at = $13::timestamptz
-            + make_interval(secs => least($15 * 2 ^ least(pending.attempts, 30), $16))
+          give_up_at = CASE WHEN excluded.give_up_at IS NULL THEN NULL
+            ELSE coalesce(pending.give_up_at, excluded.give_up_at) END,
+          next_try_at = $11::timestamptz
+            + make_interval(secs => least($13 * 2 ^ least(pending.attempts, 30), $14))
         """,
-        [_row(item, settings, now) for item in saved],
+        [_row(item, sealed[item.record.id], settings, now) for item in saved],
     )
 
 
-def _row(item: IntakeItem, settings: IntakeSettings, now: datetime) -> tuple[object, ...]:
+def _row(
+    item: IntakeItem, sealed: tuple[object, ...], settings: IntakeSettings, now: datetime
+) -> tuple[object, ...]:
     outcome = item.outcome
     if outcome is None or outcome.subject is None:
         raise RuntimeError(f"record {item.record.id} waits for no subject")
     return (
-        item.record.id, *item.record.columns(), *outcome.subject, outcome.org_id,
-        outcome.property_id, now, now + timedelta(seconds=settings.wait_seconds),
-        settings.first_retry_seconds, settings.longest_retry_seconds,
+        item.record.id, *sealed, *outcome.subject, outcome.org_id,
+        outcome.property_id, now,
+        *(
+            (None, 0.0, 0.0)
+            if _waits_for_turn(item)
+            else (
+                now + timedelta(seconds=settings.wait_seconds),
+                settings.first_retry_seconds, settings.longest_retry_seconds,
+            )
+        ),
     )  # fmt: skip
+
+
+def _waits_for_turn(item: IntakeItem) -> bool:
+    subject = item.outcome.subject if item.outcome else None
+    return subject is not None and subject.entity_type == TURN
 
 
 def _unknown_subject(item: IntakeItem) -> RejectedRecord:
@@ -114,12 +136,17 @@ async def load_due(conn: Connection, limit: int, now: datetime) -> list[Stream]:
 async def load_waiting_for(
     conn: Connection, subjects: Iterable[UUID], limit: int
 ) -> list[asyncpg.Record]:
-    """Return the records that wait for these subjects, in the order of arrival."""
+    """Return the records that wait for these subjects, in the order of arrival.
+
+    Each subject gets an equal share of `limit`, and at least one record.
+    """
+    ids = list(subjects)
     return await conn.fetch(
-        "SELECT * FROM crm.intake_waiting WHERE subject_id = ANY($1::uuid[]) "
-        "ORDER BY arrival LIMIT $2",
-        list(subjects),
-        limit,
+        "SELECT pending.* FROM unnest($1::uuid[]) AS subject (id) CROSS JOIN LATERAL ("
+        "SELECT * FROM crm.intake_waiting WHERE subject_id = subject.id ORDER BY arrival LIMIT $2"
+        ") AS pending ORDER BY pending.arrival",
+        ids,
+        max(1, limit // max(1, len(ids))),
     )
 
 
@@ -154,6 +181,19 @@ async def postpone(
 
 
 async def count(conn: Connection) -> int:
-    """Return the number of pending records."""
-    number: int = await conn.fetchval("SELECT count(*) FROM crm.intake_waiting")
+    """Return the number of records that wait for an unknown subject."""
+    number: int = await conn.fetchval(
+        "SELECT count(*) FROM crm.intake_waiting WHERE subject_type <> $1", TURN
+    )
     return number
+
+
+async def is_full_of_deferred(conn: Connection, limit: int) -> bool:
+    """Return whether at least `limit` records wait for their turn."""
+    number: int = await conn.fetchval(
+        "SELECT count(*) FROM (SELECT FROM crm.intake_waiting WHERE subject_type = $1 LIMIT $2) "
+        "AS deferred",
+        TURN,
+        limit,
+    )
+    return number >= limit

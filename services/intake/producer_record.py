@@ -5,25 +5,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from pydantic import ValidationError
 
 from events import catalog, codec
 from events.catalog import UnknownEvent
-from events.event import Event
+from events.event import MAX_HASHED_LENGTH, Event
 from events.record import Cause
+from events.visitor_ids import read_visitor_id
 from services.intake.envelope import Envelope, open_envelope
 from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
+from services.runtime.strict_json import InvalidJson, parse_json
+from services.runtime.unicode_text import normalize_texts
 from services.runtime.validation import describe_validation_error
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_TEXT = 300
+VISITOR_FIELD = "visitor_id"
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerRecord:
-    """A well-formed event of a producer. Its property may or may not exist."""
+    """A well-formed event of a producer. Its property may or may not exist.
+
+    `visitor_id` is the one that the producer sent; the event has no hash of it yet.
+    """
 
     record: RawRecord
     source: str
@@ -32,6 +38,9 @@ class ProducerRecord:
     occurred_at: datetime
     cause: Cause
     event: Event
+    visitor_id: str | None = None
+    principal: str | None = None
+    """For whom the producer acts, such as `user:<id>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +64,62 @@ def read_producer_record(record: RawRecord) -> ProducerRecord:
     time = attributes.get("time")
     occurred_at = _kafka_time(record.timestamp) if time is None else _instant(time)
     cause = Cause(
-        actor=_actor(source, attributes.get("actor")),
+        actor=f"producer:{source}",
         correlation_id=_uuid(attributes, "correlationid"),
         causation_id=_uuid(attributes, "causationid"),
     )
-    event = _event(name, attributes.get("schemaversion"), data)
+    content, visitor_id = _split_visitor(name, data)
+    event = _event(name, attributes.get("schemaversion"), content)
     if objection := catalog.producer_objection(event):
         raise RejectedRecord(RejectionReason.NOT_FOR_PRODUCERS, objection)
-    return ProducerRecord(record, source, ce_id, property_id, occurred_at, cause, event)
+    principal = _principal(attributes.get("actor"))
+    return ProducerRecord(
+        record, source, ce_id, property_id, occurred_at, cause, event, visitor_id, principal
+    )
 
 
 def label_record(record: RawRecord) -> RecordLabel:
     """Return what can be read of a record, also of a malformed one."""
+    data: object = None
     try:
-        attributes = open_envelope(record).attributes
+        envelope = open_envelope(record)
+        attributes, data = envelope.attributes, envelope.data
     except RejectedRecord:
-        attributes = {
-            name.lower().removeprefix("ce_"): (value or b"").decode("utf-8", "replace")
-            for name, value in record.headers
-            if name.lower().startswith("ce_")
-        }
-    try:
-        property_id = UUID(attributes.get("propertyid", ""))
-    except ValueError:
-        property_id = None
+        attributes = _readable_attributes(record)
     return RecordLabel(
-        attributes.get("source"), attributes.get("id"), attributes.get("type"), property_id
-    )
+        attributes.get("source"), attributes.get("id"), attributes.get("type"),
+        _label_property(attributes.get("propertyid"), data, record.key),
+    )  # fmt: skip
+
+
+def _readable_attributes(record: RawRecord) -> dict[str, str]:
+    """Return the attributes that can be read although the record contains no CloudEvent."""
+    attributes = {
+        name.lower().removeprefix("ce_"): (value or b"").decode("utf-8", "replace")
+        for name, value in record.headers
+        if name.lower().startswith("ce_")
+    }
+    try:
+        document = {} if attributes else _object(record.value or b"")
+    except RejectedRecord:
+        document = {}
+    return attributes or {name: text for name, text in document.items() if isinstance(text, str)}
+
+
+def _label_property(attribute: str | None, data: object, key: bytes | None) -> UUID | None:
+    """Return the property of the attribute, else of the data, else the one that is the key."""
+    if attribute is None and isinstance(data, bytes):
+        try:
+            data = _object(data)
+        except RejectedRecord:
+            data = None
+    inside = data.get("property_id") if isinstance(data, dict) else None
+    for text in (attribute, inside, (key or b"").decode("utf-8", "replace")):
+        try:
+            return UUID(text if isinstance(text, str) else "")
+        except ValueError:
+            continue
+    return None
 
 
 def _required(attributes: dict[str, str], name: str) -> str:
@@ -93,13 +131,11 @@ def _required(attributes: dict[str, str], name: str) -> str:
     return text
 
 
-def _split_property(envelope: Envelope) -> tuple[UUID, bytes | dict[str, Any]]:
+def _split_property(envelope: Envelope) -> tuple[UUID, dict[str, Any]]:
     """Return the property id, from the extension or the data, and the data without it."""
     property_id = envelope.attributes.get("propertyid")
-    data = envelope.data
-    if property_id is None and isinstance(data, bytes):
-        data = _object(data)
-    if isinstance(data, dict) and "property_id" in data:
+    data = envelope.data if isinstance(envelope.data, dict) else _object(envelope.data)
+    if "property_id" in data:
         inside = data["property_id"]
         data = {name: value for name, value in data.items() if name != "property_id"}
         if property_id is not None and inside != property_id:
@@ -113,20 +149,41 @@ def _split_property(envelope: Envelope) -> tuple[UUID, bytes | dict[str, Any]]:
         raise _malformed("propertyid is not a UUID") from None
 
 
+def _split_visitor(name: str, data: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return the data without the visitor id, and the visitor id unless it is a placeholder."""
+    if name not in catalog.CATALOG or VISITOR_FIELD not in catalog.kind_of(name).hashed:
+        return data, None
+    hash_field = catalog.kind_of(name).hashed[VISITOR_FIELD]
+    if hash_field in data:
+        raise RejectedRecord(
+            RejectionReason.INVALID, f"{name}: {hash_field} is not for producers: send visitor_id"
+        )
+    visitor_id = data.get(VISITOR_FIELD)
+    data = {field: value for field, value in data.items() if field != VISITOR_FIELD}
+    if visitor_id is None:
+        return data, None
+    if not isinstance(visitor_id, str) or len(visitor_id) > MAX_HASHED_LENGTH:
+        raise RejectedRecord(
+            RejectionReason.INVALID,
+            f"{name}: {VISITOR_FIELD} is not a text of at most {MAX_HASHED_LENGTH} characters",
+        )
+    return data, read_visitor_id(visitor_id)
+
+
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        value = parse_json(data)
+    except InvalidJson as error:
         raise _malformed(f"the data are not JSON: {error}") from None
     if not isinstance(value, dict):
         raise _malformed("the data are JSON, but not an object")
     return value
 
 
-def _event(name: str, version_text: str | None, data: bytes | dict[str, Any]) -> Event:
+def _event(name: str, version_text: str | None, data: dict[str, Any]) -> Event:
     try:
         version = catalog.kind_of(name).version if version_text is None else _number(version_text)
-        return codec.decode_from_producer(name, version, data)
+        return codec.decode_from_producer(name, version, normalize_texts(data))
     except UnknownEvent as error:
         reason = (
             RejectionReason.UNKNOWN_TYPE
@@ -179,13 +236,10 @@ def _uuid(attributes: dict[str, str], name: str) -> UUID | None:
         raise _malformed(f"{name} is not a UUID") from None
 
 
-def _actor(source: str, principal: str | None) -> str:
-    """Return the actor of the event: the producer, and for whom it acts if it names someone."""
-    if principal is None:
-        return f"producer:{source}"
-    if not principal or len(principal) > MAX_TEXT or "\x00" in principal:
+def _principal(text: str | None) -> str | None:
+    if text is not None and (not text or len(text) > MAX_TEXT or "\x00" in text):
         raise _malformed("attribute actor is empty, too long or contains U+0000")
-    return f"producer:{source} for {principal}"
+    return text
 
 
 def _malformed(detail: str) -> RejectedRecord:

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from events.bus.brokers import client_options
 from services.intake import signature
 from services.intake.envelope import STRUCTURED
 from services.intake.producer_record import read_producer_record
@@ -59,7 +60,7 @@ def check_line(line: bytes) -> tuple[UUID, str]:
 async def open_producer(bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
     """Open a Kafka producer during a block. Its end waits for the acknowledgements."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(bootstrap_servers),
         acks="all",
         linger_ms=5,
         max_batch_size=256 * 1024,

@@ -2,7 +2,6 @@
 
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -32,14 +31,6 @@ class RawRecord:
             record.value, tuple(record.headers),
         )  # fmt: skip
 
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """Create the record from a row of crm.dead_letters or crm.intake_waiting."""
-        return cls(
-            row["topic"], row["partition"], row["kafka_offset"], row["kafka_timestamp"],
-            row["key"], row["value"], headers_of(row["headers"]),
-        )  # fmt: skip
-
     @cached_property
     def id(self) -> UUID:
         """Return the id of the record, which is not the id of its event.
@@ -52,22 +43,12 @@ class RawRecord:
             digest.update(b"-" if part is None else b"+%d:" % len(part) + part)
         return UUID(bytes=digest.digest())
 
-    def columns(self) -> tuple[object, ...]:
-        """Return topic, partition, kafka_offset, kafka_timestamp, key, value, headers."""
-        return (
-            self.topic, self.partition, self.offset, self.timestamp, self.key, self.value,
-            self.stored_headers(),
-        )  # fmt: skip
-
     def stored_headers(self) -> list[list[str | None]]:
         """Return the headers as JSON can store them: values in base64."""
         return [
             [storable(name), None if value is None else b64encode(value).decode()]
             for name, value in self.headers
         ]
-
-
-COLUMNS = ("topic", "partition", "kafka_offset", "kafka_timestamp", "key", "value", "headers")
 
 
 def headers_of(stored: list[list[str | None]]) -> Headers:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import Any
 
 import asyncpg
@@ -10,9 +12,10 @@ from services.intake import dead_letters
 from services.intake.admission import Admission
 from services.intake.dead_letters import DeadLetterFilter
 from services.intake.outcome import IntakeStatus
-from services.intake.raw_record import RawRecord
+from services.intake.sealed_records import DeadLetter
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
+from services.runtime.strict_json import InvalidJson, parse_json
 
 DEAD_LETTERS_PER_PAGE = 500
 
@@ -28,13 +31,14 @@ async def redrive(
     A record that is rejected again stays open with its new reason. After a crash, repeat the
     redrive.
     """
-    admission = Admission(pool, settings, Clock())
+    # Without a limit of time: an operator learns what became of each record.
+    admission = Admission(pool, settings.model_copy(update={"batch_seconds": inf}), Clock())
     counts: Counter[str] = Counter()
     async for page in dead_letters.load_pages(pool, chosen, DEAD_LETTERS_PER_PAGE):
-        records = [RawRecord.of_row(dict(row)) for row in page]
+        records = [dead.record for dead in page if dead.record is not None]
         outcomes = await admission.admit(records, is_redrive=True)
         ended = [
-            row["id"] for row, outcome in zip(page, outcomes, strict=True)
+            record.id for record, outcome in zip(records, outcomes, strict=True)
             if outcome.status is not IntakeStatus.DEAD
         ]  # fmt: skip
         async with pool.acquire() as conn:
@@ -49,21 +53,25 @@ async def drop(pool: asyncpg.Pool, chosen: DeadLetterFilter) -> int:
     dropped = 0
     async for page in dead_letters.load_pages(pool, chosen, DEAD_LETTERS_PER_PAGE):
         async with pool.acquire() as conn:
-            await dead_letters.set_status(conn, [row["id"] for row in page], "dropped")
+            await dead_letters.set_status(conn, [dead.id for dead in page], "dropped")
         dropped += len(page)
     return dropped
 
 
-def describe(row: asyncpg.Record) -> dict[str, Any]:
-    """Return a dead letter for output: bytes as text if they are UTF-8."""
-    values = dict(row)
-    for name in ("key", "value"):
-        values[name] = None if row[name] is None else _text(row[name])
-    record = RawRecord.of_row(values | {"key": row["key"], "value": row["value"]})
-    values["headers"] = {
+def describe(dead: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter for output: the value as JSON if it is, other bytes as text."""
+    record = dead.record
+    shown = {**dead.columns, "detail": dead.detail}
+    if record is None:
+        return shown | {"key": None, "value": None, "headers": None}
+    shown["key"] = None if record.key is None else _text(record.key)
+    shown["value"] = None if record.value is None else _text(record.value)
+    with suppress(InvalidJson):
+        shown["value"] = parse_json(record.value or b"")
+    shown["headers"] = {
         name: None if value is None else _text(value) for name, value in record.headers
     }
-    return values
+    return shown
 
 
 def _text(value: bytes) -> str:

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from events.log.connection import Connection
 from events.record import Stream
-from services.intake import dead_letters, pending_records
+from services.host import PropertyOrgs
+from services.intake import dead_letters, outcome_table, pending_records
 from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
 from services.intake.settings import IntakeSettings
 
@@ -17,7 +18,7 @@ async def restore_outcomes(conn: Connection, items: Sequence[IntakeItem]) -> Non
     A redriven dead letter is excluded: its record was admitted since.
     """
     rows = await conn.fetch(
-        "SELECT id, event_id, org_id, property_id, reason, detail FROM crm.dead_letters "
+        "SELECT id, event_id, org_id, property_id, reason FROM crm.dead_letters "
         "WHERE id = ANY($1::uuid[]) AND status <> 'redriven'",
         [item.record.id for item in items],
     )
@@ -26,7 +27,7 @@ async def restore_outcomes(conn: Connection, items: Sequence[IntakeItem]) -> Non
         if row := saved.get(item.record.id):
             item.outcome = IntakeOutcome(
                 IntakeStatus.DEAD, row["event_id"], row["org_id"], row["property_id"],
-                reason=row["reason"], detail=row["detail"],
+                reason=row["reason"],
             )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ async def save_outcomes(
     items: Sequence[IntakeItem],
     settings: IntakeSettings,
     now: datetime,
+    property_orgs: PropertyOrgs,
     *,
     is_retry: bool,
 ) -> None:
@@ -66,7 +68,8 @@ async def save_outcomes(
             await pending_records.save(conn, pending, settings, now)
         # `pending_records.save` may reject items, so the dead letters are saved after it.
         if dead := _with_status(items, IntakeStatus.DEAD):
-            await dead_letters.save(conn, dead)
+            await dead_letters.save(conn, dead, property_orgs)
+        await outcome_table.save(conn, items, property_orgs)
         if is_retry:
             waiting = {item.record.id for item in _with_status(items, IntakeStatus.WAITING)}
             ended = [item.record.id for item in items if item.record.id not in waiting]

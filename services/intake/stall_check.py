@@ -40,7 +40,7 @@ async def end_when_stalled(
         except LookupError as error:
             raise StalledConsumer(str(error)) from error
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("intake.broker_away", error=repr(error))
+            log.warning("intake.broker_away", error=error, is_retry=True)
             if now - answered_at > patience_seconds:
                 raise StalledConsumer(
                     f"the broker has not answered for {patience_seconds:g} s"

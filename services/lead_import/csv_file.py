@@ -1,59 +1,48 @@
-"""The CSV file: its lines read with a mapping, and the columns that the mapping does not cover."""
+"""The CSV file: its records read with a mapping, and the columns that it does not cover."""
 
-import csv
+import difflib
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import count
-from pathlib import Path
+from collections.abc import Iterator
 
-from services.lead_import.importer import LineResult, LineStatus
-from services.lead_import.lines import ImportTarget, InvalidLine, LeadLine, read_line
+from services.lead_import.csv_records import CsvRecord
+from services.lead_import.csv_table import CsvTable
+from services.lead_import.line_result import LineResult
+from services.lead_import.line_values import ImportTarget, InvalidLine
+from services.lead_import.lines import LeadLine, read_line
 from services.lead_import.mapping import ColumnMapping, InvalidMapping
 
 SHOWN_VALUES = 8
 MAX_VALUES = 10_000
+_ZONE_SUFFIX = re.compile(r"\s*\([A-Za-z0-9:+/_ -]+\)$")
+"""A time zone that an export adds to the name of a date column, such as `Create Date (EDT)`."""
 
 
 class CsvFile:
-    """One reading of a file. `unread` is complete after all `lines` were read."""
+    """One reading of a file with a mapping. `unread` is complete after all `lines` were read."""
 
-    def __init__(self, path: Path, mapping: ColumnMapping, target: ImportTarget) -> None:
-        self.path, self.mapping, self.target = path, mapping, target
-        self.columns = self._read_header()
-        if missing := [c for c in mapping.columns() if c not in self.columns]:
-            raise InvalidMapping(
-                f"{path} has no column {', '.join(sorted(set(missing)))}: correct the mapping"
-            )
-        self._values_read = {c: mapping.values_read(c) for c in set(mapping.columns())}
+    def __init__(self, table: CsvTable, mapping: ColumnMapping, target: ImportTarget) -> None:
+        self.table, self.mapping, self.target = table, mapping, target
+        self.columns, self.missing = _match_columns(table, mapping)
+        values_read = {column: mapping.values_read(column) for column in set(mapping.columns())}
+        self._values_read = values_read
         self._unread: dict[str, Counter[str]] = {
             column: Counter()
             for column in self.columns
-            if self._values_read.get(column, set()) is not None
+            if values_read.get(column, set()) is not None
         }
 
-    def __len__(self) -> int:
-        """Return the number of text lines after the header; no more leads than that."""
-        with self.path.open(encoding="utf-8-sig", newline="", errors="replace") as source:
-            return max(0, sum(1 for _ in source) - 1)
-
     def lines(self) -> Iterator[LeadLine | LineResult]:
-        """Yield every line as events, or the result that says why it is refused."""
-        with self.path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as source:
-            rows = csv.DictReader(source)
-            for number in count(1):
-                row: dict[str, str] = {}
-                try:
-                    row = next(rows)
-                    yield read_line(number, row, self.mapping, self.target)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield LineResult(
-                        number, "", LineStatus.REFUSED, detail=f"the line is not CSV: {error}"
-                    )
-                except InvalidLine as error:
-                    name = row.get(self.mapping.lead.external_id) or ""
-                    yield LineResult(number, name, LineStatus.REFUSED, detail=str(error))
+        """Yield every record as events, or the result that says why it is refused."""
+        for number, record in enumerate(self.table.records(), start=1):
+            row = dict(zip(self.columns, record.fields, strict=False))
+            try:
+                self._check(record)
+                yield read_line(record, row, self.mapping, self.target, number)
+            except InvalidLine as error:
+                name = row.get(self.mapping.lead.external_id.column, "").strip()
+                yield LineResult.refused(record, name, str(error))
+            if record.problem is None:
                 self._count_unread(row)
 
     def unread(self) -> list[dict[str, object]]:
@@ -74,21 +63,73 @@ class CsvFile:
                 )
         return columns
 
+    def _check(self, record: CsvRecord) -> None:
+        """Raise `InvalidLine` unless the record has readable text and a field for each column."""
+        if record.problem is not None:
+            raise InvalidLine(record.problem)
+        if not _is_unicode(record.text):
+            raise InvalidLine(
+                f"the line has bytes that are not {self.table.format.encoding}: correct them, or "
+                "give another --encoding"
+            )
+        if len(record.fields) != len(self.columns):
+            has_run_on = record.last_line > record.first_line
+            raise InvalidLine(
+                f"{record.lines}: {len(record.fields)} fields, the header has {len(self.columns)}"
+                + (": a quote is probably not closed" if has_run_on else "")
+            )
+
     def _count_unread(self, row: dict[str, str]) -> None:
         for column, values in self._unread.items():
-            value = (row.get(column) or "").strip()
+            value = row.get(column, "").strip()
             read = self._values_read.get(column)
             if value and not (read and value in read):
                 values[value if len(values) < MAX_VALUES else "…"] += 1
 
-    def _read_header(self) -> Sequence[str]:
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="", errors="replace") as source:
-                columns = next(csv.reader(source), None)
-        except OSError as error:
-            raise InvalidMapping(f"{self.path} cannot be read: {error.strerror}") from None
-        if not columns:
-            raise InvalidMapping(f"{self.path} is empty: it needs a header line")
-        if doubled := [name for name, times in Counter(columns).items() if times > 1]:
-            raise InvalidMapping(f"{self.path} has these columns twice: {', '.join(doubled)}")
-        return columns
+
+def _match_columns(
+    table: CsvTable, mapping: ColumnMapping
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of the file with the names of the mapping, and those that it lacks.
+
+    A column of the mapping is the one of the same name, else the only one whose name differs in
+    nothing but case, and a time zone in parentheses at its end.
+    """
+    columns, missing = list(table.columns), []
+    for name in dict.fromkeys(mapping.columns()):
+        if (times := columns.count(name)) > 1:
+            raise InvalidMapping(f"{table.path} has the column {name} {times} times: rename one")
+        if times:
+            continue
+        similar = [i for i, column in enumerate(columns) if _simplify(column) == _simplify(name)]
+        if len(similar) == 1:
+            columns[similar[0]] = name
+        else:
+            missing.append(name)
+    required = {mapping.lead.external_id.column}
+    if mapping.lead.arrived is not None:
+        required.add(mapping.lead.arrived.column)
+    absent = [name for name in missing if name in required or not mapping.optional_columns]
+    if absent:
+        raise InvalidMapping(
+            f"{table.path} has no column {', '.join(sorted(absent))}: correct the mapping"
+            f"{_suggest(absent, table.columns)}"
+        )
+    return tuple(columns), tuple(missing)
+
+
+def _simplify(name: str) -> str:
+    return _ZONE_SUFFIX.sub("", name.strip()).casefold()
+
+
+def _suggest(absent: list[str], columns: tuple[str, ...]) -> str:
+    close = [match for name in absent for match in difflib.get_close_matches(name, columns, 1)]
+    return f" (it has {', '.join(close)})" if close else ""
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

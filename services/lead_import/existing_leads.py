@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from events.claims import EMAIL, EXTERNAL_ID, MERGED, claims_of
+from events.claims import EMAIL, EXTERNAL_ID, MERGED
 from events.consents import ConsentWithdrawn
 from events.record import NewEvent
 from services.application.command_handler import transact
@@ -19,7 +19,7 @@ ClaimKey: TypeAlias = tuple[str, str]
 
 
 class ExternalIdCollision(Exception):
-    """The external id belongs to another lead: one of another system, or with another spelling."""
+    """The external id belongs to another lead, one of another system."""
 
     def __init__(self, owner: UUID) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class ExternalIdCollision(Exception):
 
 def claims(line: LeadLine) -> list[ClaimKey]:
     """Return the firm claims of the line's lead."""
-    return [(claim.kind, claim.value) for claim in claims_of(line.lead) if claim.firm]
+    return [(claim.kind, claim.value) for claim in line.claims if claim.firm]
 
 
 def identifying_claims(line: LeadLine) -> list[ClaimKey]:

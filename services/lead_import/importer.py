@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
@@ -24,29 +23,11 @@ from services.lead_import.existing_leads import (
     withdraw_consents,
     withdrawals,
 )
+from services.lead_import.line_result import LineResult, LineStatus
 from services.lead_import.lines import LeadLine
 
 EVENTS_PER_TRANSACTION = 5_000
-
-
-class LineStatus(StrEnum):
-    """The result of a line, or in a dry run its result if it were imported."""
-
-    NEW = "new"
-    KNOWN = "known"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class LineResult:
-    """One line of the result file."""
-
-    line: int
-    external_id: str
-    result: LineStatus
-    lead_id: UUID | None = None
-    events: int = 0
-    detail: str = ""
+PREVIEWED_LEADS = 5
 
 
 Report: TypeAlias = Callable[[LineResult], None]
@@ -66,6 +47,8 @@ class Importer:
     def __init__(self, pool: asyncpg.Pool, *, dry_run: bool) -> None:
         self.pool, self.dry_run = pool, dry_run
         self.totals = ImportTotals()
+        self.preview: list[LeadLine] = []
+        """The first new leads of a dry run."""
         # A dry run writes no claims: the ones that earlier lines would have written are kept here.
         self._dry_claims: dict[ClaimKey, UUID] = {}
         self._withdrawn: set[UUID] = set()
@@ -111,6 +94,7 @@ class Importer:
             await self._append(lines, report)
             return
         self._dry_claims |= {key: line.lead.lead_id for line in lines for key in claims(line)}
+        self.preview += lines[: PREVIEWED_LEADS - len(self.preview)]
         for line in lines:
             self._count(_new(line), report, line.new_events)
 
@@ -128,10 +112,8 @@ class Importer:
                 detail = f"consent not withdrawn: {_describe(error)}"
                 self._count(_refused(line, detail), report, ())
                 return
-        external_id, detail = line.lead.external_id, ", ".join(details)
-        result = LineResult(
-            line.number, external_id, LineStatus.KNOWN, owner, len(new_events), detail
-        )
+        detail = ", ".join(details)
+        result = LineResult.of(line, LineStatus.KNOWN, owner, len(new_events), detail)
         self._count(result, report, new_events)
 
     async def _append(self, lines: Sequence[LeadLine], report: Report) -> None:
@@ -176,12 +158,11 @@ class Importer:
 
 
 def _new(line: LeadLine) -> LineResult:
-    lead, count = line.lead, len(line.new_events)
-    return LineResult(line.number, lead.external_id, LineStatus.NEW, lead.lead_id, count)
+    return LineResult.of(line, LineStatus.NEW, line.lead.lead_id, len(line.new_events))
 
 
 def _refused(line: LeadLine, detail: str) -> LineResult:
-    return LineResult(line.number, line.lead.external_id, LineStatus.REFUSED, None, 0, detail)
+    return LineResult.refused(line.record, line.lead.external_id, detail)
 
 
 def _describe(error: Exception) -> str:

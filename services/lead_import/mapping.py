@@ -2,97 +2,73 @@
 
 import tomllib
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from events.activities import ActivityType
-from events.consents import ConsentChannel
-from events.engagements import EngagementType
-from events.leads import LeadStatus
+from services.lead_import import mappings
+from services.lead_import.mapping_columns import (
+    ActivityColumns,
+    AgentColumn,
+    ColumnPart,
+    ColumnsPart,
+    ConsentColumn,
+    CountColumn,
+    DateColumn,
+    EngagementColumns,
+    MappingPart,
+    MetadataColumn,
+    NoteColumns,
+    StatusColumn,
+    StatusDate,
+    TextColumn,
+    ZoneName,
+)
 from services.runtime.validation import describe_validation_error
 
-DETAILS = (
-    "source", "first_name", "last_name", "email", "phone", "move_in_date", "bedrooms", "notes",
-)  # fmt: skip
+DETAILS = ("source", "first_name", "last_name", "email", "phone", "bedrooms", "notes")
+SUFFIX = ".toml"
+
+Part: TypeAlias = ColumnPart | ColumnsPart
 
 
 class InvalidMapping(ValueError):
     """The mapping file, or the CSV file it is for, cannot be used; the message says why."""
 
 
-class _MappingPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextColumn(_MappingPart):
-    """A column of texts. `values` replaces some of them; values in `empty` count as no value."""
-
-    column: str
-    values: dict[str, str] = Field(default_factory=dict)
-    empty: tuple[str, ...] = ()
-
-
-class StatusColumn(_MappingPart):
-    """The column of the lead's status; a line with a value that is not listed is refused."""
-
-    column: str
-    values: dict[str, LeadStatus]
-
-
-class LeadColumns(_MappingPart):
+class LeadColumns(MappingPart):
     """The columns about the lead itself."""
 
-    external_id: str
+    external_id: ColumnPart
+    arrived: DateColumn | None = None
     status: StatusColumn | None = None
+    assigned: AgentColumn | None = None
     source: TextColumn | None = None
     first_name: TextColumn | None = None
     last_name: TextColumn | None = None
     email: TextColumn | None = None
     phone: TextColumn | None = None
-    move_in_date: TextColumn | None = None
+    move_in_date: DateColumn | None = None
     bedrooms: TextColumn | None = None
     notes: TextColumn | None = None
 
 
-class ConsentColumn(_MappingPart):
-    """Columns whose values withdraw or give the lead's consent for a channel."""
-
-    columns: tuple[str, ...]
-    channel: ConsentChannel
-    withdrawn: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-
-
-class EngagementColumns(_MappingPart):
-    """Columns whose values are engagements; the same one in several columns counts once."""
-
-    columns: tuple[str, ...]
-    values: dict[str, EngagementType]
-
-
-class ActivityColumns(_MappingPart):
-    """Columns whose values are activities; the same one in several columns counts once."""
-
-    columns: tuple[str, ...]
-    values: dict[str, ActivityType]
-
-
-class CountColumn(_MappingPart):
-    """A column with a number of engagements of one type; `less` is subtracted from it."""
-
-    column: str
-    event_type: EngagementType
-    less: Annotated[int, Field(ge=0)] = 0
-    at_most: Annotated[int, Field(ge=1, le=1_000)] = 1_000
-
-
-class ColumnMapping(_MappingPart):
+class ColumnMapping(MappingPart):
     """The meaning of a file's columns. `name` is the source system: a part of every lead's id."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
+    zone: ZoneName | None = None
+    """The time zone of local times; by default that of the property."""
+    optional_columns: bool = False
+    """True if a file may lack columns of the mapping, except the id and the arrival."""
     lead: LeadColumns
+    metadata: dict[Annotated[str, Field(max_length=100)], MetadataColumn] = Field(
+        default_factory=dict
+    )
+    history: tuple[StatusDate, ...] = ()
+    note: tuple[NoteColumns, ...] = ()
     consent: tuple[ConsentColumn, ...] = ()
     engagement: tuple[EngagementColumns, ...] = ()
     activity: tuple[ActivityColumns, ...] = ()
@@ -108,52 +84,87 @@ class ColumnMapping(_MappingPart):
         return self
 
     @property
-    def actions(self) -> "tuple[EngagementColumns | ActivityColumns, ...]":
+    def actions(self) -> tuple[EngagementColumns | ActivityColumns, ...]:
         """The columns whose values are engagements or activities."""
         return (*self.engagement, *self.activity)
 
+    @property
+    def texts(self) -> dict[str, TextColumn]:
+        """The lead's fields that are texts, with their columns."""
+        columns = {name: getattr(self.lead, name) for name in DETAILS}
+        return {name: column for name, column in columns.items() if column is not None}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every part of the mapping that reads columns, those of dates included."""
+        return tuple(_parts_in(self))
+
     def columns(self) -> Iterator[str]:
-        """Yield every column that the mapping reads."""
-        yield self.lead.external_id
-        if self.lead.status:
-            yield self.lead.status.column
-        yield from self._text_columns()
-        for consent in self.consent:
-            yield from consent.columns
-        for action in self.actions:
-            yield from action.columns
-        for counted in self.count:
-            yield counted.column
+        """Yield every column that the mapping reads, some of them several times."""
+        for part in self.parts:
+            yield from _columns_of(part)
 
     def values_read(self, column: str) -> set[str] | None:
         """Return the values of a column that the mapping covers; None if it covers every value."""
-        covered = {self.lead.external_id, *(part.column for part in self.count)}
-        if column in covered.union(self._text_columns()):
-            return None
         values: set[str] = set()
-        if self.lead.status and self.lead.status.column == column:
-            values |= self.lead.status.values.keys()
-        for consent in self.consent:
-            if column in consent.columns:
-                values |= {*consent.withdrawn, *consent.given}
-        for action in self.actions:
-            if column in action.columns:
-                values |= action.values.keys()
+        for part in self.parts:
+            if column not in _columns_of(part):
+                continue
+            match part:
+                case StatusColumn() | EngagementColumns() | ActivityColumns():
+                    values |= part.values.keys()
+                case ConsentColumn():
+                    values |= {*part.withdrawn, *part.given}
+                case _:
+                    return None
         return values
 
-    def _text_columns(self) -> Iterator[str]:
-        for name in DETAILS:
-            if part := getattr(self.lead, name):
-                yield part.column
+
+def _parts_in(value: object) -> Iterator[Part]:
+    """Yield the parts inside of a part, a list or a table of the mapping."""
+    if isinstance(value, ColumnPart | ColumnsPart):
+        yield value
+    if isinstance(value, MappingPart):
+        for name in type(value).model_fields:
+            yield from _parts_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _parts_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _parts_in(item)
 
 
-def read_mapping(path: Path) -> ColumnMapping:
-    """Read and validate a mapping file; raise `InvalidMapping`."""
+def _columns_of(part: Part) -> tuple[str, ...]:
+    return (part.column,) if isinstance(part, ColumnPart) else part.columns
+
+
+def shipped_mappings() -> list[str]:
+    """Return the names of the mappings that the package contains."""
+    names = (entry.name for entry in files(mappings).iterdir())
+    return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+
+
+def read_mapping_text(name: str) -> str:
+    """Return the text of a mapping: a file, or the name of one that the package contains."""
+    if name in shipped_mappings():
+        return files(mappings).joinpath(f"{name}{SUFFIX}").read_text(encoding="utf-8")
     try:
-        return ColumnMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Path(name).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InvalidMapping(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidMapping(f"{path}: {error}") from None
+        raise InvalidMapping(
+            f"{name}: there is no such file, and no mapping of this name is shipped "
+            f"({', '.join(shipped_mappings())})"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidMapping(f"{name} cannot be read: {error}") from None
+
+
+def read_mapping(name: str) -> ColumnMapping:
+    """Read and validate a mapping file, or a shipped mapping; raise `InvalidMapping`."""
+    try:
+        return ColumnMapping.model_validate(tomllib.loads(read_mapping_text(name)))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidMapping(f"{name}: {error}") from None
     except ValidationError as error:
-        raise InvalidMapping(f"{path}: {describe_validation_error(error)}") from None
+        raise InvalidMapping(f"{name}: {describe_validation_error(error)}") from None

@@ -16,6 +16,8 @@ KILL_SECONDS = 10
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """The processes that this one started and has not reaped yet, by their ids."""
+_exit_codes: dict[int, int] = {}
+"""Exit codes of reaped children, until they are read."""
 
 
 class StackError(Exception):
@@ -86,10 +88,16 @@ def has_ended(pid: int) -> bool:
     child = _children.get(pid)
     if child is None:
         return not is_alive(pid)
-    if child.poll() is None:
+    if (code := child.poll()) is None:
         return False
     _children.pop(pid, None)
+    _exit_codes[pid] = code
     return True
+
+
+def take_exit_code(pid: int) -> int | None:
+    """Return the exit code of a child that `has_ended` found, once; None if it is not known."""
+    return _exit_codes.pop(pid, None)
 
 
 def wait_for_end(pid: int, seconds: float) -> int:

@@ -15,9 +15,11 @@ from services.local_stack.child_process import (
     last_lines,
     spawn,
     stop,
+    take_exit_code,
     wait_until,
 )
 from services.local_stack.ports import HOST
+from services.runtime.process import OPERATOR, UNREACHABLE, WRONG_SETTINGS
 
 READY_SECONDS = 60.0
 READY_REQUEST_SECONDS = 5
@@ -83,7 +85,19 @@ class CoreProcess:
                 kill(self.pid)
 
     def plan_restart(self, now: float) -> str:
-        """Set the time of the next start after a crash, if there is one; return a message."""
+        """Set the time of the next start after an end, if there is one; return a message.
+
+        A process that cannot reach a server has not crashed: it is started until it can. Wrong
+        settings do not become right by another start.
+        """
+        code = None if self.pid is None else take_exit_code(self.pid)
+        if code == UNREACHABLE:
+            self.restart_at = now + MAX_PAUSE_SECONDS
+            reason = last_lines(self.log, 1)
+            return f"{reason}; starting {self.name} again in {MAX_PAUSE_SECONDS:g} s"
+        if code == WRONG_SETTINGS:
+            self.crashes = MAX_CRASHES + 1
+            return last_lines(self.log, 1)
         self.crashes = 1 if now - self.started > STEADY_SECONDS else self.crashes + 1
         if self.has_given_up:
             return f"{self.name} crashed {self.crashes} times in a row: see {self.log}"
@@ -93,18 +107,38 @@ class CoreProcess:
 
     def is_ready(self) -> bool:
         """Return whether the process runs and answers /readyz with 200."""
+        return self.read_problems() == {}
+
+    def read_problems(self) -> dict[str, str] | None:
+        """Return what /readyz reports, nothing if the process is ready; None without an answer."""
         if not self.is_running:  # another process may listen on its port now
-            return False
+            return None
         try:
             response = httpx2.get(f"{self.url}/readyz", timeout=READY_REQUEST_SECONDS)
-        except httpx2.HTTPError:
-            return False
-        return response.status_code == 200
+            if response.status_code == 200:
+                return {}
+            problems: dict[str, str] = response.json()["problems"]
+        except (httpx2.HTTPError, ValueError, LookupError):
+            return None
+        return problems
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until the process is ready; raise `StackError` with its log if it is not."""
-        wait_until(lambda: self.is_ready() or self.has_given_up, seconds)
-        if not self.is_ready():
-            raise StackError(
-                f"{self.name} did not become ready; the end of {self.log}:\n{last_lines(self.log)}"
-            )
+    def wait_ready(self, seconds: float = READY_SECONDS) -> str | None:
+        """Wait until the process is ready; raise `StackError` with its log if it is not.
+
+        Return what an operator must do if the process waits for that.
+        """
+        problems: dict[str, str] | None = None
+
+        def is_settled() -> bool:
+            nonlocal problems
+            problems = self.read_problems()
+            return problems == {} or OPERATOR in (problems or {}) or self.has_given_up
+
+        wait_until(is_settled, seconds)
+        if problems == {}:
+            return None
+        if problems and OPERATOR in problems:
+            return problems[OPERATOR]
+        raise StackError(
+            f"{self.name} did not become ready; the end of {self.log}:\n{last_lines(self.log)}"
+        )

@@ -1,14 +1,17 @@
 """Draining: wait until the intake has read all records, before a broker in memory stops."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
+import httpx2
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from events.bus.brokers import client_options
 from events.bus.topics import Topics
 from services.local_stack.core_process import CoreProcess
 from services.runtime.settings import Settings
@@ -17,6 +20,9 @@ POLL_SECONDS = 0.2
 FETCH_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
 RESPONSE_SECONDS = 15.0
+METRICS_SECONDS = 3.0
+UNKNOWN_LOSS = "an unknown number of unread intake records is lost; send the latest ones again"
+UNREAD = re.compile(r"^crm_intake_unread_records (\S+)$", re.MULTILINE)
 
 
 def drain(intake: CoreProcess, settings: Settings, notice: Callable[[str], None]) -> None:
@@ -33,19 +39,36 @@ def drain(intake: CoreProcess, settings: Settings, notice: Callable[[str], None]
             intake.start()
         notice("draining the intake")
         if unread := _wait(settings, DRAIN_SECONDS, intake):
-            notice(
-                f"WARNING: {unread} unread intake records are lost with the embedded broker, which "
-                f"keeps its data in memory: see {intake.log}, and send them again"
-            )
+            notice(f"WARNING: {describe_loss(unread, intake)}")
     except (KafkaError, OSError, TimeoutError) as error:
-        notice(
-            f"WARNING: the broker does not answer ({error!r}): an unknown number of unread intake "
-            "records is lost; send the latest ones again"
-        )
+        notice(f"WARNING: the broker does not answer ({error!r}): {UNKNOWN_LOSS}")
+
+
+def describe_lost_records(intake: CoreProcess) -> str:
+    """Return a warning that counts the records which a dead broker had and no intake has read.
+
+    The intake knows how many there were when the broker answered last.
+    """
+    try:
+        metrics = httpx2.get(f"{intake.url}/metrics", timeout=METRICS_SECONDS).text
+        [count] = UNREAD.findall(metrics)
+    except (httpx2.HTTPError, ValueError):
+        return f"WARNING: {UNKNOWN_LOSS}"
+    if float(count) == 0:
+        return ""
+    return f"WARNING: {describe_loss(int(float(count)), intake)}"
+
+
+def describe_loss(unread: int, intake: CoreProcess) -> str:
+    """Return how many records are lost, and what to do."""
+    return (
+        f"{unread} unread intake records are lost with the embedded broker, which keeps its data "
+        f"in memory: see {intake.log}, and send them again"
+    )
 
 
 def _wait(settings: Settings, seconds: float, intake: CoreProcess) -> int:
-    servers, topic = settings.kafka_bootstrap_servers, Topics.of(settings.topic_prefix).intake
+    servers, topic = settings.brokers, Topics.of(settings.topic_prefix).intake
     return asyncio.run(
         wait_until_drained(servers, topic, topic, seconds, is_read=lambda: intake.is_running)
     )
@@ -75,7 +98,7 @@ async def _poll(
     deadline = time.monotonic() + seconds
     partitions = await read_partitions(bootstrap_servers, topic)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(bootstrap_servers),
         group_id=group,
         enable_auto_commit=False,
         fetch_max_wait_ms=20,
@@ -95,7 +118,7 @@ async def _poll(
 
 async def read_partitions(bootstrap_servers: str, topic: str) -> list[TopicPartition]:
     """Return the partitions of a topic; none if it does not exist."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
     try:
         await admin.start()
         if topic not in await admin.list_topics():

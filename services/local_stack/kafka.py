@@ -36,20 +36,35 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
+SASL_PROPERTIES = """\
+listener.security.protocol.map=SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=SASL_PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required \
+username="{user}" password="{password}";
+"""
 
 
 class Kafka:
     """One Kafka node, which keeps its data and its port over restarts.
 
     `jars` is the directory of the jars; by default a cache directory of the user, which Maven
-    fills once.
+    fills once. With `login` (user and password) clients must log in by SCRAM-SHA-512.
     """
 
     is_volatile = False
 
     def __init__(
-        self, directory: Path, *, jars: Path | None = None, log: Path | None = None
+        self,
+        directory: Path,
+        *,
+        jars: Path | None = None,
+        log: Path | None = None,
+        login: tuple[str, str] | None = None,
     ) -> None:
+        self._login = login
         self.directory = directory.resolve()
         self.data = self.directory / "data"
         self.log = (log or self.directory / "kafka.log").resolve()
@@ -98,18 +113,26 @@ class Kafka:
         text = PROPERTIES.format(
             host=HOST,
             port=port,
-            controller_port=remembered_port(self.directory / "controller-port"),
+            controller_port=remembered_port(self.directory / "controller-port", other_than=port),
             data=self.data,
         )
+        if self._login is not None:
+            text = text.replace("PLAINTEXT://", "SASL_PLAINTEXT://")
+            text += SASL_PROPERTIES.format(user=self._login[0], password=self._login[1])
         (self.directory / "server.properties").write_text(text, encoding="utf-8")
         return port
 
     def _format(self) -> None:
         if (self.data / "meta.properties").exists():
             return
+        scram = []
+        if self._login is not None:
+            user, password = self._login
+            scram = ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         command = self._java(
-            "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"
-        )
+            "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties",
+            *scram,
+        )  # fmt: skip
         if wait_for_end(spawn(command, log=self.log, cwd=self.directory), START_SECONDS):
             raise StackError(f"Kafka's storage could not be formatted:\n{last_lines(self.log)}")
 

@@ -6,14 +6,19 @@ from pathlib import Path
 HOST = "127.0.0.1"
 
 
-def remembered_port(file: Path) -> int:
-    """Return the port written in `file` if it is free, else a free one that is written there."""
+def remembered_port(file: Path, other_than: int = 0) -> int:
+    """Return the port written in `file` if it is free, else a free one that is written there.
+
+    `other_than` is a port that is about to be used: the system may name it as free once more.
+    """
     try:
         port = int(file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         port = 0
-    if port == 0 or not is_free(port):
+    if port in (0, other_than) or not is_free(port):
         port = free_port()
+        while port == other_than:
+            port = free_port()
         file.write_text(str(port), encoding="ascii")
     return port
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from services.local_stack.broker import Broker
 from services.local_stack.postgres import Postgres
+from services.local_stack.server_supervisor import ServerWatch
 from services.local_stack.stack_directory import StackDirectory
 
 DATABASE = "crm"
@@ -29,6 +30,15 @@ class Servers:
     def is_broker_volatile(self) -> bool:
         """True if the broker loses its records when it stops."""
         return self.broker is not None and self.broker.is_volatile
+
+    def watches(self, describe_loss: Callable[[], str]) -> list[ServerWatch]:
+        """Return the own servers to supervise. `describe_loss`: what a dead broker has lost."""
+        watches = []
+        if self.postgres is not None:
+            watches.append(ServerWatch("PostgreSQL", self.postgres))
+        if self.broker is not None:
+            watches.append(ServerWatch("the broker", self.broker, describe_loss))
+        return watches
 
     def start(self) -> tuple[str, str]:
         """Start the servers; return the addresses of the database and of the broker."""

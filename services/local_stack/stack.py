@@ -1,30 +1,36 @@
 """The local stack: PostgreSQL, a broker, migrations and every process on this machine."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 
 from services.local_stack.child_process import StackError
 from services.local_stack.core_process import CoreProcess
-from services.local_stack.drain import drain
-from services.local_stack.ports import free_port, is_free
+from services.local_stack.drain import describe_lost_records, drain
+from services.local_stack.http_port import choose_http_port
+from services.local_stack.ports import HOST, free_port
+from services.local_stack.server_supervisor import ServerSupervisor
 from services.local_stack.servers import Servers
 from services.local_stack.stack_directory import StackDirectory
 from services.local_stack.supervisor import ProcessSupervisor
 from services.runtime.environment import to_environment
+from services.runtime.key_store import create_key_store
 from services.runtime.migrations import migrate
+from services.runtime.reachability import DATABASE, KAFKA, require_servers
+from services.runtime.setting_types import NO_LIMIT
 from services.runtime.settings import Settings
 from services.runtime.stack_state import home_directory
 
-PROCESSES = ("relay", "projector", "intake", "timers", "api")
-STOP_ORDER = ("api", "timers", "intake", "relay", "projector")
+PROCESSES = ("relay", "projector", "intake", "timers", "workflows", "sender", "api")
+STOP_ORDER = ("api", "timers", "intake", "workflows", "sender", "relay", "projector")
 """Order of stopping: producers of events first, so that the others can finish their work."""
 T = TypeVar("T")
 
@@ -61,6 +67,7 @@ class Stack:
         processes: tuple[str, ...] = PROCESSES,
         durable: bool = True,
         notice: Callable[[str], None] = _ignore,
+        changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = StackDirectory(home or home_directory())
         self.logs = self.directory.logs
@@ -69,8 +76,10 @@ class Stack:
         self._http_port = http_port
         self._names = processes
         self._notice = notice
+        self._changes = dict(changes or {})
         self._settings: Settings | None = None
         self._supervisor: ProcessSupervisor | None = None
+        self._server_supervisor: ServerSupervisor | None = None
 
     @property
     def settings(self) -> Settings:
@@ -81,12 +90,16 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        return self.processes["api"].url
+        return f"http://{HOST}:{self.settings.http_port}"
 
     @property
     def failed(self) -> list[str]:
-        """The processes that crashed too often to be started again."""
-        return [process.name for process in self.processes.values() if process.has_given_up]
+        """The processes and servers that failed too often to be started again."""
+        servers = self._server_supervisor.failed if self._server_supervisor else []
+        return [
+            *servers,
+            *(process.name for process in self.processes.values() if process.has_given_up),
+        ]
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,9 +117,15 @@ class Stack:
         """Start everything and wait until every process is ready; stop it all on an error."""
         self.directory.lock()
         try:
-            self._settings = self._configure(*self.servers.start())
+            http_port = choose_http_port(self._http_port)
+            self._settings = self._configure(*self.servers.start(), http_port)
+            # Wrong addresses: one clear error instead of seven processes that do not start.
+            needs = require_servers(self.settings, (DATABASE, KAFKA))
+            _run_in_thread(lambda: asyncio.run(needs))
             self._notice("migrating the database")
             _run_in_thread(lambda: migrate(self.settings.dsn))
+            key_store = create_key_store(self.settings)
+            _run_in_thread(lambda: asyncio.run(key_store))
             self._start_processes()
         except BaseException:
             try:
@@ -117,8 +136,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything in order, also after a failure; the data stays. May be repeated."""
-        if self._supervisor is not None:
-            self._supervisor.stop()
+        for supervisor in (self._server_supervisor, self._supervisor):
+            if supervisor is not None:
+                supervisor.stop()
         with ExitStack() as steps:  # runs the last step that was added first
             steps.callback(self.directory.release)
             steps.callback(self.servers.stop)
@@ -134,37 +154,41 @@ class Stack:
             self._notice(f"stopping {process.name}")
             process.stop()
 
-    def _configure(self, database_url: str, bootstrap_servers: str) -> Settings:
+    def _configure(self, database_url: str, bootstrap_servers: str, http_port: int) -> Settings:
         return Settings(
             database_url=SecretStr(database_url),
             kafka_bootstrap_servers=bootstrap_servers,
             home=self.directory.directory,
-            http_port=self._choose_http_port(),
+            http_port=http_port,
+            master_key=SecretStr(self.directory.master_key()),
             jwt_secret=SecretStr(self.directory.jwt_secret()),
             # All requests come from this machine, and simulated ones come fast: no limit.
-            limit_address=os.environ.get("CRM_LIMIT_ADDRESS", ""),
-            limit_key=os.environ.get("CRM_LIMIT_KEY", ""),
+            # Simulated visitors state their networks as a proxy on this machine would.
+            trusted_proxies=os.environ.get("CRM_TRUSTED_PROXIES") or "127.0.0.0/8, ::1",
+            limit_address=os.environ.get("CRM_LIMIT_ADDRESS") or NO_LIMIT,
+            limit_key=os.environ.get("CRM_LIMIT_KEY") or NO_LIMIT,
+            **self._changes,
         )
 
     def _start_processes(self) -> None:
         for name in self._names:
-            port = self.settings.http_port if name == "api" else free_port()
-            self.processes[name] = make_process(name, self.settings, self.logs, port)
+            self.processes[name] = make_process(name, self.settings, self.logs, free_port())
         processes = list(self.processes.values())
         for process in processes:
             self._notice(f"starting {process.name}")
             process.start()
         self._supervisor = ProcessSupervisor(processes, self._notice)
         self._supervisor.start()
-        self.directory.publish(self.settings, {process.name: process.url for process in processes})
+        self.directory.publish(
+            self.settings, self.api_url, {process.name: process.url for process in processes}
+        )
+        watches = self.servers.watches(self._describe_broker_loss)
+        self._server_supervisor = ServerSupervisor(watches, self._notice)
+        self._server_supervisor.start()
         for process in processes:
-            process.wait_ready()
+            if problem := process.wait_ready():
+                self._notice(f"{process.name} waits: {problem}")
 
-    def _choose_http_port(self) -> int:
-        """Return the port of the option, of CRM_HTTP_PORT, or the default if it is free."""
-        if self._http_port is not None:
-            return self._http_port or free_port()
-        if configured := os.environ.get("CRM_HTTP_PORT"):
-            return int(configured) or free_port()
-        default = int(Settings.model_fields["http_port"].default)
-        return default if is_free(default) else free_port()
+    def _describe_broker_loss(self) -> str:
+        intake = self.processes.get("intake")
+        return "" if intake is None else describe_lost_records(intake)

@@ -1,10 +1,12 @@
 """The directory of a stack, which one stack uses at a time, with its secret and its state."""
 
+import base64
 import fcntl
 import os
 import secrets
 from pathlib import Path
 
+from events.keys.master import KEY_BYTES
 from services.local_stack.child_process import StackError
 from services.local_stack.leftovers import end_leftovers
 from services.runtime.settings import Settings
@@ -45,9 +47,11 @@ class StackDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def publish(self, settings: Settings, urls: dict[str, str]) -> None:
+    def publish(self, settings: Settings, api_url: str, urls: dict[str, str]) -> None:
         """Write the state, with which other commands find the running stack."""
-        assert settings.jwt_secret is not None  # noqa: S101 — a stack's settings have one
+        # The settings of a stack have both.
+        assert settings.jwt_secret is not None  # noqa: S101
+        assert settings.master_key is not None  # noqa: S101
         write_state(
             self.directory,
             StackState(
@@ -56,21 +60,32 @@ class StackDirectory:
                     "database_url": settings.dsn,
                     "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
                     "topic_prefix": settings.topic_prefix,
+                    "master_key": settings.master_key.get_secret_value(),
                     "jwt_secret": settings.jwt_secret.get_secret_value(),
                     "home": str(self.directory),
                     "http_port": str(settings.http_port),
                 },
+                api_url=api_url,
                 urls=urls,
             ),
         )
 
     def jwt_secret(self) -> str:
         """Return CRM_JWT_SECRET, or a secret that is created once: tokens outlive a restart."""
-        if secret := os.environ.get("CRM_JWT_SECRET"):
-            return secret
-        file = self.directory / "jwt-secret"
+        return os.environ.get("CRM_JWT_SECRET") or self._secret(
+            "jwt-secret", secrets.token_urlsafe(48)
+        )
+
+    def master_key(self) -> str:
+        """Return CRM_MASTER_KEY, or a key that is created once: without it, no data is readable."""
+        new = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        return os.environ.get("CRM_MASTER_KEY") or self._secret("master-key", new)
+
+    def _secret(self, name: str, new: str) -> str:
+        """Return the content of a private file, which is created with `new`."""
+        file = self.directory / name
         if not file.exists():
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as out:
-                out.write(secrets.token_urlsafe(48))
+                out.write(new)
         return file.read_text(encoding="ascii")

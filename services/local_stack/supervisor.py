@@ -1,10 +1,10 @@
 """The supervisor, which restarts processes of the core after a crash."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from services.local_stack.core_process import CoreProcess
+from services.local_stack.regular_check import RegularCheck
 
 CHECK_SECONDS = 0.1
 
@@ -15,23 +15,19 @@ class ProcessSupervisor:
     def __init__(self, processes: Sequence[CoreProcess], notice: Callable[[str], None]) -> None:
         self._processes = processes
         self._notice = notice
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._regularly = RegularCheck(self._check_all, CHECK_SECONDS, "supervisor")
 
     def start(self) -> None:
-        self._thread.start()
+        self._regularly.start()
 
     def stop(self) -> None:
         """Stop; after this nothing is restarted."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._regularly.stop()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(CHECK_SECONDS):
-            for process in self._processes:
-                with process.lock:
-                    self._check(process)
+    def _check_all(self) -> None:
+        for process in self._processes:
+            with process.lock:
+                self._check(process)
 
     def _check(self, process: CoreProcess) -> None:
         if not process.should_run or process.is_running or process.has_given_up:

@@ -2,6 +2,7 @@
 
 from services.projector.projector import work
 from services.runtime.process import run_process
+from services.runtime.reachability import DATABASE, KAFKA
 
 if __name__ == "__main__":
-    run_process("projector", work)
+    run_process("projector", work, needs=(DATABASE, KAFKA))

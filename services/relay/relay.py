@@ -7,16 +7,22 @@ import socket
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from events.bus.digest import RecordDigest
 from events.bus.publish import LostRecords, PartitionCountChanged, Publisher, create_topic
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.sequencer import LeaseLost, RelayLease
+from services.relay.history import LostHistory, refuse_lost_history
 from services.relay.run import RelayRun
+from services.relay.staged_changes import StagedChangeWorker
+from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, connect
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.topics import TopicKeeper
 
 LEASE_SECONDS = 3.0
 STANDBY_SECONDS = 0.5
@@ -42,6 +48,8 @@ class Relay:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
         self.topic = Topics.of(settings.topic_prefix).events
         self.active = False
+        self.problem: str | None = None
+        """The reason why nothing is numbered although this relay has the lease."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start relay runs until stopped. Unreachable servers are tried again without end."""
@@ -49,15 +57,18 @@ class Relay:
             try:
                 conn = await connect(self.settings, "crm relay")
             except CONNECTION_ERRORS as error:
-                log.warning("relay.database_away", error=str(error))
+                log.warning("relay.database_away", error=error, is_retry=True)
                 await sleep_unless(stop, RETRY_SECONDS)
                 continue
             try:
                 await self._wait_and_run(conn, stop)
             except LeaseLost:
-                log.warning("relay.deposed")
+                log.warning("relay.deposed", is_retry=True)
+            except LostHistory as error:
+                self._set_problem(str(error))
+                await sleep_unless(stop, RETRY_SECONDS)
             except RUN_ENDING_ERRORS as error:
-                log.warning("relay.interrupted", error=repr(error))
+                log.warning("relay.interrupted", error=error, is_retry=True)
                 await sleep_unless(stop, RETRY_SECONDS)
             finally:
                 self.active = False
@@ -66,6 +77,7 @@ class Relay:
     async def _wait_and_run(self, conn: asyncpg.Connection, stop: asyncio.Event) -> None:
         """Wait for the lease, then publish until stopped or until the lease is lost."""
         while (lease := await sequencer.acquire(conn, self.name, LEASE_SECONDS)) is None:
+            self._set_problem(None)  # the relay that has the lease reports it
             if await sleep_unless(stop, STANDBY_SECONDS):
                 return
         log.info("relay.took_over", epoch=lease.epoch)
@@ -90,20 +102,23 @@ class Relay:
         self, conn: asyncpg.Connection, lease: RelayLease, stop: asyncio.Event
     ) -> None:
         publisher = Publisher(
-            self.settings.kafka_bootstrap_servers,
+            self.settings.brokers,
             self.topic,
             idempotent=self.settings.kafka_idempotent,
         )
         try:
             await create_topic(
-                self.settings.kafka_bootstrap_servers,
+                self.settings.brokers,
                 self.topic,
                 partitions=self.settings.topic_partitions,
                 replicas=self.settings.topic_replicas,
             )
             await publisher.start()
             state = await sequencer.read_log_state(conn)
-            run = RelayRun(conn, lease, publisher, state, self.topic)
+            digest = await RecordDigest.load(conn, self.topic, state.id)
+            run = RelayRun(conn, lease, publisher, state, digest)
+            await refuse_lost_history(conn, publisher, digest)
+            self._set_problem(None)
             await run.recall()
             await run.catch_up()
             self.active = True
@@ -111,13 +126,25 @@ class Relay:
         finally:
             await publisher.stop()
 
+    def _set_problem(self, problem: str | None) -> None:
+        self.problem = problem
+        metrics.HISTORY_LOST.set(problem is not None)
+        if problem:
+            log.error("relay.history_lost", error=problem, is_retry=True)
+
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks, _clock: Clock) -> None:
     """Run the process until stopped. It is also ready while it waits for the lease."""
     relay = Relay(settings)
 
     async def ready() -> str | None:
-        return None
+        return relay.problem
 
+    staged = StagedChangeWorker(settings, lambda: relay.active)
+    keeper = TopicKeeper(settings, [relay.topic])
     checks["relay"] = ready
-    await relay.run(stop)
+    checks["staged_changes"] = staged.check
+    checks["database"] = reachability_check(settings, DATABASE)
+    checks["kafka"] = reachability_check(settings, KAFKA)
+    checks["topics"] = keeper.check
+    await run_until_first_ends(relay.run(stop), keeper.run(), staged.run())

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from events.bus.digest import RecordDigest
 from events.bus.publish import LostRecords, Publisher, shards_of
 from events.log import read, sequencer
 from events.log.sequencer import LogState, RelayLease
@@ -28,15 +29,11 @@ class RelayRun:
     """The work of one relay while it holds its epoch, on one connection."""
 
     def __init__(
-        self,
-        conn: asyncpg.Connection,
-        lease: RelayLease,
-        publisher: Publisher,
-        state: LogState,
-        topic: str,
-    ) -> None:
-        self.conn, self.lease, self.publisher, self.topic = conn, lease, publisher, topic
-        self.log_id, self.generation = state.id, state.generation
+        self, conn: asyncpg.Connection, lease: RelayLease, publisher: Publisher,
+        state: LogState, digest: RecordDigest,
+    ) -> None:  # fmt: skip
+        self.conn, self.lease, self.publisher, self.digest = conn, lease, publisher, digest
+        self.topic, self.generation = publisher.topic, state.generation
         self.published = state.published
 
     async def recall(self) -> None:
@@ -102,6 +99,7 @@ class RelayRun:
                     await self._save_after(sent)
                     sent, save_at = [], loop.time() + SAVE_SECONDS
                 if loop.time() >= check_at:
+                    self.digest = await self.digest.renew(self.conn)
                     await self._unless_lost(self.publisher.check())
                     check_at = loop.time() + CHECK_SECONDS
                 if not rows:
@@ -111,7 +109,7 @@ class RelayRun:
                 sending.cancel()
 
     async def _send(self, rows: Sequence[Any]) -> None:
-        await self.publisher.publish(rows, self.log_id, self.generation)
+        await self.publisher.publish(rows, self.digest, self.generation)
         metrics.PUBLISHED.inc(len(rows))
 
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
@@ -163,7 +161,8 @@ class RelayRun:
         """
         publisher = self.publisher
         state = await sequencer.read_log_state(self.conn)
-        after = {p: await publisher.last_position(p, end) for p, end in ends.items()}
+        self.digest = await self.digest.renew(self.conn)
+        after = await publisher.last_positions(ends, self.digest, self.generation)
         log.warning("relay.publishing_again", after=after, upto=state.position)
         for partition in ends:
             publisher.ends.pop(partition, None)
@@ -173,6 +172,6 @@ class RelayRun:
             while rows := await read.shards_rows(
                 self.conn, shards, after=at, upto=state.position, limit=BATCH_EVENTS
             ):
-                await publisher.publish(rows, self.log_id, self.generation)
+                await publisher.publish(rows, self.digest, self.generation)
                 at = rows[-1]["position"]
         await self._save()

@@ -1,6 +1,6 @@
 """The output of a rebuild: a progress bar for each stage, then a line for each table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,24 +38,34 @@ def show_stages() -> Iterator[Any]:
 
 def show_result(result: RebuildResult, *, json: bool) -> None:
     """Print a result as JSON, or as a table with the differences."""
-    rows = [_row(comparison) for comparison in result.comparisons]
+    rows = [_row(comparison, result.outdated) for comparison in result.comparisons]
     if json:
-        summary = {"events": result.events, "equal": result.equal, "swapped": result.swapped}
-        print_json({**summary, "tables": rows})
+        summary = {"events": result.events, "equal": result.is_complete, "swapped": result.swapped}
+        standstill = str(result.standstill) if result.standstill else None
+        print_json({**summary, "standstill": standstill, "parked": result.parked, "tables": rows})
         return
     print_rows(rows, ["table", "live_rows", "rebuilt_rows", "result"])
     for comparison in result.comparisons:
+        if comparison.table in result.outdated:
+            continue  # all of its rows are expected to differ
         for difference in comparison.differences:
             note(f"{comparison.table} {difference}")
+    if result.standstill:
+        note(f"{result.standstill}: see `crm status`")
+    if result.parked:
+        note(
+            f"{result.parked} events are parked, so that the rows lack them: see `crm parked list`"
+        )
     if result.swapped:
         note("the rebuilt tables are live")
 
 
-def _row(comparison: Comparison) -> dict[str, Any]:
+def _row(comparison: Comparison, outdated: Mapping[str, str]) -> dict[str, Any]:
+    different = outdated.get(comparison.table, "DIFFERS")
     return {
         "table": comparison.table,
         "live_rows": comparison.live_rows,
         "rebuilt_rows": comparison.rebuilt_rows,
-        "result": "live = rebuilt" if comparison.equal else "DIFFERS",
+        "result": "live = rebuilt" if comparison.equal else different,
         "differences": [str(difference) for difference in comparison.differences],
     }

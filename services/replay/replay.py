@@ -10,7 +10,10 @@ import asyncpg
 
 from events.bus.read import Reader
 from events.bus.topics import Topics
+from events.bus.verify import VerifyingReader
+from events.event import Event
 from events.log import read, sequencer
+from events.record import UnreadableEvent
 from projections.catalog import LIVE
 from projections.engine.bus_source import BusSource
 from projections.engine.projection_group import ProjectionGroup
@@ -19,9 +22,10 @@ from projections.engine.shadow_fold import make_fold, make_log_fold
 from projections.engine.tail import Progress
 from projections.engine.workers import FoldWorkers, WorkerSetup
 from services.runtime.database import open_pool
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.process import loop_factory
-from services.runtime.settings import DatabaseSettings, Settings
+from services.runtime.settings import Settings
 
 CONNECTIONS_PER_WORKER = 2
 """One connection reads the log while the other copies rows."""
@@ -48,7 +52,8 @@ async def open_rebuild(
         return
     async with pool.acquire() as conn:
         state = await sequencer.read_log_state(conn)
-    reader = Reader(bus.kafka_bootstrap_servers, Topics.of(bus.topic_prefix).events, state.id)
+    verifying = VerifyingReader(pool, Topics.of(bus.topic_prefix).events, state.id)
+    reader = Reader(bus.brokers, verifying)
     await reader.start()
     try:
         source = BusSource(pool, reader, state.generation)
@@ -108,15 +113,35 @@ async def status(pool: asyncpg.Pool) -> dict[str, Any]:
     }
 
 
+async def find_leads(pool: asyncpg.Pool, first: UUID, last: UUID) -> list[UUID]:
+    """Return at most two leads with events whose ids are from `first` to `last`."""
+    rows = await pool.fetch(
+        "SELECT DISTINCT lead_id FROM public.crm_events WHERE lead_id BETWEEN $1 AND $2 LIMIT 2",
+        first,
+        last,
+    )
+    return [row["lead_id"] for row in rows]
+
+
 async def load_history(pool: asyncpg.Pool, lead_id: UUID) -> list[dict[str, Any]]:
-    """Return every event of a lead in the order of the log."""
+    """Return every event of a lead in the order of the log, with its payload in clear."""
     async with pool.acquire() as conn:
         rows = await conn.fetch(
             f"SELECT {read.COLUMNS} FROM public.crm_events WHERE lead_id = $1 "
             "ORDER BY position NULLS LAST, seq",
             lead_id,
         )
-    return [dict(row) for row in rows]
+        recorded_events = await read.decode_rows(conn, rows)
+    return [
+        {**row, "payload": _payload(recorded.event)}
+        for row, recorded in zip(rows, recorded_events, strict=True)
+    ]
+
+
+def _payload(event: Event | UnreadableEvent) -> dict[str, Any]:
+    if isinstance(event, UnreadableEvent):
+        return event.payload
+    return event.model_dump(mode="json", exclude_unset=True)
 
 
 async def load_rows(pool: asyncpg.Pool, lead_id: UUID) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,7 @@
-"""Deletion of old dead letters. They are not events, so they are deleted from their table."""
+"""Deletion of old dead letters and outcomes of the intake.
+
+They are not events, so they are deleted from their tables.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,23 +10,26 @@ import asyncpg
 
 from services.retention.retention_events import MAX_BATCHES, ROWS_PER_EVENT
 
+INSTANT_OF = {"dead_letters": "last_at", "intake_outcomes": "decided_at"}
+"""Table in schema `crm` → the column with the instant from which its retention counts."""
+
 
 async def expire(
-    pool: asyncpg.Pool, org_id: UUID | None, cutoff: datetime, *, dry_run: bool
+    pool: asyncpg.Pool, table: str, org_id: UUID | None, cutoff: datetime, *, dry_run: bool
 ) -> int:
-    """Delete dead letters whose last attempt was before `cutoff`; return how many there were.
+    """Delete rows of a table that are older than `cutoff`; return how many there were.
 
-    The status of a dead letter does not matter. Without `org_id`, those are deleted that belong to
-    no organisation.
+    Their status does not matter. Without `org_id`, those are deleted that belong to no
+    organisation.
     """
-    old = "FROM crm.dead_letters WHERE org_id IS NOT DISTINCT FROM $1 AND last_at < $2"
+    old = f"FROM crm.{table} WHERE org_id IS NOT DISTINCT FROM $1 AND {INSTANT_OF[table]} < $2"
     if dry_run:
         count: int = await pool.fetchval(f"SELECT count(*) {old}", org_id, cutoff)
         return count
     deleted = 0
     for _ in range(MAX_BATCHES):
         rows = await pool.fetch(
-            f"DELETE FROM crm.dead_letters WHERE id IN (SELECT id {old} LIMIT {ROWS_PER_EVENT}) "
+            f"DELETE FROM crm.{table} WHERE id IN (SELECT id {old} LIMIT {ROWS_PER_EVENT}) "
             "RETURNING id",
             org_id,
             cutoff,

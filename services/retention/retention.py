@@ -17,7 +17,7 @@ from services.retention import dead_letters, rows, sessions
 from services.retention.rules import DEFAULT_DAYS, RetentionRules, load_rules
 from services.runtime import metrics
 
-KINDS = ("engagement", "consents", "sessions", "dead_letters")
+KINDS = ("engagement", "consents", "sessions", *dead_letters.INSTANT_OF)
 
 
 async def apply_rules(
@@ -36,18 +36,29 @@ async def apply_rules(
     for rules in all_rules:
         if rules.org_id in due:
             removed += await _expire_events(pool, rules, today, dry_run=dry_run)
-        cutoff = today - timedelta(days=rules.dead_letters_days)
-        removed["dead_letters"] += await dead_letters.expire(
-            pool, rules.org_id, cutoff, dry_run=dry_run
-        )
+        days = rules.dead_letters_days
+        removed += await _expire_records(pool, rules.org_id, today, days, dry_run=dry_run)
         await asyncio.sleep(0)
-    if org_id is None:  # dead letters whose organisation is unknown have no rules of their own
-        cutoff = today - timedelta(days=DEFAULT_DAYS["dead_letters_days"])
-        removed["dead_letters"] += await dead_letters.expire(pool, None, cutoff, dry_run=dry_run)
+    if org_id is None:  # records whose organisation is unknown have no rules of their own
+        days = DEFAULT_DAYS["dead_letters_days"]
+        removed += await _expire_records(pool, None, today, days, dry_run=dry_run)
     if not dry_run:
         for kind, count in removed.items():
             metrics.RETIRED.labels(kind).inc(count)
     return Counter({kind: removed[kind] for kind in KINDS})
+
+
+async def _expire_records(
+    pool: asyncpg.Pool, org_id: UUID | None, today: datetime, days: int, *, dry_run: bool
+) -> Counter[str]:
+    """Remove old dead letters and outcomes of the intake: the same days apply to both."""
+    cutoff = today - timedelta(days=days)
+    return Counter(
+        {
+            table: await dead_letters.expire(pool, table, org_id, cutoff, dry_run=dry_run)
+            for table in dead_letters.INSTANT_OF
+        }
+    )
 
 
 async def _expire_events(

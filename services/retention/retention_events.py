@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from events.log.append import append
 from events.log.connection import Connection
+from events.log.locks import try_lock_name
 from events.operations import Retained, RetentionApplied
 from events.record import Cause, NewEvent
 from services.runtime import metrics
@@ -16,6 +17,7 @@ from services.runtime import metrics
 ROWS_PER_EVENT = 1_000
 """The maximum number of rows of one kind that an event names."""
 MAX_BATCHES = 10_000
+RETENTION_LOCK = "retention"
 CAUSE = Cause(actor="retention")
 ID_FIELDS = ("session_ids", "conversation_ids", "message_ids", "engagement_ids", "consent_ids")
 
@@ -25,10 +27,7 @@ async def lock_run(conn: Connection) -> bool:
 
     Two runs would name the same rows in different batches, and so append each row twice.
     """
-    is_locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtext('crm retention'))"
-    )
-    return is_locked
+    return await try_lock_name(conn, RETENTION_LOCK)
 
 
 async def append_retention(

@@ -55,16 +55,19 @@ async def expire(
     if dry_run:
         count: int = await pool.fetchval(f"SELECT count(*) {expiring.source}", org_id, cutoff)
         return count
-    removed = 0
-    async with pool.acquire() as reading, reading.transaction():
-        rows = await reading.cursor(
-            f"SELECT id, property_id {expiring.source} ORDER BY property_id, id", org_id, cutoff
+    removed, after = 0, (UUID(int=0), UUID(int=0))
+    for _ in range(MAX_BATCHES):
+        page = await pool.fetch(
+            f"SELECT id, property_id {expiring.source} AND (property_id, id) > ($3, $4) "
+            f"ORDER BY property_id, id LIMIT {retention_events.ROWS_PER_EVENT}",
+            org_id,
+            cutoff,
+            *after,
         )
-        for _ in range(MAX_BATCHES):
-            page = await rows.fetch(retention_events.ROWS_PER_EVENT)
-            if not page or not await _append(pool, expiring, org_id, page, cutoff, today):
-                break
-            removed += len(page)
+        if not page or not await _append(pool, expiring, org_id, page, cutoff, today):
+            break
+        after = (page[-1]["property_id"], page[-1]["id"])
+        removed += len(page)
     return removed
 
 

@@ -1,7 +1,8 @@
 """Connections to PostgreSQL: asyncpg for the log and the hot path, SQLAlchemy for queries."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,14 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
+from services.runtime.json_codecs import register_json_codecs
+from services.runtime.keys import use_keys
+from services.runtime.pooler import (
+    NO_CACHED_STATEMENTS,
+    NO_CACHED_STATEMENTS_OF_SQLALCHEMY,
+    pooler_connection_class,
+)
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 10.0
@@ -23,7 +31,6 @@ WORKER_ROLE = "service_role"
 
 Migrations, rebuilds and tools for the host's own tables keep the role of the database address.
 """
-JSONB_VERSION = b"\x01"
 CONNECTION_ERRORS = (
     OSError,  # no route, refused, reset; TimeoutError is one too: no answer in time
     asyncpg.PostgresConnectionError,  # class 08
@@ -37,6 +44,17 @@ CONNECTION_ERRORS = (
 """Errors after which a worker connects again. Any other error of the database is a fault."""
 TRANSACTION_ERRORS = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
 """Errors of a transaction that can succeed at the next try: deadlock, serialization, lock."""
+
+
+class PoolerSettingMissing(Exception):
+    """DATABASE_URL is a pooler that does not take the settings of a session."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"DATABASE_URL is the address of a pooler without sessions ({detail}): set "
+            "CRM_DATABASE_POOLER=transaction, and CRM_DATABASE_DIRECT_URL to the address of the "
+            "database itself"
+        )
 
 
 def is_fault(error: BaseException) -> bool:
@@ -60,15 +78,33 @@ async def open_pool(
 
     The caller closes it; `pooled` does that at the end of a block.
     """
-    return await asyncpg.create_pool(
-        settings.dsn,
-        min_size=1,
-        max_size=size or settings.pool_size,
-        init=register_json_codecs,
-        timeout=CONNECT_SECONDS,
-        command_timeout=response_timeout_seconds(settings),
-        server_settings=session_settings(settings, application_name, role),
-    )
+    use_keys(settings, open_store)
+    return await _create_pool(settings, application_name, size=size, role=role)
+
+
+async def open_store(settings: DatabaseSettings) -> asyncpg.Pool:
+    """Return a pool of the key store's own database. Idle connections close themselves."""
+    return await _create_pool(settings, "crm keys", size=None, role=WORKER_ROLE, min_size=0)
+
+
+async def _create_pool(
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    size: int | None,
+    role: str | None,
+    min_size: int = 1,
+) -> asyncpg.Pool:
+    with _explain_pooler():
+        return await asyncpg.create_pool(
+            settings.dsn,
+            min_size=min_size,
+            max_size=size or settings.pool_size,
+            init=partial(_prepare_connection, role=role),
+            timeout=CONNECT_SECONDS,
+            command_timeout=response_timeout_seconds(settings),
+            **_driver_options(settings, application_name, role),
+        )
 
 
 @asynccontextmanager
@@ -91,14 +127,55 @@ async def connect(
     settings: DatabaseSettings, application_name: str, *, role: str | None = WORKER_ROLE
 ) -> asyncpg.Connection:
     """Open one connection outside any pool, for work that keeps it long (sequencer, liveness)."""
-    connection = await asyncpg.connect(
-        settings.dsn,
-        timeout=CONNECT_SECONDS,
-        command_timeout=response_timeout_seconds(settings),
-        server_settings=session_settings(settings, application_name, role),
-    )
-    await register_json_codecs(connection)
+    use_keys(settings, open_store)
+    with _explain_pooler():
+        connection: asyncpg.Connection = await asyncpg.connect(
+            settings.dsn,
+            timeout=CONNECT_SECONDS,
+            command_timeout=response_timeout_seconds(settings),
+            **_driver_options(settings, application_name, role),
+        )
+    try:
+        await _prepare_connection(connection, role=role)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
+
+
+def _driver_options(
+    settings: DatabaseSettings, application_name: str, role: str | None
+) -> dict[str, Any]:
+    """Return the arguments of asyncpg that differ behind a pooler."""
+    values = session_settings(settings, application_name, role)
+    if settings.database_pooler == "none":
+        return {"server_settings": values}
+    return {"connection_class": pooler_connection_class(values), **NO_CACHED_STATEMENTS}
+
+
+@contextmanager
+def _explain_pooler() -> Iterator[None]:
+    """Raise `PoolerSettingMissing` if a pooler refuses the start-up parameters."""
+    try:
+        yield
+    except asyncpg.ProtocolViolationError as error:
+        if "startup parameter" not in str(error):
+            raise
+        raise PoolerSettingMissing(str(error)) from error
+
+
+async def _prepare_connection(
+    connection: "asyncpg.Connection | PoolConnectionProxy", *, role: str | None
+) -> None:
+    """Register the codecs. Raise `PoolerSettingMissing` if the connection has another role.
+
+    A pooler can drop start-up parameters silently. Then row level security would hide all rows.
+    """
+    async with connection.transaction():
+        await register_json_codecs(connection)
+        name = await connection.fetchval("SELECT current_user::text")
+    if role is not None and name != role:
+        raise PoolerSettingMissing(f"the role is {name} instead of {role}")
 
 
 def session_settings(
@@ -119,20 +196,6 @@ def response_timeout_seconds(settings: DatabaseSettings) -> float:
     return settings.statement_timeout_seconds + SILENCE_SECONDS
 
 
-async def register_json_codecs(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
-    """Convert json and jsonb with orjson in binary format; `bytes` values are sent as they are."""
-    await connection.set_type_codec(
-        "jsonb",
-        encoder=_encode_jsonb,
-        decoder=_decode_jsonb,
-        schema="pg_catalog",
-        format="binary",
-    )
-    await connection.set_type_codec(
-        "json", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog", format="binary"
-    )
-
-
 def open_engine(
     settings: DatabaseSettings,
     application_name: str,
@@ -141,17 +204,20 @@ def open_engine(
     role: str | None = WORKER_ROLE,
 ) -> AsyncEngine:
     """Return a SQLAlchemy engine with the same session settings. The caller disposes of it."""
+    use_keys(settings, open_store)
     return create_async_engine(
         sqlalchemy_url(settings.dsn),
         pool_size=size or settings.pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # in the texts of errors
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": response_timeout_seconds(settings),
-            "server_settings": session_settings(settings, application_name, role),
+            **_driver_options(settings, application_name, role),
+            **({} if settings.database_pooler == "none" else NO_CACHED_STATEMENTS_OF_SQLALCHEMY),
         },
     )
 
@@ -164,14 +230,6 @@ def sqlalchemy_url(dsn: str) -> URL:
             ["sslmode"]
         )
     return url
-
-
-def _encode_jsonb(value: Any) -> bytes:
-    return JSONB_VERSION + (value if type(value) is bytes else orjson.dumps(value))
-
-
-def _decode_jsonb(data: bytes) -> Any:
-    return orjson.loads(data[1:])
 
 
 def _milliseconds(seconds: float) -> str:

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from events.log.error_text import describe_error
+from services.runtime.listening import listen
 from services.runtime.metrics import exposition
 
 CHECK_SECONDS = 3.0
@@ -19,11 +21,16 @@ Check = Callable[[], Awaitable[str | None]]
 """A check of one thing that a process needs. It returns a text if something is wrong, else None."""
 
 
-def health_routes(checks: Mapping[str, Check]) -> list[Route]:
-    """Return the three routes, for the server of a worker or for the API."""
+async def _get_healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
 
-    async def healthz(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+
+HEALTHZ = Route("/healthz", _get_healthz)
+"""The only health route that the API serves on its public port: it reveals nothing."""
+
+
+def health_routes(checks: Mapping[str, Check]) -> list[Route]:
+    """Return the three routes of the health port."""
 
     async def readyz(_request: Request) -> Response:
         problems = await collect_problems(checks)
@@ -33,7 +40,7 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
     async def metrics(_request: Request) -> Response:
         return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return [HEALTHZ, Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
 async def collect_problems(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -52,7 +59,7 @@ async def collect_problems(checks: Mapping[str, Check]) -> dict[str, str]:
         except TimeoutError:
             return f"no answer within {CHECK_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001 — an edge: the error is the result of the check
-            return f"{type(error).__name__}: {error}"
+            return describe_error(error)
 
     answers = await asyncio.gather(*(run(check) for check in checks.values()))
     return {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
@@ -70,15 +77,17 @@ class EmbeddedServer(uvicorn.Server):
 async def serve_health(
     checks: Mapping[str, Check], *, host: str, port: int | None
 ) -> AsyncIterator[None]:
-    """Serve the health routes on `port` during a block. Without a port there is no server."""
+    """Serve the health routes on `port` during a block. Without a port there is no server.
+
+    Raise `StartError` if the port is in use.
+    """
     if port is None:
         yield
         return
     app = Starlette(routes=health_routes(checks))
-    server = EmbeddedServer(
-        uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off", access_log=False)
-    )
-    task = asyncio.create_task(server.serve(), name="health")
+    server = EmbeddedServer(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
+    listener = listen(host, port, "CRM_HEALTH_HOST and CRM_HEALTH_PORT")
+    task = asyncio.create_task(server.serve([listener]), name="health")
     try:
         yield
     finally:

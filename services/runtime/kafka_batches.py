@@ -5,7 +5,10 @@ from typing import Any
 
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from events.bus.brokers import security_of
+from events.bus.header_names import tolerate_header_names
 from services.runtime.logging import get_logger
 
 START_SECONDS = 20.0
@@ -17,8 +20,10 @@ log = get_logger("batches")
 
 def raw_broker(bootstrap_servers: str) -> KafkaBroker:
     """Return a broker whose subscribers get batches of raw records. It creates no topics."""
+    tolerate_header_names()
     return KafkaBroker(
-        bootstrap_servers,
+        str(bootstrap_servers),
+        security=_security(bootstrap_servers),
         request_timeout_ms=10_000,
         metadata_max_age_ms=5_000,
         allow_auto_create_topics=False,
@@ -28,6 +33,21 @@ def raw_broker(bootstrap_servers: str) -> KafkaBroker:
         parser=_wrap_records,
         decoder=_unwrap_records,
     )
+
+
+def _security(bootstrap_servers: str) -> BaseSecurity | None:
+    """Return the security of the brokers in the form of FastStream."""
+    security = security_of(bootstrap_servers)
+    if security is None:
+        return None
+    context = security.tls_context() if security.has_tls else None
+    if not security.has_login:
+        return BaseSecurity(ssl_context=context, use_ssl=security.has_tls)
+    login = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return login[security.mechanism](
+        security.username or "", security.password or "", ssl_context=context,
+        use_ssl=security.has_tls,
+    )  # fmt: skip
 
 
 async def join(broker: KafkaBroker) -> None:

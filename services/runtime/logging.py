@@ -1,12 +1,15 @@
-"""Structured log lines on stderr, also of libraries, without secrets."""
+"""Structured log lines on stderr, also of libraries, without secrets and personal values."""
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal
 
 import structlog
+
+from events.log.error_text import describe_chain, describe_error
 
 SECRET_NAME = re.compile(
     r"secret|password|passwd|token|authorization|api[_-]?key|cookie|credential|dsn|database_url",
@@ -15,11 +18,18 @@ SECRET_NAME = re.compile(
 SECRET_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@/]+@", re.IGNORECASE)
 SECRET_IN_TEXT = re.compile(r"(?P<name>bearer\s+|x-api-key[:=]\s*)[^\s,;'\"]+", re.IGNORECASE)
 REDACTED = "[redacted]"
+RETRY_LOG_SECONDS = 60.0
+"""A loop that tries again logs its failure once in this time, not for each attempt."""
+RETRYING_LIBRARIES = ("aiokafka", "faststream")
 MAX_DEPTH = 6
 
 
 def configure_logging(
-    process: str, *, form: Literal["json", "console"] = "json", level: str = "info"
+    process: str,
+    *,
+    form: Literal["json", "console"] = "json",
+    level: str = "info",
+    retries: "RetryLog | None" = None,
 ) -> None:
     """Set up structlog and the standard library's logging; every line contains `process`."""
     shared: list[structlog.typing.Processor] = [
@@ -27,9 +37,10 @@ def configure_logging(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        describe_errors,
         redact,
     ]
+    retries = retries or RetryLog()
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(sort_keys=True)
         if form == "json"
@@ -42,13 +53,17 @@ def configure_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
+    handler.addFilter(retries.admit_library_line)
+    handler.addFilter(hide_values)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for library in ("aiokafka", "faststream", "uvicorn.access"):
+    sys.excepthook = _log_uncaught
+    # Access lines and lines of requests to providers contain phone numbers in their addresses.
+    for library in (*RETRYING_LIBRARIES, "uvicorn.access", "httpx2"):
         logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[retries.limit, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -56,10 +71,86 @@ def configure_logging(
     structlog.contextvars.bind_contextvars(process=process)
 
 
+class RetryLog:
+    """The limit of log lines of loops that try again: one a minute for each logger and event.
+
+    A loop marks its line with `is_retry=True`. The line after a silence contains `omitted`, the
+    number of lines that were not written.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._written_at: dict[tuple[str, str], float] = {}
+        self._omitted: dict[tuple[str, str], int] = {}
+
+    def limit(
+        self, logger: Any, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Drop the line if it is a repetition within a minute. A processor of structlog."""
+        if not line.pop("is_retry", False):
+            return line
+        omitted = self._count_omitted((logger.name, str(line["event"])))
+        if omitted is None:
+            raise structlog.DropEvent
+        if omitted:
+            line["omitted"] = omitted
+        return line
+
+    def admit_library_line(self, record: logging.LogRecord) -> bool:
+        """Return whether a line of a Kafka library, which logs each attempt, is written."""
+        if not record.name.startswith(RETRYING_LIBRARIES):
+            return True
+        return self._count_omitted((record.name, str(record.msg))) is not None
+
+    def _count_omitted(self, key: tuple[str, str]) -> int | None:
+        """Return how many lines were omitted before this one; None if it is to be omitted too."""
+        now = self._now()
+        if now - self._written_at.get(key, -RETRY_LOG_SECONDS) < RETRY_LOG_SECONDS:
+            self._omitted[key] = self._omitted.get(key, 0) + 1
+            return None
+        self._written_at[key] = now
+        return self._omitted.pop(key, 0)
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger. Use: `log.info("batch.applied", events=500)`, a name and its values."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def describe_errors(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace errors by texts without the values that their messages may quote."""
+    error = line.pop("exc_info", None)
+    if isinstance(error, tuple):
+        error = error[1]
+    elif error and not isinstance(error, BaseException):
+        error = sys.exception()
+    if error:
+        line["exception"] = describe_chain(error)
+    for name, value in line.items():
+        if isinstance(value, BaseException):
+            line[name] = describe_error(value)
+    return line
+
+
+def hide_values(record: logging.LogRecord) -> bool:
+    """Replace the errors in a line of a library. A filter of the standard library's logging."""
+    if isinstance(record.msg, BaseException):
+        record.msg = describe_error(record.msg)
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            describe_error(arg) if isinstance(arg, BaseException) else arg for arg in record.args
+        )
+    if record.name == "asyncio":
+        # The further lines show tasks, with the messages of their errors.
+        record.msg, record.args = record.getMessage().partition("\n")[0], ()
+    return True
+
+
+def _log_uncaught(_kind: object, error: BaseException, _traceback: object) -> None:
+    get_logger("process").critical("process.failed", exc_info=error)
 
 
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -30,9 +30,64 @@ LAG_SECONDS = Gauge(
     "crm_lag_seconds", "Age of the oldest event not yet in the tables", ["shards"],
     registry=REGISTRY,
 )  # fmt: skip
+MISSING_KEYS = Counter(
+    "crm_data_key_missing", "Attempts that stopped because the key store lacks a data key",
+    registry=REGISTRY,
+)  # fmt: skip
+STANDSTILL = Gauge(
+    "crm_projection_standstill_seconds",
+    "Time for which events have waited although nothing is applied; table: the table that cannot "
+    "be written, or `policies`", ["table"],
+    registry=REGISTRY,
+)  # fmt: skip
+POLICY_LAG_EVENTS = Gauge(
+    "crm_policy_lag_events", "Events of the log that the policies have not seen", ["shards"],
+    registry=REGISTRY,
+)  # fmt: skip
+POLICY_LAG_SECONDS = Gauge(
+    "crm_policy_lag_seconds", "Age of the oldest event that the policies have not seen", ["shards"],
+    registry=REGISTRY,
+)  # fmt: skip
+POLICY_EVENTS = Counter(
+    "crm_policy_events", "Events that the policies have seen", ["shards"], registry=REGISTRY
+)
+POLICY_ACTIONS = Counter(
+    "crm_policy_actions", "Targets on which policies acted", ["policy"], registry=REGISTRY
+)
+NO_RUN = Counter(
+    "crm_trigger_events_without_run", "Trigger events of active workflows that started no run",
+    ["reason"], registry=REGISTRY,
+)  # fmt: skip
+POLICY_FAILURES = Gauge(
+    "crm_policy_failures", "Events because of which a policy could not act", [*TENANT, "policy"],
+    registry=REGISTRY,
+)  # fmt: skip
+STUCK_RUNS = Gauge(
+    "crm_stuck_runs", "Runs that make no progress", [*TENANT, "code"], registry=REGISTRY
+)
 PARKED = Gauge("crm_parked_events", "Events that wait for a fix", TENANT, registry=REGISTRY)
 DEAD_LETTERS = Gauge(
     "crm_dead_letters", "Intake records refused and kept", [*TENANT, "reason"], registry=REGISTRY
+)
+REFUSED = Counter(
+    "crm_records_refused", "Records of the bus that were not believed", ["reason"],
+    registry=REGISTRY,
+)  # fmt: skip
+STAGED = Gauge(
+    "crm_staged_changes", "Changes of the host's rows that are not in the log", registry=REGISTRY
+)
+STAGED_SECONDS = Gauge(
+    "crm_staged_seconds", "Age of the oldest change of the host's rows that is not in the log",
+    registry=REGISTRY,
+)  # fmt: skip
+STAGED_REFUSED = Gauge(
+    "crm_staged_refused", "Changes of the host's rows that the log refuses", registry=REGISTRY
+)
+HISTORY_LOST = Gauge(
+    "crm_history_lost", "1 if the bus has events that the log does not have", registry=REGISTRY
+)
+TABLES_BEYOND_LOG = Gauge(
+    "crm_tables_beyond_log", "Shards whose checkpoint is beyond the log", registry=REGISTRY
 )
 RETIRED = Counter(
     "crm_retired_rows", "Rows and dead letters that retention removed", ["kind"], registry=REGISTRY

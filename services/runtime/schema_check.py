@@ -19,6 +19,9 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 
 _TABLES = """
 SELECT n.nspname AS schema, c.relname AS name,
+  NOT EXISTS (SELECT FROM pg_roles r WHERE pg_has_role(r.oid, c.relowner, 'USAGE')
+    AND (r.rolname IN ('anon', 'authenticated') OR r.oid = c.relowner
+      AND (r.rolsuper OR r.rolbypassrls))) AS may_exempt_owner,
   c.relrowsecurity AS is_secured, c.relforcerowsecurity AS is_forced,
   EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
     AND t.tgname = $2 AND t.tgenabled = 'A') AS is_guarded,
@@ -75,15 +78,21 @@ def _table_problems(table: DerivedTable, row: asyncpg.Record) -> Iterator[str]:
         )
     grants: dict[str, Sequence[str]] = {"service_role": ("SELECT", *WRITES)}
     if table.schema == "public":
-        yield from _access_problems(name, row)
+        yield from _access_problems(name, row, is_in_place=table.is_in_place)
         grants["authenticated"] = ("SELECT",)
         grants |= {role: ("SELECT",) for role in CLIENT_ROLES if role in row["readers"]}
     yield from _missing_grants(name, row, grants)
 
 
-def _access_problems(name: str, row: asyncpg.Record) -> Iterator[str]:
-    """Yield what lets a client read another organisation's rows, or write."""
-    if not (row["is_secured"] and row["is_forced"]):
+def _access_problems(name: str, row: asyncpg.Record, *, is_in_place: bool) -> Iterator[str]:
+    """Yield what lets a client read another organisation's rows, or write.
+
+    Only the owner is exempt from row level security that is not forced. The owner of a host table
+    may be so (`crm db migrate --host-access unforced`), unless a client has its privileges, or the
+    owner bypasses row level security anyway.
+    """
+    is_owner_exempt = is_in_place and row["may_exempt_owner"]
+    if not row["is_secured"] or not (row["is_forced"] or is_owner_exempt):
         yield (
             f"row level security on {name} is not forced; run `ALTER TABLE {name} ENABLE ROW LEVEL "
             f"SECURITY, FORCE ROW LEVEL SECURITY`"

@@ -3,9 +3,13 @@
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+
+from events.keys.master import parse_master_keys
 
 SHARDS = 64
+NO_LIMIT = "none"
+"""The text that switches a rate limit off. An empty variable means the default instead."""
 
 
 def _check_partitions(partitions: int) -> int:
@@ -17,8 +21,10 @@ def _check_partitions(partitions: int) -> int:
 def _check_limits(text: str) -> str:
     from limits import parse_many
 
-    if text and any(item.amount < 1 for item in parse_many(text)):
-        raise ValueError("a limit is at least 1; leave it empty for no limit")
+    if text.strip().casefold() in ("", NO_LIMIT):
+        return ""
+    if any(item.amount < 1 for item in parse_many(text)):
+        raise ValueError(f"a limit is at least 1; write {NO_LIMIT} for no limit")
     return text
 
 
@@ -37,12 +43,20 @@ def _check_web_address(url: str) -> str:
 
 def _check_postgresql(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("DATABASE_URL begins with postgresql://")
+        raise ValueError("begins with postgresql://")
     return url
 
 
+def _check_master_keys(text: SecretStr) -> SecretStr:
+    parse_master_keys(text.get_secret_value())
+    return text
+
+
 Limit = Annotated[str, AfterValidator(_check_limits)]
-"""Rate limits such as "600/minute" or "10/second; 300/hour"; empty means no limit."""
+"""Rate limits such as "600/minute" or "10/second; 300/hour"; without a limit, the empty text."""
+Secret = Annotated[SecretStr, Field(min_length=32)]
+"""A key for signatures. A shorter one could be guessed from a signature."""
+MasterKeyText = Annotated[SecretStr, AfterValidator(_check_master_keys)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 PostgresqlAddress = Annotated[SecretStr, AfterValidator(_check_postgresql)]
 PartitionCount = Annotated[int, AfterValidator(_check_partitions)]

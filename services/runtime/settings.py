@@ -1,98 +1,27 @@
 """Settings of processes and commands: from the environment, then from the running `crm up`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import Field, SecretStr
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, FilePath, SecretStr
 
-from services.runtime.setting_types import (
-    Limit,
-    Networks,
-    PartitionCount,
-    PostgresqlAddress,
-    WebAddress,
-)
-from services.runtime.stack_state import home_directory, read_state
+from services.runtime.provider_settings import ProviderSettings
+from services.runtime.setting_types import Limit, Networks, Secret, WebAddress
 
 
-class DatabaseSettings(BaseSettings):
-    """The settings of a command that uses only the database."""
-
-    model_config = SettingsConfigDict(env_prefix="CRM_", extra="forbid", frozen=True)
-
-    database_url: PostgresqlAddress = Field(
-        validation_alias="database_url",  # an alias has no prefix, and its case does not matter
-        description="address of the database: postgresql://user:password@host:port/database",
-    )
-    pool_size: int = Field(
-        default=10, ge=1, le=200, description="maximum number of database connections per pool"
-    )
-    statement_timeout_seconds: float = Field(
-        default=60, gt=0, description="seconds after which the database cancels a statement"
-    )
-    idle_in_transaction_seconds: float = Field(
-        default=30,
-        gt=0,
-        description="seconds after which the database ends a transaction that does nothing; "
-        "limits how long a dead worker blocks its successor",
-    )
-
-    @property
-    def dsn(self) -> str:
-        """Return the address of the database with its password. Never log it."""
-        return self.database_url.get_secret_value()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources in order: arguments, environment, state file of the running stack."""
-        return init_settings, env_settings, _RunningStack(settings_cls)
-
-
-class Settings(DatabaseSettings):
+class Settings(ProviderSettings):
     """The settings of every process. The environment variable of a field is `CRM_` and its name.
 
     `DATABASE_URL` and `KAFKA_BOOTSTRAP_SERVERS` have no prefix.
     """
 
-    kafka_bootstrap_servers: str = Field(
-        validation_alias="kafka_bootstrap_servers",
-        min_length=1,
-        description="addresses of the Kafka brokers: host:port, separated by commas",
-    )
-    topic_prefix: str = Field(
-        default="crm",
-        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
-        description="first part of the names of all topics, as in crm.events",
-    )
-    topic_partitions: PartitionCount = Field(
-        default=8,
-        ge=1,
-        le=64,
-        description="number of partitions of a topic that is created; must divide 64",
-    )
-    topic_replicas: int = Field(
-        default=1, ge=1, le=10, description="number of replicas of a topic that is created"
-    )
-    kafka_idempotent: bool = Field(
-        default=False,
-        description="whether the relay uses an idempotent Kafka producer; "
-        "the embedded broker does not support it",
-    )
     home: Path = Field(
         default=Path(".crm"), description="private directory of the local stack (crm up)"
     )
-    jwt_secret: SecretStr | None = Field(
+    jwt_secret: Secret | None = Field(
         default=None,
-        description="HS256 key of the tokens of the console; without it, such tokens are refused",
+        description="HS256 key of the tokens of the console, at least 32 characters; "
+        "without it, such tokens are refused",
     )
     jwks_url: WebAddress | None = Field(
         default=None,
@@ -109,16 +38,24 @@ class Settings(DatabaseSettings):
         ge=0,
         description="shortest time in seconds between two fetches because of an unknown key",
     )
+    jwks_outage_seconds: float = Field(
+        default=3_600,
+        ge=0,
+        description="seconds for which the last keys are used after their lifespan, while the "
+        "issuer does not answer",
+    )
     jwt_audience: str = Field(
         default="authenticated", min_length=1, description="required audience of console tokens"
     )
     jwt_issuer: str | None = Field(
         default=None, description="required issuer of console tokens; without it, any issuer"
     )
-    signing_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
-        default=None,
-        description="key that signs what the core issues, such as session tokens; "
-        "without it, CRM_JWT_SECRET is used",
+    session_token_hours: float = Field(
+        default=24,
+        gt=0,
+        le=24 * 90,
+        description="hours for which a session token is valid; each chat response and each list of "
+        "messages has a new one",
     )
     trusted_proxies: Networks = Field(
         default="",
@@ -130,18 +67,37 @@ class Settings(DatabaseSettings):
         description="rate limit of widget requests per client network (/24 or /64)",
     )
     limit_visitor: Limit = Field(
-        default="120/minute", description="rate limit of widget requests per visitor and property"
+        default="120/minute",
+        description="rate limit of widget requests per visitor and property; requests with a new "
+        "visitor id or without one count together for their network",
     )
     limit_key: Limit = Field(
         default="6000/minute", description="rate limit of widget requests per property"
     )
     limit_contact: Limit = Field(
         default="20/hour",
-        description="rate limit of widget requests that contain an e-mail address or phone number",
+        description="rate limit of widget requests of one network that contain the same e-mail "
+        "address or phone number",
+    )
+    limit_own_contact: Limit = Field(
+        default="300/hour",
+        description="the same limit for the session that owns the lead with this contact",
     )
     http_host: str = Field(default="127.0.0.1", description="address on which the API listens")
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port on which the API listens; 0: any free port"
+    )
+    http_head_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=300,
+        description="longest time in seconds in which the headers of a request must arrive",
+    )
+    http_body_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=300,
+        description="longest time in seconds in which the body of a request must arrive",
     )
     token_wait_seconds: float = Field(
         default=5,
@@ -155,6 +111,25 @@ class Settings(DatabaseSettings):
         ge=0,
         le=10_000,
         description="maximum number of open SSE connections per API process; more get 503",
+    )
+    streams_per_property_percent: int = Field(
+        default=50,
+        ge=1,
+        le=100,
+        description="largest part of streams_per_process that one property can use",
+    )
+    streams_per_network_percent: int = Field(
+        default=25,
+        ge=1,
+        le=100,
+        description="largest part of streams_per_process that one client network can use",
+    )
+    streams_reserve_percent: int = Field(
+        default=10,
+        ge=0,
+        le=99,
+        description="part of streams_per_process that is only for properties and networks without "
+        "an open SSE connection",
     )
     stream_seconds: float = Field(
         default=300,
@@ -183,14 +158,38 @@ class Settings(DatabaseSettings):
         description="seconds after which one attempt of the responder API fails; there are two "
         "attempts, because a visitor waits 20 s at most",
     )
+    send_lease_seconds: float = Field(
+        default=240,
+        ge=1,
+        le=3_600,
+        description="seconds after which a hand-over without a result is unknown; the half of it "
+        "is the longest time of a request to a provider",
+    )
+    sms_per_second: float = Field(
+        default=10,
+        ge=0,
+        le=10_000,
+        description="SMS that one sender process hands over in a second at most; 0: no limit",
+    )
+    emails_per_second: float = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="e-mails that one sender process hands over in a second at most; 0: no limit",
+    )
+    clock_delay_file: FilePath | None = Field(
+        default=None,
+        description="file with the number of seconds by which the clock of every process is behind "
+        "the system's, for the demo and for tests; without it, the clocks are the same",
+    )
     health_host: str = Field(
-        default="127.0.0.1", description="address on which a worker serves its health routes"
+        default="127.0.0.1", description="address on which a process serves its health routes"
     )
     health_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="port of /healthz, /readyz and /metrics of a worker; without it, no server",
+        description="port of /healthz, /readyz and /metrics of a process; without it, no server",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="form of log lines: json for machines, console for people"
@@ -204,15 +203,3 @@ class Settings(DatabaseSettings):
         """Return the networks of `trusted_proxies`."""
         networks = (text.strip() for text in self.trusted_proxies.split(","))
         return [network for network in networks if network]
-
-
-class _RunningStack(PydanticBaseSettingsSource):
-    """The addresses and the development secret of the `crm up` that runs in CRM_HOME."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        state = read_state(home_directory())
-        values = {} if state is None else state.settings
-        return {name: values[name] for name in self.settings_cls.model_fields if name in values}

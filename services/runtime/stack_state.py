@@ -10,10 +10,14 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """A running stack: its process id, the settings to reach it, the addresses of its processes."""
+    """A running stack: its process id, the settings to reach it, the address of its API.
+
+    `urls`: process → the address of its health routes.
+    """
 
     pid: int
     settings: dict[str, str]
+    api_url: str = ""
     urls: dict[str, str] = field(default_factory=dict)
 
 

@@ -23,6 +23,15 @@ from services.simulation.visitors import SimulatedVisitor
 TIMEOUT_SECONDS = 30.0
 
 
+def address_of(visitor: SimulatedVisitor) -> str:
+    """Return an address of 198.18.0.0/15, which is reserved for tests (RFC 2544).
+
+    Visitors have different networks. `crm up` trusts the header, so they do not share the limits
+    of one network.
+    """
+    return f"198.{18 + visitor.number // 256 % 2}.{visitor.number % 256}.1"
+
+
 class HttpSender:
     """Sends actions to the API, and keeps the ids that the API gave to each visitor's entities.
 
@@ -35,7 +44,6 @@ class HttpSender:
         self.leads: dict[int, str] = {}
         self._client = httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS)
         self._conversations: dict[int, str] = {}
-        self._tours: dict[int, str] = {}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -51,15 +59,15 @@ class HttpSender:
                 await self._send_contact(visitor)
             case TourBooking() as booking if lead:
                 await self._book_tour(visitor, lead, booking)
-            case TourAttendance(is_present=is_present) if lead:
-                await self._report_attendance(visitor, lead, is_present)
             case SimulatedEngagement(type=type_, number=number) if lead:
                 body = {"leadId": lead, "eventType": type_.value}
                 path = "/api/leadpulse/events"
                 await self._send_console(visitor, "POST", path, f"does/{number}", body)
             case WidgetOpening() | PhoneCall():
                 return  # no request of the widget or the console
-            case TourBooking() | TourAttendance() | SimulatedEngagement():
+            case TourAttendance():
+                return  # the API's clock is the real one: the tour is still in the future
+            case TourBooking() | SimulatedEngagement():
                 return  # the visitor is no lead: the contact was refused
 
     async def _send_message(self, visitor: SimulatedVisitor, message: ChatMessage) -> None:
@@ -76,24 +84,29 @@ class HttpSender:
             "sessionId": str(visitor.derive_id("session")), "firstName": visitor.first_name,
             "lastName": visitor.last_name, "email": visitor.email, "phone": visitor.phone,
         })  # fmt: skip
-        if answer.get("leadId"):
-            self.leads[visitor.number] = answer["leadId"]
+        if answer and (lead := await self._find_lead(visitor)):
+            self.leads[visitor.number] = lead
+
+    async def _find_lead(self, visitor: SimulatedVisitor) -> str | None:
+        """Return the id of a visitor's lead.
+
+        The widget gets only a reference. The console refuses a second lead with the same address,
+        and names the first one. A search would read the tables, which are behind the log, and
+        which nobody writes while the demo has killed the projector.
+        """
+        property_ = self.properties[visitor.property_index]
+        response = await self._client.post(
+            "/api/leads", headers={"Authorization": f"Bearer {property_.token or ''}"},
+            json={"propertyId": str(property_.property_id), "email": visitor.email},
+        )  # fmt: skip
+        lead_id: str | None = response.json().get("lead", {}).get("id")
+        return lead_id
 
     async def _book_tour(self, visitor: SimulatedVisitor, lead: str, booking: TourBooking) -> None:
         zone = ZoneInfo(self.properties[visitor.property_index].time_zone)
         day = datetime.now(UTC).astimezone(zone) + timedelta(days=booking.days)
         body = {"tourDate": day.date().isoformat(), "tourTime": f"{booking.hour:02}:00"}
-        answer = await self._send_console(visitor, "POST", f"/api/leads/{lead}/tours", "tour", body)
-        if tour := answer.get("tour"):
-            self._tours[visitor.number] = tour["id"]
-
-    async def _report_attendance(
-        self, visitor: SimulatedVisitor, lead: str, is_present: bool
-    ) -> None:
-        tour = self._tours.get(visitor.number)
-        if tour is not None:
-            body = {"tourId": tour, "status": "completed" if is_present else "no_show"}
-            await self._send_console(visitor, "PATCH", f"/api/leads/{lead}/tours", "came", body)
+        await self._send_console(visitor, "POST", f"/api/leads/{lead}/tours", "tour", body)
 
     async def _send_widget(
         self, visitor: SimulatedVisitor, route: str, key: str, body: dict[str, Any]
@@ -101,6 +114,7 @@ class HttpSender:
         headers = {
             "X-API-Key": self.properties[visitor.property_index].key or "",
             "X-Visitor-ID": f"v_{visitor.number}",
+            "X-Forwarded-For": address_of(visitor),
             "Idempotency-Key": str(visitor.derive_id(key)),
         }
         given = {name: value for name, value in body.items() if value is not None}

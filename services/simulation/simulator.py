@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID, uuid5
 
-from services.intake.publish import open_producer, send, structured_event
+from services.intake.publish import structured_event
 from services.simulation.http_requests import HttpSender
 from services.simulation.kafka_records import SOURCE, RecordBuilder
+from services.simulation.record_sender import RecordSender
 from services.simulation.scenario import (
     Action,
     PhoneCall,
@@ -21,7 +22,9 @@ from services.simulation.scenario import (
 from services.simulation.simulated_property import SimulatedProperty
 
 Through: TypeAlias = Literal["http", "kafka", "both"]
-MAX_IN_FLIGHT = 1_000
+
+
+async def _create_nothing() -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class SimulationPlan:
     bootstrap_servers: str
     topic: str
     url: str = ""
+    create_topic: Callable[[], Awaitable[None]] = _create_nothing
+    """Called after an outage of the broker, which may have lost the topic."""
 
 
 @dataclass(slots=True)
@@ -51,7 +56,10 @@ class SimulationResult:
 async def simulate(
     plan: SimulationPlan, advance: Callable[[Action], None] = lambda _action: None
 ) -> SimulationResult:
-    """Send all actions of a plan; call `advance` after each. Connection errors are raised."""
+    """Send all actions of a plan; call `advance` after each.
+
+    A broker that restarts is waited for. Other connection errors are raised.
+    """
     result = SimulationResult()
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -72,20 +80,23 @@ async def simulate(
 class _Channels:
     """The HTTP client and the Kafka producer that a plan uses: one of them, or both."""
 
-    def __init__(self, plan: SimulationPlan, producer: object, http: HttpSender | None) -> None:
-        self.plan, self.producer, self.http = plan, producer, http
+    def __init__(
+        self, plan: SimulationPlan, records: RecordSender | None, http: HttpSender | None
+    ) -> None:
+        self.plan, self.records, self.http = plan, records, http
         self._builder = RecordBuilder(plan.properties, plan.start)
-        self._in_flight: list[asyncio.Future[object]] = []
 
     @classmethod
     async def open(cls, plan: SimulationPlan, stack: AsyncExitStack) -> "_Channels":
-        producer, http = None, None
+        records, http = None, None
         if plan.through != "http":
-            producer = await stack.enter_async_context(open_producer(plan.bootstrap_servers))
+            records = RecordSender(plan.bootstrap_servers, plan.topic, plan.create_topic)
+            stack.push_async_callback(records.close)
+            await records.open()
         if plan.through != "kafka":
             http = HttpSender(plan.url, plan.properties)
             stack.push_async_callback(http.close)
-        return cls(plan, producer, http)
+        return cls(plan, records, http)
 
     async def send(self, action: Action) -> int:
         """Send an action; return how many events went to Kafka."""
@@ -101,18 +112,14 @@ class _Channels:
 
     async def flush(self) -> None:
         """Wait until the broker has acknowledged everything that was sent."""
-        await asyncio.gather(*self._in_flight)
-        self._in_flight.clear()
+        if self.records is not None:
+            await self.records.flush()
 
     async def _publish(self, events: list[bytes], action: Action) -> int:
         property_ = self.plan.properties[action.visitor.property_index]
-        for event in events:
-            acknowledgement = await send(
-                self.producer, self.plan.topic, event, property_.property_id
-            )
-            self._in_flight.append(acknowledgement)
-        if len(self._in_flight) >= MAX_IN_FLIGHT:
-            await self.flush()
+        if self.records is not None:
+            for event in events:
+                await self.records.send(event, property_.property_id)
         return len(events)
 
     def _report(self, action: Action, lead: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The timers process: appends the events that become due by time alone, and applies retention.
+"""The timers process: due events, retention, and the completion of erasures.
 
 A lead's score state has a next change time. When it has passed, one `score.due` event moves the
 fold time of the lead to now, through every change on the way. The id of the event is derived from
@@ -8,7 +8,7 @@ Retention is applied once a day.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -16,16 +16,21 @@ import asyncpg
 from events.log.append import append
 from events.record import Cause, NewEvent
 from events.scores import ScoreDue
+from services.privacy.erasure_completion import complete_erasures
 from services.retention import retention
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.table_fit import TableFit
 
 POLL_SECONDS = 1.0
 RETENTION_POLL_SECONDS = 300.0
+ERASURE_POLL_SECONDS = 2.0
+ERASURE_DAYS = timedelta(days=1)
 BATCH_LEADS = 500
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 CAUSE = Cause(actor="timer")
@@ -87,44 +92,67 @@ def _due_event(row: asyncpg.Record, now: datetime) -> NewEvent:
     )
 
 
-async def apply_retention_daily(pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock) -> None:
+async def apply_retention_daily(
+    pool: asyncpg.Pool, fit: TableFit, stop: asyncio.Event, clock: Clock
+) -> None:
     """Apply retention at the start of the process and then once a day."""
     applied_on: date | None = None
     while not stop.is_set():
         now = clock.now()
         if applied_on != now.date():
             try:
+                await fit.require()
                 log.info("timers.retention", **await retention.apply_rules(pool, now))
                 applied_on = now.date()
             except RETRY_ERRORS as error:
-                log.warning("timers.retention_failed", error=repr(error))
+                log.warning("timers.retention_failed", error=error, is_retry=True)
         await sleep_unless(stop, RETENTION_POLL_SECONDS)
 
 
-async def append_due_events_regularly(
+async def complete_erasures_regularly(
     pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock
+) -> None:
+    """Complete the erasures of persons that all tables contain; look for them every few seconds.
+
+    The first time, all erasures are looked at, then those of the last day and those still open.
+    """
+    since: datetime | None = None
+    while not stop.is_set():
+        try:
+            now = clock.now()
+            unfinished = await complete_erasures(pool, now, since=since)
+            since = min([now - ERASURE_DAYS, *(erasure.erased_at for erasure in unfinished)])
+        except RETRY_ERRORS as error:
+            log.warning("timers.erasures_failed", error=error, is_retry=True)
+        await sleep_unless(stop, ERASURE_POLL_SECONDS)
+
+
+async def append_due_events_regularly(
+    pool: asyncpg.Pool, fit: TableFit, stop: asyncio.Event, clock: Clock
 ) -> None:
     """Look for due events once a second, and without a pause while a batch is full."""
     while not stop.is_set():
         try:
+            await fit.require()
             appended = await append_due_events(pool, clock.now())
         except RETRY_ERRORS as error:
-            log.warning("timers.database_away", error=repr(error))
+            log.warning("timers.database_away", error=error, is_retry=True)
             appended = 0
         if appended < BATCH_LEADS:
             await sleep_unless(stop, POLL_SECONDS)
 
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: Clock) -> None:
-    """Run the process until stopped."""
+    """Run the process until stopped.
+
+    Raise `UnfitTables` while the host's tables cannot hold the core's rows.
+    """
     async with pooled(settings, "crm timers", size=4) as pool:
-
-        async def is_reachable() -> str | None:
-            await pool.fetchval("SELECT 1")
-            return None
-
-        checks["database"] = is_reachable
+        fit = TableFit(pool)
+        await fit.require()
+        checks["database"] = reachability_check(settings, DATABASE)
         await run_until_first_ends(
-            append_due_events_regularly(pool, stop, clock),
-            apply_retention_daily(pool, stop, clock),
+            append_due_events_regularly(pool, fit, stop, clock),
+            apply_retention_daily(pool, fit, stop, clock),
+            complete_erasures_regularly(pool, stop, clock),
         )

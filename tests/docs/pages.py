@@ -1,4 +1,4 @@
-"""The executable blocks of a documentation page, and a copy of the tree in which they are executed.
+"""The executable blocks of a documentation page.
 
 A fenced block is executed if its info string has a second word:
 
@@ -7,29 +7,17 @@ A fenced block is executed if its info string has a second word:
 - `diff edit=PATH`: replace the lines that begin with `-` or a space by those with `+` or a space.
 """
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.checkout import Checkout
+
 _BLOCK = re.compile(
     r"^```(?P<language>\w+) (?P<action>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_IGNORED = shutil.ignore_patterns(
-    "__pycache__", ".git", ".venv", ".crm*", ".*_cache", ".hypothesis", "dist", "build"
-)
-_TOOLS = {
-    "python": "",
-    "crm": "-m services.cli",
-    "mypy": "-m mypy",
-    "ruff": "-m ruff",
-}
-"""Commands of `.venv/bin` in the copy: arguments that follow the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +43,13 @@ def apply_edit(content: str, edit: str) -> str:
     return content.replace(old, new)
 
 
-class Checkout:
-    """A copy of the tree with its own `.venv/bin`, whose commands run the code of the copy."""
+def follow(checkout: Checkout, page: str) -> str:
+    """Execute all blocks of a page of the copy in order; return the output of the commands.
 
-    def __init__(self, root: Path, **environment: str) -> None:
-        self.root = root / "checkout"
-        self.environment = {**os.environ, **environment}
-        shutil.copytree(ROOT, self.root, ignore=_IGNORED)
-        commands = self.root / ".venv" / "bin"
-        commands.mkdir(parents=True)
-        for name, arguments in _TOOLS.items():
-            command = commands / name
-            interpreter = shlex.quote(sys.executable)
-            command.write_text(
-                f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(self.root))} "
-                f'exec {interpreter} {arguments} "$@"\n'
-            )
-            command.chmod(0o755)
-
-    def follow(self, page: str) -> str:
-        """Execute all blocks of a page of the copy in order; return the output of the commands.
-
-        All commands run in one shell, so a variable of one block is known in the next.
-        """
-        script = "\n".join(_as_shell(block) for block in read_blocks(self.root / page))
-        return self.run(script)
-
-    def run(self, script: str) -> str:
-        """Run a shell script in the copy; return its output, or fail with it."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.root, env=self.environment, check=False, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-6000:]
-        return done.stdout
+    All commands run in one shell, so a variable of one block is known in the next.
+    """
+    script = "\n".join(_as_shell(block) for block in read_blocks(checkout.root / page))
+    return checkout.run(script)
 
 
 def _as_shell(block: Block) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
-from tests.docs.pages import ROOT, Checkout, apply_edit, read_blocks
+from tests.checkout import ROOT, Checkout
+from tests.docs.pages import apply_edit, follow, read_blocks
 
 HOW_TO = Path("docs/how-to")
 
@@ -44,23 +45,23 @@ def test_a_block_without_an_action_is_not_executed(tmp_path: Path) -> None:
 
 
 def test_add_an_event(checkout: Checkout) -> None:
-    output = checkout.follow("docs/how-to/add-an-event.md")
+    output = follow(checkout, "docs/how-to/add-an-event.md")
     assert "docs/contract/schemas/parking.requested.v1.json" in output
     assert "compatible" in output
 
 
 def test_add_a_projection(checkout: Checkout) -> None:
-    output = checkout.follow("docs/how-to/add-a-projection.md")
+    output = follow(checkout, "docs/how-to/add-a-projection.md")
     assert "lead_message_counts" in output
 
 
 def test_add_a_route(checkout: Checkout) -> None:
-    output = checkout.follow("docs/how-to/add-a-route.md")
+    output = follow(checkout, "docs/how-to/add-a-route.md")
     assert "/api/leads/{lead_id}/consents" in output
 
 
 async def test_add_a_migration(checkout: Checkout, pool: asyncpg.Pool) -> None:
-    checkout.follow("docs/how-to/add-a-migration.md")
+    follow(checkout, "docs/how-to/add-a-migration.md")
     indexes = await pool.fetch(
         "SELECT indexname FROM pg_indexes WHERE tablename = 'lead_activities'"
     )

@@ -139,7 +139,7 @@ def test_a_change_of_a_unique_field_releases_the_old_value(entry: Entry) -> None
     if isinstance(event, ChangeEvent):
         changed = {kind for field, kind in fields.items() if field in event.changes}
         assert {kind for kind, _ in releases_of(event)} == changed
-    assert {claim.kind for claim in claims_of(event)} <= set(fields.values())
+    assert {claim.kind for claim in claims_of(event, b"key")} <= set(fields.values())
 
 
 def test_every_event_with_a_time_or_an_agent_of_a_tour_updates_the_reserved_times() -> None:

@@ -64,6 +64,13 @@ def test_an_upcast_gives_a_payload_of_the_next_version_only(name: str, version: 
 
 
 ADDED_FIELDS: dict[tuple[str, int], dict[str, Any]] = {
+    ("lead.captured", 1): {},
+    ("lead.imported", 1): {"metadata": {}},
+    ("lead.imported", 2): {},
+    ("lead.adopted", 1): {},
+    ("lead.updated", 1): {},
+    ("lead.erased", 1): {"reason": "unknown"},
+    ("session.started", 1): {},
     ("tour.scheduled", 1): {"assigned_agent_id": None, "fold": 0},
     ("tour.scheduled", 2): {"duration_minutes": 30, "source": "manual"},
 }

@@ -69,6 +69,18 @@ async def make_tenant(conn: asyncpg.Connection) -> Tenant:
         "lead_engagement_events": {"lead_id": lead, "event_type": "email_opened"},
         "lead_scores": {"lead_id": lead, "revision": 1},
         "lead_activities": {"lead_id": lead, "type": "note"},
+        "deliveries": {
+            "lead_id": lead,
+            "channel": "sms",
+            "purpose": "manual",
+            "status": "planned",
+            "attempt": 0,
+            "is_simulated": False,
+            "due_at": "2026-12-01",
+            "planned_at": "2026-12-01",
+            "changed_at": "2026-12-01",
+        },
+        "lead_tasks": {"lead_id": lead, "title": "Call"},
         "lead_consents": {
             "lead_id": lead,
             "channel": "sms",

@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import pytest
 from alembic import command
 
 from projections.engine.rebuild import OLD
@@ -26,8 +27,10 @@ AFTER = [
 
 
 async def test_a_database_with_the_former_names_is_migrated_and_equals_a_rebuild(
-    owner_pool: asyncpg.Pool, database_url: str
+    owner_pool: asyncpg.Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A build of that revision stored payloads in clear, and later migrations change them.
+    monkeypatch.setattr("events.sealed_payload.seal", lambda _name, _id, clear, *_: clear)
     world = await make_history(owner_pool)
     assert (await rebuild_of(owner_pool).rebuild(repair=False)).swapped  # makes former tables
     await asyncio.to_thread(command.downgrade, alembic_config(database_url), "0016")

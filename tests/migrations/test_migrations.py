@@ -47,8 +47,8 @@ async def test_existing_host_rows_are_recorded_once(empty_url: str) -> None:
     await conn.execute("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')", org)
     await conn.execute("INSERT INTO properties (org_id, name) VALUES ($1, 'Elm Court')", org)
     await asyncio.to_thread(migrate, empty_url)
-    rows = await conn.fetch("SELECT event_type, version FROM crm_events ORDER BY event_type")
-    assert [tuple(row) for row in rows] == [("organization.recorded", 1), ("property.recorded", 1)]
+    rows = await conn.fetch("SELECT event_type FROM crm.staged_changes ORDER BY event_type")
+    assert [row["event_type"] for row in rows] == ["organization.recorded", "property.recorded"]
     await conn.close()
 
 

@@ -1,5 +1,6 @@
 """Examples for one table: given events, the rows that they leave, folded in memory."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,12 +29,17 @@ def event_id(number: int) -> UUID:
     return UUID(int=1_000 + number)
 
 
-def record(number: int, event: Event, occurred_at: datetime | None = None) -> RecordedEvent:
+def record(
+    number: int,
+    event: Event,
+    occurred_at: datetime | None = None,
+    recording_delay: timedelta = RECORDING_DELAY,
+) -> RecordedEvent:
     """Return the nth event of a shard as a recorded event."""
     occurred_at = occurred_at or at(number)
     return RecordedEvent(
         event_id(number), event, event.stream, event.stream_id, number, 0, number, number - 1,
-        ORG, PROPERTY, event.lead, occurred_at, occurred_at + RECORDING_DELAY, "test", "live",
+        ORG, PROPERTY, event.lead, occurred_at, occurred_at + recording_delay, "test", "live",
         None, None,
     )  # fmt: skip
 
@@ -41,11 +47,24 @@ def record(number: int, event: Event, occurred_at: datetime | None = None) -> Re
 def rows_of(
     projection: Projection, *events: Event | tuple[Event, datetime]
 ) -> list[dict[str, Any]]:
-    """Return the rows after these events, by key; an event may have its time of occurrence."""
-    recorded_events = [
-        record(number, *(event if isinstance(event, tuple) else (event,)))
-        for number, event in enumerate(events, start=1)
-    ]
+    """Return the rows after these events, by key; an event may have its time of occurrence.
+
+    The events are folded with two recording delays: no value may depend on `recorded_at`.
+    """
+    rows = _fold(projection, events, RECORDING_DELAY)
+    assert _fold(projection, events, 2 * RECORDING_DELAY) == rows
+    return rows
+
+
+def _fold(
+    projection: Projection,
+    events: Sequence[Event | tuple[Event, datetime]],
+    recording_delay: timedelta,
+) -> list[dict[str, Any]]:
+    recorded_events = []
+    for number, entry in enumerate(events, start=1):
+        event, occurred_at = entry if isinstance(entry, tuple) else (entry, None)
+        recorded_events.append(record(number, event, occurred_at, recording_delay))
     work = WorkingSet([projection])
     for table, keys in work.missing_keys(recorded_events).items():
         work.rows[table].load(keys, {})

@@ -88,9 +88,9 @@ def test_a_second_projector_for_an_event_class_is_refused() -> None:
         projection.on(kind)(lambda _tables, _recorded, _event: None)
 
 
-def test_a_subset_of_unknown_projections_is_refused() -> None:
+def test_a_subset_has_the_erased_subjects_and_refuses_unknown_names() -> None:
     with pytest.raises(LookupError, match="no projection no_such_table; there are"):
         LIVE.subset(["leads", "no_such_table"], "part")
     part = LIVE.subset(["tours", "leads"], "part")
-    assert [projection.name for projection in part.projections] == ["leads", "tours"]
-    assert part.version == "leads.2 tours.1"
+    assert [p.name for p in part.projections] == ["leads", "tours", "erased_subjects"]
+    assert part.version == "erased_subjects.1 leads.6 tours.2"

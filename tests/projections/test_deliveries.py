@@ -1,6 +1,7 @@
 """Examples for `workflow_actions`: given events, the rows that they leave."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_a_step_that_sends_and_its_delivery_are_one_row_in_any_order(
         "id": DELIVERY, "lead_workflow_id": RUN, "step_number": 0, "action_type": "sms",
         "template_id": TEMPLATE, "status": "pending", "external_id": None, "error_message": None,
         "executed_at": at(1), "org_id": ORG, "property_id": PROPERTY, "lead_id": LEAD,
-        "step_id": "hi", "delivery_id": DELIVERY,
+        "step_id": "hi", "delivery_id": DELIVERY, "choice": None, "task_id": None,
     }  # fmt: skip
 
 
@@ -109,3 +110,18 @@ def test_a_message_without_a_run_has_no_row() -> None:
     manual = FIELDS | {"run_id": None, "step_number": None, "purpose": DeliveryPurpose.MANUAL}
     planned = DeliveryPlanned(**manual, due_at=NOON)
     assert rows_of(projection, planned, DeliveryFailed(**manual, reason="x")) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "action", "status"),
+    [
+        (StepOutcome.DONE, StepAction.BRANCH, "done"),
+        (StepOutcome.WAITING, StepAction.WAIT_FOR_EVENT, "waiting"),
+    ],
+)
+def test_a_step_that_chooses_or_waits_has_a_row_with_its_choice_and_task(
+    outcome: StepOutcome, action: StepAction, status: str
+) -> None:
+    task = UUID(int=99)
+    rows = rows_of(projection, step_reached(outcome, action, choice="then", task_id=task))
+    assert only(rows, "status", "choice", "task_id") == [(status, "then", task)]

@@ -1,12 +1,15 @@
 """Examples for `leads`: given events, the rows that they leave."""
 
 from datetime import date
+from uuid import UUID
 
 import pytest
 
+from events.deliveries import DeliveryChannel, DeliveryHandedOver, DeliveryPurpose
 from events.leads import (
     ContactChannel,
     LeadAdopted,
+    LeadAssigned,
     LeadCaptured,
     LeadContacted,
     LeadImported,
@@ -45,6 +48,24 @@ def test_contact_and_status_events_change_their_columns() -> None:
     assert only(rows, "last_contacted_at", "status", "updated_at") == [(at(2), "contacted", at(3))]
 
 
+def test_the_last_contact_is_the_latest_one_that_reached_somebody() -> None:
+    contact = LeadContacted(lead_id=LEAD, channel=ContactChannel.CALL)
+    handed_over = DeliveryHandedOver(
+        delivery_id=UUID(int=50), lead_id=LEAD, channel=DeliveryChannel.SMS,
+        purpose=DeliveryPurpose.MANUAL, provider="x", attempt=1, simulated=False,
+    )  # fmt: skip
+    simulated = handed_over.model_copy(update={"simulated": True})
+    for events, expected in (
+        ((contact, handed_over), at(3)),
+        ((contact, simulated), at(2)),
+        ((simulated,), None),
+        ((handed_over.model_copy(update={"purpose": DeliveryPurpose.TEST}),), None),
+        ((handed_over.model_copy(update={"channel": DeliveryChannel.WEBHOOK}),), None),
+        ((contact, (contact, at(1))), at(2)),  # recorded later, but it was earlier
+    ):
+        assert only(rows_of(projection, CAPTURED, *events), "last_contacted_at") == [(expected,)]
+
+
 def test_imported_and_adopted_leads_keep_their_former_values() -> None:
     imported = LeadImported(lead_id=LEAD, external_id="x1", status=LeadStatus.LOST)
     assert only(rows_of(projection, imported), "external_id", "status") == [("x1", "lost")]
@@ -57,9 +78,21 @@ def test_imported_and_adopted_leads_keep_their_former_values() -> None:
     ]
 
 
+def test_an_assigned_agent_is_in_the_row_until_nobody_is_assigned() -> None:
+    assigned = LeadAssigned(lead_id=LEAD, assigned_agent_id=CONVERSATION)
+    assert only(rows_of(projection, CAPTURED), "assigned_agent_id") == [(None,)]
+    rows = rows_of(projection, CAPTURED, assigned)
+    assert only(rows, "assigned_agent_id", "updated_at") == [(CONVERSATION, at(2))]
+    rows = rows_of(
+        projection, CAPTURED, assigned, LeadAssigned(lead_id=LEAD, assigned_agent_id=None)
+    )
+    assert only(rows, "assigned_agent_id") == [(None,)]
+
+
 def test_a_second_capture_of_a_lead_is_a_poison_event() -> None:
-    with pytest.raises(PoisonEvent, match="exists already"):
+    with pytest.raises(PoisonEvent) as poison:
         rows_of(projection, CAPTURED, CAPTURED)
+    assert str(poison.value.error).endswith("exists already")
 
 
 def test_a_merged_lead_refers_to_the_winner_until_it_is_unmerged() -> None:

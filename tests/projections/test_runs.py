@@ -1,5 +1,7 @@
 """Examples for `lead_workflows`: given events, the rows that they leave."""
 
+from uuid import UUID
+
 import pytest
 
 from events.event import Event
@@ -43,7 +45,8 @@ def test_a_new_run_is_active_at_the_first_step() -> None:
         "last_action_at": None, "next_action_at": at(60), "created_at": at(1),
         "updated_at": at(1), "org_id": ORG, "property_id": PROPERTY, "definition_version": 3,
         "trigger": "tour_no_show", "reentry_key": "tour 1", "remaining_seconds": None,
-        "stop_reason": None,
+        "stop_reason": None, "stop_code": None, "waits_for": None, "tour_id": None,
+        "enrolled_by": None,
     }  # fmt: skip
 
 
@@ -86,3 +89,26 @@ def test_an_ended_run_has_no_next_action(
     assert only(rows, "status", "stop_reason", "next_action_at", "remaining_seconds") == [
         (status, reason, None, None)
     ]
+
+
+def test_a_run_that_waits_for_an_event_stays_at_its_step() -> None:
+    waiting = RunStepReached(
+        **RUN_FIELDS, step_number=1, step_id="w", action=StepAction.WAIT_FOR_EVENT,
+        outcome=StepOutcome.WAITING, next_step_number=1, next_action_at=at(99),
+        waits_for="tour_booked",
+    )  # fmt: skip
+    columns = ("current_step", "waits_for", "next_action_at")
+    events = (ENROLLED, step_reached(0, 1), waiting)
+    assert only(rows_of(projection, *events), *columns) == [(1, "tour_booked", at(99))]
+    assert only(rows_of(projection, *events, step_reached(1, 2)), *columns) == [(2, None, at(90))]
+    stopped = RunStopped(**RUN_FIELDS, reason="enough", code="merged")
+    assert only(rows_of(projection, *events, stopped), "waits_for", "stop_code") == [
+        (None, "merged")
+    ]
+
+
+def test_a_run_can_begin_later_and_belong_to_a_tour() -> None:
+    tour, ann = UUID(int=41), UUID(int=42)
+    later = ENROLLED.model_copy(update={"step_number": 2, "tour_id": tour, "enrolled_by": ann})
+    rows = rows_of(projection, later)
+    assert only(rows, "current_step", "tour_id", "enrolled_by") == [(2, tour, ann)]

@@ -36,6 +36,10 @@ def test_a_slot_is_a_row_with_its_property() -> None:
     assert only(rows, *columns) == [(SLOT, ORG, PROPERTY, 1, "open", at(1), at(2))]
 
 
+def test_a_new_slot_has_the_time_of_its_opening() -> None:
+    assert only(rows_of(projection, slot_opened()), "created_at", "updated_at") == [(at(1), at(1))]
+
+
 def test_opening_a_slot_again_changes_its_capacity_and_keeps_its_holds() -> None:
     rows = rows_of(projection, slot_opened(), BOOKING, slot_opened(3))
     assert only(rows, "capacity", "created_at") == [(3, at(1))]

@@ -1,9 +1,11 @@
 """Examples for `tours`: given events, the rows that they leave."""
 
 from datetime import UTC, date, datetime, time
+from uuid import UUID
 
 import pytest
 
+from events.deliveries import DeliveryChannel, DeliveryHandedOver, DeliveryPurpose
 from events.event import Event
 from events.tours import (
     TourAmended,
@@ -26,6 +28,46 @@ SCHEDULED = TourScheduled(
     duration_minutes=45, tour_type=TourType.VIRTUAL, source="widget", created_by=AGENT,
 )  # fmt: skip
 NO_SHOW = TourNoShowRecorded(tour_id=TOUR, lead_id=LEAD)
+
+
+SENT = ("confirmation_sent_at", "reminder_24h_sent_at", "reminder_1h_sent_at")
+
+
+def handed_over(
+    purpose: DeliveryPurpose, number: int, revision: int = 1, *, simulated: bool = False
+) -> DeliveryHandedOver:
+    return DeliveryHandedOver(
+        delivery_id=UUID(int=number), lead_id=LEAD, channel=DeliveryChannel.SMS, purpose=purpose,
+        tour_id=TOUR, tour_revision=revision, provider="p", attempt=1, simulated=simulated,
+    )  # fmt: skip
+
+
+def test_the_first_hand_over_of_each_message_of_a_tour_is_kept() -> None:
+    rows = rows_of(
+        projection, SCHEDULED,
+        handed_over(DeliveryPurpose.TOUR_CONFIRMATION, 1),
+        handed_over(DeliveryPurpose.TOUR_CONFIRMATION, 2),
+        handed_over(DeliveryPurpose.TOUR_REMINDER_24H, 3, simulated=True),
+        handed_over(DeliveryPurpose.TOUR_REMINDER_1H, 4),
+        handed_over(DeliveryPurpose.WORKFLOW, 5),
+    )  # fmt: skip
+    assert only(rows, *SENT) == [(at(2), None, at(5))]
+
+
+def test_reminders_of_a_moved_tour_count_for_its_new_revision() -> None:
+    moved = TourRescheduled(
+        tour_id=TOUR, lead_id=LEAD, tour_date=date(2026, 4, 3), tour_time=time(14), fold=0,
+        time_zone="America/New_York", starts_at=datetime(2026, 4, 3, 18, tzinfo=UTC),
+        duration_minutes=45, revision=2,
+    )  # fmt: skip
+    reminder = DeliveryPurpose.TOUR_REMINDER_24H
+    events = [
+        SCHEDULED, handed_over(DeliveryPurpose.TOUR_CONFIRMATION, 1), handed_over(reminder, 2),
+        moved, handed_over(reminder, 3),
+    ]  # fmt: skip
+    assert only(rows_of(projection, *events), *SENT) == [(at(2), None, None)]
+    events.append(handed_over(reminder, 4, revision=2))
+    assert only(rows_of(projection, *events), *SENT) == [(at(2), at(6), None)]
 
 
 def test_a_scheduled_tour_has_local_time_and_instant() -> None:

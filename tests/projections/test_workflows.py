@@ -41,6 +41,7 @@ def test_a_definition_is_inactive_until_it_is_activated() -> None:
             {"id": "rest", "delay_hours": 24.0, "action": "wait", "template_slug": None},
         ],
         "created_at": at(1), "updated_at": at(1), "version": 1, "seeded": True,
+        "exit_events": [], "reentry": None, "min_interval_hours": None, "max_age_hours": None,
     }  # fmt: skip
     for events, is_active in (((ON,), True), ((ON, OFF), False), ((ON, defined(2)), True)):
         history: list[Event] = [defined(1), *events]
@@ -54,3 +55,10 @@ def test_a_new_version_replaces_the_former_one() -> None:
         ("Other", [], [], "new", 2, False)
     ]
     assert only(rows, "created_at", "updated_at") == [(at(1), at(2))]
+
+
+def test_the_rules_of_a_version_are_columns() -> None:
+    rules = {"exit_events": ("opt_out", "tour_booked"), "reentry": "after_end",
+             "min_interval_hours": 1.5, "max_age_hours": 48.0}  # fmt: skip
+    rows = rows_of(projection, defined(1), defined(2, **rules))
+    assert only(rows, *rules) == [(["opt_out", "tour_booked"], "after_end", 1.5, 48.0)]

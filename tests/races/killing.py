@@ -10,8 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
+from services.event_consumer import consumer
 from services.local_stack.child_process import kill, spawn, stop
-from services.projector import consumer
 from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
 from tests.conftest import until
@@ -24,7 +24,7 @@ STOP_SECONDS = 20.0
 
 PROJECTOR_CODE = """
 import runpy
-from services.projector import consumer
+from services.event_consumer import consumer
 consumer.SESSION_MILLISECONDS = {session}
 runpy.run_module("services.projector", run_name="__main__")
 """

@@ -18,14 +18,17 @@ from events.bus.wire import ReceivedRecord
 from events.leads import LeadNoted
 from events.log import sequencer
 from events.log.connection import Connection
+from events.log.shard import SHARDS, shard_of
 from events.tours import TourConfirmed, TourScheduled, TourType
 from projections.engine import apply, checkpoints, parked
 from projections.engine.batch import WriterIdentity
 from projections.engine.checkpoints import Checkpoint, FencingError
 from projections.engine.live import Engine
+from projections.engine.projection_pipeline import ProjectionPipeline
 from tests.conftest import until
 from tests.races.processes import assert_live_equals_rebuilt
 from tests.replay_determinism.delivery import make_bus, new_engine
+from tests.replay_determinism.property import property_in
 from tests.world import World, make_world, read_parked_reasons
 
 NOTES = 6
@@ -102,20 +105,21 @@ async def test_a_new_owner_waits_for_the_open_transaction_of_the_replaced_one(
     if not protected:
         remove_fencing(monkeypatch)
     replaced = await history.engine()
-    recorded_events = [wire.decode(record) for record in history.records[:5]]
+    pipeline = projection_pipeline(replaced)
+    recorded_events = await wire.decode_records(pool, history.records[:5])
     async with pool.acquire() as conn:
         batch = await apply.prepare(
             conn,
-            replaced.identity,
-            replaced._pipeline.work,
+            pipeline.identity,
+            pipeline.work,
             recorded_events,
             replaced._owned.checkpoints,
             {},
         )
         open_transaction = conn.transaction()
         await open_transaction.start()
-        await apply.write(conn, replaced.identity, batch)
-        taking_over = asyncio.create_task(_take_over(history, replaced.identity))
+        await apply.write(conn, pipeline.identity, batch)
+        taking_over = asyncio.create_task(_take_over(history, pipeline.identity))
         await until(lambda: _is_any_lock_awaited(history.world))
         await open_transaction.commit()
     await taking_over
@@ -123,8 +127,13 @@ async def test_a_new_owner_waits_for_the_open_transaction_of_the_replaced_one(
     assert is_complete is protected
 
 
+def projection_pipeline(engine: Engine) -> ProjectionPipeline:
+    assert isinstance(engine.pipeline, ProjectionPipeline)
+    return engine.pipeline
+
+
 async def _take_over(history: LeadHistory, identity: WriterIdentity) -> None:
-    new_owner = Engine(history.world.pool, identity, "new_owner")
+    new_owner = Engine(ProjectionPipeline(history.world.pool, identity), "new_owner")
     await new_owner.own(range(64))
     await _apply_all(new_owner, history.records)
 
@@ -151,7 +160,7 @@ async def test_a_replaced_owner_that_continues_is_fenced(
     replaced = await history.engine()
     await replaced.apply(history.records[:3])
     await replaced.flush()
-    await _take_over(history, replaced.identity)
+    await _take_over(history, projection_pipeline(replaced).identity)
     await replaced.apply(history.records[3:])
     if protected:
         with pytest.raises(FencingError):
@@ -217,6 +226,40 @@ async def test_a_gap_is_read_from_the_log(
     assert (await history.count_notes() == NOTES) is protected
 
 
+async def test_after_a_filled_gap_the_next_record_must_follow_the_tables(
+    pool: asyncpg.Pool,
+) -> None:
+    """A record that the log does not have fills a gap, and a second one follows the first.
+
+    Both positions are events of another shard. The position that counts is that of the tables, so
+    the second record is a gap too, and neither changes a row.
+    """
+    world, lead = await make_world(pool), uuid4()
+    other_property = property_in((shard_of(world.properties[0]) + 1) % SHARDS)
+    await pool.execute(
+        "INSERT INTO properties (id, org_id, name) VALUES ($1, $2, 'Other')",
+        other_property, world.org_id,
+    )  # fmt: skip
+    await world.append(world.new(world.captured(lead)))
+    await world.append(
+        *(world.new(world.captured(email=None), property_id=other_property) for _ in range(4))
+    )
+    await world.append(world.new(LeadNoted(lead_id=lead, note="real")))
+    await world.number()
+    *earlier, last = await records_of(pool, lead)
+    position = earlier[-1].position
+    data = orjson.dumps(orjson.loads(bytes(last.data)) | {"note": "foreign"})
+    foreign = [
+        replace(last, position=position + n, previous=position + n - 1, data=Raw(data))
+        for n in (2, 3)
+    ]
+    history = LeadHistory(world, [*earlier, *foreign, last])
+    await _apply_all(await history.engine(), history.records)
+    notes = await pool.fetch("SELECT description FROM lead_activities WHERE type = 'note'")
+    assert [row["description"] for row in notes] == ["real"]
+    assert await read_parked_reasons(pool) == []
+
+
 @pytest.mark.parametrize("protected", [True, False])
 async def test_a_record_of_another_log_generation_changes_no_row(
     history: LeadHistory, monkeypatch: pytest.MonkeyPatch, protected: bool
@@ -230,6 +273,7 @@ async def test_a_record_of_another_log_generation_changes_no_row(
         )
     *earlier, last = history.records
     data = orjson.loads(bytes(last.data)) | {"note": "foreign"}
+    del data["sealed"]
     other = replace(last, generation=last.generation + 1, data=Raw(orjson.dumps(data)))
     await engine.apply([*earlier, other, last])
     await engine.flush()

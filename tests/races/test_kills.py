@@ -8,7 +8,7 @@ import pytest
 from services.runtime.settings import Settings
 from tests.races.killing import kill_under_load
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.kill, pytest.mark.stack]
 
 
 async def test_killed_processes_lose_no_event_and_apply_none_twice(

@@ -13,6 +13,7 @@ from events.leads import LeadNoted
 from events.log import append as appending
 from events.log import sequencer
 from events.log.append import AppendResult, append
+from events.log.append_state import AppendState, read_state
 from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Stream
@@ -68,14 +69,8 @@ async def test_an_event_that_is_committed_late_is_not_skipped(
     assert (late.id in ids_read) is protected
 
 
-_read_log_state = appending._read_state
-
-
-async def _read_state_without_known_ids(
-    conn: Connection, digests: Mapping[UUID, bytes], streams: Sequence[Stream]
-) -> tuple[set[UUID], set[UUID], dict[Stream, Any]]:
-    _known, reused, heads = await _read_log_state(conn, digests, streams)
-    return set(), reused, heads
+async def _read_state_without_known_ids(*arguments: Any) -> AppendState:
+    return (await read_state(*arguments))._replace(digests={})
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -83,7 +78,7 @@ async def test_the_same_event_appended_a_hundred_times_by_ten_writers_is_one(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(appending, "_read_state", _read_state_without_known_ids)
+        monkeypatch.setattr(appending, "read_state", _read_state_without_known_ids)
     new = world.new(world.captured())
 
     async def produce() -> list[AppendResult | Exception]:
@@ -111,7 +106,7 @@ async def test_of_ten_contents_with_one_id_one_is_appended_and_nine_are_refused(
     lead, event_id = uuid4(), uuid4()
     await world.append(world.new(world.captured(lead)))
     if not protected:
-        monkeypatch.setattr("events.log.append.codec.digest", lambda _event: b"equal")
+        monkeypatch.setattr("events.log.digests.codec.digest", lambda *_, **__: b"equal")
     notes = [LeadNoted(lead_id=lead, note=f"{n}") for n in range(10)]
     outcomes = await asyncio.gather(
         *(world.append(world.new(note, event_id=event_id)) for note in notes),
@@ -128,7 +123,8 @@ def _versions_unchecked(
     return {e.stream: heads[e.stream].version if e.stream in heads else 0 for e in events}
 
 
-async def _no_lock(*_: object) -> None: ...
+async def _no_lock(*_: object, **__: object) -> bool:
+    return True
 
 
 def meet_before_appending(monkeypatch: pytest.MonkeyPatch, commands: int) -> None:
@@ -158,10 +154,10 @@ async def test_only_one_of_two_contrary_commands_on_a_tour_succeeds(
     if removed == "lock":
         monkeypatch.setattr(appending, "lock_for_append", _no_lock)
     if removed == "versions":
-        monkeypatch.setattr(appending, "_check_versions", _versions_unchecked)
+        monkeypatch.setattr(appending, "check_versions", _versions_unchecked)
     meet_before_appending(monkeypatch, 2)
     outcomes = await asyncio.gather(
-        handle_command(pool, scope, CompleteTour(tour, lead)),
+        handle_command(pool, scope, CompleteTour(tour, lead, at=when.instant)),
         handle_command(pool, scope, CancelTour(tour, lead)),
         return_exceptions=True,
     )

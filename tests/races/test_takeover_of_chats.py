@@ -12,13 +12,14 @@ import pytest
 from events.conversations import ConversationReplied
 from events.event import Event
 from services.adapters.responder import ResponderReply, ResponderRequest
+from services.application.chat_ids import default_conversation_id
 from services.application.chat_turns import take_turn
-from services.application.visitor_messages import VisitorMessage, default_conversation_id
+from services.application.visitor_messages import VisitorMessage
 from services.deciders import conversations
 from services.deciders.chats import Conversation
 from services.deciders.conversations import ReleaseConversation, TakeOverConversation
 from tests.services.application.test_command_handler import CommandHarness
-from tests.world import make_world
+from tests.world import VISITOR, make_world
 
 PARALLEL_RACES = 4
 
@@ -42,9 +43,9 @@ async def race(
 ) -> tuple[list[str], Any]:
     """Return the events of the conversation, in order, and the answer to the visitor."""
     session = uuid4()
-    conversation_id = default_conversation_id(session)
+    conversation_id = default_conversation_id(harness.world.properties[0], session)
     where = (harness.world.org_id, harness.world.properties[0])
-    first = VisitorMessage(uuid4(), "hi", session, visitor_id="v_1")
+    first = VisitorMessage(uuid4(), "hi", session, visitor_hash=VISITOR)
     await take_turn(harness.world.pool, SteppedResponder(0), where, first)
     bot, releases = SteppedResponder(chance.randrange(40)), chance.random() < 0.3
 
@@ -57,7 +58,7 @@ async def race(
         if releases:
             await harness.execute(ReleaseConversation(conversation_id, agent))
 
-    second = VisitorMessage(uuid4(), "are you there?", session, visitor_id="v_1")
+    second = VisitorMessage(uuid4(), "are you there?", session, visitor_hash=VISITOR)
     answered, _ = await asyncio.gather(
         take_turn(harness.world.pool, bot, where, second), take_over()
     )

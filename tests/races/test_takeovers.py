@@ -13,11 +13,11 @@ from events.bus.topics import Topics
 from events.log import sequencer
 from projections.catalog import LIVE
 from projections.engine.live import Engine
+from services.event_consumer.consumer import EventConsumer
+from services.event_consumer.liveness import LivenessLock, find_dead_owners
+from services.event_consumer.metrics import ConsumerMetrics
+from services.event_consumer.watchdog import Watchdog
 from services.local_stack.child_process import kill
-from services.projector.consumer import ProjectorConsumer
-from services.projector.liveness import LivenessLock, find_dead_owners
-from services.projector.metrics import ProjectorMetrics
-from services.projector.watchdog import Watchdog
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.races.killing import run_workers
@@ -76,12 +76,12 @@ async def test_only_owners_without_a_liveness_lock_count_as_dead(
             return await find_dead_owners(conn, LIVE.name, [0, 1, 2, 3], "own")
 
     assert await dead_owners() == {2: "own"}
-    dead.release()
+    await dead.release()
     await until(lambda: _is(dead_owners, {1: "dead", 2: "own"}))
     await dead.acquire()
     assert await dead_owners() == {2: "own"}
-    alive.release()
-    dead.release()
+    await alive.release()
+    await dead.release()
 
 
 async def test_an_owner_wrongly_taken_for_dead_owns_its_shards_again_and_is_trusted(
@@ -113,9 +113,9 @@ async def run_watchdog(settings: Settings, world: World, engine: Engine) -> Asyn
     async with world.pool.acquire() as conn:
         state = await sequencer.read_log_state(conn)
     topic = Topics.of(settings.topic_prefix).events
-    consumer = ProjectorConsumer(settings.kafka_bootstrap_servers, topic, "g", engine, state)
+    consumer = EventConsumer(settings.kafka_bootstrap_servers, topic, engine, state)
     lock = LivenessLock(settings, engine.owner)
-    watchdog = Watchdog(engine, consumer, world.pool, ProjectorMetrics(LIVE, 1), lock)
+    watchdog = Watchdog(engine, consumer, world.pool, ConsumerMetrics(LIVE, 1), lock)
     stop = asyncio.Event()
     run_processes = asyncio.create_task(watchdog.run(stop))
     try:
@@ -123,7 +123,7 @@ async def run_watchdog(settings: Settings, world: World, engine: Engine) -> Asyn
     finally:
         stop.set()
         await asyncio.wait_for(run_processes, 10)
-        lock.release()
+        await lock.release()
 
 
 async def _load_owners(pool: asyncpg.Pool, shards: frozenset[int]) -> set[str]:

@@ -13,6 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from events.bus import wire
+from events.bus.digest import RecordDigest
+from events.bus.wire import ReceivedRecord
 from events.leads import LeadNoted
 from events.log import read, sequencer
 from events.log.sequencer import LogState
@@ -20,11 +22,12 @@ from projections.catalog import LIVE
 from projections.engine import checkpoints, live
 from projections.engine.batch import WriterIdentity
 from projections.engine.live import Engine
-from services.projector import watchdog
-from services.projector.consumer import ProjectorConsumer
-from services.projector.liveness import LivenessLock
-from services.projector.metrics import ProjectorMetrics
-from services.projector.watchdog import Watchdog
+from projections.engine.projection_pipeline import ProjectionPipeline
+from services.event_consumer import watchdog
+from services.event_consumer.consumer import EventConsumer
+from services.event_consumer.liveness import LivenessLock
+from services.event_consumer.metrics import ConsumerMetrics
+from services.event_consumer.watchdog import Watchdog
 from services.relay import relay
 from services.runtime.settings import Settings
 from tests.conftest import until
@@ -52,18 +55,18 @@ async def world(pool: asyncpg.Pool) -> World:
 
 async def make_consumer(
     settings: Settings, pool: asyncpg.Pool, engine_class: type[Engine]
-) -> ProjectorConsumer:
+) -> EventConsumer:
     async with pool.acquire() as conn:
         state: LogState = await sequencer.read_log_state(conn)
         await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
-    engine = engine_class(pool, WriterIdentity(LIVE, state.generation), "one")
+    engine = engine_class(ProjectionPipeline(pool, WriterIdentity(LIVE, state.generation)), "one")
     topic, servers = events_topic(settings), settings.kafka_bootstrap_servers
-    return ProjectorConsumer(servers, topic, f"{topic}.{LIVE.name}", engine, state)
+    return EventConsumer(servers, topic, engine, state)
 
 
 @asynccontextmanager
 async def run_projector(
-    settings: Settings, consumer: ProjectorConsumer, pool: asyncpg.Pool
+    settings: Settings, consumer: EventConsumer, pool: asyncpg.Pool
 ) -> AsyncIterator[None]:
     """Run a consumer and its watchdog during a block: a projector with accessible parts."""
     stop = asyncio.Event()
@@ -71,7 +74,7 @@ async def run_projector(
     await consumer.start()
     await until(lambda: consumer.engine.owned_shards)
     watching = asyncio.create_task(
-        Watchdog(consumer.engine, consumer, pool, ProjectorMetrics(LIVE, 8), lock).run(stop)
+        Watchdog(consumer.engine, consumer, pool, ConsumerMetrics(LIVE, 8), lock).run(stop)
     )
     try:
         yield
@@ -79,13 +82,13 @@ async def run_projector(
         stop.set()
         await asyncio.wait_for(watching, 60)
         await consumer.stop()
-        lock.release()
+        await lock.release()
 
 
 class SlowEngine(Engine):
     """An engine whose claim waits until records were delivered, at most `seconds`."""
 
-    consumer: ProjectorConsumer
+    consumer: EventConsumer
     seconds = 2.0
     delivered = False
 
@@ -171,7 +174,7 @@ async def test_a_gap_longer_than_a_page_is_filled_while_records_of_its_shard_arr
         async def is_level_after_another() -> bool:
             await world.append(world.new(LeadNoted(lead_id=lead, note="arrived")))
             await world.number()
-            await watchdog_.consumer._on_batch([await last_record(pool)])
+            await watchdog_.consumer._on_batch([await last_record(pool, events_topic(settings))])
             await engine.flush()
             return await is_level(pool)
 
@@ -180,13 +183,16 @@ async def test_a_gap_longer_than_a_page_is_filled_while_records_of_its_shard_arr
     await assert_live_equals_rebuilt(owner_pool)
 
 
-async def last_record(pool: asyncpg.Pool) -> Any:
-    """Return the last event of the log as a Kafka record."""
+async def last_record(pool: asyncpg.Pool, topic: str) -> Any:
+    """Return the last event of the log as a Kafka record of the relay."""
     async with pool.acquire() as conn:
         state = await sequencer.read_log_state(conn)
         (row,) = await read.position_rows(conn, after=state.position - 1, upto=state.position)
-    value = wire.record_of(row, state.id, state.generation).value
-    return SimpleNamespace(topic="events", partition=0, offset=state.position, value=value)
+        digest = await RecordDigest.load(conn, topic, state.id)
+    key, value, headers = digest.sign(wire.record_of(row, state.id, state.generation))
+    return SimpleNamespace(
+        topic=topic, partition=0, offset=state.position, key=key, value=value, headers=headers
+    )
 
 
 class OneClaimEngine(Engine):
@@ -221,7 +227,7 @@ async def test_a_fenced_consumer_owns_its_shards_again(
                 conn,
                 LIVE.name,
                 LIVE.version,
-                consumer.engine.identity.generation,
+                consumer.engine.generation,
                 range(64),
                 "other",
             )
@@ -262,6 +268,48 @@ async def test_a_stalled_consumer_is_started_again(
             await until(lambda: consumer.received_at)
         await wait_until_level(pool)
         assert bool(consumer.received_at) is protected
+
+
+class BusyEngine(Engine):
+    """An engine that applies a batch until the test lets it end."""
+
+    may_end: asyncio.Event
+
+    async def apply(self, records: Sequence[ReceivedRecord]) -> None:
+        async with self._lock:
+            await asyncio.wait_for(self.may_end.wait(), 120)
+        await super().apply(records)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_a_consumer_is_not_started_again_while_its_engine_works(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    protected: bool,
+) -> None:
+    """Policies can need long for a batch; another start would only make it longer."""
+    monkeypatch.setattr(watchdog, "STALLED_SECONDS", 1.0)
+    if not protected:
+        monkeypatch.setattr(Engine, "is_busy", False)
+    consumer = await make_consumer(kafka_settings, pool, BusyEngine)
+    engine = consumer.engine
+    assert isinstance(engine, BusyEngine)
+    engine.may_end = asyncio.Event()
+    async with (
+        run_processes(kafka_settings, relay.work),
+        run_projector(kafka_settings, consumer, pool),
+    ):
+        await append_chats(world, 1)
+        await until(lambda: engine._lock.locked())
+        client = consumer.kafka
+        await append_chats(world, 1)
+        began = time.monotonic()
+        await until(lambda: consumer.kafka is not client or time.monotonic() > began + 5)
+        assert (consumer.kafka is client) is protected
+        engine.may_end.set()
+        await wait_until_level(pool)
 
 
 async def _do_not_restart(*_: Any) -> None: ...

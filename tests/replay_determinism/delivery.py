@@ -1,10 +1,10 @@
 """A simulated bus that keeps the order inside a partition and guarantees nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from projections.engine import checkpoints
 from projections.engine.batch import WriterIdentity
 from projections.engine.checkpoints import FencingError
 from projections.engine.live import Engine
+from projections.engine.projection_pipeline import ProjectionPipeline
 
 PARTITIONS = 4
 EVERY_SHARD = range(64)
@@ -78,6 +79,10 @@ FROM_LOG = DeliveryPlan()
 """No record arrives: all events are read from the log."""
 
 
+EngineMaker: TypeAlias = Callable[[asyncpg.Pool, LogState], Awaitable[Engine]]
+"""Makes an engine that owns all shards."""
+
+
 @dataclass
 class BusSimulator:
     """A bus that delivers the records of a log as planned, and a watchdog that fills the gaps."""
@@ -86,6 +91,7 @@ class BusSimulator:
     state: LogState
     partitions: dict[int, list[ReceivedRecord]]
     engine: Engine
+    make_engine: EngineMaker
     offsets: dict[int, int] = field(default_factory=dict)
     batch: list[ReceivedRecord] = field(default_factory=list)
 
@@ -124,7 +130,7 @@ class BusSimulator:
             case ActionKind.FILL:
                 await self._fill_gaps()
             case ActionKind.TAKE_OVER:
-                replaced, self.engine = self.engine, await new_engine(self.pool, self.state)
+                replaced, self.engine = self.engine, await self.make_engine(self.pool, self.state)
                 with suppress(FencingError):
                     await replaced.apply(self.batch)
                     await replaced.flush()
@@ -155,12 +161,12 @@ async def new_engine(pool: asyncpg.Pool, state: LogState) -> Engine:
     """Return a new engine that owns all shards."""
     async with pool.acquire() as conn:
         await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
-    engine = Engine(pool, WriterIdentity(LIVE, state.generation), "replay")
+    engine = Engine(ProjectionPipeline(pool, WriterIdentity(LIVE, state.generation)), "replay")
     await engine.own(EVERY_SHARD)
     return engine
 
 
-async def make_bus(pool: asyncpg.Pool) -> BusSimulator:
+async def make_bus(pool: asyncpg.Pool, make_engine: EngineMaker = new_engine) -> BusSimulator:
     """Return a bus with the whole log as records, and a new engine."""
     async with pool.acquire() as conn:
         state = await sequencer.read_log_state(conn)
@@ -170,4 +176,4 @@ async def make_bus(pool: asyncpg.Pool) -> BusSimulator:
         record = wire.record_of(row, state.id, state.generation)
         received = wire.read_record(record.value, state.id)
         partitions[row["shard"] % PARTITIONS].append(received)
-    return BusSimulator(pool, state, partitions, await new_engine(pool, state))
+    return BusSimulator(pool, state, partitions, await make_engine(pool, state), make_engine)

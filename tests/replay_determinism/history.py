@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from events.engagements import EngagementRecorded
 from events.event import Event
 from events.log import sequencer
-from events.log.append import append
+from events.log.append import append, append_staged
 from events.log.connection import Connection
+from events.log.staged_changes import has_rows
 from events.record import Cause, NewEvent
 from events.sessions import SessionIdentified
 from projections.catalog import LIVE
@@ -110,8 +111,11 @@ class HistoryWriter:
         return [event.id for event in new]
 
     async def assign_positions(self) -> None:
-        """Assign positions to all events, a few at a time."""
+        """Append what the host wrote and assign positions to all events, a few at a time."""
         async with self.pool.acquire() as conn:
+            while await has_rows(conn):
+                async with conn.transaction():
+                    await append_staged(conn, limit=3)
             lease = await sequencer.acquire(conn, "replay", 0)
             assert lease is not None
             while await sequencer.assign_positions(conn, lease, 37):
@@ -145,7 +149,8 @@ async def start_history(pool: asyncpg.Pool, owner_pool: asyncpg.Pool) -> History
             """
             SET LOCAL crm.engine = 'on';
             ALTER TABLE crm_events DISABLE TRIGGER crm_events_never_deleted;
-            TRUNCATE crm_events, crm.claims, crm.checkpoints, crm.parked, organizations CASCADE;
+            TRUNCATE crm_events, crm.staged_changes, crm.claims, crm.checkpoints, crm.parked,
+              organizations CASCADE;
             ALTER TABLE crm_events ENABLE ALWAYS TRIGGER crm_events_never_deleted;
             UPDATE crm.shards SET position = 0;
             UPDATE crm.log SET position = 0, published = 0;

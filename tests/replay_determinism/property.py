@@ -95,6 +95,7 @@ class PropertyModel:
     keys: list[UUID] = field(default_factory=list)
     definitions: dict[UUID, int] = field(default_factory=dict)
     templates: dict[UUID, int] = field(default_factory=dict)
+    tasks: dict[UUID, UUID] = field(default_factory=dict)
     runs: list[Any] = field(default_factory=list)
     deliveries: list[Any] = field(default_factory=list)
     merged: dict[UUID, UUID] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from events.event import Event
 from events.leads import (
     ContactChannel,
     LeadAdopted,
+    LeadAssigned,
     LeadCaptured,
     LeadContacted,
     LeadImported,
@@ -38,7 +39,7 @@ from events.operations import Retained, RetentionApplied
 from events.scores import ScoreDue
 from events.sessions import SessionIdentified, SessionStarted
 from events.widgets import WidgetConfigured, WidgetKeyIssued, WidgetKeyRevoked
-from tests.replay_determinism import slots, tours, workflows
+from tests.replay_determinism import erasures, slots, tasks, tours, workflows
 from tests.replay_determinism.property import (
     SOURCES,
     WORDS,
@@ -48,6 +49,7 @@ from tests.replay_determinism.property import (
     Session,
 )
 from tests.replay_determinism.samples import event_of_sample
+from tests.world import VISITOR
 
 StepFunction: TypeAlias = Callable[[PropertyModel, HistoryStep], Iterable[Event]]
 STEPS: dict[str, StepFunction] = {}
@@ -80,7 +82,8 @@ def add_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
         "status": list(LeadStatus)[variant % 3],
     }
     if step.target % 4 == 0:
-        return [LeadImported(**details, external_id=f"x{number}", notes="imported")]
+        return [LeadImported(**details, external_id=f"x{number}", notes="imported",
+                             metadata={"tags": WORDS[: variant % 3]})]  # fmt: skip
     if step.target % 4 == 1:
         return [LeadAdopted(**details, last_contacted_at=model.now if variant % 2 else None)]
     return [LeadCaptured(**details, captured_by=model.agent(variant), bedrooms="2")]
@@ -104,7 +107,7 @@ def update_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
     ]
 
 
-@register_step(LeadStatusChanged, LeadContacted, LeadNoted)
+@register_step(LeadStatusChanged, LeadContacted, LeadNoted, LeadAssigned)
 def change_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
     lead_id, by = model.lead(step.target), model.agent(step.variant)
     if lead_id is None:
@@ -119,8 +122,9 @@ def change_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
         ),
         LeadContacted(lead_id=lead_id, channel=channels[step.variant % 5], contacted_by=by),
         LeadNoted(lead_id=lead_id, note="rang 'twice' \\ \"thrice\"", noted_by=by),
+        LeadAssigned(lead_id=lead_id, assigned_agent_id=model.agent(step.target), assigned_by=by),
     ]
-    return [events[step.variant % 3]]
+    return [events[step.variant % 4]]
 
 
 @register_step(LeadMerged, LeadUnmerged)
@@ -155,7 +159,7 @@ def start_session(model: PropertyModel, step: HistoryStep) -> list[Event]:
         lead_id = model.lead(step.target) if step.variant % 3 == 0 else None
         session = Session(uuid4(), lead_id)
         model.sessions.append(session)
-    return [SessionStarted(session_id=session.id, visitor_id="v_1", lead_id=session.lead_id)]
+    return [SessionStarted(session_id=session.id, visitor_hash=VISITOR, lead_id=session.lead_id)]
 
 
 @register_step(ConversationStarted)
@@ -340,6 +344,8 @@ register_step(*workflows.DEFINITION_EVENTS)(workflows.write_template)
 register_step(*workflows.RUN_EVENTS)(workflows.enrol_lead)
 register_step(*workflows.RUN_EVENTS, *workflows.DELIVERY_EVENTS)(workflows.continue_run)
 register_step(*workflows.DELIVERY_EVENTS)(workflows.send_message)
+register_step(*tasks.TASK_EVENTS)(tasks.write_task)
+register_step(*erasures.EVENTS)(erasures.erase_lead)
 register_step(*slots.EVENTS)(slots.open_slot)
 register_step(*slots.EVENTS)(slots.use_slot)
 

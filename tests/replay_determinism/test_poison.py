@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from events.log import sequencer
 from projections.catalog import LIVE
-from projections.engine import pipeline
+from projections.engine import projection_pipeline
 from projections.engine.batch import WriterIdentity
 from projections.engine.retry import RetryResult, find_shards_with_parked, retry_parked
 from tests.replay_determinism import poison
@@ -32,7 +32,7 @@ poison_steps = st.builds(
     timing=st.integers(0, len(FORWARD) - 1),
 )
 histories = st.lists(st.one_of(steps, steps, steps, poison_steps), min_size=25, max_size=100)
-ways = st.tuples(delivery_plans, st.sampled_from([3, 30, pipeline.HOLD_ROWS]))
+ways = st.tuples(delivery_plans, st.sampled_from([3, 30, projection_pipeline.HOLD_ROWS]))
 
 
 async def assert_independent_of_delivery(
@@ -49,7 +49,7 @@ async def assert_independent_of_delivery(
     for plan, rows_held in ways:
         await clear_tables(owner_pool)
         with monkeypatch.context() as small:
-            small.setattr(pipeline, "HOLD_ROWS", rows_held)
+            small.setattr(projection_pipeline, "HOLD_ROWS", rows_held)
             await (await make_bus(pool)).deliver(plan)
         results.append((await read_parked(pool), await read_tables(pool)))
     for parked, rows in results[1:]:
@@ -99,6 +99,29 @@ async def test_retention_deletes_rows_whose_events_were_parked(
     await assert_independent_of_delivery(
         pool, owner_pool, monkeypatch, history, [(FROM_LOG, 30), (DeliveryPlan(rest=1), 3)]
     )
+
+
+@pytest.mark.parametrize("name", sorted(poison.POISONS))
+async def test_an_erasure_waits_behind_a_parked_event_and_leaves_no_text(
+    pool: asyncpg.Pool, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is folded after the retry, or the drop, of the parked event."""
+    history = [
+        HistoryStep("add_lead", 0, 0, 2, 0), HistoryStep("start_session", 0, 0, 1, 0),
+        HistoryStep("start_conversation", 0, 0, 1, 0), HistoryStep(name, 0, 0, 0, 0),
+        HistoryStep("update_lead", 0, 0, 1, 1), HistoryStep("add_engagement", 0, 0, 18, 1),
+        HistoryStep("erase_lead", 0, 0, 0, 1), HistoryStep("update_lead", 0, 0, 2, 1),
+    ]  # fmt: skip
+    await assert_independent_of_delivery(
+        pool, owner_pool, monkeypatch, history, [(FROM_LOG, 30), (DeliveryPlan(rest=1), 3)]
+    )
+    erased = await pool.fetch("SELECT subject_id FROM crm_state.erased_subjects")
+    assert erased
+    texts = await pool.fetch(
+        "SELECT first_name, last_name, email, phone, notes FROM leads WHERE id = ANY($1)",
+        [row["subject_id"] for row in erased],
+    )
+    assert [tuple(row) for row in texts] == [(None,) * 5]
 
 
 @settings(NO_TIME_LIMITS, max_examples=8)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from events.deliveries import (
+    DeliveryClaimed,
     DeliveryDelivered,
     DeliveryFailed,
     DeliveryHandedOver,
@@ -13,6 +14,7 @@ from events.deliveries import (
     DeliveryPlanned,
     DeliveryPurpose,
     DeliveryReconciled,
+    DeliveryReleased,
     DeliverySkipped,
     DeliveryUnknown,
     ReconciledOutcome,
@@ -31,7 +33,9 @@ from events.runs import (
     StepOutcome,
 )
 from events.workflows import (
+    ExitEvent,
     MessageChannel,
+    ReentryRule,
     Step,
     StepAction,
     TemplateDefined,
@@ -51,7 +55,7 @@ RUN_EVENTS = (
 )  # fmt: skip
 DELIVERY_EVENTS = (
     DeliveryPlanned, DeliveryHeld, DeliveryHandedOver, DeliveryDelivered, DeliveryFailed,
-    DeliverySkipped, DeliveryUnknown, DeliveryReconciled,
+    DeliverySkipped, DeliveryUnknown, DeliveryReconciled, DeliveryClaimed, DeliveryReleased,
 )  # fmt: skip
 SOON = timedelta(hours=1)
 EXITS: tuple[tuple[LeadStatus, ...], ...] = (
@@ -106,7 +110,13 @@ def write_workflow(model: PropertyModel, step: HistoryStep) -> list[Event]:
             return [WorkflowDeactivated(definition_id=definition, deactivated_by=by, reason=why)]
     known[definition] = version
     steps = [
-        Step(id=f's"{n}', delay_hours=n / 3, action=list(StepAction)[n % 3], template_slug="s")
+        Step(
+            id=f's"{n}',
+            delay_hours=n / 3,
+            action=list(StepAction)[n % 3],
+            template_slug="s",
+            options={"at": "09:00", "n": [n]} if n % 2 else {},
+        )
         for n in range(step.target % 4)
     ]
     return [
@@ -116,6 +126,9 @@ def write_workflow(model: PropertyModel, step: HistoryStep) -> list[Event]:
             trigger_on="lead_created",
             steps=tuple(steps), exit_conditions=EXITS[step.target % 3],
             seeded=step.variant % 4 == 0, changed_by=by,
+            exit_events=tuple(ExitEvent)[: step.target % 3] or None,
+            reentry=list(ReentryRule)[step.target % 3] if step.variant % 2 else None,
+            min_interval_hours=0.1 * step.variant if step.target % 2 else None,
         )
     ]  # fmt: skip
 
@@ -151,6 +164,7 @@ def enrol_lead(model: PropertyModel, step: HistoryStep) -> list[Event]:
         RunEnrolled(
             **run.ids, definition_id=definition, definition_version=model.definitions[definition],
             trigger="lead_created", reentry_key=f"{step.variant}",
+            step_number=step.variant % 3 or None, enrolled_by=model.agent(step.variant),
             next_action_at=model.now + SOON if step.variant % 2 else None,
         )
     ]  # fmt: skip
@@ -170,7 +184,12 @@ def continue_run(model: PropertyModel, step: HistoryStep) -> list[Event]:
         RunMoved(
             **run.ids, definition_version=step.target + 1, step_number=step.variant, moved_by=by
         ),
-        RunStopped(**run.ids, reason="a 'person' \\ stopped it", stopped_by=by),
+        RunStopped(
+            **run.ids,
+            reason="a 'person' \\ stopped it",
+            stopped_by=by,
+            code="merged" if step.target % 2 else None,
+        ),
         RunConverted(**run.ids, status=list(LeadStatus)[step.variant % 8]),
         RunCompleted(**run.ids),
     ]
@@ -188,6 +207,15 @@ def _step(model: PropertyModel, run: Run, variant: int, step: HistoryStep) -> li
         "next_action_at": None if last else model.now + SOON,
     }  # fmt: skip
     others = (StepOutcome.WAITED, StepOutcome.SKIPPED, StepOutcome.FAILED)
+    if step.target % 4 == 1:
+        is_waiting = step.variant % 2 == 0
+        run.step -= is_waiting
+        return [RunStepReached(
+            **{**what, "next_step_number": number} if is_waiting else what,
+            action=StepAction.WAIT_FOR_EVENT, choice=None if is_waiting else "timeout",
+            outcome=StepOutcome.WAITING if is_waiting else StepOutcome.DONE,
+            waits_for="tour_booked" if is_waiting else None,
+        )]  # fmt: skip
     if variant < len(others):
         action = StepAction.WAIT if variant == 0 else StepAction.SMS
         error = "no template" if variant == 2 else None
@@ -215,13 +243,18 @@ def send_message(model: PropertyModel, step: HistoryStep) -> list[Event]:
     delivery = model.deliveries[step.target % len(model.deliveries)]
     ids, external = delivery.ids, f"SM{step.variant}" if step.variant % 2 else None
     events: list[Event] = [
-        DeliveryHeld(**ids, reason="quiet_hours", held_until=model.now + SOON),
+        DeliveryHeld(**ids, reason="quiet_hours", held_until=model.now + SOON,
+                     values={"quiet_hours": {"zones": ['it\'s "x"']}}),
         DeliveryHandedOver(**ids, provider="p", attempt=1, simulated=step.variant % 2 == 0,
                            external_id=external),
         DeliveryDelivered(**ids, external_id=external),
         DeliveryFailed(**ids, reason="the 'number' is wrong", external_id=external),
         DeliverySkipped(**ids, reason="no_consent", detail="withdrawn" if external else None),
         DeliveryUnknown(**ids, attempt=2, detail=None),
+        DeliveryClaimed(**ids, attempt=1 + step.variant % 3, provider="p",
+                        lease_until=model.now + SOON, values={"window": {"zones": ["UTC"]}}),
+        DeliveryReleased(**ids, attempt=1, reason="busy", next_attempt_at=model.now + SOON,
+                         detail="429" if external else None),
         *(DeliveryReconciled(**ids, outcome=outcome, detail="seen" if external else None)
           for outcome in ReconciledOutcome),
     ]  # fmt: skip

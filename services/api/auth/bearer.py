@@ -4,22 +4,19 @@ HS256 is verified with the secret only, ES256 and RS256 with the keys of the iss
 So a token cannot choose the key that verifies it.
 """
 
-import asyncio
-import time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
-from jwt import PyJWK, PyJWKClient, PyJWKClientConnectionError, PyJWKClientError
+from jwt import PyJWK
 
-from services.api.problems import Problem
+from services.api.auth.issuer_keys import IssuerKeys, UnknownKey
 from services.runtime.settings import Settings
 
 ROLE = "authenticated"
 LEEWAY_SECONDS = 10
 MAX_TOKEN_LENGTH = 8_192
 MAX_KEY_ID_LENGTH = 200
-FETCH_SECONDS = 5
 _KEY_TYPES = {"ES256": "EC", "RS256": "RSA"}
 """Algorithm → type of its key."""
 
@@ -28,8 +25,19 @@ class InvalidBearerToken(Exception):
     """A token that is malformed, forged, expired or made for another audience."""
 
 
+class BearerIdentity(NamedTuple):
+    """The user of a token, with the e-mail address and the phone number of the user's account.
+
+    The issuer has verified them. An account may lack one.
+    """
+
+    user_id: UUID
+    email: str | None
+    phone: str | None
+
+
 class BearerVerifier:
-    """A verifier of bearer tokens that caches the issuer's public keys."""
+    """A verifier of bearer tokens by the secret of the settings or the issuer's public keys."""
 
     def __init__(self, settings: Settings) -> None:
         secret = settings.jwt_secret
@@ -37,8 +45,8 @@ class BearerVerifier:
         self._keys = IssuerKeys(settings) if settings.jwks_url else None
         self._audience, self._issuer = settings.jwt_audience, settings.jwt_issuer
 
-    async def subject(self, token: str) -> UUID:
-        """Return the user id of a token.
+    async def identify(self, token: str) -> BearerIdentity:
+        """Return the user of a token.
 
         Raise `InvalidBearerToken`, or 503 if the issuer's keys cannot be fetched.
         """
@@ -51,8 +59,12 @@ class BearerVerifier:
             claims = self._verify(token, key, algorithm)
             if claims.get("role") != ROLE:
                 raise InvalidBearerToken
-            return UUID(claims["sub"])
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+            return BearerIdentity(
+                UUID(claims["sub"]), _text(claims.get("email")), _text(claims.get("phone"))
+            )
+        except (
+            UnknownKey, jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError
+        ):  # fmt: skip
             raise InvalidBearerToken from None
 
     async def _find_key(self, algorithm: str, key_id: object) -> str | PyJWK:
@@ -74,60 +86,5 @@ class BearerVerifier:
         )  # fmt: skip
 
 
-class IssuerKeys:
-    """The public keys of the token issuer, fetched from its JWKS address and cached.
-
-    Keys are fetched in a thread, one fetch at a time and not more often than the settings allow:
-    otherwise tokens with invented key ids could make this process flood the issuer.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._refetch_seconds = settings.jwks_refetch_seconds
-        self._client = PyJWKClient(
-            settings.jwks_url or "", lifespan=settings.jwks_lifespan_seconds,
-            timeout=FETCH_SECONDS, cooldown_duration=settings.jwks_refetch_seconds,
-        )  # fmt: skip
-        self._fetch_lock = asyncio.Lock()
-        self._failed_at: float | None = None
-
-    async def find(self, key_id: str) -> PyJWK:
-        """Return the key with this id.
-
-        Raise `InvalidBearerToken` for an unknown id, and 503 if the issuer does not answer.
-        """
-        if (key := self._cached(key_id)) is not None:
-            return key
-        async with self._fetch_lock:
-            # Another request may have fetched it while this one waited for the lock.
-            if (key := self._cached(key_id)) is not None:
-                return key
-            # The client's own cool-down covers successful fetches only.
-            if self._failed_at is not None and (
-                time.monotonic() - self._failed_at < min(self._refetch_seconds, FETCH_SECONDS)
-            ):
-                raise _keys_unavailable()
-            try:
-                key = await asyncio.to_thread(self._client.get_signing_key, key_id)
-            except PyJWKClientConnectionError:
-                self._failed_at = time.monotonic()
-                raise _keys_unavailable() from None
-            except (PyJWKClientError, jwt.PyJWTError, ValueError, LookupError):
-                raise InvalidBearerToken from None
-            self._failed_at = None
-            return key
-
-    def _cached(self, key_id: str) -> PyJWK | None:
-        cache = self._client.jwk_set_cache
-        key_set = cache.get() if cache else None
-        for key in key_set.keys if key_set else ():
-            if key.key_id == key_id and key.public_key_use in ("sig", None):
-                return key
-        return None
-
-
-def _keys_unavailable() -> Problem:
-    return Problem(
-        503, "unavailable",
-        f"the public keys of the token issuer cannot be fetched: try again in {FETCH_SECONDS} s",
-        headers={"Retry-After": str(FETCH_SECONDS)},
-    )  # fmt: skip
+def _text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from projections import host
 from services.api.auth.bearer import InvalidBearerToken
-from services.api.auth.console_users import ADMIN, WRITER_ROLES, ConsoleUser
+from services.api.auth.console_users import ADMIN, ROLES, WRITER_ROLES, ConsoleUser
 from services.api.context import context_of
 from services.api.problems import Problem
 
@@ -35,14 +35,14 @@ async def authenticate_console_user(
     if not token:
         raise _unauthenticated()
     try:
-        user_id = await context.bearer_verifier.subject(token)
+        user = await context.bearer_verifier.identify(token)
     except InvalidBearerToken:
         raise _unauthenticated() from None
     async with context.engine.begin() as conn:
-        row = (await conn.execute(host.profile(user_id))).first()
+        row = (await conn.execute(host.profile(user.user_id))).first()
     if row is None or row.org_id is None:
         raise _unauthenticated()
-    return ConsoleUser(user_id, row.org_id, row.role or "viewer")
+    return ConsoleUser(user.user_id, row.org_id, row.role or "viewer", user.email, user.phone)
 
 
 async def require_writer(
@@ -62,6 +62,13 @@ async def require_admin(
         raise _forbidden(caller, ADMIN)
     return caller
 
+
+ALLOWED_ROLES = {
+    authenticate_console_user: ROLES,
+    require_writer: WRITER_ROLES,
+    require_admin: (ADMIN,),
+}
+"""Dependency → the roles of console users that it lets pass."""
 
 ConsoleReader: TypeAlias = Annotated[ConsoleUser, Depends(authenticate_console_user)]
 ConsoleWriter: TypeAlias = Annotated[ConsoleUser, Depends(require_writer)]

@@ -13,16 +13,22 @@ from services.api.auth.row_security import assume_role
 from services.application.unit_of_work import Scope
 
 ADMIN = "admin"
-WRITER_ROLES = frozenset({"manager", ADMIN})
+WRITER_ROLES = ("manager", ADMIN)
+ROLES = ("viewer", *WRITER_ROLES)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleUser:
-    """A person who works for an organisation."""
+    """A person who works for an organisation.
+
+    `email` and `phone` are those of the person's account, as the bearer token has them.
+    """
 
     id: UUID
     org_id: UUID
     role: str
+    email: str | None = None
+    phone: str | None = None
 
     @property
     def principal(self) -> str:

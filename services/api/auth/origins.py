@@ -3,12 +3,14 @@
 import re
 from urllib.parse import urlsplit
 
+from services.deciders.host_names import encode_host
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
+_PORT = re.compile(r":[0-9]*$")
 
 
 def normalize_origin(text: str) -> str:
-    """Return `scheme://host[:port]` in lower case, without the default port of the scheme.
+    """Return `scheme://host[:port]` as a browser sends it: without the scheme's default port.
 
     Raise `ValueError` for anything else, also for `*` and for `null`, which every sandboxed page
     sends.
@@ -16,14 +18,14 @@ def normalize_origin(text: str) -> str:
     stripped = text.strip()
     try:
         parts = urlsplit(stripped)
-        host, port = parts.hostname or "", parts.port
-        host = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii")
-    except (ValueError, UnicodeError):
+        port = parts.port
+        # Not `parts.hostname`: it is in Python's lower case, which differs from that of browsers.
+        host = encode_host(_PORT.sub("", parts.netloc))
+    except ValueError:
         raise _invalid_origin(text) from None
     rest = stripped.partition("://")[2].removesuffix("/")
     if (
         parts.scheme not in _DEFAULT_PORTS
-        or not _HOST.fullmatch(host)
         or any(character in rest for character in "/?#@\\ \t\r\n*")
         or rest.endswith(":")
         or port == 0
@@ -40,11 +42,16 @@ def is_listed(origin: str, allowed: object) -> bool:
     Whole origins are compared. `null` is never allowed, because every sandboxed page sends it.
     """
     listed = allowed if isinstance(allowed, list) else []
-    return origin != "null" and _comparable(origin) in {_comparable(str(item)) for item in listed}
+    compared = _comparable(origin)
+    return compared is not None and compared in {_comparable(str(item)) for item in listed}
 
 
-def _comparable(origin: str) -> str:
-    return origin.strip().rstrip("/").casefold()
+def _comparable(origin: str) -> str | None:
+    """Return the origin as a browser sends it; None for a text that is no origin."""
+    try:
+        return normalize_origin(origin)
+    except ValueError:
+        return None
 
 
 def _invalid_origin(text: str) -> ValueError:

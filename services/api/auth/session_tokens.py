@@ -1,61 +1,71 @@
 """Session tokens: proof that a caller is the visitor of a widget session.
 
-A session token is a JWT of the core's own, signed with HMAC, with property, session and visitor.
-It has no expiry: it is valid as long as the session. It contains no instant either, so that the
-response to a repeated request is the same to the byte.
+A session token is encrypted and signed (Fernet) with a key that is random and kept in the database.
+It contains property, session, visitor and the time of its issue. It expires; each response to the
+visitor that contains a token contains a new one.
 """
 
-import hashlib
-import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-import jwt
+import orjson
+from cryptography.fernet import InvalidToken
+
+from events.log.secret_keys import SecretKey
+from services.api.context import ApiContext
+from services.runtime.secret_cipher import make_cipher
 
 HEADER = "X-Session-Token"
 MAX_TOKEN_LENGTH = 2_000
-_AUDIENCE = "widget-session"
-_ALGORITHM = "HS256"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
-    """The content of a session token."""
+    """The content of a session token; `visitor_hash` is the keyed hash of the visitor's id."""
 
     property_id: UUID
     session_id: UUID
-    visitor_id: str | None
+    visitor_hash: str | None
 
 
-def sign_session_token(signing_key: bytes, claims: SessionClaims) -> str:
-    """Return the session token with these claims."""
-    payload = {
-        "aud": _AUDIENCE,
-        "property": str(claims.property_id),
-        "session": str(claims.session_id),
-        "visitor": claims.visitor_id,
-    }
-    return jwt.encode(payload, _derive_key(signing_key), _ALGORITHM)
+async def issue_session_token(context: ApiContext, claims: SessionClaims) -> str:
+    """Return a token with these claims that is valid from now on."""
+    return sign_session_token(await context.keys.load("session_token"), claims, context.clock.now())
 
 
-def verify_session_token(signing_key: bytes, token: str | None) -> SessionClaims | None:
-    """Return the claims of a token; None if this core has not signed it."""
-    if not token or len(token) > MAX_TOKEN_LENGTH:
+async def verify_session_token(context: ApiContext, token: str | None) -> SessionClaims | None:
+    """Return the claims of a token; None if it is expired or this core has not signed it."""
+    if not token:
+        return None
+    now, lifetime = context.clock.now(), timedelta(hours=context.settings.session_token_hours)
+    keys = await context.keys.load("session_token")
+    claims = read_session_token(keys, token, now, lifetime)
+    if claims is None:
+        # Another process may have signed it with a key that was added a moment ago.
+        keys = await context.keys.load_again("session_token")
+        claims = read_session_token(keys, token, now, lifetime)
+    return claims
+
+
+def sign_session_token(keys: Sequence[SecretKey], claims: SessionClaims, at: datetime) -> str:
+    """Return the session token with these claims, signed with the first of the keys."""
+    content = orjson.dumps([str(claims.property_id), str(claims.session_id), claims.visitor_hash])
+    return make_cipher(keys).encrypt_at_time(content, int(at.timestamp())).decode()
+
+
+def read_session_token(
+    keys: Sequence[SecretKey], token: str, at: datetime, lifetime: timedelta
+) -> SessionClaims | None:
+    """Return the claims of a token that one of the keys signed and that is valid at `at`."""
+    if len(token) > MAX_TOKEN_LENGTH:
         return None
     try:
-        payload = jwt.decode(
-            token, _derive_key(signing_key), algorithms=[_ALGORITHM], audience=_AUDIENCE
+        content = make_cipher(keys).decrypt_at_time(
+            token.encode("ascii", "replace"), int(lifetime.total_seconds()), int(at.timestamp())
         )
-        visitor_id = payload["visitor"]
-        return SessionClaims(
-            UUID(payload["property"]),
-            UUID(payload["session"]),
-            None if visitor_id is None else str(visitor_id),
-        )
-    except (jwt.PyJWTError, LookupError, ValueError, TypeError, AttributeError):
+    except InvalidToken:
         return None
-
-
-def _derive_key(signing_key: bytes) -> bytes:
-    """Return a key for session tokens only: other signatures with `signing_key` are no tokens."""
-    return hmac.new(signing_key, b"session", hashlib.sha256).digest()
+    property_id, session_id, visitor_hash = orjson.loads(content)
+    return SessionClaims(UUID(property_id), UUID(session_id), visitor_hash)

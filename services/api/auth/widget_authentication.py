@@ -6,20 +6,24 @@ A request with an unknown key counts against the limit of its network only.
 
 import hashlib
 from typing import Annotated, Any, TypeAlias
+from uuid import UUID
 
-from fastapi import Depends, Header, Query, Security
+from fastapi import Depends, Header, Security
 from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
-from projections import widget_keys
+from events.visitor_ids import hash_visitor_id
+from projections import sessions, widget_keys
 from services.api.auth import session_tokens
 from services.api.auth.origins import is_listed
+from services.api.auth.stream_tickets import TicketClaims, redeem_ticket
 from services.api.auth.visitors import MAX_VISITOR_ID_LENGTH, Visitor, parse_visitor_id
 from services.api.context import context_of
 from services.api.middleware import allow_origin
 from services.api.problems import Problem, not_found
 from services.api.rate_limit.limits import limit_network, limit_visitor
 from services.api.schemas import example
+from services.application.client_ids import possible_ids
 
 _Bearer: TypeAlias = HTTPAuthorizationCredentials | None
 _KEY = APIKeyHeader(
@@ -30,9 +34,10 @@ _KEY_AS_BEARER = HTTPBearer(
     scheme_name="widgetKeyAsBearer", auto_error=False,
     description="The same key, for clients that cannot set X-API-Key.",
 )  # fmt: skip
-_KEY_IN_QUERY = APIKeyQuery(
-    name="key", scheme_name="widgetKeyInQuery", auto_error=False,
-    description="The same key, for an EventSource, which cannot set headers. On this route only.",
+_TICKET = APIKeyQuery(
+    name="ticket", scheme_name="streamTicket", auto_error=False,
+    description="A ticket of `POST /chat/stream-tickets`, for an EventSource, which cannot set "
+    "headers. On this route only.",
 )  # fmt: skip
 _Key: TypeAlias = Annotated[str | None, Security(_KEY)]
 _KeyAsBearer: TypeAlias = Annotated[_Bearer, Security(_KEY_AS_BEARER)]
@@ -48,8 +53,8 @@ _SessionToken: TypeAlias = Annotated[
     str | None,
     Header(
         alias=session_tokens.HEADER,
-        description="The `sessionToken` of a chat response. Needed to continue a session that was "
-        "started without X-Visitor-ID.",
+        description="The newest `sessionToken` of a response. Needed to continue a session that "
+        "was started without X-Visitor-ID.",
     ),
 ]
 
@@ -93,22 +98,14 @@ async def authenticate_stream_visitor(
     request: Request,
     api_key: _Key,
     bearer: _KeyAsBearer,
-    key: Annotated[str | None, Security(_KEY_IN_QUERY)],
+    ticket: Annotated[str | None, Security(_TICKET)],
     visitor_id: _VisitorId = "",
     session_token: _SessionToken = None,
-    visitor_id_in_query: Annotated[
-        str,
-        Query(alias="visitorId", description="The same, for clients that cannot set X-Visitor-ID."),
-    ] = "",
-    session_token_in_query: Annotated[
-        str | None, Query(alias="sessionToken", description=f"The same as {session_tokens.HEADER}.")
-    ] = None,
 ) -> Visitor:
-    """Return the caller of an event stream, who may be unable to set headers. Raise as above."""
-    return await authenticate_visitor(
-        request, api_key or key, bearer, visitor_id or visitor_id_in_query,
-        session_token or session_token_in_query,
-    )  # fmt: skip
+    """Return the caller of an event stream, by a ticket if there is one. Raise as above."""
+    if ticket is not None:
+        return await _admit_by_ticket(request, ticket)
+    return await authenticate_visitor(request, api_key, bearer, visitor_id, session_token)
 
 
 WidgetVisitor: TypeAlias = Annotated[Visitor, Depends(authenticate_visitor)]
@@ -127,10 +124,75 @@ async def _find_widget(request: Request, key: str | None) -> Any | None:
         return (await conn.execute(query)).first()
 
 
+async def _admit_by_ticket(request: Request, ticket: str) -> Visitor:
+    """Return the visitor of the ticket's session. Raise 401 for a ticket that does not open it."""
+    context = context_of(request)
+    async with context.pool.acquire() as conn:
+        claims = await redeem_ticket(conn, ticket)
+    if claims is None or not _opens(claims, request.query_params.get("sessionId", "")):
+        await limit_network(request)
+        raise _bad_ticket()
+    async with context.engine.begin() as conn:
+        widget = (await conn.execute(widget_keys.of_property(claims.property_id))).first()
+        session = (
+            await conn.execute(sessions.by_ids(claims.property_id, [claims.session_id]))
+        ).first()
+    if widget is None or session is None:
+        raise _bad_ticket()
+    _check_widget(request, widget)
+    caller = Visitor(
+        widget.org_id, claims.property_id, session.visitor_id, claims.session_id,
+        context.networks.network_of(request),
+    )  # fmt: skip
+    await limit_visitor(request, caller)
+    return caller
+
+
+def _opens(claims: TicketClaims, session_id: str) -> bool:
+    """Return whether the ticket opens the session that the client names."""
+    try:
+        return claims.session_id in possible_ids(claims.property_id, "session", UUID(session_id))
+    except ValueError:
+        return False
+
+
 async def _admit(
     request: Request, row: Any, visitor_id_header: str, session_token: str | None
 ) -> Visitor:
     """Return the visitor if the widget's origins and state and the rate limits permit it."""
+    _check_widget(request, row)
+    context = context_of(request)
+    visitor_id = parse_visitor_id(visitor_id_header)
+    visitor_hash = None
+    if visitor_id is not None:
+        # From here on nothing knows the visitor's own id: it is stored, logged and published as
+        # its hash.
+        key = await context.keys.load_newest("visitor_id")
+        visitor_hash = hash_visitor_id(key, row.property_id, visitor_id)
+    claims = await session_tokens.verify_session_token(context, session_token)
+    verified_session_id = None
+    # A token of another property or of another visitor is ignored, not refused: clients keep
+    # tokens for long and send them everywhere.
+    if (
+        claims is not None
+        and claims.property_id == row.property_id
+        and visitor_hash in (None, claims.visitor_hash)
+    ):
+        visitor_hash, verified_session_id = claims.visitor_hash, claims.session_id
+    caller = Visitor(
+        row.org_id, row.property_id, visitor_hash, verified_session_id,
+        context.networks.network_of(request),
+    )  # fmt: skip
+    await limit_visitor(request, caller)
+    return caller
+
+
+def _key_of(bearer: _Bearer) -> str | None:
+    return bearer.credentials.strip() or None if bearer else None
+
+
+def _check_widget(request: Request, row: Any) -> None:
+    """Raise 403 if the widget is inactive or not allowed on the page's origin."""
     origin = request.headers.get("origin")
     if origin is not None:
         if not is_listed(origin, row.allowed_origins):
@@ -143,25 +205,9 @@ async def _admit(
         raise Problem(
             403, "widget_inactive", "the widget is switched off: set isActive in its configuration"
         )
-    context = context_of(request)
-    visitor_id = parse_visitor_id(visitor_id_header)
-    claims = session_tokens.verify_session_token(context.signing_key, session_token)
-    verified_session_id = None
-    # A token of another property or of another visitor is ignored, not refused: clients keep
-    # tokens for long and send them everywhere.
-    if (
-        claims is not None
-        and claims.property_id == row.property_id
-        and visitor_id in (None, claims.visitor_id)
-    ):
-        visitor_id, verified_session_id = claims.visitor_id, claims.session_id
-    caller = Visitor(
-        row.org_id, row.property_id, visitor_id, verified_session_id,
-        context.networks.network_of(request),
-    )  # fmt: skip
-    await limit_visitor(request, caller)
-    return caller
 
 
-def _key_of(bearer: _Bearer) -> str | None:
-    return bearer.credentials.strip() or None if bearer else None
+def _bad_ticket() -> Problem:
+    return Problem(
+        401, "bad_ticket", "the ticket is unknown, used, expired or of another session: get another"
+    )

@@ -10,15 +10,21 @@ import hmac
 import math
 import time
 from typing import NamedTuple
+from uuid import UUID
 
 from limits import RateLimitItem, parse_many
-from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
+from events.log.connection import Connection
+from events.record import Stream
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
 from services.api.rate_limit.counters import Counters
+from services.application.client_ids import choose_id, load_id_owners
+from services.application.leads import owns_lead
+from services.application.unit_of_work import UnitOfWork
+from services.deciders import leads, sessions
 
 COMPARED_PHONE_DIGITS = 10
 """The last digits of a phone number that are compared.
@@ -38,51 +44,100 @@ class LimitedSubject(NamedTuple):
 async def limit_network(request: Request) -> None:
     """Count a request against the limit of its network. Raise 429."""
     context = context_of(request)
-    await _count(context, [_network_subject(context, request)])
+    hash_key = await context.keys.load_newest("rate_limit")
+    async with context.pool.acquire() as conn:
+        await _count(conn, hash_key, _network_subject(context, request))
 
 
 async def limit_visitor(request: Request, caller: Visitor) -> None:
-    """Count a request against the limits of its network, widget key and visitor. Raise 429."""
+    """Count a request against the limits of its network, widget key and visitor. Raise 429.
+
+    A client could invent a visitor id for each request, or send none. So the first request of an
+    id in a window, and every request without one, also count against the visitor limit in the name
+    of the network. A session token proves that the visitor is not new.
+    """
     context = context_of(request)
-    property_id = str(caller.property_id)
-    subjects = [
-        _network_subject(context, request),
-        LimitedSubject(context.settings.limit_key, "key", property_id),
-    ]
-    if caller.visitor_id:
-        name = f"{property_id}/{caller.visitor_id}"
-        subjects.append(LimitedSubject(context.settings.limit_visitor, "visitor", name))
-    await _count(context, subjects)
+    settings, property_id = context.settings, caller.property_id
+    network = LimitedSubject(
+        settings.limit_visitor, "network", f"{property_id}/visitors of {caller.network}"
+    )
+    visitor = caller.visitor_hash or caller.verified_session_id
+    hash_key = await context.keys.load_newest("rate_limit")
+    async with context.pool.acquire() as conn:
+        await _count(conn, hash_key, _network_subject(context, request))
+        await _count(conn, hash_key, LimitedSubject(settings.limit_key, "key", str(property_id)))
+        is_new = True
+        if visitor is not None:
+            subject = LimitedSubject(settings.limit_visitor, "visitor", f"{property_id}/{visitor}")
+            hits = await _count(conn, hash_key, subject)
+            is_new = hits == 1 and caller.verified_session_id is None
+        if is_new:
+            await _count(conn, hash_key, network)
 
 
-async def limit_contacts(request: Request, caller: Visitor, *contacts: str | None) -> None:
+async def limit_contacts(
+    request: Request, caller: Visitor, session_id: UUID | None, *contacts: str | None
+) -> None:
     """Count a request that names e-mail addresses or phone numbers. Raise 429.
 
     For routes that create or change something about the person with this contact: without the
-    limit, a client with many visitor ids could overwrite one lead again and again.
+    limit, a client with many visitor ids could send one lead many notes. A contact is counted for
+    each network, so that nobody can lock out the person by naming the address, and much more
+    generously for the session that owns the lead with this contact.
     """
     context = context_of(request)
-    names = dict.fromkeys(_comparable(text) for text in contacts if text and text.strip())
-    subjects = [
-        LimitedSubject(context.settings.limit_contact, "contact", f"{caller.property_id}/{name}")
-        for name in names
-    ]
-    await _count(context, subjects)
-
-
-async def _count(context: ApiContext, subjects: list[LimitedSubject]) -> None:
-    pairs = [(item, subject) for subject in subjects for item in _parse_limits(subject.limit)]
-    if not pairs:
+    names = dict.fromkeys(comparable_contact(text) for text in contacts if text and text.strip())
+    if not names:
         return
+    hash_key = await context.keys.load_newest("rate_limit")
     async with context.pool.acquire() as conn:
-        limiter = FixedWindowRateLimiter(Counters(conn))
-        for item, subject in pairs:
-            key = (subject.kind, _keyed_hash(context.signing_key, subject.name))
-            # Counted and tested in one step: a refused request counts too, so a client that does
-            # not wait stays refused.
-            if not await limiter.hit(item, *key):
-                ends_at = (await limiter.get_window_stats(item, *key)).reset_time
-                raise _rate_limited(subject.kind, max(1, math.ceil(ends_at - time.time())))
+        owned = await _owned_contacts(conn, context, caller, session_id)
+        for name in names:
+            limit, holder = context.settings.limit_contact, caller.network
+            if name in owned:
+                limit, holder = context.settings.limit_own_contact, f"session/{session_id}"
+            subject = LimitedSubject(limit, "contact", f"{caller.property_id}/{holder}/{name}")
+            await _count(conn, hash_key, subject)
+
+
+async def _owned_contacts(
+    conn: Connection, context: ApiContext, caller: Visitor, session_id: UUID | None
+) -> set[str]:
+    """Return the contacts of the lead that the caller's session owns, in comparable form."""
+    if session_id is None:
+        return set()
+    named = Stream("session", session_id)
+    owners = await load_id_owners(conn, [named])
+    session_id = choose_id(caller.property_id, named, owners.get(named))
+    scope = caller.scope(caller.property_id, context.clock.now())
+    uow = UnitOfWork(conn, scope, None)  # type: ignore[arg-type]
+    session = (await uow.load(sessions.decider, session_id)).sessions.get(session_id)
+    if session is None or session.lead_id is None:
+        return set()
+    if not caller.owns(session_id, session.visitor_hash):
+        return set()
+    if not await owns_lead(uow, session_id, session.lead_id):
+        return set()
+    details = (await uow.load(leads.decider, session.lead_id)).details
+    values = (details.get("email"), details.get("phone"))
+    return {comparable_contact(value) for value in values if value}
+
+
+async def _count(conn: Connection, hash_key: bytes, subject: LimitedSubject) -> int:
+    """Count a request against all limits of a subject; return the number in the longest window.
+
+    Raise 429 above a limit. A refused request counts too, so a client that does not wait stays
+    refused.
+    """
+    counters, most = Counters(conn), 0
+    for item in _parse_limits(subject.limit):
+        key = item.key_for(subject.kind, _keyed_hash(hash_key, subject.name))
+        hits = await counters.incr(key, item.get_expiry())
+        most = max(most, hits)
+        if hits > item.amount:
+            ends_at = await counters.get_expiry(key)
+            raise too_many_requests(subject.kind, ends_at - time.time())
+    return most
 
 
 def _network_subject(context: ApiContext, request: Request) -> LimitedSubject:
@@ -91,7 +146,7 @@ def _network_subject(context: ApiContext, request: Request) -> LimitedSubject:
     )
 
 
-def _comparable(contact: str) -> str:
+def comparable_contact(contact: str) -> str:
     """Return the same text for all spellings of one e-mail address or phone number."""
     if "@" in contact:
         return contact.strip().casefold()
@@ -99,7 +154,12 @@ def _comparable(contact: str) -> str:
     return digits[-COMPARED_PHONE_DIGITS:] or contact.strip().casefold()
 
 
-def _rate_limited(kind: str, seconds: int) -> Problem:
+def too_many_requests(kind: str, remaining_seconds: float) -> Problem:
+    """Return the refusal of a request in a window that ends after the remaining seconds.
+
+    `Retry-After` has whole seconds, and at least one: a clock may differ from the database's.
+    """
+    seconds = max(1, math.ceil(remaining_seconds))
     return Problem(
         429, "rate_limited", f"too many requests of this {kind}: try again in {seconds} s",
         headers={"Retry-After": str(seconds)},
@@ -107,7 +167,7 @@ def _rate_limited(kind: str, seconds: int) -> Problem:
 
 
 def _keyed_hash(key: bytes, name: str) -> str:
-    return hmac.new(key, b"limit/" + name.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    return hmac.new(key, name.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 @functools.cache

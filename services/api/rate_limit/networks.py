@@ -6,10 +6,14 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
+from services.runtime.logging import get_logger
+
 IPV4_PREFIX, IPV6_PREFIX = 24, 64
 MAX_HOPS = 20
 UNKNOWN = "unknown"
 Address: TypeAlias = IPv4Address | IPv6Address
+
+log = get_logger("networks")
 
 
 class ClientNetworks:
@@ -17,6 +21,7 @@ class ClientNetworks:
 
     def __init__(self, proxies: Iterable[str]) -> None:
         self._proxies = [ip_network(proxy, strict=False) for proxy in proxies]
+        self._has_warned = False
 
     def network_of(self, request: Request) -> str:
         """Return the network as text: /24 of IPv4, /64 of IPv6.
@@ -29,16 +34,34 @@ class ClientNetworks:
         if address is None:
             return UNKNOWN
         hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")[-MAX_HOPS:]
+        if any(hops) and not self._is_proxy(address):
+            self._warn_once(address)
         while hops and self._is_proxy(address):
             previous = _parse_address(hops.pop())
             if previous is None:
                 break
             address = previous
-        prefix = IPV4_PREFIX if address.version == 4 else IPV6_PREFIX
-        return str(ip_network(f"{address}/{prefix}", strict=False))
+        return _shorten(address)
+
+    def _warn_once(self, peer: Address) -> None:
+        """Log that a peer is not trusted: once, because every request may be like this one."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        log.warning(
+            "x_forwarded_for.ignored",
+            peer_network=_shorten(peer),
+            problem="X-Forwarded-For of a peer that is not in CRM_TRUSTED_PROXIES is ignored: if "
+            "the peer is your proxy, add its network. Until then all visitors share its limits",
+        )
 
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
+
+
+def _shorten(address: Address) -> str:
+    prefix = IPV4_PREFIX if address.version == 4 else IPV6_PREFIX
+    return str(ip_network(f"{address}/{prefix}", strict=False))
 
 
 def _parse_address(text: str) -> Address | None:

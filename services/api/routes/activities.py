@@ -65,7 +65,7 @@ async def record_activity(
         await uow.execute(RecordActivity(
             activity_id, lead_id, body.type, body.description, body.metadata, caller.id
         ))  # fmt: skip
-        event_id, _ = uow.events[-1]
+        event_id, _ = uow.events[0]
         return {
             "activity": {
                 "id": event_id, "type": activity_type, "description": body.description,

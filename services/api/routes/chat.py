@@ -11,10 +11,11 @@ from uuid_utils.compat import uuid7
 
 from events.fields import Body
 from events.log.commands import CommandId
-from services.api.auth.session_tokens import SessionClaims, sign_session_token
+from events.widgets import CHAT_SOURCE
+from services.api.auth.session_tokens import SessionClaims, issue_session_token
 from services.api.auth.visitors import Visitor
 from services.api.auth.widget_authentication import WidgetVisitor
-from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.consistency import WAIT_FOR_TOKEN, seal_token
 from services.api.context import ApiContext, context_of
 from services.api.error_codes import (
     CHAT,
@@ -36,9 +37,9 @@ from services.api.responses import json_response
 from services.api.schemas import example
 from services.api.schemas.chat import ChatRequest, ChatResponse, LeadInfo, SessionMessagesResponse
 from services.api.session_messages import read_messages
+from services.api.table_fit import require_fitting_tables
 from services.application.chat_turns import take_turn
-from services.application.visitor_messages import CHAT_SOURCE, VisitorMessage
-from services.deciders.contacts import normalize_email, normalize_phone
+from services.application.visitor_messages import VisitorMessage
 from services.deciders.leads import Details
 from services.host import load_property
 
@@ -63,24 +64,28 @@ async def send_chat_message(
     """
     body, context = parsed.body, context_of(request)
     content = _newest_message(body)
+    await require_fitting_tables(context, caller)
     if body.lead_info is not None:
-        await limit_contacts(request, caller, body.lead_info.email, body.lead_info.phone)
+        info = body.lead_info
+        await limit_contacts(request, caller, body.session_id, info.email, info.phone)
     command = command_from_header(request, caller, parsed.raw, context.clock.now())
     command = command or await command_from_transcript(context.pool, caller, body, parsed.raw)
     message_id = body.message_id or (_derive_message_id(command) if command else uuid7())
+    details, unread = await _lead_details(context, caller, body.lead_info)
     message = VisitorMessage(
-        message_id, content, body.session_id, body.conversation_id, caller.visitor_id,
+        message_id, content, body.session_id, body.conversation_id, caller.visitor_hash,
         _header(request, "user-agent"), _header(request, "referer"),
-        await _lead_details(context, caller, body.lead_info), caller.verified_session_id,
+        details, caller.verified_session_id, unread,
     )  # fmt: skip
     tenant = (caller.org_id, caller.property_id)
     result = await take_turn(
         context.pool, context.responder, tenant, message, command, context.clock
     )
-    session_id = UUID(result.response["sessionId"])
-    claims = SessionClaims(caller.property_id, session_id, caller.visitor_id)
-    token = sign_session_token(context.signing_key, claims)
-    return json_response({**result.response, "sessionToken": token}, 200, result.token)
+    session_token = None
+    if (session_id := result.own_session_id or caller.verified_session_id) is not None:
+        session_token = await _issue_token(context, caller, session_id)
+    response = {**result.response, "sessionToken": session_token}
+    return json_response(response, 200, await seal_token(context, result.token))
 
 
 @router.get(
@@ -95,11 +100,21 @@ async def list_chat_messages(
 ) -> Response:
     """Return the messages after `after`, which is the id of a message or an instant.
 
-    `after` of the response is the value for the next request.
+    `after` of the response is the value for the next request. `sessionToken` is valid longer than
+    the token of the request.
     """
-    batch = await read_messages(context_of(request), caller, session, None, after)
+    context = context_of(request)
+    batch = await read_messages(context, caller, session, None, after)
+    token = await _issue_token(context, caller, batch.session_id)
     last = batch.messages[-1]["id"] if batch.messages else after
-    return json_response({"messages": batch.messages, "after": last, **batch.state})
+    return json_response({
+        "messages": batch.messages, "after": last, "sessionToken": token, **batch.state,
+    })  # fmt: skip
+
+
+async def _issue_token(context: ApiContext, caller: Visitor, session_id: UUID) -> str:
+    claims = SessionClaims(caller.property_id, session_id, caller.visitor_hash)
+    return await issue_session_token(context, claims)
 
 
 def _derive_message_id(command: CommandId) -> UUID:
@@ -131,15 +146,13 @@ def _newest_message(body: ChatRequest) -> str:
 
 async def _lead_details(
     context: ApiContext, caller: Visitor, info: LeadInfo | None
-) -> Details | None:
+) -> tuple[Details | None, str | None]:
+    """Return the details that can be read, and the note with the others."""
     if info is None:
-        return None
+        return None, None
     async with context.pool.acquire() as conn:
-        host_property = await load_property(conn, caller.property_id)  # type: ignore[arg-type]
-    return Details(
-        CHAT_SOURCE, info.first_name, info.last_name, normalize_email(info.email),
-        normalize_phone(info.phone, host_property.country),
-    )  # fmt: skip
+        host_property = await load_property(conn, caller.property_id)
+    return info.read_details(CHAT_SOURCE, host_property)
 
 
 def _header(request: Request, name: str) -> str | None:

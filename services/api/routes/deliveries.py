@@ -8,8 +8,10 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.deliveries import DeliveryPurpose, DeliverySkipped
+from events.log import commands
 from events.record import Stream
 from services.api.auth.console_authentication import ConsoleWriter
+from services.api.consistency import seal_token
 from services.api.context import context_of
 from services.api.error_codes import MESSAGE, SUBJECT, error_responses
 from services.api.idempotency import (
@@ -23,10 +25,12 @@ from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import json_response
 from services.api.schemas.deliveries import SendMessageRequest, SendMessageResponse
 from services.api.schemas.schema import LeadId
+from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
 from services.application.deliveries import MessageDraft, render_message
 from services.application.unit_of_work import UnitOfWork
-from services.deciders.deliveries import PlanDelivery
+from services.deciders.deliveries import NO_CONSENT, PlanDelivery
+from services.deciders.restrictions import RESTRICTED
 
 router = APIRouter(prefix="/api/leads/{lead_id}", tags=["workflows"])
 
@@ -52,9 +56,11 @@ async def send_message(
     property_id = await property_of_lead(context, caller, lead_id)
     now = context.clock.now()
     command = command_from_header(request, caller, parsed.raw, now)
-    candidates = (
-        [uuid7()] if command else delivery_id_candidates(caller.id, lead_id, parsed.raw, now)
-    )
+    if command:
+        candidates = [uuid7()]
+    else:
+        digest = await commands.content_digest(context.pool, parsed.raw)
+        candidates = delivery_id_candidates(caller.id, lead_id, digest, now)
 
     async def work(uow: UnitOfWork) -> Any:
         planned = [
@@ -70,28 +76,33 @@ async def send_message(
                 delivery_id, lead_id, body.channel, DeliveryPurpose.MANUAL, now, message.body,
                 message.subject, message.template_id, message.template_version, caller.id,
             ))  # fmt: skip
-        skip_reasons = [
-            recorded.event.detail
+        skips = [
+            recorded.event
             for recorded in await uow.history(Stream("delivery", delivery_id))
             if isinstance(recorded.event, DeliverySkipped)
         ]
         return {
             "messageId": str(delivery_id),
             "channel": body.channel.value,
-            "status": "skipped" if skip_reasons else "planned",
-            "why": skip_reasons[0] if skip_reasons else None,
+            "status": "skipped" if skips else "planned",
+            "code": skips[0].reason if skips else None,
+            "why": skips[0].detail if skips else None,
         }
 
+    await require_fitting_tables(context, caller)
     result = await transact(context.pool, caller.scope(property_id, now), work, command_id=command)
     delivery = dict(result.result)
-    skip_reason = delivery.pop("why")
+    code, skip_reason = delivery.pop("code"), delivery.pop("why")
     if delivery["status"] == "skipped":
+        message = f"the lead has no consent for {body.channel} ({skip_reason}): use another channel"
+        if code == RESTRICTED:
+            message = f"{skip_reason}: the lead gets no messages"
         raise Problem(
-            409, "no_consent",
-            f"the lead has no consent for {body.channel} ({skip_reason}): use another channel",
+            409, RESTRICTED if code == RESTRICTED else NO_CONSENT, message,
             details={"messageId": delivery["messageId"]},
         )  # fmt: skip
-    return json_response({"success": True, **delivery}, token=result.token)
+    token = await seal_token(context, result.token)
+    return json_response({"success": True, **delivery}, token=token)
 
 
 def _require_one_content(body: SendMessageRequest) -> None:

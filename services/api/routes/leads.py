@@ -1,5 +1,6 @@
 """Routes of leads in the console."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -19,9 +20,11 @@ from services.api.context import context_of
 from services.api.current_scores import add_current_scores
 from services.api.error_codes import (
     CONTACT,
+    LEAD_ZONE,
     LEASED,
     NO_CONTACT,
     NOT_FOUND,
+    STAFF,
     SUBJECT,
     error_responses,
 )
@@ -29,25 +32,40 @@ from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
 from services.api.lead_rows import build_surviving_lead_row
 from services.api.problems import Problem
 from services.api.property_lookup import (
+    load_country,
     property_of_lead,
     require_property,
     require_property_row,
 )
 from services.api.request_body import BodyParser, ParsedBody
-from services.api.responses import ResponseBody, encode_json, execute_write, json_response
+from services.api.responses import (
+    ResponseBody,
+    encode_json,
+    execute_write,
+    json_response,
+)
 from services.api.schemas import example
 from services.api.schemas.leads import (
     LeadChangeRequest,
     LeadListResponse,
     LeadRequest,
     LeadResponse,
+    WaitingLeadResponse,
 )
 from services.api.schemas.schema import BLANK_TO_NONE
 from services.application.leads import find_contact_owners
 from services.application.unit_of_work import UnitOfWork
+from services.deciders.contacts import searched_numbers
 from services.deciders.decider import Refused
-from services.deciders.leads import CaptureLead, ChangeStatus, UpdateLead
+from services.deciders.leads import (
+    AssignLead,
+    CaptureLead,
+    ChangeStatus,
+    SetLeadZone,
+    UpdateLead,
+)
 from services.host import load_property
+from services.runtime.unicode_text import normalize_texts
 
 PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE = 25, 200, 1_000_000
 
@@ -64,6 +82,7 @@ async def list_leads(
     property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
     status: Annotated[LeadStatus | None, BLANK_TO_NONE, Query()] = None,
     source: Annotated[Line | None, BLANK_TO_NONE, Query()] = None,
+    assigned_agent_id: Annotated[UUID | None, BLANK_TO_NONE, Query(alias="assignedAgentId")] = None,
     search: Annotated[
         Line | None,
         BLANK_TO_NONE,
@@ -80,9 +99,18 @@ async def list_leads(
     all leads of the property.
     """
     context = context_of(request)
-    lead_filter = LeadFilter(property_id, status, source, search.strip() if search else None)
     async with caller.transaction(context.engine) as conn:
         await require_property_row(conn, caller, property_id)
+        lead_filter = LeadFilter(
+            property_id, status, normalize_texts(source), assigned_agent_id=assigned_agent_id
+        )
+        if search:
+            country = await load_country(conn, property_id)
+            lead_filter = replace(
+                lead_filter,
+                search=" ".join(search.split()),
+                searched_numbers=searched_numbers(search, country),
+            )
         groups = (await conn.execute(lead_list.count_by_status_and_source(property_id))).all()
         query = lead_list.page(
             lead_filter,
@@ -92,7 +120,7 @@ async def list_leads(
             limit=limit,
         )
         rows = [dict(row) for row in (await conn.execute(query)).mappings()]
-        if search:
+        if search or assigned_agent_id:
             total = await conn.scalar(lead_list.count(lead_filter)) or 0
         else:
             # The groups have been read already; counting again would scan all leads once more.
@@ -115,7 +143,7 @@ async def list_leads(
 
 @router.post(
     "", status_code=201, summary="Create a lead", response_model=LeadResponse,
-    responses=error_responses(NO_CONTACT, CONTACT, NOT_FOUND),
+    responses=error_responses(NO_CONTACT, CONTACT, STAFF, NOT_FOUND),
     dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
 async def create_lead(
@@ -134,7 +162,7 @@ async def create_lead(
 
     async def work(uow: UnitOfWork) -> ResponseBody:
         host_property = await load_property(uow.conn, body.property_id)
-        details = body.details(body.source, body.bedrooms, host_property.country)
+        details = body.details(body.source, body.bedrooms, host_property)
         owner = (await find_contact_owners(uow, details.email, None)).email
         if owner is not None:
             known_lead = await build_surviving_lead_row(uow, owner)
@@ -145,6 +173,8 @@ async def create_lead(
                 {"lead": orjson.loads(encode_json(known_lead))},
             )
         await uow.execute(CaptureLead(lead_id, details, captured_by=caller.id))
+        if body.assigned_agent_id is not None:
+            await uow.execute(AssignLead(lead_id, body.assigned_agent_id, caller.id))
         return {"lead": await build_surviving_lead_row(uow, lead_id)}
 
     return await execute_write(request, caller, body.property_id, parsed.raw, work, 201)
@@ -152,7 +182,11 @@ async def create_lead(
 
 @router.patch(
     "", summary="Change a lead", response_model=LeadResponse,
-    responses=error_responses(CONTACT, LEASED, SUBJECT), dependencies=[CHECK_IDEMPOTENCY_KEY],
+    responses={
+        **error_responses(CONTACT, LEAD_ZONE, LEASED, STAFF, SUBJECT),
+        202: {"model": WaitingLeadResponse},
+    },
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
 async def update_lead(
     request: Request,
@@ -164,14 +198,20 @@ async def update_lead(
 
     async def work(uow: UnitOfWork) -> ResponseBody:
         host_property = await load_property(uow.conn, property_id)
-        changes = body.changes(host_property.country)
+        changes = body.changes(host_property)
         owner = (await find_contact_owners(uow, changes.get("email"), None)).email
         await uow.execute(UpdateLead(body.lead_id, changes, caller.id, owner))
+        if "assigned_agent_id" in body.model_fields_set:
+            await uow.execute(AssignLead(body.lead_id, body.assigned_agent_id, caller.id))
+        if "time_zone" in body.model_fields_set:
+            await uow.execute(SetLeadZone(body.lead_id, body.time_zone, caller.id))
         if body.status is not None:
             await uow.execute(ChangeStatus(body.lead_id, body.status, changed_by=caller.id))
         return {"lead": await build_surviving_lead_row(uow, body.lead_id)}
 
-    return await execute_write(request, caller, property_id, parsed.raw, work)
+    return await execute_write(
+        request, caller, property_id, parsed.raw, work, row_ids=[body.lead_id]
+    )
 
 
 def _matches(group: Any, lead_filter: LeadFilter) -> bool:

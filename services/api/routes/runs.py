@@ -7,23 +7,41 @@ import asyncpg
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
+from uuid_utils.compat import uuid7
 
 from events.log import read
 from events.record import Stream
 from events.workflows import WorkflowDefined
 from projections import deliveries
 from projections import runs as run_rows
+from projections.workflows import build_step_row
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
-from services.api.error_codes import NOT_FOUND, RUN, SUBJECT, error_responses
+from services.api.error_codes import (
+    ENROLMENT,
+    NOT_FOUND,
+    RUN,
+    STEP,
+    SUBJECT,
+    TIME_ZONE,
+    error_responses,
+)
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
 from services.api.property_lookup import load_surviving_lead, property_of_lead
 from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import ResponseBody, execute_write, json_response
-from services.api.schemas.runs import RunAction, RunChangeRequest, RunListResponse, RunResponse
+from services.api.schemas.runs import (
+    RunAction,
+    RunChangeRequest,
+    RunListResponse,
+    RunResponse,
+    RunStartRequest,
+)
 from services.api.schemas.schema import LeadId
+from services.application.enrolment import start_by_hand
 from services.application.rows import build_row
+from services.application.run_moves import restart_run
 from services.application.runs import list_live_runs
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
@@ -63,9 +81,36 @@ async def list_runs(request: Request, caller: ConsoleReader, lead_id: LeadId) ->
     return json_response({"workflow": newest, "runs": summaries})
 
 
+@router.post(
+    "", status_code=201, summary="Start a run by hand", response_model=RunResponse,
+    responses=error_responses(SUBJECT, ENROLMENT, STEP, TIME_ZONE),
+    dependencies=[CHECK_IDEMPOTENCY_KEY],
+)  # fmt: skip
+async def start_run(
+    request: Request,
+    caller: ConsoleWriter,
+    lead_id: LeadId,
+    parsed: Annotated[ParsedBody[RunStartRequest], Depends(BodyParser(RunStartRequest))],
+) -> Response:
+    """Start a run of an active workflow, unless the lead is in one or has an exit status."""
+    body = parsed.body
+    property_id = await property_of_lead(context_of(request), caller, lead_id)
+    start_id = uuid7()
+
+    async def work(uow: UnitOfWork) -> ResponseBody:
+        run_id = await start_by_hand(
+            uow, body.definition_id, lead_id, start_id=start_id, step_number=body.step_number,
+            enrolled_by=caller.id,
+        )  # fmt: skip
+        row = build_row(run_rows.projection, run_id, await uow.history(Stream("run", run_id)))
+        return {"success": True, "workflow": row}
+
+    return await execute_write(request, caller, property_id, parsed.raw, work, 201)
+
+
 @router.patch(
-    "", summary="Pause, resume or stop a run", response_model=RunResponse,
-    responses=error_responses(SUBJECT, RUN), dependencies=[CHECK_IDEMPOTENCY_KEY],
+    "", summary="Pause, resume, stop or restart a run", response_model=RunResponse,
+    responses=error_responses(SUBJECT, RUN, STEP), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
 async def update_run(
     request: Request,
@@ -87,6 +132,10 @@ async def update_run(
             case RunAction.STOP:
                 reason = reason or DEFAULT_STOP_REASON
                 await uow.execute(StopRun(run_id, lead_id, reason, stopped_by=caller.id))
+            case RunAction.RESTART:
+                await restart_run(
+                    uow, run_id, lead_id, body.step_number, reason=reason, moved_by=caller.id
+                )
         row = build_row(run_rows.projection, run_id, await uow.history(Stream("run", run_id)))
         return {"success": True, "workflow": row}
 
@@ -117,7 +166,7 @@ async def _read_pinned_definition(pool: asyncpg.Pool, run: dict[str, Any]) -> di
         ):
             return {
                 "name": event.display_name,
-                "steps": [step.model_dump(mode="json") for step in event.steps],
+                "steps": [build_step_row(step) for step in event.steps],
                 "exit_conditions": [status.value for status in event.exit_conditions],
             }
     return {}

@@ -1,5 +1,6 @@
 """Routes of current lead scores (LeadPulse)."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -93,10 +94,13 @@ async def _compute_score(
     """Return the score as of `now`, and whether it differs from the newest row of its history.
 
     For a merged lead, return the score of the winner. Engagements and tours of all its merged
-    leads count. Raise 404 for an unknown lead.
+    leads count. A restricted lead has its last score. Raise 404 for an unknown lead.
     """
     lead = await load_surviving_lead(conn, caller, lead_id)
     org_id, members = caller.org_id, lead["members"]
+    newest = (await conn.execute(scores.newest(org_id, lead["id"]))).mappings().first()
+    if lead["restricted_at"] is not None and newest is not None:
+        return _stored_score(newest), False
     tour_rows = (await conn.execute(tours.of_leads(org_id, members))).all()
     window_start = now - timedelta(microseconds=WINDOW)
     query = engagements.counting(org_id, members, window_start)
@@ -108,24 +112,36 @@ async def _compute_score(
         await conn.scalar(engagements.count_of(org_id, members)) or 0,
     )
     score = v1.score(inputs, micros(now))
-    newest = (await conn.execute(scores.newest(org_id, lead["id"]))).mappings().first()
     is_new = newest is None or any(
         newest[column] != value for column, value in _stored_columns(score).items()
     )
-    return {
+    row = {
+        **_stored_columns(score),
         "id": newest["id"] if newest else None,
-        "leadId": lead["id"],
-        "totalScore": score.total,
-        "engagementScore": score.engagement,
-        "timingScore": score.timing,
-        "sourceScore": score.source,
-        "completenessScore": score.completeness,
-        "behaviorScore": score.behavior,
-        "scoreBucket": score.bucket,
+        "lead_id": lead["id"],
         "factors": score.factors,
-        "scoredAt": now if newest is None or is_new else newest["scored_at"],
-        "modelVersion": v1.VERSION,
-    }, is_new
+        "scored_at": now if newest is None or is_new else newest["scored_at"],
+        "model_version": v1.VERSION,
+    }
+    return _stored_score(row), is_new
+
+
+def _stored_score(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row of the score history as a score of the response."""
+    return {
+        "id": row["id"],
+        "leadId": row["lead_id"],
+        "totalScore": row["total_score"],
+        "engagementScore": row["engagement_score"],
+        "timingScore": row["timing_score"],
+        "sourceScore": row["source_score"],
+        "completenessScore": row["completeness_score"],
+        "behaviorScore": row["behavior_score"],
+        "scoreBucket": row["score_bucket"],
+        "factors": row["factors"],
+        "scoredAt": row["scored_at"],
+        "modelVersion": row["model_version"],
+    }
 
 
 def _stored_columns(score: v1.Score) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class SessionEventStream(StreamingResponse):
     def __init__(
         self, content: AsyncIterator[bytes], context: ApiContext, listener: Listener
     ) -> None:
-        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(content, headers={"X-Accel-Buffering": "no"})
         self._context, self._listener = context, listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ async def stream_chat_messages(
 
     The data of an event is a message as polling returns it. An event named `state` tells whether
     an agent has taken the conversation over. The stream starts after `Last-Event-ID` or `after`.
-    It ends after some minutes; an EventSource reconnects by itself.
+    It ends after some minutes. A client that was authenticated by a ticket needs another one then.
     """
     context = context_of(request)
     if last_event_id is not None and len(last_event_id) > MAX_EVENT_ID_LENGTH:
@@ -107,7 +107,7 @@ async def stream_chat_messages(
             f"Last-Event-ID has {len(last_event_id)} characters: send the id of a message",
         )  # fmt: skip
     first = await read_messages(context, caller, session, None, last_event_id or after)
-    listener = context.listeners.join(session)
+    listener = context.listeners.join(first.session_id, caller.property_id, caller.network)
     return SessionEventStream(_format_events(context, caller, listener, first), context, listener)
 
 
@@ -136,7 +136,7 @@ async def _format_events(
             batch = await read_messages(context, caller, listener.session_id, batch.read_point)
         except READ_ERRORS as error:
             # The stream stays open and continues at the same point when the database is back.
-            log.warning("stream.failed", error=type(error).__name__)
+            log.warning("stream.failed", error=type(error).__name__, is_retry=True)
             batch = replace(batch, messages=[])
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
             listener.changed.set()

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Row
 from starlette.requests import Request
 from starlette.responses import Response
 
+from events.widgets import TOUR_SOURCE
 from projections import slots as slot_rows
 from services.api.auth.widget_authentication import WidgetVisitor
-from services.api.calendars.invitation import build_invitation, build_links
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import (
@@ -22,6 +22,7 @@ from services.api.error_codes import (
     SLOT,
     SLOT_CAPACITY,
     SUBJECT,
+    TOUR_LIMIT,
     TOUR_TIME,
     TOURS_ENABLED,
     error_responses,
@@ -31,26 +32,23 @@ from services.api.problems import Problem
 from services.api.rate_limit.limits import limit_contacts
 from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import ResponseBody, execute_write, json_response
+from services.api.schemas.schema import IsoDay
 from services.api.schemas.slots import SlotBookingRequest, SlotBookingResponse, SlotListResponse
 from services.api.session_conversations import list_conversation_ids
-from services.application.slots import (
-    TOUR_SOURCE,
-    BookingRequest,
-    SlotRequest,
-    VisitorIdentity,
-    book_slot,
-    tours_disabled,
-)
+from services.application.invitations import build_invitation, build_links
+from services.application.slot_requests import SlotRequest, tours_disabled
+from services.application.slots import BookingRequest, book_slot
 from services.application.tours import load_tour_hours
 from services.application.unit_of_work import UnitOfWork
+from services.application.visitor_places import VisitorIdentity
 from services.deciders.local_time import EARLIEST_YEAR, LATEST_YEAR, load_zone
 from services.deciders.message_values import format_date, format_time
-from services.deciders.slot_schedule import TourHours, list_slots
+from services.deciders.slot_schedule import OFFERED_DAYS, TourHours, list_slots
 from services.deciders.slot_times import SlotTime
 from services.deciders.slots import OccupiedSpan, compute_peak_occupancy
 from services.host import load_property
 
-DEFAULT_DAYS, MAX_DAYS = 14, 92
+MAX_DAYS = 92
 
 router = APIRouter(prefix="/api/lumaleasing/tours", tags=["widget"])
 
@@ -62,8 +60,8 @@ router = APIRouter(prefix="/api/lumaleasing/tours", tags=["widget"])
 async def list_available_slots(
     request: Request,
     caller: WidgetVisitor,
-    start: Annotated[date | None, Query(alias="startDate")] = None,
-    end: Annotated[date | None, Query(alias="endDate")] = None,
+    start: Annotated[IsoDay | None, Query(alias="startDate")] = None,
+    end: Annotated[IsoDay | None, Query(alias="endDate")] = None,
 ) -> Response:
     """Return future slots by day of the property's time zone.
 
@@ -92,7 +90,7 @@ async def list_available_slots(
 @router.post(
     "", status_code=201, summary="Book a tour in a slot", response_model=SlotBookingResponse,
     responses=error_responses(
-        TOURS_ENABLED, SLOT, NO_EMAIL, CONTACT, SUBJECT, TOUR_TIME, SLOT_CAPACITY
+        TOURS_ENABLED, SLOT, NO_EMAIL, CONTACT, SUBJECT, TOUR_TIME, SLOT_CAPACITY, TOUR_LIMIT
     ),
     dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
@@ -101,26 +99,33 @@ async def book_widget_tour(
     caller: WidgetVisitor,
     parsed: Annotated[ParsedBody[SlotBookingRequest], Depends(BodyParser(SlotBookingRequest))],
 ) -> Response:
-    """Book a tour. The same lead in the same slot gets the same tour again."""
+    """Book a tour. The visitor or session that booked gets the same tour again.
+
+    A contact has three future tours at most; further ones need the leasing team.
+    """
     body, context = parsed.body, context_of(request)
     if not body.email:
         raise Problem(400, "no_email", "email is missing: send the visitor's e-mail address")
-    await limit_contacts(request, caller, body.email, body.phone)
+    await limit_contacts(request, caller, body.session_id, body.email, body.phone)
     conversation_ids = await list_conversation_ids(
         context, caller, body.session_id, body.conversation_id
     )
 
     async def work(uow: UnitOfWork) -> ResponseBody:
         host_property = await load_property(uow.conn, caller.property_id)
-        details = body.details(TOUR_SOURCE, body.bedroom_preference, host_property.country)
+        details, unread = body.read_details(TOUR_SOURCE, host_property)
         row, host_property = await book_slot(
             uow,
             SlotRequest(body.slot_id, body.tour_date, body.tour_time, body.fold),
             VisitorIdentity(
-                caller.visitor_id, body.session_id, conversation_ids, caller.verified_session_id
+                caller.visitor_hash,
+                body.session_id,
+                conversation_ids,
+                caller.verified_session_id,
+                caller.network,
             ),
             details,
-            BookingRequest(body.tour_type, body.special_requests),
+            BookingRequest(body.tour_type, body.special_requests, unread),
         )
         invitation = build_invitation(row, host_property, details.email)
         day, time = format_date(row["tour_date"]), format_time(row["tour_time"])
@@ -144,7 +149,7 @@ def _date_range(start: date | None, end: date | None, today: date) -> tuple[date
     first = start or today
     # Checked before days are added: dates near year 9999 would overflow.
     if EARLIEST_YEAR < first.year < LATEST_YEAR:
-        last = end or first + timedelta(days=DEFAULT_DAYS)
+        last = end or first + timedelta(days=OFFERED_DAYS)
         if 0 <= (last - first).days < MAX_DAYS:
             return first, last
     raise Problem(

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -21,6 +21,11 @@ from services.api.property_lookup import load_surviving_lead
 from services.api.responses import json_response
 from services.api.schemas.schema import LeadId
 from services.api.schemas.timeline import TimelineResponse
+from services.application.planned_actions import (
+    PlannedAction,
+    PlannedKind,
+    list_planned_actions,
+)
 
 PAGE_SIZE = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,8 +45,10 @@ async def get_timeline(
     cursor: Annotated[str | None, Query(max_length=300)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE_SIZE,
 ) -> Response:
+    """Return what happened, newest first. The first page also has what is planned."""
+    context = context_of(request)
     before = None if not cursor else decode_cursor(cursor)
-    async with caller.transaction(context_of(request).engine) as conn:
+    async with caller.transaction(context.engine) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         # One row more than the page: it tells whether there is a next page.
         query = timeline.page(caller.org_id, lead["members"], before, limit + 1)
@@ -49,7 +56,36 @@ async def get_timeline(
     items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
     next_cursor = None if last is None else encode_cursor((last.at, last.kind, last.id))
-    return json_response({"items": items, "nextCursor": next_cursor})
+    planned: list[dict[str, Any]] = []
+    if before is None:
+        async with context.pool.acquire() as pool_conn:
+            actions = await list_planned_actions(pool_conn, caller.org_id, lead["members"])
+        planned = [_planned_item(action) for action in actions]
+    return json_response({"items": items, "planned": planned, "nextCursor": next_cursor})
+
+
+def _planned_item(action: PlannedAction) -> dict[str, Any]:
+    return {
+        **action.details,
+        "kind": action.kind,
+        "id": action.entity_id,
+        "at": action.at,
+        "description": action.description,
+        "cancel": _cancel_request(action),
+    }
+
+
+def _cancel_request(action: PlannedAction) -> dict[str, Any]:
+    """Return the request with which a user cancels the action."""
+    lead = f"/api/leads/{action.lead_id}"
+    match action.kind:
+        case PlannedKind.MESSAGE:
+            return {"method": "DELETE", "path": f"{lead}/deliveries/{action.entity_id}"}
+        case PlannedKind.STEP:
+            body = {"action": "stop", "runId": action.entity_id}
+            return {"method": "PATCH", "path": f"{lead}/workflow", "body": body}
+        case PlannedKind.NO_SHOW_CHECK:
+            return {"method": "DELETE", "path": f"{lead}/tours?tourId={action.entity_id}"}
 
 
 def encode_cursor(key: timeline.TimelinePosition) -> str:

@@ -1,18 +1,20 @@
 """Routes of the calendar files of tours, for visitors and for the console."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from events.record import Stream
+from events.record import RecordedEvent, Stream
+from events.tours import TourScheduled
 from projections import tours
 from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.visitors import Visitor
 from services.api.auth.widget_authentication import WidgetVisitor
-from services.api.calendars.invitation import build_calendar_file, build_invitation
-from services.api.calendars.response import CALENDAR_FILE, CalendarResponse
+from services.api.calendar_response import CALENDAR_FILE, CalendarResponse
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
@@ -20,8 +22,12 @@ from services.api.problems import not_found
 from services.api.property_lookup import load_surviving_lead
 from services.api.schemas import example
 from services.api.schemas.schema import LeadId
+from services.application.invitations import build_calendar_file, build_invitation
 from services.application.rows import build_row
+from services.application.slots import has_booked
 from services.application.unit_of_work import UnitOfWork
+from services.application.visitor_places import VisitorIdentity
+from services.deciders import leads
 from services.deciders.decider import Refused
 from services.host import load_property
 
@@ -40,8 +46,9 @@ async def download_widget_tour_calendar(
 ) -> Response:
     """Return an invitation or, for a cancelled tour, its cancellation.
 
-    The tour's id is the permission: only the visitor who booked the tour knows it. So the file
-    does not contain the e-mail address of the lead.
+    The tour's id is the permission: only the visitor who booked the tour knows it. The e-mail
+    address of the lead is in the file only for the visitor, or the session, that booked the tour.
+    For others, the file is an entry of a calendar and no invitation.
     """
     context = context_of(request)
     scope = caller.scope(caller.property_id, context.clock.now())
@@ -55,7 +62,24 @@ async def download_widget_tour_calendar(
         if row is None:
             raise not_found("tour")
         host_property = await load_property(uow.conn, caller.property_id)
-    return CalendarResponse(build_calendar_file(build_invitation(row, host_property)))
+        attendee = await _find_attendee(uow, caller, row, history)
+    return CalendarResponse(build_calendar_file(build_invitation(row, host_property, attendee)))
+
+
+async def _find_attendee(
+    uow: UnitOfWork, caller: Visitor, tour: Mapping[str, Any], history: Sequence[RecordedEvent]
+) -> str | None:
+    """Return the e-mail address of the tour's lead if the caller booked the tour."""
+    scheduled = history[0].event
+    slot_id = scheduled.slot_id if isinstance(scheduled, TourScheduled) else None
+    visitor = VisitorIdentity(
+        caller.visitor_hash, caller.verified_session_id, (), caller.verified_session_id
+    )
+    if slot_id is None or not await has_booked(uow, slot_id, visitor, tour["id"]):
+        return None
+    lead = await uow.load(leads.decider, await uow.surviving_lead(tour["lead_id"]))
+    email: str | None = lead.details.get("email")
+    return email
 
 
 @router.get(
@@ -75,6 +99,6 @@ async def download_tour_calendar(
             raise not_found("tour")
     async with context.pool.acquire() as pool_conn:
         property_id = row["property_id"]
-        host_property = await load_property(pool_conn, property_id)  # type: ignore[arg-type]
+        host_property = await load_property(pool_conn, property_id)
     invitation = build_invitation(row, host_property, lead["email"])
     return CalendarResponse(build_calendar_file(invitation))

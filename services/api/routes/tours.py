@@ -33,6 +33,7 @@ from services.api.schemas.tours import (
     TourListResponse,
     TourRequest,
     TourResponse,
+    WaitingTourResponse,
 )
 from services.api.tour_changes import build_tour_row, execute_tour_changes
 from services.application.tours import (
@@ -108,7 +109,10 @@ async def book_tour(
 
 @router.patch(
     "", summary="Change a tour", response_model=TourResponse,
-    responses=error_responses(SUBJECT, TOUR, TOUR_TIME, STAFF, SLOT_CAPACITY),
+    responses={
+        **error_responses(SUBJECT, TOUR, TOUR_TIME, STAFF, SLOT_CAPACITY),
+        202: {"model": WaitingTourResponse},
+    },
     dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
 async def update_tour(
@@ -124,7 +128,9 @@ async def update_tour(
         await execute_tour_changes(uow, body, lead_id, caller.id)
         return {"tour": await build_tour_row(uow, body.tour_id)}
 
-    return await execute_write(request, caller, property_id, parsed.raw, work)
+    return await execute_write(
+        request, caller, property_id, parsed.raw, work, row_ids=[body.tour_id, lead_id]
+    )
 
 
 @router.delete(

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from events.widgets import WidgetKeyIssued
 from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.consistency import seal_token
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, WIDGET_KEY, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY, command_from_header
@@ -22,6 +23,7 @@ from services.api.property_lookup import require_property
 from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import json_response
 from services.api.schemas.widget_keys import WidgetKeyRequest, WidgetKeyResponse
+from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.widgets import IssueKey
@@ -41,14 +43,16 @@ async def regenerate_widget_key(
     """Return a new key. It is shown once; only its hash is stored.
 
     A repeated request with the same Idempotency-Key must return the same key. Its stored result is
-    therefore a random seed, from which the key is derived with the signing key of this
-    installation. The database alone does not contain the key.
+    therefore a random seed, from which the key is derived with a secret key of this installation.
+    So no result that is stored contains the key.
     """
     body, context = parsed.body, context_of(request)
     await require_property(context, caller, body.property_id)
+    await require_fitting_tables(context, caller)
     scope = caller.scope(body.property_id, context.clock.now())
     new_seed = secrets.token_hex(32)
-    new_hash = _hash(derive_key(context.signing_key, new_seed))
+    secret_key = await context.keys.load_newest("widget_key")
+    new_hash = _hash(derive_key(secret_key, new_seed))
     overlap = timedelta(hours=body.overlap_hours)
     command = IssueKey(
         body.property_id, uuid7(), new_hash, scope.at + overlap if overlap else None, caller.id
@@ -66,20 +70,20 @@ async def regenerate_widget_key(
     command_id = command_from_header(request, caller, parsed.raw, scope.at)
     result = await transact(context.pool, scope, work, command_id=command_id)
     stored = result.result
-    key = derive_key(context.signing_key, str(stored["seed"]))
+    key = derive_key(secret_key, str(stored["seed"]))
     if _hash(key) != stored["hash"]:
         raise Problem(
             409, "key_not_shown_again",
-            "the key was issued under another signing secret and cannot be shown again: regenerate "
-            "it with a new Idempotency-Key, and set CRM_SIGNING_SECRET so that it stays the same",
+            "the secret key from which this key was derived has been rotated, so it cannot be "
+            "shown again: regenerate it with a new Idempotency-Key",
         )  # fmt: skip
     body_of_response = {"apiKey": key, "previousValidUntil": _with_z(stored["until"])}
-    return json_response(body_of_response, 200, result.token)
+    return json_response(body_of_response, 200, await seal_token(context, result.token))
 
 
-def derive_key(signing_key: bytes, seed: str) -> str:
-    """Return the widget key of a seed. Without the signing key, a seed reveals nothing."""
-    digest = hmac.new(signing_key, b"widget-key/" + seed.encode(), hashlib.sha256).digest()
+def derive_key(secret_key: bytes, seed: str) -> str:
+    """Return the widget key of a seed. Without the secret key, a seed reveals nothing."""
+    digest = hmac.new(secret_key, seed.encode(), hashlib.sha256).digest()
     return f"lk_{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 

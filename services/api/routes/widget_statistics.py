@@ -18,6 +18,7 @@ from services.api.problems import Problem
 from services.api.property_lookup import require_property
 from services.api.responses import json_response
 from services.api.schemas import example
+from services.api.schemas.schema import NO_NUMBER
 from services.api.schemas.widget_statistics import (
     WidgetConversationListResponse,
     WidgetStatisticsResponse,
@@ -26,7 +27,7 @@ from services.deciders.local_time import load_zone
 from services.host import load_property
 
 PropertyId = Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])]
-RangeEdge = AwareDatetime | date | None
+RangeEdge = Annotated[AwareDatetime | date | None, NO_NUMBER]
 ONE_DAY = timedelta(days=1)
 
 router = APIRouter(prefix="/api/lumaleasing/admin", tags=["widget administration"])
@@ -84,7 +85,7 @@ async def get_widget_statistics(
             "leadsCapture": row.leads,
             "toursBooked": row.tours,
             "avgResponseTime": None if seconds is None else round(float(seconds), 1),
-            "conversionRate": round(100 * row.leads / row.sessions, 1) if row.sessions else 0,
+            "conversionRate": round(100 * row.converted / row.sessions, 1) if row.sessions else 0,
         }
     )
 
@@ -102,7 +103,7 @@ async def _to_instant(
         if isinstance(edge, datetime):
             return edge.astimezone(UTC)
         async with context.pool.acquire() as conn:
-            host_property = await load_property(conn, property_id)  # type: ignore[arg-type]
+            host_property = await load_property(conn, property_id)
         zone = load_zone(host_property.time_zone)
         return datetime.combine(edge + day_offset, time(), zone).astimezone(UTC)
     except (OverflowError, ValueError):

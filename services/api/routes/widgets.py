@@ -34,7 +34,7 @@ async def load_widget(request: Request, caller: PageVisitor) -> Response:
         raise not_found("widget")
     async with context.pool.acquire() as pool_conn:
         property_id = caller.property_id
-        host_property = await load_property(pool_conn, property_id)  # type: ignore[arg-type]
+        host_property = await load_property(pool_conn, property_id)
     hours = weekly_hours(row["business_hours"])
     now = context.clock.now()
     return json_response(

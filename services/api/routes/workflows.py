@@ -80,7 +80,8 @@ async def create_definition(
     async def work(uow: UnitOfWork) -> ResponseBody:
         content = WorkflowContent(
             body.name, body.trigger_on, _steps(body.steps), tuple(body.exit_conditions),
-            body.description or None,
+            body.description or None, tuple(body.exit_events), body.reentry,
+            body.min_interval_hours, body.max_age_hours,
         )  # fmt: skip
         await uow.execute(DefineWorkflow(definition_id, content, changed_by=caller.id))
         return await build_definition_response(uow, definition_id)
@@ -129,6 +130,11 @@ def _apply(content: WorkflowContent, body: DefinitionChangeRequest) -> WorkflowC
         changes["steps"] = _steps(body.steps)
     if body.exit_conditions is not None:
         changes["exit_conditions"] = tuple(body.exit_conditions)
+    if body.exit_events is not None:
+        changes["exit_events"] = tuple(body.exit_events)
+    for name in ("reentry", "min_interval_hours", "max_age_hours"):
+        if name in body.model_fields_set:
+            changes[name] = getattr(body, name)
     return replace(content, **changes)
 
 

@@ -8,11 +8,12 @@ from pydantic import AliasChoices, Field
 from events.fields import Body, Line
 from services.api.schemas import example
 from services.api.schemas.schema import Examples, Instant, OptionalId, RequestModel, ResponseModel
+from services.api.schemas.visitor_details import VisitorRequest
 
 MAX_TRANSCRIPT_LINES = 500
 
 
-class LeadInfo(RequestModel):
+class LeadInfo(VisitorRequest):
     """The visitor's contact details. Older clients send snake_case."""
 
     first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
@@ -63,14 +64,15 @@ class ChatResponse(ResponseModel):
     """The reply. `content` is null while an agent has taken the conversation over.
 
     `sessionToken` is the value for X-Session-Token. A visitor without X-Visitor-ID needs it to
-    continue the session.
+    continue the session, and uses the newest one, because a token expires. It is null in the
+    response to a repeated request that proves nothing: whoever repeats it may be somebody else.
     """
 
     examples: ClassVar[Examples] = {
         "a reply": {
             "content": "Yes, from the tenth of May.",
             "sessionId": example.SESSION,
-            "sessionToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
+            "sessionToken": example.SESSION_TOKEN,
             "conversationId": example.CONVERSATION,
             "shouldPromptLeadCapture": False,
             "leadCapturePrompt": None,
@@ -82,7 +84,7 @@ class ChatResponse(ResponseModel):
 
     content: str | None
     session_id: UUID
-    session_token: str
+    session_token: str | None
     conversation_id: UUID
     should_prompt_lead_capture: bool
     lead_capture_prompt: str | None
@@ -103,7 +105,7 @@ class SessionMessage(ResponseModel):
 
 
 class SessionMessagesResponse(ResponseModel):
-    """Messages, oldest first. `after` is the value for the next request."""
+    """Messages, oldest first. `after` and `sessionToken` are values for the next request."""
 
     examples: ClassVar[Examples] = {
         "a message of an agent": {
@@ -118,6 +120,7 @@ class SessionMessagesResponse(ResponseModel):
                 }
             ],
             "after": example.MESSAGE,
+            "sessionToken": example.SESSION_TOKEN,
             "conversationId": example.CONVERSATION,
             "isHumanMode": True,
             "waitingForHuman": True,
@@ -126,6 +129,7 @@ class SessionMessagesResponse(ResponseModel):
 
     messages: list[SessionMessage]
     after: str | None
+    session_token: str
     conversation_id: UUID | None
     is_human_mode: bool
     waiting_for_human: bool

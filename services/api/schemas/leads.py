@@ -9,18 +9,22 @@ from pydantic import AliasChoices, Field, model_validator
 from events.fields import Body, Line
 from events.leads import LeadStatus
 from services.api.schemas import example
-from services.api.schemas.lead_details import LeadDetailsRequest
+from services.api.schemas.lead_details import DayText, LeadDetailsRequest, read_day
 from services.api.schemas.schema import (
+    ChangeModel,
     Examples,
     Instant,
-    RequestModel,
+    OptionalId,
     ResponseModel,
     ResponseRow,
+    WaitsFor,
     blank_to_none,
 )
 from services.deciders.contacts import normalize_email, normalize_phone
+from services.deciders.names import NAME_FIELDS, normalize_name
+from services.host import HostProperty
 
-UNCHANGED_FIELDS = ("source", "first_name", "last_name", "move_in_date", "notes")
+UNCHANGED_FIELDS = ("source", "notes")
 """Fields of a change that are stored as they are sent."""
 
 
@@ -40,6 +44,7 @@ class LeadRequest(LeadDetailsRequest):
     property_id: UUID
     source: Line = "manual"
     bedrooms: Line | int | None = None
+    assigned_agent_id: OptionalId = None
 
 
 class LeadRow(ResponseRow):
@@ -62,6 +67,12 @@ class LeadRow(ResponseRow):
     notes: str | None
     external_id: str | None
     merged_into: UUID | None
+    assigned_agent_id: UUID | None
+    lead_zone: str | None
+    restricted_at: Annotated[
+        Instant | None,
+        Field(description="Since when the data may not be used: no scores and no messages."),
+    ]
 
 
 class LeadResponse(ResponseModel):
@@ -87,6 +98,9 @@ class LeadResponse(ResponseModel):
                 "notes": None,
                 "external_id": None,
                 "merged_into": None,
+                "assigned_agent_id": None,
+                "lead_zone": None,
+                "restricted_at": None,
             }
         }
     }
@@ -141,22 +155,15 @@ class LeadListResponse(ResponseModel):
     status_summary: dict[str, int]
 
 
-class LeadChangeRequest(RequestModel):
-    """A change of a lead. A missing field stays unchanged; null or a blank text clears it."""
+class LeadDetailChanges(ChangeModel):
+    """Details of a lead to change. A missing field stays; null or a blank text clears it."""
 
-    examples: ClassVar[Examples] = {
-        "called back": {"leadId": example.LEAD, "status": "contacted", "notes": "Calls on Friday."},
-        "a detail that was wrong": {"leadId": example.LEAD, "moveInDate": None, "bedrooms": 2},
-    }
-
-    lead_id: UUID
-    status: LeadStatus | None = None
     source: Line | None = None
     first_name: Line | None = Field(None, validation_alias=AliasChoices("firstName", "first_name"))
     last_name: Line | None = Field(None, validation_alias=AliasChoices("lastName", "last_name"))
     email: Line | None = None
     phone: Line | None = None
-    move_in_date: date | None = Field(
+    move_in_date: DayText | None = Field(
         None, validation_alias=AliasChoices("moveInDate", "move_in_date")
     )
     bedrooms: Line | int | None = None
@@ -170,19 +177,51 @@ class LeadChangeRequest(RequestModel):
             return data
         return {name: blank_to_none(value) for name, value in data.items()}
 
-    def changes(self, country: str | None) -> dict[str, Any]:
+    def changes(self, host_property: HostProperty) -> dict[str, Any]:
         """Return the fields that the request contains, normalised.
 
-        Raise `Refused` for a malformed e-mail address or phone number.
+        Raise `Refused` for a malformed name, e-mail address, phone number or date.
         """
         sent_fields = self.model_fields_set
         changes: dict[str, Any] = {
             name: getattr(self, name) for name in UNCHANGED_FIELDS if name in sent_fields
         }
+        for name in sent_fields & NAME_FIELDS:
+            changes[name] = normalize_name(getattr(self, name))
         if "email" in sent_fields:
             changes["email"] = normalize_email(self.email)
         if "phone" in sent_fields:
-            changes["phone"] = normalize_phone(self.phone, country)
+            changes["phone"] = normalize_phone(self.phone, host_property.country)
+        if "move_in_date" in sent_fields:
+            changes["move_in_date"] = read_day(self.move_in_date, host_property)
         if "bedrooms" in sent_fields:
             changes["bedrooms"] = None if self.bedrooms is None else str(self.bedrooms)
         return changes
+
+
+class LeadChangeRequest(LeadDetailChanges):
+    """A change of a lead. A missing field stays unchanged; null or a blank text clears it."""
+
+    examples: ClassVar[Examples] = {
+        "called back": {"leadId": example.LEAD, "status": "contacted", "notes": "Calls on Friday."},
+        "a detail that was wrong": {"leadId": example.LEAD, "moveInDate": None, "bedrooms": 2},
+    }
+    addressing: ClassVar[frozenset[str]] = frozenset({"lead_id"})
+
+    lead_id: UUID
+    status: LeadStatus | None = None
+    assigned_agent_id: OptionalId = None
+    time_zone: Line | None = Field(
+        None, validation_alias=AliasChoices("timeZone", "time_zone", "lead_zone")
+    )
+
+
+class WaitingLeadResponse(LeadResponse):
+    """The lead after the change, which its row gets when a parked event is applied or dropped."""
+
+    examples: ClassVar[Examples] = {
+        title: {**value, "waitsFor": {"eventId": example.TOUR, "reason": "database"}}
+        for title, value in LeadResponse.examples.items()
+    }
+
+    waits_for: WaitsFor

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from events.fields import Text
+from events.fields import Count, Text
 from events.leads import LeadStatus
 from events.workflows import StepAction
 from services.api.schemas import example
@@ -26,10 +26,14 @@ class RunAction(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
+    RESTART = "restart"
 
 
 class RunChangeRequest(RequestModel):
-    """A change of a run; without `runId` of the newest run that has not ended."""
+    """A change of a run; without `runId` of the newest run that has not ended.
+
+    `restart` goes on at once at the step `stepNumber` (from 0). A message of it is sent again.
+    """
 
     examples: ClassVar[Examples] = {
         "pause": {"action": "pause", "reason": "We are on the phone."},
@@ -39,7 +43,17 @@ class RunChangeRequest(RequestModel):
 
     action: RunAction
     run_id: OptionalId = None
+    step_number: Count = 0
     reason: Text | None = None
+
+
+class RunStartRequest(RequestModel):
+    """The start of a run by hand, at the step `stepNumber` (from 0) of an active workflow."""
+
+    examples: ClassVar[Examples] = {"the greeting": {"definitionId": example.ACTIVE_DEFINITION}}
+
+    definition_id: UUID
+    step_number: Count = 0
 
 
 class RunRow(ResponseRow):
@@ -61,6 +75,10 @@ class RunRow(ResponseRow):
     reentry_key: str
     remaining_seconds: int | None
     stop_reason: str | None
+    stop_code: str | None
+    waits_for: str | None
+    tour_id: UUID | None
+    enrolled_by: UUID | None
 
 
 class RunDefinition(ResponseRow):
@@ -82,7 +100,7 @@ class RunActionRow(ResponseRow):
     template_id: UUID | None
     status: Literal[
         "pending", "held", "sent", "simulated", "delivered", "failed", "skipped", "unknown",
-        "waited",
+        "waited", "done", "waiting",
     ]  # fmt: skip
     external_id: str | None
     error_message: str | None
@@ -92,6 +110,8 @@ class RunActionRow(ResponseRow):
     lead_id: UUID
     step_id: str | None
     delivery_id: UUID | None
+    choice: str | None
+    task_id: UUID | None
 
 
 class RunDetail(RunRow):
@@ -124,6 +144,10 @@ _RUN = {
     "reentry_key": "1",
     "remaining_seconds": None,
     "stop_reason": None,
+    "stop_code": None,
+    "waits_for": None,
+    "tour_id": None,
+    "enrolled_by": None,
 }
 _ACTION = {
     "id": example.ROW,
@@ -140,6 +164,8 @@ _ACTION = {
     "lead_id": example.LEAD,
     "step_id": "hello",
     "delivery_id": example.ROW,
+    "choice": None,
+    "task_id": None,
 }
 
 

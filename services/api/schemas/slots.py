@@ -12,8 +12,9 @@ from events.tours import TourStatus, TourType
 from services.api.schemas import example
 from services.api.schemas.chat import LeadInfo
 from services.api.schemas.lead_details import LeadDetailsRequest
-from services.api.schemas.schema import Examples, OptionalId, ResponseModel
+from services.api.schemas.schema import Examples, IsoDay, OptionalId, ResponseModel
 from services.api.schemas.tours import LocalTime
+from services.api.schemas.visitor_details import VisitorRequest
 
 MinuteText = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}$"})]
 """A local time without seconds."""
@@ -53,7 +54,7 @@ class SlotListResponse(ResponseModel):
     tour_duration: int
 
 
-class SlotBookingRequest(LeadDetailsRequest):
+class SlotBookingRequest(VisitorRequest, LeadDetailsRequest):
     """A booking of a visitor: a slot id, or a date and a time; and an e-mail address."""
 
     examples: ClassVar[Examples] = {
@@ -72,7 +73,7 @@ class SlotBookingRequest(LeadDetailsRequest):
 
     lead_info: LeadInfo | None = None
     slot_id: OptionalId = None
-    tour_date: date | None = None
+    tour_date: IsoDay | None = None
     tour_time: LocalTime | None = None
     fold: Annotated[int, Field(ge=0, le=1)] = 0
     tour_type: TourType = TourType.IN_PERSON

@@ -8,7 +8,14 @@ from fastapi import Path
 from events.fields import Body, Number, Text, Word
 from events.workflows import MessageChannel
 from services.api.schemas import example
-from services.api.schemas.schema import Examples, Instant, RequestModel, ResponseModel, ResponseRow
+from services.api.schemas.schema import (
+    ChangeModel,
+    Examples,
+    Instant,
+    RequestModel,
+    ResponseModel,
+    ResponseRow,
+)
 from services.api.schemas.workflows import DisplayName
 
 TemplateId: TypeAlias = Annotated[UUID, Path(examples=[example.TEMPLATE])]
@@ -45,7 +52,7 @@ class TemplateRequest(RequestModel):
     is_active: bool = True
 
 
-class TemplateChangeRequest(RequestModel):
+class TemplateChangeRequest(ChangeModel):
     """A change of a template. Missing fields stay unchanged. `version` is the one that was read.
 
     Slug and channel cannot be changed, because steps of workflows depend on them.
@@ -55,6 +62,7 @@ class TemplateChangeRequest(RequestModel):
         "other words": {"body": "Hello {{first_name}}!", "version": 1},
         "reviewed": {"isActive": True},
     }
+    addressing: ClassVar[frozenset[str]] = frozenset({"version", "change_reason"})
 
     version: Number | None = None
     name: DisplayName | None = None

@@ -1,6 +1,6 @@
 """Responses of a lead's timeline."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict
@@ -14,13 +14,39 @@ class TimelineItem(ResponseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Literal["activity", "engagement", "score", "message", "tour"]
+    kind: Literal["activity", "engagement", "score", "message", "tour", "delivery"]
     id: UUID
     at: Instant
 
 
+class CancelRequest(ResponseModel):
+    """The request that cancels a planned action: send it as it is."""
+
+    method: Literal["DELETE", "PATCH"]
+    path: str
+    body: dict[str, Any] | None = None
+
+
+class PlannedItem(ResponseModel):
+    """Something that is going to happen at `at` unless it is cancelled.
+
+    `id` is that of the delivery, the run or the tour. Other fields depend on `kind`, in snake_case.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["message", "step", "no_show_check"]
+    id: UUID
+    at: Instant
+    description: str
+    cancel: CancelRequest
+
+
 class TimelineResponse(ResponseModel):
-    """A page of a lead's timeline, newest first. The last page has no cursor."""
+    """A page of a lead's timeline, newest first. The last page has no cursor.
+
+    The first page also has the planned actions, soonest first.
+    """
 
     examples: ClassVar[Examples] = {
         "the last page": {
@@ -34,9 +60,23 @@ class TimelineResponse(ResponseModel):
                     "metadata": {},
                 }
             ],
+            "planned": [
+                {
+                    "kind": "no_show_check",
+                    "id": example.TOUR,
+                    "at": example.AT,
+                    "description": "the tour becomes a no-show if nobody has completed it",
+                    "starts_at": example.AT,
+                    "cancel": {
+                        "method": "DELETE",
+                        "path": f"/api/leads/{example.LEAD}/tours?tourId={example.TOUR}",
+                    },
+                }
+            ],
             "nextCursor": None,
         }
     }
 
     items: list[TimelineItem]
+    planned: list[PlannedItem]
     next_cursor: str | None

@@ -11,13 +11,16 @@ from events.fields import Body
 from events.tours import TourStatus, TourType
 from services.api.schemas import example
 from services.api.schemas.schema import (
+    ChangeModel,
     Examples,
     Instant,
+    IsoDay,
     LocalTimeText,
     OptionalId,
     RequestModel,
     ResponseModel,
     ResponseRow,
+    WaitsFor,
 )
 
 
@@ -48,7 +51,7 @@ class TourRequest(RequestModel):
         },
     }
 
-    tour_date: date
+    tour_date: IsoDay
     tour_time: LocalTime
     tour_type: TourType = TourType.IN_PERSON
     notes: Body | None = None
@@ -57,17 +60,18 @@ class TourRequest(RequestModel):
     fold: Annotated[int, Field(ge=0, le=1)] = 0
 
 
-class TourChangeRequest(RequestModel):
+class TourChangeRequest(ChangeModel):
     """A change of a tour. Missing fields stay unchanged."""
 
     examples: ClassVar[Examples] = {
         "moved": {"tourId": example.TOUR, "tourDate": example.TOUR_DATE, "tourTime": "15:00"},
         "confirmed": {"tourId": example.TOUR, "status": "confirmed"},
     }
+    addressing: ClassVar[frozenset[str]] = frozenset({"tour_id", "send_notification"})
 
     tour_id: UUID
     status: TourStatus | None = None
-    tour_date: date | None = None
+    tour_date: IsoDay | None = None
     tour_time: LocalTime | None = None
     tour_type: TourType | None = None
     notes: Body | None = None
@@ -187,3 +191,14 @@ class TourResponse(ResponseModel):
     examples: ClassVar[Examples] = {"confirmed": {"tour": {**_TOUR, "status": "confirmed"}}}
 
     tour: TourRow
+
+
+class WaitingTourResponse(TourResponse):
+    """The tour after the change, which its row gets when a parked event is applied or dropped."""
+
+    examples: ClassVar[Examples] = {
+        title: {**value, "waitsFor": {"eventId": example.TOUR, "reason": "database"}}
+        for title, value in TourResponse.examples.items()
+    }
+
+    waits_for: WaitsFor

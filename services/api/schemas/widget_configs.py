@@ -21,6 +21,7 @@ from services.api.schemas.widget_settings import (
     Days,
     Minutes,
     Origins,
+    TakenPlaces,
     WebAddress,
     WeekHours,
 )
@@ -35,9 +36,10 @@ def _with_aliases(*names: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(*names))
 
 
-READ_ONLY_FIELDS = frozenset(
-    {"id", "property_id", "org_id", "version", "time_zone", "created_at", "updated_at"}
-)
+READ_ONLY_FIELDS = frozenset({
+    "id", "property_id", "org_id", "version", "time_zone", "created_at", "updated_at",
+    "propertyId", "propertyName", "timezone",
+})  # fmt: skip
 """Fields that only the core sets. They are ignored, so a client may send back what it read."""
 
 
@@ -75,6 +77,11 @@ class WidgetSettingsChanges(RequestModel):
     tour_buffer_minutes: Minutes | None = None
     tour_capacity: Annotated[int, Field(strict=True, ge=1, le=1_000)] | None = None
     tour_blackout_dates: Days | None = None
+    tour_holds_per_visitor: TakenPlaces | None = None
+    tour_holds_per_network: TakenPlaces | None = None
+    future_tours_per_contact: TakenPlaces | None = None
+    future_tours_per_network: TakenPlaces | None = None
+    tour_held_percent: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -113,6 +120,17 @@ class WidgetConfigRequest(RequestModel):
     property_id: UUID
     config: WidgetSettingsChanges
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_property_of_config(cls, data: Any) -> Any:
+        """Take a missing property id from the configuration: a client may send back a response."""
+        if not isinstance(data, dict) or "propertyId" in data or "property_id" in data:
+            return data
+        config = data.get("config")
+        if not isinstance(config, dict) or "property_id" not in config:
+            return data
+        return {**data, "propertyId": config["property_id"]}
+
 
 class WidgetConfigRow(ResponseRow):
     """The configuration as it is in its table, without the key. `version` counts its changes."""
@@ -145,6 +163,11 @@ class WidgetConfigRow(ResponseRow):
     tour_buffer_minutes: int
     tour_capacity: int
     tour_blackout_dates: list[date]
+    tour_holds_per_visitor: int
+    tour_holds_per_network: int
+    future_tours_per_contact: int
+    future_tours_per_network: int
+    tour_held_percent: int
     created_at: Instant
     updated_at: Instant
 
@@ -183,6 +206,11 @@ class WidgetConfigResponse(ResponseModel):
                 "tour_buffer_minutes": 0,
                 "tour_capacity": 1,
                 "tour_blackout_dates": [],
+                "tour_holds_per_visitor": 2,
+                "tour_holds_per_network": 10,
+                "future_tours_per_contact": 3,
+                "future_tours_per_network": 20,
+                "tour_held_percent": 25,
                 "created_at": example.AT,
                 "updated_at": example.AT,
             }

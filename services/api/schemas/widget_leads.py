@@ -7,9 +7,10 @@ from events.fields import Line
 from services.api.schemas import example
 from services.api.schemas.lead_details import LeadDetailsRequest
 from services.api.schemas.schema import Examples, OptionalId, ResponseModel
+from services.api.schemas.visitor_details import VisitorRequest
 
 
-class WidgetLeadRequest(LeadDetailsRequest):
+class WidgetLeadRequest(VisitorRequest, LeadDetailsRequest):
     """Contact details of a visitor: at least an e-mail address or a phone number."""
 
     examples: ClassVar[Examples] = {
@@ -30,7 +31,7 @@ class WidgetLeadRequest(LeadDetailsRequest):
 
 
 class WidgetLeadResponse(ResponseModel):
-    """The visitor's lead: a new one, or the one that has the e-mail address or phone number."""
+    """The confirmation. `leadId` is an opaque reference: it is not the id of the lead."""
 
     examples: ClassVar[Examples] = {
         "a lead": {

@@ -1,7 +1,6 @@
 """The field types of widget settings: colours, addresses, origins, days and hours."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from events.fields import Text
 from services.api.auth.origins import normalize_origin
-from services.api.schemas.schema import RequestModel
+from services.api.schemas.schema import IsoDay, RequestModel
 from services.deciders.local_time import CLOCK
 
 DAY_MINUTES = 24 * 60
@@ -43,9 +42,11 @@ Origin = Annotated[
 ]  # fmt: skip
 Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_remove_duplicates)]
 Days = Annotated[
-    list[date], Field(max_length=400), AfterValidator(lambda days: tuple(sorted(set(days))))
+    list[IsoDay], Field(max_length=400), AfterValidator(lambda days: tuple(sorted(set(days))))
 ]
 LocalMinute = Annotated[str, Field(pattern=f"^{CLOCK}$", examples=["09:00"])]
+TakenPlaces = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+"""The number of places that somebody may take."""
 Minutes = Annotated[int, Field(strict=True, ge=0, le=DAY_MINUTES)]
 
 

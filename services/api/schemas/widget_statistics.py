@@ -46,12 +46,13 @@ class WidgetConversationListResponse(ResponseModel):
 class WidgetStatisticsResponse(ResponseModel):
     """Measured numbers of a widget in a time range.
 
-    - `leadsCapture`: leads whose sessions began in the range, each counted once.
+    - `leadsCapture`: leads whose sessions began in the range, and leads that left their contact or
+      booked a tour in the range without a session; each person counts once.
     - `toursBooked`: tours that visitors booked themselves.
     - `avgResponseTime`: mean seconds from a visitor's message to the next reply of bot or agent,
       both in the range; null without any reply.
-    - `conversionRate`: leads per hundred sessions, as a percentage (12.5, not 0.125); 0 without
-      sessions.
+    - `conversionRate`: leads with a session per hundred sessions, as a percentage (12.5, not
+      0.125); 0 without sessions.
     """
 
     examples: ClassVar[Examples] = {

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from events.fields import Hours, Line, Number, Text, Word
 from events.leads import LeadStatus
-from events.workflows import StepAction
+from events.workflows import ExitEvent, ReentryRule, StepAction
 from services.api.schemas import example
 from services.api.schemas.schema import (
     BLANK_TO_NONE,
+    ChangeModel,
     Examples,
+    FreeJson,
     Instant,
     RequestModel,
     ResponseModel,
@@ -29,16 +31,21 @@ OptionalSlug = Annotated[Word | None, BLANK_TO_NONE]
 
 
 class StepRequest(RequestModel):
-    """A step: after `delayHours` (fractions allowed) send an sms, an email or nothing (`wait`)."""
+    """A step: after `delayHours` (fractions allowed) perform `action`.
+
+    `sms` and `email` need a `templateSlug`. What the other actions need is in `options`.
+    """
 
     id: Word
     delay_hours: Hours
     action: StepAction
     template_slug: OptionalSlug = None
+    options: FreeJson = Field(default_factory=dict)
 
 
 Steps = Annotated[list[StepRequest], Field(min_length=1, max_length=100)]
 ExitConditions = Annotated[list[LeadStatus], Field(max_length=20)]
+ExitEvents = Annotated[list[ExitEvent], Field(max_length=20)]
 
 _STEPS = [
     {"id": "hello", "delayHours": 0.25, "action": "sms", "templateSlug": example.SLUG},
@@ -47,7 +54,12 @@ _STEPS = [
 
 
 class DefinitionRequest(RequestModel):
-    """A new workflow definition. It enrols no lead until it is activated."""
+    """A new workflow definition. It enrols no lead until it is activated.
+
+    `exitEvents` and the statuses in `exitConditions` end a run. `reentry` says whether a lead can
+    have a second run: by default once for a lead, and always for a tour. `maxAgeHours` (24) is the
+    age from which a trigger event starts no run.
+    """
 
     examples: ClassVar[Examples] = {
         "a greeting": {
@@ -65,15 +77,20 @@ class DefinitionRequest(RequestModel):
     trigger_on: Trigger
     steps: Steps
     exit_conditions: ExitConditions = Field(default=[LeadStatus.LEASED, LeadStatus.LOST])
+    exit_events: ExitEvents = Field(default_factory=list)
+    reentry: ReentryRule | None = None
+    min_interval_hours: Hours | None = None
+    max_age_hours: Hours | None = None
 
 
-class DefinitionChangeRequest(RequestModel):
+class DefinitionChangeRequest(ChangeModel):
     """A change of a definition. Missing fields stay. `version` is the version that was read."""
 
     examples: ClassVar[Examples] = {
         "another name": {"name": "Summer greeting", "version": 1},
         "other steps": {"steps": _STEPS[:1], "changeReason": "shorter"},
     }
+    addressing: ClassVar[frozenset[str]] = frozenset({"version", "change_reason"})
 
     version: Number | None = None
     name: DisplayName | None = None
@@ -81,16 +98,21 @@ class DefinitionChangeRequest(RequestModel):
     trigger_on: Trigger | None = None
     steps: Steps | None = None
     exit_conditions: ExitConditions | None = None
+    exit_events: ExitEvents | None = None
+    reentry: ReentryRule | None = None
+    min_interval_hours: Hours | None = None
+    max_age_hours: Hours | None = None
     change_reason: Text | None = None
 
 
 class StepRow(ResponseRow):
-    """A step as it is stored."""
+    """A step as it is stored; `options` only where there are some."""
 
     id: str
     delay_hours: float
     action: StepAction
     template_slug: str | None
+    options: FreeJson = Field(default_factory=dict)
 
 
 class DefinitionRow(ResponseRow):
@@ -103,6 +125,10 @@ class DefinitionRow(ResponseRow):
     trigger_on: str
     steps: list[StepRow]
     exit_conditions: list[LeadStatus]
+    exit_events: list[ExitEvent]
+    reentry: ReentryRule | None
+    min_interval_hours: float | None
+    max_age_hours: float | None
     is_active: bool
     created_at: Instant
     updated_at: Instant
@@ -123,6 +149,10 @@ _ROW = {
     "trigger_on": "lead_created",
     "steps": STEP_ROWS,
     "exit_conditions": ["tour_booked", "leased", "lost"],
+    "exit_events": ["opt_out"],
+    "reentry": None,
+    "min_interval_hours": None,
+    "max_age_hours": None,
     "is_active": False,
     "created_at": example.AT,
     "updated_at": example.AT,

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 
 import asyncpg
 from cyclopts import App, Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from services.adoption import adoption
 from services.adoption.adopted_tables import AdoptionCounts, count_rows, find_left_out
-from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
-from services.runtime.terminal import NOTES, Failure, examples, note, print_json, print_rows
+from services.adoption.trigger_exemption import describe_triggers, exempt_engine, read_triggers
+from services.runtime.database import connect, pooled
+from services.runtime.database_settings import DatabaseSettings
+from services.runtime.host_columns import find_column_problems
+from services.runtime.terminal import Failure, examples, note, print_json, print_rows, progress_bar
 
 STATEMENT_SECONDS = 3_600.0
 
@@ -36,6 +38,7 @@ def adopt(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
     left_out: Path | None = None,
+    keep_triggers: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> int:
     """Adopt every row that has no event yet. Repeating it continues, or changes nothing.
@@ -43,30 +46,48 @@ def adopt(
     Parameters
     ----------
     dry_run
-        Only count the rows: adopted, to adopt, and not adoptable with the reason.
+        Only count the rows (adopted, to adopt, and not adoptable with the reason), and list the
+        host's columns that the core's rows do not fit, and its triggers with what they will do.
     open_
         Let the host's other code write these tables, although it has no rows in them yet.
     left_out
         A CSV file to write, with each row that cannot be adopted and the reason.
+    keep_triggers
+        Let the host's triggers fire for the rows that the core writes. Without it, they get a
+        condition, with which they fire for the host's own writes only.
     json
         Print one JSON document.
     """
-    summary = asyncio.run(_adopt(dry_run=dry_run, open_=open_, path=left_out))
+    summary = asyncio.run(
+        _adopt(dry_run=dry_run, open_=open_, path=left_out, keep_triggers=keep_triggers)
+    )
     print_json(summary) if json else _show(summary)
     return 0 if dry_run or summary["complete"] else 1
 
 
-async def _adopt(*, dry_run: bool, open_: bool, path: Path | None) -> dict[str, Any]:
+async def _adopt(
+    *, dry_run: bool, open_: bool, path: Path | None, keep_triggers: bool
+) -> dict[str, Any]:
     settings = DatabaseSettings().model_copy(
         update={"statement_timeout_seconds": STATEMENT_SECONDS}
     )
     async with pooled(settings, "crm adopt", size=3) as pool:
         new: dict[str, int] = {}
         is_complete = False
+        async with pool.acquire() as conn:
+            columns = [str(problem) for problem in await find_column_problems(conn)]
+        if columns and not dry_run:
+            raise Failure("the core cannot store its rows: " + "; ".join(columns))
+        if not (dry_run or keep_triggers):
+            await _exempt_engine(settings)
         if not dry_run:
             new = await _adopt_with_progress(pool, open_=open_)
             is_complete = await adoption.mark_complete(pool)
         tables = await count_rows(pool)
+        async with pool.acquire() as conn:
+            triggers = describe_triggers(
+                await read_triggers(conn), is_planned=dry_run and not keep_triggers
+            )
         if path is not None:
             await _write_left_out(pool, path)
     return {
@@ -78,7 +99,18 @@ async def _adopt(*, dry_run: bool, open_: bool, path: Path | None) -> dict[str, 
             for counts in tables
             for why, (number, some) in counts.left_out.items()
         ],
+        "triggers": triggers,
+        "columns": columns,
     }
+
+
+async def _exempt_engine(settings: DatabaseSettings) -> None:
+    """Change the host's triggers as the login, which can be the owner of the tables."""
+    conn = await connect(settings, "crm adopt", role=None)
+    try:
+        await exempt_engine(conn)
+    finally:
+        await conn.close()
 
 
 def _table_summary(counts: AdoptionCounts, new: int) -> dict[str, Any]:
@@ -97,7 +129,7 @@ async def _adopt_with_progress(pool: asyncpg.Pool, *, open_: bool) -> dict[str, 
         TextColumn("{task.description:>13}"), BarColumn(), MofNCompleteColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=NOTES, transient=True) as bars:
+    with progress_bar(*columns) as bars:
         tasks = {
             counts.table: bars.add_task(counts.table, total=counts.to_adopt)
             for counts in await count_rows(pool)
@@ -122,6 +154,10 @@ def _show(summary: dict[str, Any]) -> None:
     print_rows(summary["tables"], ["table", "rows", "adopted", "new", "to_adopt", "left_out"])
     if summary["left_out"]:
         print_rows(summary["left_out"], ["table", "why", "rows", "some"])
+    for problem in summary["columns"]:
+        note(problem)
+    if summary["triggers"]:
+        print_rows(summary["triggers"], ["table", "trigger", "fires", "function", "effect"])
     if summary["complete"]:
         note("adoption is complete: the host's other code may continue to write these tables")
     elif not summary["dry_run"]:

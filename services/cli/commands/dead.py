@@ -2,22 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 import asyncpg
 from cyclopts import App, Parameter
-from rich.progress import Progress
 
 from services.cli.dead_letter_options import NO_OPTIONS, DeadLetterOptions
+from services.cli.id_prefix import find_id
 from services.intake import dead_letters
 from services.intake import redrive as redriving
 from services.intake.admission import ADMISSION_CONNECTIONS
 from services.intake.dead_letters import DeadLetterFilter
-from services.intake.settings import IntakeSettings
+from services.intake.sealed_records import DeadLetter
+from services.intake.settings import load_intake_settings
 from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
-from services.runtime.terminal import NOTES, Failure, examples, note, print_json, print_rows
+from services.runtime.database_settings import DatabaseSettings
+from services.runtime.terminal import Failure, examples, note, print_json, print_rows, progress_bar
 
 T = TypeVar("T")
 COLUMNS = [
@@ -58,7 +60,10 @@ def list_(
     chosen = options.to_filter(status=None if status == "all" else status)
     rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, limit)))
     print_rows(
-        [{name: row[name] for name in (*COLUMNS, "status", "event_id", "org_id")} for row in rows],
+        [
+            {name: shown[name] for name in (*COLUMNS, "status", "event_id", "org_id")}
+            for shown in map(redriving.describe, rows)
+        ],
         COLUMNS, as_json=json, empty="no dead letters",
     )  # fmt: skip
     if len(rows) == limit:
@@ -68,18 +73,22 @@ def list_(
 
 
 @app.command
-def show(dead_letter: UUID, /) -> None:
-    """Print one dead letter with all its fields as JSON."""
-    chosen = DeadLetterFilter([dead_letter], status=None)
-    rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, 1)))
-    if not rows:
-        raise Failure(f"there is no dead letter {dead_letter}: see `crm dead list`")
-    print_json(redriving.describe(rows[0]))
+def show(dead_letter: str, /) -> None:
+    """Print one dead letter with all its fields as JSON.
+
+    Parameters
+    ----------
+    dead_letter
+        The id of the dead letter, or its beginning.
+    """
+    chosen = DeadLetterFilter(_resolve([dead_letter], status=None), status=None)
+    [dead] = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, 1)))
+    print_json(redriving.describe(dead))
 
 
 @app.command
 def redrive(
-    *ids: UUID, options: DeadLetterOptions = NO_OPTIONS,
+    *ids: str, options: DeadLetterOptions = NO_OPTIONS,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
@@ -88,7 +97,7 @@ def redrive(
     Parameters
     ----------
     ids
-        The ids of dead letters.
+        The ids of dead letters, or their beginnings.
     all_
         Select all open dead letters.
     dry_run
@@ -101,10 +110,10 @@ def redrive(
         return _show_count("redriven", count, json=json)
 
     async def process(pool: asyncpg.Pool) -> dict[str, int]:
-        with Progress(console=NOTES, transient=True) as bar:
+        with progress_bar() as bar:
             task = bar.add_task("redriving", total=count)
             counts = await redriving.redrive(
-                pool, IntakeSettings(), chosen, lambda n: bar.advance(task, n)
+                pool, load_intake_settings(), chosen, lambda n: bar.advance(task, n)
             )
         return {result: counts[result] for result in RESULTS}
 
@@ -115,7 +124,7 @@ def redrive(
 
 @app.command
 def drop(
-    *ids: UUID, options: DeadLetterOptions = NO_OPTIONS,
+    *ids: str, options: DeadLetterOptions = NO_OPTIONS,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False,
 ) -> int:  # fmt: skip
@@ -124,7 +133,7 @@ def drop(
     Parameters
     ----------
     ids
-        The ids of dead letters.
+        The ids of dead letters, or their beginnings.
     all_
         Select all open dead letters.
     dry_run
@@ -141,7 +150,7 @@ def drop(
 
 
 def _choose(
-    ids: Sequence[UUID], options: DeadLetterOptions, *, everything: bool
+    ids: Sequence[str], options: DeadLetterOptions, *, everything: bool
 ) -> tuple[DeadLetterFilter, int]:
     """Return the filter for open dead letters and their number.
 
@@ -152,13 +161,22 @@ def _choose(
             "no dead letters are selected: give ids, --reason, --property, --type, --source or "
             "--all"
         )
-    chosen = options.to_filter(ids)
-    if ids:
-        rows = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, len(ids))))
-        existing = {row["id"] for row in rows}
-        if missing := [str(key) for key in ids if key not in existing]:
-            raise Failure(f"no open dead letter has the id {', '.join(missing)}")
+    chosen = options.to_filter(_resolve(ids, status="open"))
     return chosen, asyncio.run(_with_pool(lambda pool: _count(pool, chosen)))
+
+
+def _resolve(ids: Sequence[str], *, status: str | None) -> list[UUID]:
+    """Return the ids that these texts are, or begin; raise `Failure` unless each is one id."""
+    what = f"{status} dead letter" if status else "dead letter"
+
+    async def find_all(pool: asyncpg.Pool) -> list[UUID]:
+        async with pool.acquire() as conn:
+            find = partial(dead_letters.find_ids, conn, status=status)
+            return [
+                await find_id(text, find, what=what, hint="see `crm dead list`") for text in ids
+            ]
+
+    return asyncio.run(_with_pool(find_all)) if ids else []
 
 
 def _show_count(verb: str, count: int, *, json: bool) -> int:
@@ -166,9 +184,7 @@ def _show_count(verb: str, count: int, *, json: bool) -> int:
     return 0
 
 
-async def _find(
-    pool: asyncpg.Pool, chosen: DeadLetterFilter, limit: int
-) -> Sequence[asyncpg.Record]:
+async def _find(pool: asyncpg.Pool, chosen: DeadLetterFilter, limit: int) -> Sequence[DeadLetter]:
     async with pool.acquire() as conn:
         return await dead_letters.find(conn, chosen, limit)
 

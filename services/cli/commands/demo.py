@@ -12,6 +12,9 @@ from pathlib import Path
 from cyclopts import App
 
 from services.demo.demo import Demo
+from services.demo.demo_time import DemoTime
+from services.demo.follow_ups import first_morning
+from services.demo.local_providers import LocalProviders
 from services.local_stack.stack import Stack
 from services.runtime.terminal import NOTES, Failure, examples, note
 
@@ -24,7 +27,7 @@ app = App(
 
 @app.default
 def demo(*, seed: int = 1, keep: bool = False) -> int:
-    """Simulate chats, leads and tours; kill the projector; rebuild and verify the tables.
+    """Send follow-ups for five days; simulate traffic; kill the projector; rebuild and verify.
 
     The exit code is 0 if live = rebuilt for every projection.
 
@@ -38,9 +41,14 @@ def demo(*, seed: int = 1, keep: bool = False) -> int:
     home = Path(tempfile.mkdtemp(prefix="crm-demo-"))
     started = time.monotonic()
     try:
-        NOTES.rule("start PostgreSQL, a broker and five processes")
-        with Stack(home, http_port=0, notice=note) as stack:
-            result = asyncio.run(Demo(stack, seed).run())
+        NOTES.rule("start PostgreSQL, a broker and seven processes")
+        start, demo_time = first_morning(), DemoTime(home / "clock-delay")
+        demo_time.set(start)
+        with LocalProviders() as providers:
+            changes = {**providers.settings, "clock_delay_file": demo_time.file}
+            with Stack(home, http_port=0, notice=note, changes=changes) as stack:
+                demo_run = Demo(stack, seed, providers, demo_time, start)
+                result = asyncio.run(demo_run.run())
     except BaseException:
         keep = True
         note(f"the logs are in {home}/logs")

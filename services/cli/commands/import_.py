@@ -1,34 +1,46 @@
 """`crm import`: import leads of another system from a CSV file with a mapping."""
 
 import asyncio
-import csv
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 from cyclopts import App, Parameter
-from rich.progress import Progress
 
-from services.lead_import.csv_file import CsvFile
-from services.lead_import.importer import Importer, LineResult, LineStatus
-from services.lead_import.lines import MAX_ACTIVITY_SPAN, ImportTarget
-from services.lead_import.mapping import InvalidMapping, read_mapping
+from services.cli import import_output
+from services.lead_import.csv_table import CsvTable
+from services.lead_import.file_import import FileImport
+from services.lead_import.mapping import (
+    ColumnMapping,
+    InvalidMapping,
+    read_mapping,
+    read_mapping_text,
+    shipped_mappings,
+)
+from services.lead_import.proposal import propose_mapping
+from services.lead_import.text_format import detect_format
 from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
-from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
-
-SHOWN_REFUSALS = 5
-COLUMNS = ("line", "external_id", "result", "lead_id", "events", "detail")
+from services.runtime.database_settings import DatabaseSettings
+from services.runtime.terminal import Failure, examples, print_json, print_line, progress_bar
 
 app = App(
     name="import",
     help_epilogue=examples(
-        "crm import leads a.csv --property 0192… --mapping m.toml --start 2026-01-01 --dry-run",
-        "crm import leads a.csv --property 0192… --mapping m.toml --start 2026-01-01 --rate 200",
-    ),
+        "crm import columns leads.csv > my.toml",
+        "crm import mappings hubspot > my.toml",
+        "crm import leads leads.csv --property 0192… --mapping my.toml --dry-run",
+        "crm import leads leads.csv --property 0192… --mapping my.toml --results results.csv "
+        "--refused refused.csv",
+        "crm import leads leads.csv --property 0192… --mapping hubspot --delimiter ';' "
+        "--encoding cp1252",
+        "crm import leads leads.csv --property 0192… --mapping m.toml --start 2026-01-01 "
+        "--rate 200",
+    )
+    + "\n\nExit codes: 0 done, 1 some lines are refused or the import failed, 2 wrong usage, "
+    "130 interrupted.",
     help_format="plaintext",
 )
 
@@ -39,10 +51,13 @@ def leads(
     /,
     *,
     property_: Annotated[UUID, Parameter(name="--property")],
-    mapping: Path,
-    start: datetime,
-    rate: float = 200,
+    mapping: str,
+    start: datetime | None = None,
+    rate: float | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
     results: Path | None = None,
+    refused: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> int:
@@ -55,103 +70,118 @@ def leads(
     property_
         The id of the leads' property.
     mapping
-        A TOML file that says what the columns mean (see docs/examples).
+        A TOML file that says what the columns mean, or the name of a shipped mapping.
     start
-        The instant at which the first lead arrived; UTC if it has no offset.
+        Only for a file without dates: the instant at which the first lead arrived; UTC if it has
+        no offset.
     rate
-        Leads per day from then on. The same start and rate give each line the same instant.
+        Only with --start: leads per day from then on, 200 by default.
+    encoding
+        The encoding of the file, such as utf-8, cp1252 or utf-16; detected if omitted.
+    delimiter
+        The character between the fields, or `tab`; detected if omitted.
     results
-        A CSV file to write, with the result of each line.
+        A CSV file to write, with the result of each record and its lines in the file.
+    refused
+        A CSV file to write, with the refused records: correct them and import that file.
     dry_run
-        Only show what would be imported, and which columns and values the mapping does not cover.
+        Import nothing: show five leads as they would be stored, what would be refused, and which
+        columns and values the mapping does not cover.
     json
         Print one JSON document.
     """
-    first = start if start.tzinfo else start.replace(tzinfo=UTC)
-    if rate <= 0:
-        raise Failure(f"--rate is {rate:g}: it must be more than 0 leads per day")
     try:
-        summary = asyncio.run(
-            _import(file, mapping, property_, first, rate, results, dry_run=dry_run)
-        )
+        columns = read_mapping(mapping)
+        first, interval = _arrivals(columns, start, rate)
+        source = FileImport(
+            _open_table(file, encoding, delimiter), columns, property_, first, interval, results,
+            refused, is_dry_run=dry_run,
+        )  # fmt: skip
+        with progress_bar() as bar:
+            label = "previewing" if dry_run else "importing"
+            task = bar.add_task(label, total=source.table.line_count)
+            summary = asyncio.run(_run(source, lambda lines: bar.advance(task, lines)))
     except InvalidMapping as error:
         raise Failure(str(error)) from None
-    print_json(summary) if json else _show(summary)
+    print_json(summary) if json else import_output.show(summary)
     return 1 if summary["refused"] else 0
 
 
-async def _import(
-    path: Path, mapping: Path, property_id: UUID, start: datetime, rate: float,
-    results: Path | None, *, dry_run: bool,
-) -> dict[str, Any]:  # fmt: skip
+@app.command(name="columns")
+def columns_(
+    file: Path,
+    /,
+    *,
+    name: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> None:
+    """Print a proposed mapping for a file, with comments on what must be decided.
+
+    Parameters
+    ----------
+    file
+        A CSV file with a header line.
+    name
+        The name of the system that the file comes from; by default the name of the file.
+    encoding
+        The encoding of the file; detected if omitted.
+    delimiter
+        The character between the fields, or `tab`; detected if omitted.
+    """
+    try:
+        table = _open_table(file, encoding, delimiter)
+        sys.stdout.write(propose_mapping(table, name or file.stem[:100] or "import"))
+    except InvalidMapping as error:
+        raise Failure(str(error)) from None
+
+
+@app.command
+def mappings(name: str | None = None, /) -> None:
+    """Print the names of the shipped mappings, or one mapping as a start for an own one.
+
+    Parameters
+    ----------
+    name
+        The name of a shipped mapping.
+    """
+    if name is None:
+        for shipped in shipped_mappings():
+            print_line(shipped)
+    elif name in shipped_mappings():
+        sys.stdout.write(read_mapping_text(name))
+    else:
+        raise Failure(f"there is no mapping {name}; there are {', '.join(shipped_mappings())}")
+
+
+async def _run(source: FileImport, advance: Callable[[int], None]) -> dict[str, Any]:
     async with pooled(DatabaseSettings(), "crm import") as pool:
-        org_id = await _load_org(pool, property_id)
-        target = ImportTarget(org_id, property_id, start, timedelta(days=1) / rate)
-        file = CsvFile(path, read_mapping(mapping), target)
-        _refuse_future(target, len(file))
-        importer = Importer(pool, dry_run=dry_run)
-        refused = await _run(importer, file, results)
-    totals = importer.totals
-    return {
-        "dry_run": dry_run,
-        "lines": len(file),
-        **{status.value: totals.results[status.value] for status in LineStatus},
-        "events": dict(totals.events),
-        "not_understood": file.unread(),
-        "refusals": [{"line": result.line, "why": result.detail} for result in refused],
-    }
+        return await source.run(pool, advance)
 
 
-async def _run(importer: Importer, file: CsvFile, results: Path | None) -> list[LineResult]:
-    """Import with a progress bar, write the result file, return the first refused lines."""
-    refused: list[LineResult] = []
-    with ExitStack() as stack:
-        bar = stack.enter_context(Progress(console=NOTES, transient=True))
-        task = bar.add_task("previewing" if importer.dry_run else "importing", total=len(file))
-        writer = csv.writer(stack.enter_context(results.open("w", newline=""))) if results else None
-        if writer:
-            writer.writerow(COLUMNS)
-
-        def report(result: LineResult) -> None:
-            bar.advance(task)
-            if writer:
-                writer.writerow([getattr(result, column) for column in COLUMNS])
-            if result.result is LineStatus.REFUSED and len(refused) < SHOWN_REFUSALS:
-                refused.append(result)
-
-        await importer.run(file.lines(), report)
-    return refused
+def _open_table(file: Path, encoding: str | None, delimiter: str | None) -> CsvTable:
+    given = "\t" if delimiter in ("tab", r"\t") else delimiter
+    return CsvTable(file, detect_format(file, encoding=encoding, delimiter=given))
 
 
-def _refuse_future(target: ImportTarget, count: int) -> None:
-    """Raise `Failure` if the last lead's history would end in the future: the log refuses that."""
-    last = target.start + target.interval * count + MAX_ACTIVITY_SPAN
-    if last > datetime.now(UTC):
+def _arrivals(
+    mapping: ColumnMapping, start: datetime | None, rate: float | None
+) -> tuple[datetime | None, timedelta]:
+    """Return when the first lead of a file without dates arrived, and the time between two."""
+    if mapping.lead.arrived is not None:
+        if start is not None or rate is not None:
+            raise Failure(
+                f"the mapping reads the arrival from the column {mapping.lead.arrived.column}: "
+                "leave out --start and --rate"
+            )
+        return None, timedelta(0)
+    if start is None:
         raise Failure(
-            f"the history of the last of {count} leads would end at {last.isoformat()}, in the "
-            "future: choose an earlier --start or a higher --rate"
+            "the mapping names no column with the date on which a lead arrived: add lead.arrived, "
+            "or if the file has no such date, give --start and --rate"
         )
-
-
-async def _load_org(pool: asyncpg.Pool, property_id: UUID) -> UUID:
-    org_id: UUID | None = await pool.fetchval(
-        "SELECT org_id FROM properties WHERE id = $1", property_id
-    )
-    if org_id is None:
-        raise Failure(f"there is no property {property_id}: see `crm property list`")
-    return org_id
-
-
-def _show(summary: dict[str, Any]) -> None:
-    appended = "would be appended" if summary["dry_run"] else "appended"
-    counts = {name: summary[name] for name in ("lines", "new", "known", "refused")}
-    print_rows([counts], list(counts))
-    events = [{"event": name, appended: count} for name, count in summary["events"].items()]
-    print_rows(events, ["event", appended], empty=f"no events {appended}")
-    if summary["dry_run"]:
-        print_rows(
-            summary["not_understood"], ["column", "mapped", "lines", "values"],
-            empty="the mapping covers every column and value",
-        )  # fmt: skip
-    if summary["refusals"]:
-        print_rows(summary["refusals"], ["line", "why"])
+    per_day = 200.0 if rate is None else rate
+    if not per_day > 0:
+        raise Failure(f"--rate is {per_day:g}: it must be more than 0 leads per day")
+    first = start if start.tzinfo else start.replace(tzinfo=UTC)
+    return first, timedelta(days=1) / per_day

@@ -22,7 +22,7 @@ from services.deciders.decider import Refused
 from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey
 from services.host import load_property
 from services.runtime.database import connect
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, note, print_json, print_rows
 
 KEY_BYTES = 32

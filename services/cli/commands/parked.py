@@ -15,8 +15,9 @@ from events.record import Cause, NewEvent, Origin
 from projections.catalog import LIVE
 from projections.engine import retry as retrying
 from projections.engine.batch import WriterIdentity
+from services.cli.id_prefix import find_id
 from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, note, print_json, print_rows
 
 COLUMNS = [
@@ -62,13 +63,13 @@ def list_(*, behind: bool = False, limit: int = 1_000, json: bool = False) -> No
 
 
 @app.command
-def show(event: UUID) -> None:
+def show(event: str) -> None:
     """Print one parked event with all its fields as JSON.
 
     Parameters
     ----------
     event
-        The id of the event.
+        The id of the event, or its beginning.
     """
     print_json(dict(asyncio.run(_load(event))))
 
@@ -94,7 +95,7 @@ def retry(*, json: bool = False) -> int:
 
 @app.command
 def drop(
-    event: UUID,
+    event: str,
     *,
     reason: str,
     yes: Annotated[bool, Parameter(negative="")] = False,
@@ -104,7 +105,7 @@ def drop(
     Parameters
     ----------
     event
-        The id of the event.
+        The id of the event, or its beginning.
     reason
         The reason, which is kept in the log.
     yes
@@ -112,7 +113,9 @@ def drop(
     """
     row = asyncio.run(_load(event))
     if row["behind"]:
-        raise Failure(f"event {event} only waits behind another one: drop or fix that one")
+        raise Failure(
+            f"event {row['event_id']} only waits behind another one: drop or fix that one"
+        )
     waiting = f"{row['waiting']} events wait behind it"
     note(f"{row['event_type']} at position {row['position']}: {waiting}")
     if not yes:
@@ -139,11 +142,21 @@ async def _list(*, behind: bool, limit: int) -> tuple[list[dict[str, Any]], int]
     return [dict(row) for row in rows], total
 
 
-async def _load(event: UUID) -> asyncpg.Record:
+async def _load(event: str) -> asyncpg.Record:
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
-        row = await pool.fetchrow(f"{PARKED_EVENTS} AND p.event_id = $2", LIVE.name, event)
-    if row is None:
-        raise Failure(f"event {event} is not parked: see `crm parked list`")
+
+        async def find(first: UUID, last: UUID) -> list[UUID]:
+            rows = await pool.fetch(
+                "SELECT event_id FROM crm.parked WHERE projection_group = $1 "
+                "AND event_id BETWEEN $2 AND $3 LIMIT 2",
+                LIVE.name,
+                first,
+                last,
+            )
+            return [row["event_id"] for row in rows]
+
+        event_id = await find_id(event, find, what="parked event", hint="see `crm parked list`")
+        [row] = await pool.fetch(f"{PARKED_EVENTS} AND p.event_id = $2", LIVE.name, event_id)
     return row
 
 

@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from cyclopts import App, Parameter
 from uuid_utils.compat import uuid7
@@ -13,8 +12,10 @@ from events.record import Cause
 from services.application.command_handler import transact
 from services.application.unit_of_work import Scope
 from services.application.workflows import seed_property
+from services.deciders.decider import Refused
+from services.deciders.local_time import load_zone
 from services.runtime.database import connect
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import Failure, examples, print_json, print_rows
 
 app = App(
@@ -43,8 +44,10 @@ def create(
 
     The property gets the standard workflows and templates, which are inactive until reviewed.
     """
-    if timezone not in available_timezones():
-        raise Failure(f"{timezone!r} is not an IANA time zone such as America/New_York")
+    try:
+        load_zone(timezone)
+    except Refused as refused:
+        raise Failure(refused.message) from None
     created = asyncio.run(_create(name, timezone, org, org_name))
     if json:
         print_json(created)

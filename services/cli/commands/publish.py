@@ -16,7 +16,7 @@ from events.bus.topics import Topics
 from services.intake.publish import PublicationResult, SigningKey, open_producer
 from services.intake.publish import publish as publish_lines
 from services.runtime.settings import Settings
-from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
+from services.runtime.terminal import Failure, examples, note, print_json, print_rows, progress_bar
 
 SHOWN_REFUSALS = 20
 SECRET = "CRM_PRODUCER_SECRET"  # noqa: S105 — the name of a variable
@@ -84,12 +84,12 @@ async def _publish(file: Path, signing_key: SigningKey | None) -> PublicationRes
     topic = Topics.of(settings.topic_prefix).intake
     with _open(file) as (lines, bar, task):
         await create_topic(
-            settings.kafka_bootstrap_servers,
+            settings.brokers,
             topic,
             partitions=settings.topic_partitions,
             replicas=settings.topic_replicas,
         )
-        async with open_producer(settings.kafka_bootstrap_servers) as producer:
+        async with open_producer(settings.brokers) as producer:
             return await publish_lines(
                 lines,
                 producer,
@@ -102,7 +102,7 @@ async def _publish(file: Path, signing_key: SigningKey | None) -> PublicationRes
 @contextmanager
 def _open(file: Path) -> Iterator[tuple[BinaryIO, Progress, TaskID]]:
     """Open the file with a progress bar for its bytes."""
-    with Progress(console=NOTES, transient=True) as bar:
+    with progress_bar() as bar:
         if str(file) == "-":
             yield sys.stdin.buffer, bar, bar.add_task("publishing", total=None)
             return
@@ -128,4 +128,4 @@ def _show(types: Mapping[str, int], rejected: Sequence[Mapping[str, object]], wo
     )  # fmt: skip
     if rejected:
         print_rows(rejected[:SHOWN_REFUSALS], ["line", "reason", "detail"])
-        NOTES.print(f"{len(rejected)} lines refused")
+        note(f"{len(rejected)} lines refused")

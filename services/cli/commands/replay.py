@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+from functools import partial
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from cyclopts import App, Parameter, validators
 
@@ -12,11 +12,12 @@ from projections.engine.rebuild_result import (
     RebuildDifference,
     RebuildResult,
 )
+from services.cli.id_prefix import find_id
 from services.cli.rebuild_runner import run_rebuild
 from services.replay import replay
 from services.replay.progress import show_result
 from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
 
 app = App(
@@ -109,7 +110,11 @@ def verify(
     workers: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = CORES,
     json: bool = False,
 ) -> int:
-    """Compare the live rows with freshly built ones. Exit code 1 if they differ.
+    """Compare the live rows with freshly built ones.
+
+    Exit code 1 if they differ, or if projection stands still: then the live rows are old.
+
+    Parked events are a difference too: both sides lack them.
 
     Parameters
     ----------
@@ -124,25 +129,23 @@ def verify(
     """
     result = asyncio.run(run_rebuild(names, source, workers, Rebuild.verify))
     show_result(result, json=json)
-    return 0 if result.equal else 1
+    return 0 if result.is_complete and result.standstill is None else 1
 
 
 @app.command
-def show(lead: UUID, *, json: bool = False) -> int:
+def show(lead: str, *, json: bool = False) -> int:
     """Show the events of one lead in the order of the log, and its rows in all tables.
 
     Parameters
     ----------
     lead
-        The id of the lead.
+        The id of the lead, or its beginning.
     json
         Print one JSON document.
     """
     history, rows = asyncio.run(_show(lead))
-    if not history:
-        raise Failure(f"the log has no events of a lead {lead}")
     if json:
-        print_json({"facts": history, "rows": rows})
+        print_json({"events": history, "rows": rows})
         return 0
     print_rows(
         history,
@@ -155,9 +158,11 @@ def show(lead: UUID, *, json: bool = False) -> int:
     return 0
 
 
-async def _show(lead: UUID) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+async def _show(lead: str) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
     async with pooled(DatabaseSettings(), "crm replay show", size=1, role=None) as pool:
-        return await replay.load_history(pool, lead), await replay.load_rows(pool, lead)
+        find = partial(replay.find_leads, pool)
+        lead_id = await find_id(lead, find, what="lead with events", hint="see GET /api/leads")
+        return await replay.load_history(pool, lead_id), await replay.load_rows(pool, lead_id)
 
 
 async def _with_pool(work: Any) -> Any:

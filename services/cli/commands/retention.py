@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from services.retention import retention
 from services.runtime.database import pooled
-from services.runtime.settings import DatabaseSettings
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import examples, print_rows
 
 app = App(

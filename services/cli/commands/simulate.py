@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from cyclopts import App, Parameter
-from rich.progress import Progress
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from services.runtime.stack_state import read_state
-from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
+from services.runtime.terminal import Failure, examples, print_json, print_rows, progress_bar
 from services.simulation.scenario import MAX_DURATION_SECONDS, Action, generate_actions
 from services.simulation.simulated_property import SimulatedProperty
 from services.simulation.simulator import SimulationPlan, SimulationResult, Through
@@ -89,7 +90,7 @@ def simulate(
     properties = asyncio.run(_load_properties(settings, property_, key, token))
     plan = SimulationPlan(
         seed, leads, rate, through, _start_instant(start), properties,
-        settings.kafka_bootstrap_servers, Topics.of(settings.topic_prefix).intake,
+        settings.brokers, Topics.of(settings.topic_prefix).intake,
         url or _api_url(settings),
     )  # fmt: skip
     result = _simulate_with_progress(settings, plan)
@@ -100,7 +101,7 @@ def simulate(
 
 
 def _simulate_with_progress(settings: Settings, plan: SimulationPlan) -> SimulationResult:
-    with Progress(console=NOTES, transient=True) as bar:
+    with progress_bar() as bar:
         total = sum(1 for _ in generate_actions(plan.seed, plan.leads, len(plan.properties)))
         task = bar.add_task("simulating", total=total)
         return asyncio.run(_simulate(settings, plan, lambda _action: bar.advance(task)))
@@ -109,13 +110,15 @@ def _simulate_with_progress(settings: Settings, plan: SimulationPlan) -> Simulat
 async def _simulate(
     settings: Settings, plan: SimulationPlan, advance: Callable[[Action], None]
 ) -> SimulationResult:
-    await create_topic(
+    make_topic = partial(
+        create_topic,
         plan.bootstrap_servers,
         plan.topic,
         partitions=settings.topic_partitions,
         replicas=settings.topic_replicas,
     )
-    return await run_simulation(plan, advance)
+    await make_topic()
+    return await run_simulation(replace(plan, create_topic=make_topic), advance)
 
 
 def _start_instant(start: datetime | None) -> datetime:
@@ -150,5 +153,4 @@ async def _load_properties(
 
 def _api_url(settings: Settings) -> str:
     state = read_state(settings.home)
-    url = state.urls.get("api") if state else None
-    return url or f"http://{settings.http_host}:{settings.http_port}"
+    return (state and state.api_url) or f"http://{settings.http_host}:{settings.http_port}"

@@ -1,5 +1,7 @@
 """`crm status`: show whether the stack runs and whether each of its processes is ready.
 
+For the processes that apply events it shows how many they have not applied yet.
+
 The exit code is 1 if a process is not ready or the database has a problem.
 """
 
@@ -10,9 +12,10 @@ import asyncpg
 import httpx2
 from cyclopts import App
 
+from services.cli.standstill_problems import count_lags, find_standstill_problems
 from services.runtime.database import connect
+from services.runtime.database_settings import DatabaseSettings
 from services.runtime.schema_check import find_problems
-from services.runtime.settings import DatabaseSettings
 from services.runtime.stack_state import home_directory, read_state
 from services.runtime.terminal import examples, print_rows
 
@@ -37,12 +40,17 @@ def status(*, json: bool = False) -> int:
     state = read_state(home_directory())
     rows: list[dict[str, Any]] = []
     if state is not None:
-        rows = [read_readiness(name, url) for name, url in state.urls.items()]
         database = {"database_url": state.settings["database_url"]}
-        rows += read_schema_problems(DatabaseSettings.model_validate(database))
+        settings = DatabaseSettings.model_validate(database)
+        lags = read_lags(settings)
+        rows = [
+            {**read_readiness(name, url), "lag_events": lags.get(name)}
+            for name, url in state.urls.items()
+        ]
+        rows += read_schema_problems(settings)
     print_rows(
         rows,
-        ["process", "status", "problems", "url"],
+        ["process", "status", "lag_events", "problems", "url"],
         as_json=json,
         empty="no stack runs here: start one with `crm up`",
         show=_show,
@@ -65,7 +73,7 @@ def read_readiness(name: str, url: str) -> dict[str, Any]:
 
 
 def read_schema_problems(settings: DatabaseSettings) -> list[dict[str, Any]]:
-    """Return one row if the database lacks a table or its protection, otherwise none."""
+    """Return one row if the database lacks a table or its protection, or is not written."""
     try:
         problems = asyncio.run(_find_problems(settings))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -73,13 +81,32 @@ def read_schema_problems(settings: DatabaseSettings) -> list[dict[str, Any]]:
     if not problems:
         return []
     details = {"schema": "; ".join(problems)}
-    return [{"process": "database", "status": "unready", "problems": details, "url": ""}]
+    return [
+        {"process": "database", "status": "unready", "lag_events": None, "problems": details,
+         "url": ""}
+    ]  # fmt: skip
+
+
+def read_lags(settings: DatabaseSettings) -> dict[str, int]:
+    """Return process → number of events that it has not applied; none without a database."""
+    try:
+        return asyncio.run(_count_lags(settings))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return {}
 
 
 async def _find_problems(settings: DatabaseSettings) -> list[str]:
     conn = await connect(settings, "crm status", role=None)
     try:
-        return await find_problems(conn)
+        return [*await find_problems(conn), *await find_standstill_problems(conn)]
+    finally:
+        await conn.close()
+
+
+async def _count_lags(settings: DatabaseSettings) -> dict[str, int]:
+    conn = await connect(settings, "crm status", role=None)
+    try:
+        return await count_lags(conn)
     finally:
         await conn.close()
 

@@ -21,6 +21,7 @@ app = App(
     help_epilogue=examples(
         "crm token --property PROPERTY_ID",
         "crm token --org ORG_ID --role admin",
+        "crm token --org ORG_ID --email you@example.com   # to send templates to yourself",
         'curl -H "Authorization: Bearer $(crm token --property ID)" http://127.0.0.1:8080/api/...',
     ),
     help_format="plaintext",
@@ -33,6 +34,10 @@ def token(
     property: Annotated[UUID | None, Parameter(help="A property of the organisation.")] = None,  # noqa: A002
     org: Annotated[UUID | None, Parameter(help="The id of the organisation.")] = None,
     role: Role = "manager",
+    email: Annotated[
+        str | None, Parameter(help="The e-mail address of the user's account.")
+    ] = None,
+    phone: Annotated[str | None, Parameter(help="The phone number of the user's account.")] = None,
     hours: Annotated[float, Parameter(help="The validity in hours.")] = 12,
     json: bool = False,
 ) -> None:
@@ -48,6 +53,8 @@ def token(
         "aud": settings.jwt_audience,
         "role": ROLE,
         **({"iss": settings.jwt_issuer} if settings.jwt_issuer else {}),
+        **({"email": email} if email else {}),
+        **({"phone": phone} if phone else {}),
         "exp": datetime.now(UTC) + timedelta(hours=hours),
     }
     text = jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")

@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from services.local_stack.stack import Stack
-from services.runtime.terminal import SCREEN, Failure, examples, note
+from services.runtime.terminal import Failure, examples, note, print_line
 
 CHECK_SECONDS = 0.5
 
@@ -54,11 +54,11 @@ def _wait(stack: Stack) -> None:
 
 
 def _print_addresses(stack: Stack) -> None:
-    SCREEN.print(f"API        {stack.api_url}", highlight=False)
-    SCREEN.print(f"Kafka      {stack.settings.kafka_bootstrap_servers}", highlight=False)
-    SCREEN.print("PostgreSQL crm db url", highlight=False)
-    SCREEN.print(f"logs       {stack.logs}", highlight=False)
-    SCREEN.print("Ctrl-C stops it. Until then `crm status` and the other commands use it.")
+    print_line(f"API        {stack.api_url}")
+    print_line(f"Kafka      {stack.settings.kafka_bootstrap_servers}")
+    print_line("PostgreSQL crm db url")
+    print_line(f"logs       {stack.logs}")
+    print_line("Ctrl-C stops it. Until then `crm status` and the other commands use it.")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

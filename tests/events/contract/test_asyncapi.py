@@ -11,12 +11,18 @@ import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from jsonschema import Draft7Validator
 
+from events.bus.digest import RecordDigest
 from events.bus.topics import Topics
 from events.bus.wire import KafkaRecord, record_of
 from events.catalog import CATALOG
+from events.codec import decode, serialize
 from events.contract.asyncapi import document
 from events.contract.headers import PUBLISHED, PUBLISHED_HEADERS
 from events.event import Intake
+from events.keys.data_key import DataKey
+from events.log.secret_keys import KEY_BYTES, SecretKey
+from events.personal import personal_content
+from events.sealed_payload import seal
 from tests.events.frozen import CURRENT
 
 DOCUMENT = document()
@@ -32,6 +38,10 @@ def references(part: Any) -> Iterator[str]:
     elif isinstance(part, list):
         for inner in part:
             yield from references(inner)
+
+
+EVENT_ID = UUID(int=2)
+DATA_KEY = DataKey.of(UUID(int=8), UUID(int=3), bytes(32))
 
 
 def resolve(reference: str) -> Any:
@@ -71,7 +81,9 @@ def published(name: str, payload: str, *, with_optional: bool = True) -> KafkaRe
         "causation_id": optional_id,
         "payload": payload,
     }
-    return record_of(row, UUID(int=6), 1)
+    log_id = UUID(int=6)
+    digest = RecordDigest("crm.events", log_id, [SecretKey(UUID(int=7), bytes(KEY_BYTES))])
+    return digest.sign(record_of(row, log_id, 1))
 
 
 def test_it_is_an_asyncapi_3_document() -> None:
@@ -136,6 +148,21 @@ def test_a_record_of_the_relay_matches_the_message_of_its_event_only(name: str) 
     assert not message.is_valid({**value, "data": {**value["data"], "unknown_field": 1}})
     for missing in ("data", *PUBLISHED["required"]):
         assert not message.is_valid({key: value[key] for key in value if key != missing})
+
+
+@pytest.mark.parametrize("key", [DATA_KEY, None], ids=["encrypted", "erased"])
+@pytest.mark.parametrize("name", [name for name, entry in CATALOG.items() if entry.personal])
+def test_a_record_with_encrypted_values_matches_its_message(name: str, key: DataKey | None) -> None:
+    sample = CURRENT[name]
+    event = decode(name, sample.version, sample.payload)
+    fields = personal_content(event) or list(CATALOG[name].personal)[:1]
+    clear = orjson.dumps({**dict.fromkeys(fields), **orjson.loads(serialize(event))})
+    payload = seal(name, EVENT_ID, clear, fields, key)
+    value = orjson.loads(published(name, payload.decode()).value)
+    message = validator(f"messages/{name}/payload")
+    message.validate(value)
+    del value["data"]["sealed"]["fields"]
+    assert not message.is_valid(value)
 
 
 def test_events_with_the_same_definition_name_share_one_definition() -> None:

@@ -9,7 +9,7 @@ import pytest
 from events.event import Event
 from events.leads import LeadNoted, LeadUpdated
 from events.log import append as appending
-from events.log import read
+from events.log import event_rows, read
 from events.log.append import append
 from events.log.errors import Conflict, IdReused, WrongProperty
 from events.record import Stream
@@ -105,7 +105,8 @@ async def _append_with_guard(world: World, lead: UUID, stream: Stream) -> None:
         await append(conn, [new], expected={}, guards={stream: 1})
 
 
-async def _no_lock(*_: object) -> None: ...
+async def _no_lock(*_: object, **__: object) -> bool:
+    return True
 
 
 async def _is_a_lock_awaited(pool: asyncpg.Pool) -> bool:
@@ -174,7 +175,7 @@ async def test_a_bulk_append_stores_the_same_rows_as_single_appends(
     world: World, monkeypatch: pytest.MonkeyPatch, min_copy_events: int
 ) -> None:
     """COPY and INSERT store nulls, special characters and versions in the same way."""
-    monkeypatch.setattr(appending, "MIN_COPY_EVENTS", min_copy_events)
+    monkeypatch.setattr(event_rows, "MIN_COPY_EVENTS", min_copy_events)
     leads = [uuid4() for _ in range(300)]
     events: list[Event] = [world.captured(lead, email=None, source='"é🏠\\') for lead in leads]
     await world.append(*map(world.new, events))

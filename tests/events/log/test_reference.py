@@ -1,4 +1,4 @@
-"""Changes of host rows are events of the host's own transaction."""
+"""Changes of host rows are staged in the host's own transaction, and appended in order."""
 
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ async def world(pool: asyncpg.Pool) -> World:
 
 
 async def history(world: World, entity_type: str, entity_id: UUID) -> list[RecordedEvent]:
+    await world.append_staged()
     async with world.pool.acquire() as conn:
         return await read.streams(conn, [Stream(entity_type, entity_id)])
 

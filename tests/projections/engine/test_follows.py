@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from events.merges import LeadMerged, LeadUnmerged
 from projections.catalog import LIVE
-from projections.engine import live, pipeline, shadow, shadow_fold, shard_history
+from projections.engine import live, projection_pipeline, shadow, shadow_fold, shard_history
 from projections.engine.derived_table import DerivedTable
 from projections.engine.shadow_fold import FoldTarget
 from projections.engine.table_rows import TableRows
@@ -63,7 +63,7 @@ async def merge_in_a_chain(world: World, length: int = 5) -> list[UUID]:
 async def test_merged_leads_are_scored_together_however_many_rows_fit_in_memory(
     owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, rows_in_memory: int
 ) -> None:
-    monkeypatch.setattr(pipeline, "HOLD_ROWS", rows_in_memory)
+    monkeypatch.setattr(projection_pipeline, "HOLD_ROWS", rows_in_memory)
     monkeypatch.setattr(live, "FILL_EVENTS", 1 if rows_in_memory == 0 else 2_000)
     world = await make_world(owner_pool)
     leads = await merge_in_a_chain(world)

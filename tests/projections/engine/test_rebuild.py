@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 
 from events.leads import LeadNoted
@@ -17,6 +18,7 @@ from projections.engine.rebuild import Rebuild
 from projections.engine.rebuild_result import IncompleteSelection, RebuildDifference, RebuildResult
 from projections.engine.shadow_fold import make_log_fold
 from projections.engine.shard_history import UnsupportedEvent
+from services.replay.progress import show_result
 from services.runtime.plan_schema import find_plan_differences
 from services.runtime.schema_check import find_problems
 from tests.replay_determinism.poison import UNKNOWN
@@ -136,6 +138,28 @@ async def test_a_rebuild_of_some_projections_is_refused_if_others_have_new_versi
     )
     async with owner_pool.acquire() as conn:
         assert await conn.fetchval("SELECT DISTINCT version FROM crm.checkpoints") == newer.version
+
+
+async def test_a_first_rebuild_of_a_table_is_new_and_not_a_difference(
+    owner_pool: asyncpg.Pool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await make_history(owner_pool)
+    before = replace(
+        LIVE, projections=tuple(p for p in LIVE.projections if p.name != "lead_scores")
+    )
+    await owner_pool.execute("UPDATE crm.checkpoints SET version = $1", before.version)
+    async with owner_pool.acquire() as conn, conn.transaction():
+        await conn.execute("SET LOCAL crm.engine = 'on'")
+        await conn.execute("DELETE FROM lead_scores")
+    result = await rebuild_of(owner_pool).rebuild(repair=False)
+    assert result.outdated["lead_scores"] == "new"
+    show_result(result, json=True)
+    rows = {row["table"]: row["result"] for row in orjson.loads(capsys.readouterr().out)["tables"]}
+    assert rows.pop("lead_scores") == "new"
+    assert set(rows.values()) == {"live = rebuilt"}
+    again = await rebuild_of(owner_pool).rebuild(repair=False)
+    assert again.equal
+    assert again.outdated == {}
 
 
 class RetryBeforeSwap(Rebuild):

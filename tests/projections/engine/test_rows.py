@@ -23,7 +23,7 @@ def test_drop_removes_an_added_row_and_deletes_a_stored_one() -> None:
     changes = rows.take_changes()
     assert [stored[0] for stored in changes.inserted] == [KEYS[0]]
     assert changes.deleted == KEYS[1:3]
-    assert rows.take_changes() == ([], [], [])
+    assert rows.take_changes() == ([], [], [], [])
 
 
 def test_drop_removes_rows_changed_or_inserted_in_this_batch() -> None:
@@ -33,7 +33,7 @@ def test_drop_removes_rows_changed_or_inserted_in_this_batch() -> None:
     rows.insert(KEYS[1], row(KEYS[1]))
     rows.drop(KEYS[:2])
     assert rows.get(KEYS[0]) is None
-    assert rows.take_changes() == ([], [], [KEYS[0]])
+    assert rows.take_changes() == ([], [], [KEYS[0]], [])
 
 
 def test_a_dropped_row_can_be_inserted_again() -> None:

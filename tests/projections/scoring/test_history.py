@@ -15,6 +15,7 @@ from events.scores import ScoreDue
 from events.tours import TourNoShowRecorded
 from projections import scores
 from projections.engine.working_set import WorkingSet
+from tests.projections.given import RECORDING_DELAY
 from tests.projections.scoring.plan import (
     AGES,
     EPOCH,
@@ -143,6 +144,6 @@ def test_a_late_timer_changes_no_row(
 
 def _recorded(event: Event, at: datetime) -> RecordedEvent:
     return RecordedEvent(
-        uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, PROPERTY, PROPERTY, LEAD, at, at,
-        "test", "live", None, None,
+        uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, PROPERTY, PROPERTY, LEAD, at,
+        at + RECORDING_DELAY, "test", "live", None, None,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from events.scores import ScoreDue
 from events.tours import TourNoShowCorrected, TourNoShowRecorded, TourStatus
 from projections import scores
 from projections.engine.working_set import PoisonEvent, WorkingSet
+from tests.projections.given import RECORDING_DELAY
 from tests.projections.scoring.plan import AGES, EPOCH, TICK, WEIGHTS, Lead, plan
 from tests.projections.scoring.test_history import COLUMNS, PROPERTY
 
@@ -40,7 +41,7 @@ occurrences = st.lists(
 def record(event: Event, at: datetime) -> RecordedEvent:
     return RecordedEvent(
         uuid4(), event, event.stream, event.stream_id, 1, 0, 0, 0, PROPERTY, PROPERTY,
-        event.lead, at, at, "test", "live", None, None,
+        event.lead, at, at + RECORDING_DELAY, "test", "live", None, None,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from events.claims import claims_of
+from events.keys.ring import current_ring
 from events.log import read
 from events.record import Cause
 from projections.engine.adoption import AdoptionRequired
@@ -128,6 +129,7 @@ async def test_only_the_core_writes_if_no_host_was_adopted(
         await adoption.adopt(pool, ignore_progress, open_=True)
         assert await adoption.mark_complete(pool)
         await conn.execute(insert, world.properties[0])
+        await world.append_staged()
         assert await conn.fetchval("SELECT origin FROM crm_events WHERE actor = 'host' AND "
                                    "event_type = 'lead.adopted'") == "live"  # fmt: skip
     await world.project()
@@ -146,11 +148,12 @@ async def test_a_visitor_with_an_adopted_address_is_the_adopted_lead(adopted: Ho
     assert found.result == adopted.host.leads[0]
     async with adopted.pool.acquire() as own:
         rows = await read.position_rows(own, after=0, upto=10**9)
-        recorded_events = [read.decode(row) for row in rows]
+        recorded_events = await read.decode_rows(own, rows)
         claims = await own.fetch("SELECT kind, value, owner, scope FROM crm.claims")
+    key = await current_ring().contact_key(adopted.pool)
     claimed: dict[Any, UUID] = {}
     for recorded in recorded_events:
-        for claim in claims_of(recorded.event):  # type: ignore[arg-type]
+        for claim in claims_of(recorded.event, key):  # type: ignore[arg-type]
             claimed.setdefault((claim.kind, claim.value, recorded.property_id), claim.owner)
     stored = {(row["kind"], row["value"], row["scope"]): row["owner"] for row in claims}
     assert stored.keys() == claimed.keys()

@@ -17,10 +17,10 @@ from services.deciders.decider import Refused
 from services.deciders.sessions import ReceiveMessage
 from tests.commands import handle_command
 from tests.conftest import until
-from tests.host import adopt_all, assert_live_equals_rebuilt
+from tests.host import adopt_all, assert_live_equals_rebuilt, install_core
 from tests.services.adoption import rows
 from tests.services.adoption.conftest import HostDatabase
-from tests.world import CAUSE, World, read_parked_reasons
+from tests.world import CAUSE, VISITOR, World, read_parked_reasons
 
 
 @pytest.mark.parametrize("is_protected", [True, False])
@@ -49,6 +49,29 @@ async def test_an_older_event_does_not_overwrite_a_later_write_of_the_host(
     await assert_live_equals_rebuilt(adopted.pool)
 
 
+async def test_an_older_event_does_not_overwrite_an_edit_that_has_a_position(
+    adopted: HostDatabase,
+) -> None:
+    """Project the first of two edits while the second has a position but is not applied yet."""
+    world = adopted.world
+    lead = adopted.host.leads[0]
+    read_name = f"SELECT first_name FROM leads WHERE id = '{lead}'"
+    await adopted.conn.execute("UPDATE leads SET first_name = 'first' WHERE id = $1", lead)
+    await world.number()
+    engine = await world.engine()
+    await engine.own(range(64))
+    ((shard, head_of_first),) = (await engine.find_gaps()).items()
+    await adopted.conn.execute("UPDATE leads SET first_name = 'second' WHERE id = $1", lead)
+    await world.number()
+    await engine.fill_gap(shard, head_of_first)
+    await engine.flush()
+    assert await adopted.conn.fetchval(read_name) == "second"
+    assert list(await engine.find_gaps()) == [shard]
+    await world.project()
+    assert await adopted.conn.fetchval(read_name) == "second"
+    await assert_live_equals_rebuilt(adopted.pool)
+
+
 async def test_an_edit_becomes_events_of_the_changed_columns(adopted: HostDatabase) -> None:
     world = adopted.world
     lead = adopted.host.leads[0]
@@ -58,6 +81,7 @@ async def test_an_edit_becomes_events_of_the_changed_columns(adopted: HostDataba
         lead,
     )
     await adopted.conn.execute("UPDATE leads SET company = 'Acme' WHERE id = $1", lead)
+    await world.append_staged()
     async with adopted.pool.acquire() as own:
         recorded_events = await read.streams(own, [Stream("lead", lead)])
     assert [recorded.event.name for recorded in recorded_events[1:]] == [
@@ -68,6 +92,7 @@ async def test_an_edit_becomes_events_of_the_changed_columns(adopted: HostDataba
     assert isinstance(updated, LeadUpdated)
     assert updated.model_dump(mode="json", exclude_unset=True) == {
         "lead_id": str(lead), "email": " ", "notes": "keys given", "has_email": False,
+        "email_key": None,
         "updated_at": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     await world.project()
@@ -164,7 +189,11 @@ async def test_a_message_id_is_unique_across_the_host_and_the_core(
 ) -> None:
     """Refuse the id of a row before adoption, after adoption, and of a message of the core."""
     world, host, conn = installed.world, installed.host, installed.conn
-    first, second = await conn.fetch("SELECT id FROM messages ORDER BY id LIMIT 2")
+    first, second = await conn.fetch(
+        "SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "
+        "WHERE c.property_id = $1 ORDER BY m.id LIMIT 2",
+        world.properties[0],
+    )
     with pytest.raises(Refused, match="already in the log"):
         await _receive_message(world, first["id"])
     await adopt_all(host, installed.pool)
@@ -185,6 +214,47 @@ async def test_a_message_id_is_unique_across_the_host_and_the_core(
 
 
 async def _receive_message(world: World, message_id: UUID) -> None:
-    command = ReceiveMessage(uuid4(), uuid4(), message_id, "hello", "v_1")
+    command = ReceiveMessage(uuid4(), uuid4(), message_id, "hello", VISITOR)
     scope = Scope(world.org_id, world.properties[0], world.tick(), CAUSE)
     await handle_command(world.pool, scope, command)
+
+
+async def test_an_agent_whom_the_host_assigns_is_an_event(adopted: HostDatabase) -> None:
+    """The host updates an adopted row, and a row that the core could not adopt before."""
+    first, second, late = uuid4(), uuid4(), uuid4()
+    lead = adopted.host.leads[0]
+    before = await adopted.conn.fetchval("SELECT updated_at FROM leads WHERE id = $1", lead)
+    for agent in (first, second, second):
+        await adopted.conn.execute(
+            "UPDATE leads SET assigned_agent_id = $2 WHERE id = $1", lead, agent
+        )
+    await adopted.conn.execute(
+        "INSERT INTO leads (id, property_id, status, assigned_agent_id) VALUES ($1, $2, 'new', $3)",
+        late, adopted.host.properties[0], first,
+    )  # fmt: skip
+    await adopted.world.append_staged()
+    assigned = await adopted.conn.fetch(
+        "SELECT lead_id, (payload ->> 'assigned_agent_id')::uuid AS agent FROM crm_events "
+        "WHERE event_type = 'lead.assigned' ORDER BY seq"
+    )
+    assert [tuple(row) for row in assigned] == [(lead, first), (lead, second), (late, first)]
+    await adopted.world.project()
+    rows = await adopted.conn.fetch(
+        "SELECT assigned_agent_id, updated_at FROM leads WHERE id = ANY($1) ORDER BY id = $2",
+        [lead, late], late,
+    )  # fmt: skip
+    assert [row["assigned_agent_id"] for row in rows] == [second, first]
+    assert rows[0]["updated_at"] == before
+    await assert_live_equals_rebuilt(adopted.pool)
+
+
+async def test_agents_that_the_host_had_before_are_adopted(before: HostDatabase) -> None:
+    agent = uuid4()
+    await before.conn.execute("ALTER TABLE leads ADD COLUMN assigned_agent_id uuid")
+    await before.conn.execute("UPDATE leads SET assigned_agent_id = $1", agent)
+    await install_core(before.url)
+    await adopt_all(before.host, before.pool)
+    await before.world.project()
+    agents = await before.conn.fetch("SELECT DISTINCT assigned_agent_id FROM leads")
+    assert [row["assigned_agent_id"] for row in agents] == [agent]
+    await assert_live_equals_rebuilt(before.pool)

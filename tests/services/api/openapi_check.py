@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,6 +18,9 @@ from services.api.responses import encode_json
 from services.api.routes.catalog import ROUTERS
 
 Json = dict[str, Any]
+
+PRODUCED_CODES: set[str] = set()
+"""The error codes of all problem documents that tests of this process got."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,13 @@ class Operation:
         return {name: example["value"] for name, example in examples.items()}
 
     @property
-    def needs_console_user(self) -> bool:
-        return {"consoleUser": []} in self.description["security"]
+    def roles(self) -> list[str]:
+        """The roles of console users that may call it; none for an operation of the widget."""
+        return [
+            role
+            for requirement in self.description["security"]
+            for role in requirement.get("consoleUser", ())
+        ]
 
 
 @cache
@@ -64,6 +73,24 @@ def operations() -> tuple[Operation, ...]:
         for path, methods in openapi_document()["paths"].items()
         for method, description in methods.items()
     )
+
+
+def documented_codes() -> set[str]:
+    """Return the error codes of all operations."""
+    return {
+        code
+        for operation in operations()
+        for status, response in operation.description["responses"].items()
+        if int(status) >= HTTPStatus.BAD_REQUEST
+        for code in codes_of(response)
+    }
+
+
+def codes_of(response: Json) -> list[str]:
+    """Return the error codes of a documented response that is a problem."""
+    _, narrowed = response["content"]["application/problem+json"]["schema"]["allOf"]
+    codes: list[str] = narrowed["properties"]["code"]["enum"]
+    return codes
 
 
 def find_operation(request: httpx2.Request) -> Operation | None:
@@ -91,6 +118,8 @@ async def check_response(response: httpx2.Response) -> None:
     body = response.json() if media_type.endswith("json") else response.text
     errors = [*_validator(operation, response.status_code, media_type).iter_errors(body)]
     assert not errors, (context, errors[0].message, list(errors[0].absolute_path))
+    if media_type == "application/problem+json":
+        PRODUCED_CODES.add(response.json()["code"])
     if "Retry-After" in description.get("headers", {}):
         assert response.headers["Retry-After"].isdecimal(), context
     for name in ("X-CRM-Token", "Retry-After", "WWW-Authenticate"):

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import httpx2
 import jwt
 
+from events.tours import TourScheduled, TourType
 from events.widgets import WidgetConfigured, WidgetKeyIssued
 from services.adapters.responder import ResponderReply, ResponderRequest
 from services.api.app import create_app
 from services.api.server import ApiServer
+from services.runtime.clock import Clock
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.races.processes import wait_until_level
@@ -27,6 +30,7 @@ TIME_ZONE = "America/New_York"
 SHORT_TIMES = {"token_wait_seconds": 0.3, "stream_seconds": 0.3}
 NEXT_MONTH = (datetime.now(UTC) + timedelta(days=30)).date()
 CHAT, CHAT_STREAM = "/api/lumaleasing/chat", "/api/lumaleasing/chat/stream"
+STREAM_TICKETS = "/api/lumaleasing/chat/stream-tickets"
 WIDGET_LEAD = "/api/lumaleasing/lead"
 WIDGET_CONFIG = "/api/lumaleasing/config"
 WIDGET_TOURS = "/api/lumaleasing/tours"
@@ -91,6 +95,13 @@ class Site:
         assert response.status_code == 201, response.text
         return UUID(response.json()["lead"]["id"])
 
+    async def find_lead(self, email: str) -> UUID:
+        """Return the id of the lead with an e-mail address, as the console tells it."""
+        body = {"propertyId": str(self.property_id), "email": email}
+        response = await self.client.post("/api/leads", json=body, headers=self.console_headers())
+        assert response.status_code == 409, response.text
+        return UUID(response.json()["lead"]["id"])
+
     async def book_tour(self, lead: UUID, **more: Any) -> dict[str, Any]:
         """Book a tour for a lead as the manager and return its row."""
         response = await self.client.post(
@@ -102,10 +113,26 @@ class Site:
         tour: dict[str, Any] = response.json()["tour"]
         return tour
 
+    async def create_begun_tour(self, lead: UUID) -> UUID:
+        """Append a tour that began an hour ago, with no slot; return its id.
+
+        Nobody can book it by a request: its time has passed.
+        """
+        starts_at = (datetime.now(UTC) - timedelta(hours=1)).replace(second=0, microsecond=0)
+        local, tour = starts_at.astimezone(ZoneInfo(TIME_ZONE)), uuid4()
+        event = TourScheduled(
+            tour_id=tour, lead_id=lead, tour_date=local.date(), tour_time=local.time(),
+            time_zone=TIME_ZONE, fold=local.fold, starts_at=starts_at, duration_minutes=30,
+            tour_type=TourType.IN_PERSON, source="console",
+        )  # fmt: skip
+        await self.world.append(self.world.new(event, at=starts_at - timedelta(days=1)))
+        return tour
+
     async def project(self) -> None:
         """Bring the tables level with the log; no event may be parked."""
         await self.world.project()
-        assert await read_parked_reasons(self.world.pool) == []
+        reasons = await read_parked_reasons(self.world.pool)
+        assert reasons == [], reasons
 
     async def read_event_types(self) -> list[str]:
         """Return the types of the events in the log, without those of the set-up."""
@@ -122,7 +149,8 @@ class StackSite(Site):
 
     async def project(self) -> None:
         await wait_until_level(self.world.pool)
-        assert await read_parked_reasons(self.world.pool) == []
+        reasons = await read_parked_reasons(self.world.pool)
+        assert reasons == [], reasons
 
 
 def make_bearer_token(
@@ -131,6 +159,7 @@ def make_bearer_token(
     """Return a console token as Supabase issues it."""
     default_claims = {
         "sub": str(subject), "aud": "authenticated", "role": "authenticated",
+        "email": "agent@example.com", "phone": "12125550188",
         "exp": datetime.now(UTC) + timedelta(hours=1),
     }  # fmt: skip
     return jwt.encode(default_claims | (claims or {}), secret, algorithm="HS256")
@@ -206,13 +235,17 @@ async def open_client(
 
 @asynccontextmanager
 async def open_api(
-    settings: Settings, responder: EchoResponder | None = None, *, address: str = "127.0.0.1"
+    settings: Settings,
+    responder: EchoResponder | None = None,
+    *,
+    address: str = "127.0.0.1",
+    clock: Clock | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """Run an API in this event loop; yield a client whose requests come from `address`.
 
     Without a responder the API uses the one that the settings name.
     """
-    app = create_app(settings, responder)
+    app = create_app(settings, responder, clock)
     transport = httpx2.ASGITransport(app=app, client=(address, 1))
     async with app.router.lifespan_context(app), open_client("http://crm", transport) as client:
         yield client

@@ -1,5 +1,6 @@
 """Activities that agents record about a lead, over HTTP."""
 
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +27,33 @@ async def test_a_recorded_activity_is_returned_and_listed_as_one_row(site: Site)
         "activities"
     ]
     assert listed[0] == recorded
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel"),
+    [("call_made", "call"), ("email_sent", "email"), ("sms_sent", "sms"), ("note", None),
+     ("message_received", None)],
+)  # fmt: skip
+async def test_a_call_or_a_message_to_a_lead_is_a_contact(
+    site: Site, kind: str, channel: str | None
+) -> None:
+    lead = await site.create_lead()
+    path = f"/api/leads/{lead}/activities"
+    response = await site.client.post(
+        path, json={**CALL, "type": kind}, headers=site.console_headers()
+    )
+    recorded = response.json()["activity"]
+    await site.project()
+    async with site.world.pool.acquire() as conn:
+        contacted_at = await conn.fetchval("SELECT last_contacted_at FROM leads")
+        channels = await conn.fetch(
+            "SELECT payload ->> 'channel' FROM crm_events WHERE event_type = 'lead.contacted'"
+        )
+    listed = (await site.client.get(path, headers=site.console_headers())).json()["activities"]
+    assert [item["type"] for item in listed] == [kind, "lead_created"], "one row per action"
+    assert [tuple(item) for item in channels] == ([(channel,)] if channel else [])
+    expected = datetime.fromisoformat(recorded["created_at"]) if channel else None
+    assert contacted_at == expected
 
 
 @pytest.mark.parametrize("kind", ["note", "email_sent", "sms_sent", "message_received"])

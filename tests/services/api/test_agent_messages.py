@@ -1,5 +1,6 @@
 """Answers of agents in a conversation, over HTTP."""
 
+from datetime import datetime
 from uuid import uuid4
 
 from tests.services.api.conversation_requests import (
@@ -9,7 +10,7 @@ from tests.services.api.conversation_requests import (
     start_conversation,
     take_over,
 )
-from tests.services.api.site import CHAT, Site
+from tests.services.api.site import CHAT, WIDGET_LEAD, Site
 
 
 async def test_an_answer_with_a_repeated_message_id_is_one_message(site: Site) -> None:
@@ -28,6 +29,31 @@ async def test_an_answer_with_a_repeated_message_id_is_one_message(site: Site) -
     )
     assert (await site.read_event_types()).count("conversation.answered") == 1
     await site.project()
+
+
+async def test_an_answer_to_a_lead_is_a_contact(site: Site) -> None:
+    session, conversation = await start_conversation(site)
+    await take_over(site, conversation)
+    await answer(site, conversation, "Hello?")
+    assert "lead.contacted" not in await site.read_event_types(), "the visitor is no lead yet"
+    await site.client.post(
+        WIDGET_LEAD, json={"sessionId": session, "email": "ada@example.com"},
+        headers=site.widget_headers(),
+    )  # fmt: skip
+    message = str(uuid4())
+    answered = await answer(site, conversation, "At two.", messageId=message)
+    await answer(site, conversation, "At two.", messageId=message)
+    assert (await site.read_event_types()).count("lead.contacted") == 1
+    await site.project()
+    async with site.world.pool.acquire() as conn:
+        contacted_at = await conn.fetchval("SELECT last_contacted_at FROM leads")
+        contact = await conn.fetchval(
+            "SELECT payload FROM crm_events WHERE event_type = 'lead.contacted'"
+        )
+    assert contacted_at == datetime.fromisoformat(answered.json()["message"]["created_at"])
+    assert (contact["channel"], contact["contacted_by"]) == (
+        "chat", str(site.manager),
+    )  # fmt: skip
 
 
 async def test_a_message_id_is_unique_in_the_organisation(site: Site) -> None:

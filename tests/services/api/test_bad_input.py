@@ -69,9 +69,9 @@ async def test_an_unusual_body_or_content_type_is_handled(site: Site) -> None:
                     headers={**headers_for(site, path), "Content-Type": content_type},
                 )  # fmt: skip
                 check_handled(response, (method, route, content_type, body[:40]))
-                is_absent = not content_type and not body and "unmerge" in route
+                is_absent = not body and "unmerge" in route
                 if content_type != "application/json" and not is_absent:
-                    assert response.status_code == 415
+                    assert response.status_code == 415, (method, route, content_type)
 
 
 async def test_a_body_that_is_too_large_is_413(site: Site) -> None:
@@ -127,18 +127,11 @@ async def test_an_unknown_path_is_404_and_a_405_names_the_allowed_methods(site: 
     for path in ("/", "/api", "/api/leads/x", "/api/lumaleasing/chat/", "/api//leads", "/%00"):
         response = await site.client.get(path)
         check_handled(response, path)
-        assert response.status_code == 404, path
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
     response = await site.client.delete(CHAT)
     check_handled(response)
-    assert response.status_code == 405
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert response.headers["Allow"] == "POST"
-
-
-async def test_the_health_routes_report_a_ready_api(site: Site) -> None:
-    assert (await site.client.get("/healthz")).status_code == 200
-    ready = await site.client.get("/readyz")
-    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    assert "crm_events_appended_total" in (await site.client.get("/metrics")).text
 
 
 any_json = st.recursive(

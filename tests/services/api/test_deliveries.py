@@ -13,6 +13,7 @@ from services.api.idempotency import MESSAGE_WINDOW, delivery_id_candidates
 from services.api.routes import deliveries
 from tests.services.api.site import Site, create_profile, create_second_property
 from tests.services.api.workflow_requests import TEMPLATES, create_template, post
+from tests.stored_events import read_stored_events
 from tests.world import make_world
 
 PHONE = "+12125550123"
@@ -26,10 +27,7 @@ async def send(
 
 async def read_deliveries(site: Site) -> list[dict[str, Any]]:
     """Return the payloads of all delivery events, in the order of the log."""
-    async with site.world.pool.acquire() as conn:
-        rows = await conn.fetch(
-            "SELECT payload FROM crm_events WHERE entity_type = 'delivery' ORDER BY seq"
-        )
+    rows = await read_stored_events(site.world.pool, "entity_type = 'delivery'")
     return [row["payload"] for row in rows]
 
 

@@ -2,9 +2,12 @@
 
 from uuid import uuid4
 
+import httpx2
 import pytest
 
+from tests.json_texts import READ_TEXTS, REFUSED_TEXTS
 from tests.services.api.site import Site
+from tests.stored_events import read_stored_events
 
 ENGAGEMENTS = "/api/leadpulse/events"
 
@@ -55,3 +58,21 @@ async def test_an_expired_idempotency_key_can_be_used_again(site: Site) -> None:
         assert (await site.client.post(ENGAGEMENTS, json=body, headers=headers)).status_code == 200
         await site.world.pool.execute("UPDATE crm.commands SET expires_at = '2020-01-01'")
     assert (await site.read_event_types()).count("engagement.recorded") == 3
+
+
+async def test_doubtful_json_is_refused_and_numbers_are_read_as_on_the_intake(site: Site) -> None:
+    lead = await site.create_lead()
+    headers = site.console_headers(more={"Content-Type": "application/json"})
+
+    async def post(metadata: bytes) -> httpx2.Response:
+        start = b'{"leadId": "%s", "eventType": "price_check", "metadata": ' % str(lead).encode()
+        return await site.client.post(ENGAGEMENTS, content=start + metadata + b"}", headers=headers)
+
+    for kind, (text, _) in REFUSED_TEXTS.items():
+        response = await post(text)
+        assert (response.status_code, response.json()["code"]) == (400, "malformed_json"), kind
+    for text, _ in READ_TEXTS.values():
+        assert (await post(text)).status_code == 200
+    stored = await read_stored_events(site.world.pool, "event_type = 'engagement.recorded'")
+    values = [row["payload"]["metadata"]["a"] for row in stored]
+    assert values == [value for _, value in READ_TEXTS.values()]

@@ -1,6 +1,7 @@
 """Repeated requests without an Idempotency-Key: chat transcripts and messages to leads."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
@@ -12,7 +13,10 @@ import pytest
 from services.adapters.responder import ResponderReply, ResponderRequest
 from services.api import idempotency
 from services.api.idempotency import delivery_id_candidates
+from services.application.person_terms import PersonTerms
+from services.application.sealed_tables import erase_rows, find_rows
 from tests.conftest import until
+from tests.services.api.consistency_tokens import read_token
 from tests.services.api.site import CHAT, Site
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -22,6 +26,11 @@ async def send(site: Site, visitor: str = "v_1", **body: Any) -> httpx2.Response
     response = await site.client.post(CHAT, json=body, headers=site.widget_headers(visitor))
     assert response.status_code == 200, response.text
     return response
+
+
+def text_of(response: httpx2.Response) -> str:
+    """Return the body without the session token: a repetition need not get one."""
+    return json.dumps({**response.json(), "sessionToken": None}, sort_keys=True)
 
 
 async def count_messages(site: Site) -> tuple[int, int]:
@@ -41,7 +50,7 @@ def extend_transcript(
 async def test_a_repeated_first_message_is_one_session_with_one_reply(site: Site) -> None:
     responses = await asyncio.gather(*(send(site, messages=HELLO) for _ in range(3)))
     responses.append(await send(site, messages=HELLO))
-    assert len({response.text for response in responses}) == 1
+    assert len({text_of(response) for response in responses}) == 1
     assert await count_messages(site) == (1, 1)
     await site.project()
     assert await site.world.count("widget_sessions") == 1
@@ -52,8 +61,9 @@ async def test_a_repeated_turn_has_the_first_response(site: Site) -> None:
     session = first.json()["sessionId"]
     transcript = extend_transcript(HELLO, first, "two bedrooms?")
     responses = [await send(site, messages=transcript, sessionId=session) for _ in range(2)]
-    assert responses[0].text == responses[1].text
-    assert responses[0].headers["X-CRM-Token"] == responses[1].headers["X-CRM-Token"]
+    assert text_of(responses[0]) == text_of(responses[1])
+    first_token, second_token = [await read_token(site, response) for response in responses]
+    assert first_token == second_token
     assert await count_messages(site) == (2, 2)
 
 
@@ -99,7 +109,7 @@ async def test_a_repetition_is_recognised_in_the_next_window_and_not_later(
     monkeypatch.setattr(idempotency, "window_of", lambda _now: window)
     first = await send(site, messages=HELLO)
     window += 1
-    assert (await send(site, messages=HELLO)).text == first.text
+    assert text_of(await send(site, messages=HELLO)) == text_of(first)
     window += 2
     later = await send(site, messages=HELLO)
     assert later.json()["sessionId"] != first.json()["sessionId"]
@@ -112,7 +122,7 @@ async def test_parallel_repetitions_at_the_end_of_a_window_are_one_turn(
     windows = chain([1_000], repeat(1_001))
     monkeypatch.setattr(idempotency, "window_of", lambda _now: next(windows))
     responses = await asyncio.gather(*(send(site, messages=HELLO) for _ in range(4)))
-    assert len({response.text for response in responses}) == 1
+    assert len({text_of(response) for response in responses}) == 1
     assert await count_messages(site) == (1, 1)
 
 
@@ -156,3 +166,20 @@ def test_a_repeated_message_is_recognised_in_the_next_window_and_not_later() -> 
     assert first not in delivery_id_candidates(user_id, lead, b"{}", at + timedelta(minutes=20))
     assert first not in delivery_id_candidates(user_id, lead, b"[]", at)
     assert first not in delivery_id_candidates(uuid4(), lead, b"{}", at)
+
+
+async def test_a_repetition_after_an_erasure_is_refused_and_not_executed_again(site: Site) -> None:
+    body = {"propertyId": str(site.property_id), "email": "quokka@example.com"}
+    headers = {**site.console_headers(), "Idempotency-Key": "k1"}
+
+    async def create() -> httpx2.Response:
+        return await site.client.post("/api/leads", json=body, headers=headers)
+
+    assert (await create()).status_code == 201
+    assert (await create()).status_code == 201, "the stored result"
+    person = PersonTerms(frozenset({site.property_id}), frozenset(), frozenset({body["email"]}))
+    async with site.world.pool.acquire() as conn, conn.transaction():
+        await erase_rows(conn, await find_rows(conn, person))
+    refused = await create()
+    assert (refused.status_code, refused.json()["code"]) == (410, "result_erased")
+    assert (await site.read_event_types()).count("lead.captured") == 1

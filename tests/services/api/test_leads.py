@@ -174,7 +174,7 @@ async def test_a_created_lead_is_returned_as_its_row(site: Site) -> None:
     response = await site.client.post("/api/leads", json=body, headers=site.console_headers())
     lead = response.json()["lead"]
     assert (lead["email"], lead["phone"], lead["source"], lead["status"]) == (
-        "ada@example.com", "+12125550100", "manual", "new",
+        "Ada@Example.com", "+12125550100", "manual", "new",
     )  # fmt: skip
     await site.project()
     async with site.world.pool.acquire() as conn:

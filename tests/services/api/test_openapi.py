@@ -12,20 +12,22 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 
+from services.api.auth.console_users import ROLES
 from services.api.middleware import is_widget_path
-from services.api.schemas import example
 from services.runtime.settings import Settings
 from tests.services.api import openapi_check
+from tests.services.api.example_requests import (
+    create_examples,
+    credentials,
+    in_order,
+    replace_examples,
+    send_example,
+)
 from tests.services.api.openapi_check import Operation, openapi_document, operations, validator
 from tests.services.api.site import Site, open_site
-from tests.services.api.tour_requests import example_slots
-from tests.services.api.workflow_requests import (
-    STEPS,
-    create_definition,
-    create_template,
-    enroll_run,
-)
 
+READS_BY_POST = {"POST /api/leadpulse/score", "POST /api/lumaleasing/chat/stream-tickets"}
+"""Operations that append no event."""
 OPERATIONS_WITHOUT_BODY = {"POST /api/conversations/{conversation_id}/takeover"}
 
 
@@ -43,12 +45,14 @@ def test_every_write_documents_its_body_idempotency_key_and_token() -> None:
             operation.method in ("POST", "PUT", "PATCH")
             and operation.name not in OPERATIONS_WITHOUT_BODY
         ):
-            is_optional = operation.path.rpartition("/")[2] in ("activate", "deactivate", "unmerge")
+            is_optional = operation.path.rpartition("/")[2] in (
+                "activate", "deactivate", "test", "unmerge",
+            )  # fmt: skip
             assert operation.description["requestBody"]["required"] is not is_optional, (
                 operation.name
             )
             assert operation.example_bodies, operation.name
-        if operation.method == "GET" or operation.name == "POST /api/leadpulse/score":
+        if operation.method == "GET" or operation.name in READS_BY_POST:
             assert {"X-CRM-Token", "after_token"} <= names, operation.name
         else:
             assert "Idempotency-Key" in names, operation.name
@@ -61,10 +65,11 @@ def test_every_write_documents_its_body_idempotency_key_and_token() -> None:
 def test_every_operation_documents_its_callers() -> None:
     widget: list[dict[str, list[str]]] = [{"widgetKey": []}, {"widgetKeyAsBearer": []}]
     for operation in operations():
-        expected = widget if is_widget_path(operation.path) else [{"consoleUser": []}]
+        expected = widget if is_widget_path(operation.path) else [{"consoleUser": operation.roles}]
         if operation.path == "/api/lumaleasing/chat/stream":
-            expected = [*widget, {"widgetKeyInQuery": []}]
+            expected = [*widget, {"streamTicket": []}]
         assert operation.description["security"] == expected, operation.name
+        assert set(operation.roles) <= set(ROLES), operation.name
         assert "401" in operation.description["responses"], operation.name
 
 
@@ -98,22 +103,11 @@ async def test_no_request_needs_two_connections_at_once(
 
 
 async def _send_every_example(site: Site) -> None:
-    ids = await _create_examples(site)
+    ids = await create_examples(site)
     count = 0
-    for operation in sorted(operations(), key=lambda operation: operation.method == "DELETE"):
-        await site.project()
+    async for operation in in_order(site, operations()):
         for name, body in operation.example_bodies.items():
-            path, query = _path_and_query(operation, ids)
-            json_body = (
-                None if body is None else json.loads(_replace_examples(json.dumps(body), ids))
-            )
-            response = await site.client.request(
-                operation.method,
-                path,
-                params=query,
-                json=json_body,
-                headers=_credentials(site, operation),
-            )
+            response = await send_example(site, operation, body, ids, credentials(site, operation))
             assert response.status_code == operation.success_status, (
                 operation.name,
                 name,
@@ -128,7 +122,7 @@ async def _send_every_example(site: Site) -> None:
 @pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.soak)])
 async def test_every_response_to_generated_requests_is_documented(site: Site, count: int) -> None:
     """Send `count` valid and `count` invalid requests per operation, each from three callers."""
-    ids = await _create_examples(site)
+    ids = await create_examples(site)
     await site.project()
     semaphore = asyncio.Semaphore(8)
     statuses: set[int] = set()
@@ -136,7 +130,7 @@ async def test_every_response_to_generated_requests_is_documented(site: Site, co
     async def send(operation: Operation, case: Any, credentials: dict[str, str]) -> None:
         async with semaphore:
             response = await site.client.request(
-                operation.method, _replace_examples(case.formatted_path, ids),
+                operation.method, replace_examples(case.formatted_path, ids),
                 params=_query(case.query, ids), content=_body(case, ids),
                 headers=[*_headers(case, operation), *_encode(credentials)],
             )  # fmt: skip
@@ -152,7 +146,7 @@ async def test_every_response_to_generated_requests_is_documented(site: Site, co
         )
         for case in _generate_cases(generated, count):
             callers: tuple[dict[str, str], ...] = (
-                _credentials(site, operation),
+                credentials(site, operation),
                 site.console_headers(site.viewer),
                 {},
             )
@@ -199,55 +193,6 @@ async def test_an_undocumented_response_fails_the_check(
         )
 
 
-async def _create_examples(site: Site) -> dict[str, str]:
-    """Create the entities of the examples; return example ids with the ids of the entities."""
-    lead = await site.create_lead(firstName="Ada", phone="+12125550123")
-    tour = await site.book_tour(lead)
-    await site.send_chat(
-        "hello", example.VISITOR, sessionId=example.SESSION, conversationId=example.CONVERSATION
-    )
-    takeover = f"/api/conversations/{example.CONVERSATION}/takeover"
-    assert (await site.client.post(takeover, headers=site.console_headers())).is_success
-    property_id, other_lead = str(site.property_id), str(await site.create_lead())
-    message_template = await create_template(site, example.SLUG)
-    definition = await create_definition(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
-    run = await enroll_run(site, lead, definition["id"])
-    return {
-        example.PROPERTY: property_id,
-        example.LEAD: str(lead),
-        example.TOUR: tour["id"],
-        example.DEFINITION: definition["id"],
-        example.TEMPLATE: message_template["id"],
-        example.RUN: str(run),
-        example.OTHER_LEAD: other_lead,
-        **example_slots(site.property_id),
-    }
-
-
-def _credentials(site: Site, operation: Operation) -> dict[str, str]:
-    if not operation.needs_console_user:
-        return site.widget_headers(example.VISITOR)
-    return site.console_headers(site.admin if "/admin/" in operation.path else None)
-
-
-def _path_and_query(operation: Operation, ids: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Return path and query with the examples of the required parameters."""
-    path, query = operation.path, {}
-    for parameter in operation.description["parameters"]:
-        if parameter["required"]:
-            value = _replace_examples(parameter["schema"]["examples"][0], ids)
-            path = path.replace("{" + parameter["name"] + "}", value)
-            if parameter["in"] == "query":
-                query[parameter["name"]] = value
-    return path, query
-
-
-def _replace_examples(text: str, ids: dict[str, str]) -> str:
-    for example_id, real_id in ids.items():
-        text = text.replace(example_id, real_id)
-    return text
-
-
 def _generate_cases(generated: Any, count: int) -> list[Any]:
     """Return valid and invalid requests by the document's schemas, the same in every run."""
     cases: list[Any] = []
@@ -270,7 +215,7 @@ def _query(query: Any, ids: dict[str, str]) -> dict[str, str]:
         str(name): value if isinstance(value, str) else json.dumps(value)
         for name, value in (query or {}).items()
     }
-    return {name: _replace_examples(text, ids) for name, text in texts.items()}
+    return {name: replace_examples(text, ids) for name, text in texts.items()}
 
 
 def _body(case: Any, ids: dict[str, str]) -> bytes | None:
@@ -279,7 +224,7 @@ def _body(case: Any, ids: dict[str, str]) -> bytes | None:
     if isinstance(case.body, bytes):
         return case.body
     try:
-        return _replace_examples(json.dumps(case.body), ids).encode()
+        return replace_examples(json.dumps(case.body), ids).encode()
     except TypeError:
         return b""
 

@@ -45,7 +45,7 @@ async def run_api(settings: Settings, world: World) -> AsyncIterator[RunningApi]
 
             async def is_ready() -> bool:
                 try:
-                    return (await client.get("/readyz")).status_code == 200
+                    return (await client.get("/healthz")).status_code == 200
                 except httpx2.TransportError:
                     return False
 

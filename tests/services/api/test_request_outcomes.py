@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from events.log.token import Token
+from tests.services.api.consistency_tokens import make_token
 from tests.services.api.site import CHAT, Site
 from tests.services.api.unusual_input import (
     UNUSUAL_BODIES,
@@ -60,7 +61,7 @@ async def test_each_kind_of_bad_input_has_its_error_code_and_appends_nothing(
 async def test_a_token_of_another_log_generation_or_a_malformed_one_is_refused(site: Site) -> None:
     lead = await site.create_lead()
     for token, code in (
-        (str(Token(99, 1, uuid4())), "token_of_another_generation"),
+        (await make_token(site, Token(99, 1, uuid4())), "token_of_another_generation"),
         ("yesterday", "malformed_token"),
     ):
         response = await site.client.get(

@@ -86,7 +86,9 @@ async def test_a_caller_reads_no_row_of_another_organisation(
     await site.send_chat("hello", visitor="v_1")
     await site.project()
     member = ConsoleUser(site.manager, site.world.org_id, "manager")
-    owner = Visitor(site.world.org_id, site.property_id, "v_1")
+    async with site.world.pool.acquire() as connection:
+        visitor_hash = await connection.fetchval("SELECT visitor_id FROM widget_sessions")
+    owner = Visitor(site.world.org_id, site.property_id, visitor_hash)
     other_visitor = Visitor(site.world.org_id, site.property_id, "v_2")
     for caller, table, count in (
         (member, "leads", 1), (CONSOLE_USER, "leads", 0), (owner, "widget_sessions", 1),

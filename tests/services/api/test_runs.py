@@ -10,7 +10,13 @@ from events.deliveries import DeliveryHandedOver, DeliveryPlanned, DeliveryPurpo
 from events.runs import RunCompleted, RunStepReached, StepOutcome
 from events.workflows import MessageChannel, StepAction
 from tests.services.api.site import Site, create_profile
-from tests.services.api.workflow_requests import DEFINITIONS, create_definition, enroll_run
+from tests.services.api.workflow_requests import (
+    DEFINITIONS,
+    STEPS,
+    create_definition,
+    enroll_run,
+    post,
+)
 from tests.world import make_world
 
 
@@ -156,3 +162,81 @@ async def test_runs_of_other_leads_are_not_found_and_viewers_cannot_change_runs(
             url, json={"action": "stop"}, headers=site.console_headers(profile_id)
         )
         assert response.status_code == write_status
+
+
+async def create_active(site: Site, **more: Any) -> dict[str, Any]:
+    definition = await create_definition(site, steps=STEPS[1:], **more)
+    response = await post(site, f"{DEFINITIONS}/{definition['id']}/activate", {})
+    assert response.status_code == 200, response.text
+    return definition
+
+
+async def test_a_person_starts_a_run_of_an_active_workflow_once_at_a_time(site: Site) -> None:
+    lead, url = await site.create_lead(), "/api/leads/{}/workflow"
+    inactive = await create_definition(site)
+    definition = await create_active(site)
+    body = {"definitionId": inactive["id"]}
+    response = await post(site, url.format(lead), body)
+    assert (response.status_code, response.json()["code"]) == (409, "definition_inactive")
+    body = {"definitionId": definition["id"]}
+    started = await post(site, url.format(lead), body)
+    assert started.status_code == 201
+    run = started.json()["workflow"]
+    assert (run["trigger"], run["enrolled_by"]) == ("manual", str(site.manager))
+    again = await post(site, url.format(lead), body)
+    assert (again.status_code, again.json()["code"]) == (409, "run_live")
+    assert (await post(site, url.format(lead), {**body, "stepNumber": 9})).status_code == 409
+    assert (await post(site, url.format(uuid4()), body)).status_code == 404
+    await change_run(site, lead, "stop")
+    response = await post(site, url.format(lead), {**body, "stepNumber": 9})
+    assert (response.status_code, response.json()["code"]) == (400, "unknown_step")
+    assert (await post(site, url.format(lead), body)).status_code == 201
+
+
+async def test_a_lead_with_an_exit_status_starts_no_run(site: Site) -> None:
+    lead, definition = await site.create_lead(), await create_active(site)
+    change = {"leadId": str(lead), "status": "lost"}
+    response = await site.client.patch("/api/leads", json=change, headers=site.console_headers())
+    assert response.status_code == 200, response.text
+    body = {"definitionId": definition["id"]}
+    response = await post(site, f"/api/leads/{lead}/workflow", body)
+    assert (response.status_code, response.json()["code"]) == (409, "exit_status")
+
+
+async def test_a_run_is_restarted_from_a_step(site: Site) -> None:
+    lead = await site.create_lead()
+    definition = await create_definition(site)
+    await enroll_run(site, lead, definition["id"])
+    restarted = (await change_run(site, lead, "restart", stepNumber=1)).json()["workflow"]
+    assert restarted["current_step"] == 1
+    assert datetime.fromisoformat(restarted["next_action_at"]) <= datetime.now(UTC)
+    refused = await change_run(site, lead, "restart", stepNumber=2)
+    assert (refused.status_code, refused.json()["code"]) == (400, "unknown_step")
+
+
+async def test_a_move_makes_the_counts_that_its_preview_shows(site: Site) -> None:
+    definition = await create_definition(site)
+    url = f"{DEFINITIONS}/{definition['id']}"
+    leads = [await site.create_lead() for _ in range(3)]
+    for lead in leads:
+        await enroll_run(site, lead, definition["id"])
+    await change_run(site, leads[0], "restart", stepNumber=1)
+    steps = [{**STEPS[1], "id": "rest"}, {**STEPS[1], "id": "hi"}]
+    response = await site.client.patch(url, json={"steps": steps}, headers=site.console_headers())
+    assert response.status_code == 200, response.text
+    preview = (await post(site, f"{url}/move", {"dryRun": True})).json()
+    assert preview == {"success": True, "isComplete": True, "steps": [
+        {"fromVersion": 1, "fromStep": "hello", "toStep": None, "runs": 2},
+        {"fromVersion": 1, "fromStep": "rest", "toStep": "rest", "runs": 1},
+    ]}  # fmt: skip
+    body = {"steps": {"hello": "hi"}, "reason": "renamed"}
+    preview = (await post(site, f"{url}/move", {**body, "dryRun": True})).json()
+    moved = (await post(site, f"{url}/move", body)).json()
+    assert moved == preview
+    assert [step["runs"] for step in moved["steps"]] == [2, 1]
+    for lead, step in zip(leads, (0, 1, 1), strict=True):
+        [run] = (await read_workflow(site, lead))["runs"]
+        assert (run["definition_version"], run["current_step"]) == (2, step)
+    assert (await post(site, f"{url}/move", {})).json()["steps"] == []
+    unknown = await post(site, f"{url}/move", {"toVersion": 9})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_version")

@@ -21,12 +21,17 @@ from services.api.context import ApiContext
 from services.api.problems import Problem
 from services.api.routes import session_events
 from services.api.server import STOP_SECONDS, ApiServer
-from services.api.session_listeners import MAX_STREAMS_PER_SESSION, SessionListeners
+from services.api.session_listeners import (
+    MAX_STREAMS_PER_SESSION,
+    SessionListeners,
+    StreamLimits,
+)
 from services.runtime.database import open_engine
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.services.api.lost_connections import terminate_api_connections
-from tests.services.api.site import CHAT, CHAT_STREAM, ORIGIN, Site, url_of
+from tests.services.api.openapi_check import check_response
+from tests.services.api.site import CHAT, CHAT_STREAM, ORIGIN, STREAM_TICKETS, Site, url_of
 
 
 @dataclass
@@ -74,11 +79,19 @@ class SocketApi:
     client: httpx2.AsyncClient
     serving: "asyncio.Task[None]"
 
+    async def get_ticket(self, session: str) -> str:
+        response = await self.client.post(
+            STREAM_TICKETS, json={"sessionId": session}, headers=self.site.widget_headers()
+        )
+        assert response.status_code == 201, response.text
+        ticket: str = response.json()["ticket"]
+        return ticket
+
     @asynccontextmanager
     async def open_browser(self, session: str, **headers: str) -> AsyncIterator[Browser]:
         """Open a browser that reads the stream until the block ends."""
         browser = Browser()
-        params = {"sessionId": session, "key": self.site.key, "visitorId": "v_1"}
+        params = {"sessionId": session, "ticket": await self.get_ticket(session)}
 
         async def listen() -> None:
             async with self.client.stream(
@@ -114,7 +127,8 @@ async def api(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[SocketApi]:
     monkeypatch.setattr(session_listeners, "POLL_SECONDS", 0.02)
-    async with serve(site, settings, streams_per_process=5) as running:
+    shares = {"streams_per_property_percent": 100, "streams_per_network_percent": 100}
+    async with serve(site, settings, streams_per_process=5, **shares) as running:
         yield running
 
 
@@ -156,6 +170,30 @@ async def test_an_agents_answer_is_sent_to_the_visitor_s_browser(api: SocketApi)
         assert event_id == (data["id"] if event_type == "message" else None)
 
 
+async def test_the_state_says_whether_the_visitor_waits_for_an_agent(api: SocketApi) -> None:
+    session, conversation = await start_conversation(api.site)
+    url = f"/api/conversations/{conversation}/takeover"
+    async with api.open_browser(session) as browser:
+
+        async def read_state(number: int) -> tuple[bool, bool]:
+            await api.site.project()
+            await until(lambda: len(browser.states()) >= number)
+            state = browser.states()[number - 1]
+            return state["isHumanMode"], state["waitingForHuman"]
+
+        assert await read_state(1) == (False, False)
+        await api.site.client.post(url, headers=api.site.console_headers())
+        assert await read_state(2) == (True, True)
+        await answer(api.site, conversation, "This is Sam")
+        assert await read_state(3) == (True, False), "the agent has answered"
+        await api.site.send_chat("And on Sunday?", sessionId=session)
+        assert await read_state(4) == (True, True)
+        await answer(api.site, conversation, "On Sunday too")
+        assert await read_state(5) == (True, False)
+        await api.site.client.delete(url, headers=api.site.console_headers())
+        assert await read_state(6) == (False, False)
+
+
 async def test_a_browser_that_reconnects_receives_each_message_once(
     api: SocketApi,
 ) -> None:
@@ -173,25 +211,14 @@ async def test_a_browser_that_reconnects_receives_each_message_once(
     assert (unknown.status_code, unknown.json()["code"]) == (400, "unknown_message")
 
 
-async def test_the_widget_key_is_accepted_in_the_query_of_the_stream_only(
-    api: SocketApi,
-) -> None:
+async def test_a_stream_can_be_read_from_allowed_origins_only(api: SocketApi) -> None:
     session, _ = await start_conversation(api.site)
-    query = {"sessionId": session}
-    for params, headers, status in (
-        ({}, {}, 401),
-        ({"key": "nope"}, {}, 401),
-        ({"key": api.site.key}, {}, 404),
-        ({"key": api.site.key, "visitorId": "v_2"}, {}, 404),
-        ({"key": api.site.key, "visitorId": "v_1"}, {"Origin": "https://evil.example.com"}, 403),
-        ({"key": api.site.key, "visitorId": "v_1"}, {"Origin": "null"}, 403),
-    ):
-        response = await api.client.get(CHAT_STREAM, params=query | params, headers=headers)
-        assert response.status_code == status, (params, headers)
+    for origin in ("https://evil.example.com", "null"):
+        params = {"sessionId": session, "ticket": await api.get_ticket(session)}
+        response = await api.client.get(CHAT_STREAM, params=params, headers={"Origin": origin})
+        assert response.status_code == 403, origin
     async with api.open_browser(session, Origin=ORIGIN) as browser:
         assert browser.headers["access-control-allow-origin"] == ORIGIN
-    polled = await api.client.get(CHAT, params=query | {"key": api.site.key, "visitorId": "v_1"})
-    assert polled.status_code == 401
 
 
 async def test_streams_are_limited_per_session_and_process_and_a_closed_one_is_free_again(
@@ -205,6 +232,7 @@ async def test_streams_are_limited_per_session_and_process_and_a_closed_one_is_f
         response = await api.client.get(
             CHAT_STREAM, params={"sessionId": session}, headers=api.site.widget_headers()
         )
+        await check_response(response)
         assert (response.status_code, response.json()["code"]) == (503, "too_many_streams")
         return int(response.headers["Retry-After"]) > 0
 
@@ -273,7 +301,7 @@ async def test_a_stopping_process_ends_its_streams(site: Site, settings: Setting
             await asyncio.wait_for(api.serving, STOP_SECONDS)
             assert time.monotonic() - started < STOP_SECONDS / 2
         with pytest.raises(Problem):
-            api.context.listeners.join(uuid4())
+            api.context.listeners.join(uuid4(), uuid4(), "x")
 
 
 async def test_any_number_of_listeners_needs_one_query_per_poll(
@@ -287,8 +315,8 @@ async def test_any_number_of_listeners_needs_one_query_per_poll(
     def record_query(*_: Any) -> None:
         query_times.append(time.monotonic())
 
-    listeners = SessionListeners(engine, 100)
-    joined = [listeners.join(uuid4()) for _ in range(50)]
+    listeners = SessionListeners(engine, StreamLimits(100, 100, 100, 0))
+    joined = [listeners.join(uuid4(), uuid4(), "x") for _ in range(50)]
     polling = asyncio.create_task(listeners.run())
     await until(lambda: len(query_times) >= 5)
     for listener in joined:

@@ -96,7 +96,7 @@ async def test_a_booked_slot_is_no_longer_available(site: Site) -> None:
             "SELECT lead_id FROM widget_sessions WHERE id = $1", session
         )
     assert (lead["source"], lead["email"], lead["status"]) == (
-        "LumaLeasing Tour Booking", "ada@example.com", "tour_booked",
+        "LumaLeasing Tour Booking", "Ada@Example.com", "tour_booked",
     )  # fmt: skip
     assert (tour["id"], tour["lead_id"], tour["notes"], tour["created_by"]) == (
         UUID(body["booking"]["id"]), lead["id"], "A ramp, please.", None,

@@ -1,5 +1,7 @@
 """Takeover and release of conversations, over HTTP."""
 
+from uuid import uuid4
+
 from tests.services.api.conversation_requests import (
     CONVERSATIONS,
     answer,
@@ -75,14 +77,72 @@ async def test_the_agent_of_a_takeover_or_an_admin_can_release_the_conversation(
 
 async def test_a_takeover_response_contains_the_lead_of_the_session(site: Site) -> None:
     session, conversation = await start_conversation(site)
-    captured = await site.client.post(
+    await site.client.post(
         WIDGET_LEAD, json={"sessionId": session, "email": "ada@example.com"},
         headers=site.widget_headers(),
     )  # fmt: skip
     conversation_row = (await take_over(site, conversation)).json()["conversation"]
-    assert conversation_row["lead_id"] == captured.json()["leadId"]
+    assert conversation_row["lead_id"] == str(await site.find_lead("ada@example.com"))
     shown = (await read(site, conversationId=conversation)).json()["conversation"]
     assert {name: shown[name] for name in conversation_row} == conversation_row
+
+
+async def test_events_after_the_contact_data_carry_the_lead_and_are_in_its_history(
+    site: Site,
+) -> None:
+    session, conversation = await start_conversation(site)
+    captured = await site.client.post(
+        WIDGET_LEAD, json={"sessionId": session, "email": "ada@example.com"},
+        headers=site.widget_headers(),
+    )  # fmt: skip
+    await site.send_chat("is it free?", sessionId=session)
+    await take_over(site, conversation)
+    await answer(site, conversation, "It is.")
+    await release(site, conversation)
+    site.responder.fails = True
+    await site.send_chat("and the other one?", sessionId=session)
+    async with site.world.pool.acquire() as conn:
+        rows = await conn.fetch(
+            "SELECT event_type, lead_id FROM crm_events WHERE entity_type = 'conversation' "
+            "AND seq > (SELECT seq FROM crm_events WHERE event_type = 'session.identified')"
+        )
+        lead = await conn.fetchval(
+            "SELECT entity_id FROM crm_events WHERE event_type = 'lead.captured'"
+        )
+    assert {row["event_type"] for row in rows} == {
+        "conversation.message_received", "conversation.replied", "conversation.taken_over",
+        "conversation.answered", "conversation.released", "conversation.waiting",
+    }  # fmt: skip
+    assert {row["lead_id"] for row in rows} == {lead}, captured.text
+    await site.project()
+    history = [
+        (item["kind"], item.get("type") or item.get("author"))
+        for item in (
+            await site.client.get(f"/api/leads/{lead}/timeline", headers=site.console_headers())
+        ).json()["items"]
+    ]
+    assert ("activity", "human_takeover") in history
+    authors = [name for kind, name in history if kind == "message"]
+    assert sorted(authors) == ["agent", "bot", "bot", *["system"] * 3, *["visitor"] * 3]
+
+
+async def test_a_takeover_links_a_conversation_that_was_not_named_with_the_lead(
+    site: Site,
+) -> None:
+    """A conversation may be missing in the table when the visitor leaves contact details."""
+    session, _ = await start_conversation(site)
+    other = str(uuid4())
+    await site.send_chat("hello again", sessionId=session, conversationId=other)
+    await site.client.post(
+        WIDGET_LEAD, json={"sessionId": session, "email": "ada@example.com"},
+        headers=site.widget_headers(),
+    )  # fmt: skip
+    await take_over(site, other)
+    await site.project()
+    async with site.world.pool.acquire() as conn:
+        leads = await conn.fetch("SELECT lead_id FROM conversations")
+    assert len({row["lead_id"] for row in leads}) == 1
+    assert None not in {row["lead_id"] for row in leads}
 
 
 async def test_requests_with_one_key_take_over_and_answer_once(site: Site) -> None:

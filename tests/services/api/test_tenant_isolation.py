@@ -14,7 +14,12 @@ from services.api.schemas import example
 from tests.services.api.openapi_check import Operation, operations
 from tests.services.api.site import ORIGIN, Site, create_profile, create_widget, make_bearer_token
 from tests.services.api.tour_requests import example_slots
-from tests.services.api.workflow_requests import create_definition, create_template, enroll_run
+from tests.services.api.workflow_requests import (
+    create_definition,
+    create_template,
+    create_workflow_entities,
+    enroll_run,
+)
 from tests.world import make_world
 
 SECRET = "quokka"
@@ -53,9 +58,11 @@ async def create_entities(site: Site, word: str) -> dict[str, str]:
     message_template = await create_template(site, example.SLUG, name=word, body=word)
     definition = await create_definition(site, name=word, description=word)
     run = await enroll_run(site, lead, definition["id"])
+    workflow_ids = await create_workflow_entities(site, lead)
     await site.project()
     return {
         **example_slots(site.property_id),
+        **workflow_ids,
         example.ORGANIZATION: str(site.world.org_id),
         example.PROPERTY: str(site.property_id),
         example.LEAD: str(lead),

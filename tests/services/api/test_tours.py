@@ -34,7 +34,7 @@ async def test_a_booked_tour_is_returned_with_its_lead(site: Site) -> None:
         assert await conn.fetchval("SELECT status FROM leads") == "tour_booked"
 
 
-async def test_a_tour_can_be_moved_amended_confirmed_and_completed(site: Site) -> None:
+async def test_a_tour_can_be_moved_amended_and_confirmed(site: Site) -> None:
     lead = await site.create_lead()
     tour = await site.book_tour(lead)
     agent = await create_profile(site.world, "viewer")
@@ -51,8 +51,17 @@ async def test_a_tour_can_be_moved_amended_confirmed_and_completed(site: Site) -
     moved = await patch(tourTime="09:30", assignedAgentId=str(agent), notes="ring twice")
     assert (moved["tour_time"], moved["revision"], moved["notes"]) == ("09:30:00", 2, "ring twice")
     assert (await patch(status="confirmed"))["status"] == "confirmed"
-    assert (await patch(status="no_show"))["status"] == "no_show"
-    assert (await patch(status="completed"))["status"] == "completed"
+
+
+async def test_a_no_show_can_be_corrected_to_a_completed_tour(site: Site) -> None:
+    lead = await site.create_lead()
+    tour = await site.create_begun_tour(lead)
+    for status in ("no_show", "completed"):
+        response = await site.client.patch(
+            f"/api/leads/{lead}/tours", json={"tourId": str(tour), "status": status},
+            headers=site.console_headers(),
+        )  # fmt: skip
+        assert response.json()["tour"]["status"] == status, response.text
     await site.project()
     async with site.world.pool.acquire() as conn:
         rows = await conn.fetch("SELECT event_type FROM lead_engagement_events ORDER BY 1")
@@ -75,13 +84,28 @@ async def test_a_cancelled_tour_has_no_further_status(site: Site) -> None:
         assert (response.status_code, response.json()["code"]) == (409, "tour_state"), status
 
 
-async def test_a_no_show_does_not_replace_a_completed_tour_in_parallel_writes(site: Site) -> None:
+async def test_a_tour_in_the_future_is_neither_completed_nor_a_no_show(site: Site) -> None:
     lead = await site.create_lead()
     tour = await site.book_tour(lead)
+    for status in ("completed", "no_show"):
+        response = await site.client.patch(
+            f"/api/leads/{lead}/tours", json={"tourId": tour["id"], "status": status},
+            headers=site.console_headers(),
+        )  # fmt: skip
+        problem = response.json()
+        assert (response.status_code, problem["code"]) == (409, "tour_in_future")
+        assert tour["starts_at"][:10] in problem["error"]
+        assert "cancel it or move it" in problem["error"]
+    assert "tour.completed" not in await site.read_event_types()
+
+
+async def test_a_no_show_does_not_replace_a_completed_tour_in_parallel_writes(site: Site) -> None:
+    lead = await site.create_lead()
+    tour = await site.create_begun_tour(lead)
     responses = await asyncio.gather(
         *(
             site.client.patch(
-                f"/api/leads/{lead}/tours", json={"tourId": tour["id"], "status": status},
+                f"/api/leads/{lead}/tours", json={"tourId": str(tour), "status": status},
                 headers=site.console_headers(),
             )
             for status in ("completed", "no_show")

@@ -7,7 +7,15 @@ from uuid import uuid4
 import pytest
 
 from services.deciders.local_time import WEEKDAYS
-from tests.services.api.site import CHAT, ORIGIN, WIDGET_ADMIN, Site, create_profile, create_widget
+from tests.services.api.site import (
+    ORIGIN,
+    WIDGET_ADMIN,
+    WIDGET_CONFIG,
+    Site,
+    create_profile,
+    create_second_property,
+    create_widget,
+)
 from tests.services.api.widget_requests import change_config, read_config, read_widget_events
 from tests.world import make_world
 
@@ -64,6 +72,38 @@ async def test_the_complete_configuration_can_be_sent_back(site: Site) -> None:
     assert after == {**before, "widget_name": "Ada"}
 
 
+@pytest.mark.parametrize("is_configured", [True, False])
+async def test_what_a_read_answers_can_be_sent_back_as_it_is(
+    site: Site, is_configured: bool
+) -> None:
+    """The response has no `propertyId` of its own: the one in its configuration counts."""
+    property_id = site.property_id if is_configured else await create_second_property(site.world)
+    url, headers = f"{WIDGET_ADMIN}/config", site.console_headers(site.admin)
+    await site.project()
+    read = await site.client.get(url, params={"propertyId": str(property_id)}, headers=headers)
+    assert read.status_code == 200, read.text
+    written = await site.client.put(url, json=read.json(), headers=headers)
+    assert (written.status_code, written.json()) == (200, {"success": True})
+    await site.project()
+    again = await site.client.get(url, params={"propertyId": str(property_id)}, headers=headers)
+    before, after = read.json()["config"], again.json()["config"]
+    for computed in ("version", "updated_at"):
+        before.pop(computed), after.pop(computed)
+    assert after == before
+
+
+async def test_what_the_widget_reads_can_be_written(site: Site) -> None:
+    await change_config(site, {"businessHours": {"monday": OFFICE_HOURS}, "widgetName": "Ada"})
+    before = await read_config(site)
+    public = (await site.client.get(WIDGET_CONFIG, headers=site.widget_headers())).json()
+    response = await change_config(site, public["config"])
+    assert response.status_code == 200, response.text
+    after = await read_config(site)
+    for computed in ("version", "updated_at", "lead_capture_prompt"):
+        before.pop(computed), after.pop(computed)
+    assert after == before
+
+
 async def test_null_and_empty_text_restore_the_default(site: Site) -> None:
     before = await read_config(site)
     await change_config(
@@ -107,9 +147,9 @@ async def test_origins_are_stored_as_browsers_send_them(site: Site) -> None:
     assert config["allowed_origins"] == [
         "https://www.alder.example", "http://localhost:3000", "https://xn--mnchen-3ya.example",
     ]  # fmt: skip
-    preflight = {"Access-Control-Request-Method": "POST"}
-    for origin, status in (("https://www.alder.example", 204), (ORIGIN, 403), ("null", 403)):
-        response = await site.client.options(CHAT, headers={"Origin": origin, **preflight})
+    await site.project()
+    for origin, status in (("https://www.alder.example", 200), (ORIGIN, 403), ("null", 403)):
+        response = await site.client.get(WIDGET_CONFIG, headers=site.widget_headers(Origin=origin))
         assert response.status_code == status, origin
 
 

@@ -11,13 +11,12 @@ async def test_contact_details_of_a_session_create_its_lead(site: Site) -> None:
     }  # fmt: skip
     response = await site.client.post(WIDGET_LEAD, json=body, headers=site.widget_headers())
     assert response.status_code == 200, response.text
-    lead = response.json()["leadId"]
     again = await site.client.post(
         WIDGET_LEAD,
         json={"leadInfo": {"email": "A@B.co", "phone": "212 555 0100"}},
         headers=site.widget_headers(),
     )
-    assert again.json()["leadId"] == lead
+    assert again.status_code == 200
     await site.project()
     async with site.world.pool.acquire() as conn:
         row = await conn.fetchrow("SELECT * FROM leads")
@@ -28,7 +27,7 @@ async def test_contact_details_of_a_session_create_its_lead(site: Site) -> None:
     assert session is not None
     assert conversation is not None
     assert (row["bedrooms"], row["notes"], row["phone"]) == ("2", "a dog", "+12125550100")
-    assert str(session["lead_id"]) == str(conversation["lead_id"]) == lead
+    assert session["lead_id"] == conversation["lead_id"] == row["id"]
     assert notes == 1
     without_contact = await site.client.post(
         WIDGET_LEAD, json={"firstName": "Ada"}, headers=site.widget_headers()

@@ -23,8 +23,9 @@ from tests.services.api.site import (
     create_profile,
     make_bearer_token,
 )
+from tests.services.api.tour_requests import book, configure_widget, daily_hours, slots_of_day
 from tests.services.api.unusual_input import UNUSUAL_VALUES, check_handled
-from tests.world import make_world
+from tests.world import VISITOR, make_world
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ async def append_conversation(
     session, conversation = uuid4(), uuid4()
     ids: dict[str, Any] = {"conversation_id": conversation, "session_id": session, "lead_id": lead}
     events: list[tuple[Event, float]] = [
-        (SessionStarted(session_id=session, visitor_id="v_1", lead_id=lead), 0),
+        (SessionStarted(session_id=session, visitor_hash=VISITOR, lead_id=lead), 0),
         (ConversationStarted(**ids, channel=ConversationChannel.WIDGET), 0),
     ]
     for author, seconds in messages:
@@ -108,6 +109,27 @@ async def test_leads_that_are_merged_in_two_steps_count_once(site: Site) -> None
     await site.project()
     statistics = (await read(site, "stats")).json()
     assert (statistics["totalSessions"], statistics["leadsCapture"]) == (4, 2)
+
+
+async def test_leads_without_a_session_count_if_the_widget_brought_them(site: Site) -> None:
+    await configure_widget(site, tours_enabled=True, tour_hours=daily_hours("09:00", "17:00"))
+    await site.project()
+    known = await site.create_lead(email="known@example.com")
+    await site.create_lead()  # by the console only
+    slots = list((await slots_of_day(site)).values())
+    for slot, email in zip(slots, ("known@example.com", "new@example.com"), strict=False):
+        booked = await book(site, {"slotId": slot["id"]}, email)
+        assert booked.status_code == 201, booked.text
+    form = await site.client.post(
+        WIDGET_LEAD, json={"email": "form@example.com"}, headers=site.widget_headers()
+    )
+    assert form.status_code == 200, form.text
+    await site.project()
+    statistics = (await read(site, "stats")).json()
+    assert (statistics["leadsCapture"], statistics["toursBooked"]) == (3, 2), known
+    assert (statistics["totalSessions"], statistics["conversionRate"]) == (0, 0)
+    later = (await read(site, "stats", {"from": "2990-01-01"})).json()
+    assert later["leadsCapture"] == 0
 
 
 async def test_only_sessions_that_started_in_the_range_count(site: Site) -> None:

@@ -23,7 +23,7 @@ async def test_defaults_are_created_once_inactive_and_replace_nothing(
         (response.json()["definitionsCreated"], response.json()["templatesCreated"])
         for response in (first, second)
     )
-    assert counts == [(0, 0), (3, 12)]
+    assert counts == [(0, 0), (3, 16)]
     definitions, templates = await list_rows(site), await list_rows(site, TEMPLATES)
     assert {row["name"] for row in definitions} == {
         "New Lead Nurture", "Tour No-Show Recovery", "Post-Tour Follow-Up",

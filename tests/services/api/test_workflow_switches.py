@@ -31,6 +31,10 @@ async def test_an_activation_needs_no_body(site: Site) -> None:
         response = await site.client.post(f"{url}/{path}", headers=site.console_headers())
         assert response.status_code == 200, response.text
         assert response.json()["definition"]["is_active"] is is_active
+        for content_type in ("application/json", "application/x-www-form-urlencoded"):
+            headers = site.console_headers(more={"Content-Type": content_type})
+            again = await site.client.post(f"{url}/{path}", headers=headers, content=b"")
+            assert again.status_code == 200, (content_type, again.text)
     refused = await site.client.post(DEFINITIONS, headers=site.console_headers())
     assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
 

@@ -170,3 +170,35 @@ async def test_every_field_of_a_change_handles_unusual_values(site: Site) -> Non
                     )
                     check_handled(response, (method, path, body))
     await site.project()
+
+
+async def test_the_rules_of_a_workflow_and_the_options_of_its_steps_are_stored(site: Site) -> None:
+    steps = [
+        {"id": "b", "delayHours": 0, "action": "branch",
+         "options": {"conditions": [{"field": "score", "operator": "at_least", "value": 45}],
+                     "then": "e"}},
+        {"id": "e", "delayHours": 0, "action": "end"},
+    ]  # fmt: skip
+    rules = {"exitEvents": ["opt_out"], "reentry": "after_end", "minIntervalHours": 2.5,
+             "maxAgeHours": 48}  # fmt: skip
+    created = await create_definition(site, steps=steps, **rules)
+    assert [created[name] for name in ("exit_events", "reentry", "min_interval_hours")] == [
+        ["opt_out"], "after_end", 2.5
+    ]  # fmt: skip
+    assert created["steps"][0]["options"] == steps[0]["options"]
+    assert "options" not in created["steps"][1]
+    change: dict[str, Any] = {"reentry": None, "exitEvents": [], "maxAgeHours": 1}
+    response = await site.client.patch(
+        f"{DEFINITIONS}/{created['id']}", json=change, headers=site.console_headers()
+    )
+    changed = response.json()["definition"]
+    names = ("exit_events", "reentry", "min_interval_hours", "max_age_hours", "version")
+    assert [changed[name] for name in names] == [[], None, 2.5, 1.0, 2]
+    assert await list_rows(site) == [changed]
+
+
+async def test_wrong_options_are_refused_with_their_place(site: Site) -> None:
+    steps = [{"id": "w", "delayHours": 0, "action": "wait_until", "options": {"at": "9"}}]
+    response = await post(site, DEFINITIONS, definition_body(site, steps=steps))
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_definition")
+    assert "step 'w': options.at" in response.json()["error"]

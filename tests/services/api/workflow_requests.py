@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx2
 
 from events.runs import RunEnrolled
+from services.api.schemas import example
 from tests.services.api.site import Site
 
 DEFINITIONS, TEMPLATES = "/api/workflows/definitions", "/api/workflows/templates"
@@ -79,3 +80,18 @@ async def enroll_run(site: Site, lead: UUID, definition: str, version: int = 1) 
     )  # fmt: skip
     await site.world.append(site.world.new(event))
     return run
+
+
+async def create_workflow_entities(site: Site, lead: UUID) -> dict[str, str]:
+    """Create an active definition, a task and a message; return example ids with their ids."""
+    active = await create_definition(site, steps=STEPS[1:])
+    await post(site, f"/api/workflows/definitions/{active['id']}/activate", {})
+    task = await post(site, f"/api/leads/{lead}/tasks", {"title": "Call back"})
+    message = await post(
+        site, f"/api/leads/{lead}/send-message", {"channel": "email", "message": "Hi"}
+    )
+    return {
+        example.ACTIVE_DEFINITION: active["id"],
+        example.TASK: task.json()["task"]["id"],
+        example.DELIVERY: message.json()["messageId"],
+    }

@@ -13,16 +13,16 @@ from events.log import commands
 from events.log.commands import CommandId
 from services.adapters.responder import ResponderReply, ResponderRequest
 from services.application import chat_turns
+from services.application.chat_ids import default_conversation_id
 from services.application.chat_turns import ChatTurnResult, take_turn
 from services.application.command_handler import Work, transact
 from services.application.command_result import CommandResult
 from services.application.unit_of_work import Scope
-from services.application.visitor_messages import VisitorMessage, default_conversation_id
+from services.application.visitor_messages import VisitorMessage
 from services.deciders.conversations import PostBotReply, ReleaseConversation, TakeOverConversation
-from services.deciders.decider import Refused
 from services.deciders.leads import Details
 from tests.services.application.test_command_handler import CommandHarness
-from tests.world import make_world, read_parked_reasons
+from tests.world import OTHER_VISITOR, VISITOR, make_world, read_parked_reasons
 
 
 class InterruptedResponder:
@@ -49,7 +49,7 @@ async def send(
     message: UUID | None = None,
     command_id: CommandId | None = None,
 ) -> ChatTurnResult:
-    sent = VisitorMessage(message or uuid4(), "hello", session_id=session, visitor_id="v_1")
+    sent = VisitorMessage(message or uuid4(), "hello", session_id=session, visitor_hash=VISITOR)
     tenant = (harness.world.org_id, harness.world.properties[0])
     return await take_turn(
         harness.world.pool, InterruptedResponder(meanwhile), tenant, sent, command_id
@@ -81,10 +81,11 @@ async def test_a_reply_is_dropped_if_an_agent_took_over_and_released_meanwhile(
 ) -> None:
     """Without protection: the reply has the present epoch, not the one that was read before."""
     session, agent = uuid4(), await insert_agent(harness)
+    conversation = default_conversation_id(harness.world.properties[0], session)
 
     async def take_over_and_release() -> None:
-        await harness.execute(TakeOverConversation(default_conversation_id(session), agent))
-        await harness.execute(ReleaseConversation(default_conversation_id(session), agent))
+        await harness.execute(TakeOverConversation(conversation, agent))
+        await harness.execute(ReleaseConversation(conversation, agent))
 
     def with_present_epoch(
         conversation_id: UUID, message_id: UUID, content: str, *_: Any
@@ -112,7 +113,9 @@ async def _store_result_at_once(
     result = await transact(pool, scope, work, command_id=command_id, is_final=is_final, seed=seed)
     if not is_final and not result.repeated:
         async with pool.acquire() as conn:
-            await commands.settle(conn, command_id, {"result": {}, "token": None})
+            await commands.settle(
+                conn, command_id, {"result": {}, "token": None}, [scope.property_id]
+            )
     return result
 
 
@@ -136,7 +139,7 @@ async def test_a_repetition_completes_a_turn_that_was_interrupted(
     )
 
 
-async def test_a_message_id_of_another_organisation_is_refused_and_no_event_is_parked(
+async def test_a_message_id_of_another_organisation_is_free_and_no_event_is_parked(
     harness: CommandHarness, pool: asyncpg.Pool
 ) -> None:
     """Otherwise a visitor who knows a lead's e-mail address could have its events parked."""
@@ -144,12 +147,15 @@ async def test_a_message_id_of_another_organisation_is_refused_and_no_event_is_p
     for world in (harness.world, other):
         await world.append(world.new(world.captured(email="eve@example.com")))
     await send(harness, uuid4(), _do_nothing, message=message)
-    sent = VisitorMessage(message, "hi", visitor_id="v_2", details=Details(email="eve@example.com"))
-    with pytest.raises(Refused) as refused:
-        await take_turn(
-            pool, InterruptedResponder(_do_nothing), (other.org_id, other.properties[0]), sent
-        )
-    assert (refused.value.code, refused.value.status) == ("id_reused", 422)
+    sent = VisitorMessage(
+        message, "hi", visitor_hash=OTHER_VISITOR, details=Details(email="eve@example.com")
+    )
+    tenant = (other.org_id, other.properties[0])
+    turns = [
+        await take_turn(pool, InterruptedResponder(_do_nothing), tenant, sent) for _ in range(2)
+    ]
+    assert turns[0].response == turns[1].response
     await other.project()
     assert await read_parked_reasons(pool) == []
-    assert await other.count("widget_sessions") == 1
+    assert await other.count("widget_sessions") == 2
+    assert await other.count("messages WHERE role = 'user'") == 2

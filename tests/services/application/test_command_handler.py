@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,6 @@ import pytest
 from events.claims import EMAIL
 from events.conversations import ConversationReplied
 from events.leads import LeadCaptured, LeadStatus, LeadStatusChanged, LeadUpdated
-from events.log.append import AppendResult
 from events.log.commands import CommandId, purge
 from events.log.errors import Conflict
 from events.record import Cause
@@ -20,6 +19,7 @@ from events.tours import TourCancelled, TourCompleted, TourScheduled, TourType
 from services.application.command_handler import transact
 from services.application.command_result import CommandResult
 from services.application.decided_events import handle_decided_event
+from services.application.known_leads import DecidedResult
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.conversations import PostBotReply, TakeOverConversation
 from services.deciders.decider import Refused, UnknownSubject
@@ -32,6 +32,7 @@ from tests.commands import handle_command
 from tests.world import World, make_world, read_parked_reasons
 
 WHEN = When(date(2026, 4, 2), time(14), "America/New_York")
+AFTER_TOUR = WHEN.instant + timedelta(minutes=WHEN.duration_minutes)
 
 
 @dataclass
@@ -50,7 +51,7 @@ class CommandHarness:
     ) -> CommandResult[None]:
         return await handle_command(self.world.pool, self.scope, command, command_id=command_id)
 
-    async def send(self, event: object, event_id: UUID | None = None) -> AppendResult:
+    async def send(self, event: object, event_id: UUID | None = None) -> DecidedResult:
         scope = self.scope
         return await handle_decided_event(
             self.world.pool,
@@ -105,7 +106,8 @@ async def test_of_two_concurrent_commands_on_one_tour_one_is_refused(
     lead = await harness.lead()
     tour = await harness.tour(lead)
     outcomes = await asyncio.gather(
-        *(harness.execute(kind(tour, lead)) for kind in (CompleteTour, CancelTour)),
+        harness.execute(CompleteTour(tour, lead, at=AFTER_TOUR)),
+        harness.execute(CancelTour(tour, lead)),
         return_exceptions=True,
     )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["CommandResult", "Refused"]
@@ -256,8 +258,10 @@ async def test_a_decided_event_with_an_unknown_subject_is_refused(harness: Comma
 async def test_a_decided_event_that_the_core_decides_otherwise_is_refused(
     harness: CommandHarness,
 ) -> None:
-    with pytest.raises(Refused, match="email") as caught:
-        await harness.send(LeadCaptured(lead_id=uuid4(), email="Eve@Example.com"))
+    with pytest.raises(Refused, match="status") as caught:
+        await harness.send(LeadCaptured(
+            lead_id=uuid4(), email="Eve@Example.com", status=LeadStatus.LEASED
+        ))  # fmt: skip
     assert caught.value.code == "disagreed"
     lead = await harness.lead()
     other_zone = WHEN.event_fields | {"time_zone": "Europe/Berlin"}

@@ -57,11 +57,7 @@ async def book_concurrently(
 
     async def is_anybody_waiting() -> bool:
         async with pool.acquire() as conn:
-            return bool(
-                await conn.fetchval(
-                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-                )
-            )
+            return bool(await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
     await transact(first[0].world.pool, first[0].scope, work)
     return await asyncio.gather(*others, return_exceptions=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.main import FAILED, OK, USAGE, root_app, run
+from services.cli.main import FAILED, OK, SETTINGS, USAGE, root_app, run
+from services.runtime.database_settings import DatabaseSettings
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +83,12 @@ def test_a_second_migration_changes_nothing(
     assert "the schema is at" in capsys.readouterr().err
     assert run(["db", "url"]) == OK
     assert capsys.readouterr().out.strip() == database_url
+
+
+def test_a_wrong_value_of_every_settings_class_is_explained() -> None:
+    """The title of the error is the name of the class whose settings are wrong."""
+    classes: list[type[DatabaseSettings]] = [DatabaseSettings]
+    for kind in classes:
+        classes += kind.__subclasses__()
+    names = {kind.__name__ for kind in classes if kind.__module__.startswith("services.runtime.")}
+    assert names == set(SETTINGS)

@@ -88,9 +88,22 @@ async def test_a_token_has_the_audience_and_issuer_of_the_settings(
     issued = json.loads(out)
     expected = {"jwt_audience": "crm", "jwt_issuer": "https://issuer.example"}
     verifier = BearerVerifier(settings.model_copy(update=expected))
-    assert str(await verifier.subject(issued["token"])) == issued["profile_id"]
+    assert str((await verifier.identify(issued["token"])).user_id) == issued["profile_id"]
     with pytest.raises(InvalidBearerToken):
-        await BearerVerifier(settings).subject(issued["token"])
+        await BearerVerifier(settings).identify(issued["token"])
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_token_has_the_addresses_of_the_account(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out = await crm(capsys, "property", "create", "--name", "M", "--timezone", "UTC", "--json")
+    property_id = json.loads(out)["property_id"]
+    addresses = ("--email", "grace@example.com", "--phone", "+12125550188")
+    for options, expected in (((), (None, None)), (addresses, (addresses[1], addresses[3]))):
+        _, out = await crm(capsys, "token", "--property", property_id, "--json", *options)
+        identity = await BearerVerifier(settings).identify(json.loads(out)["token"])
+        assert (identity.email, identity.phone) == expected
 
 
 @pytest.mark.usefixtures("environment")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -67,6 +68,33 @@ async def test_dead_letters_are_listed_and_shown(world: World, crm: Any) -> None
     assert (await crm("dead", "show", str(uuid4())))[0] == 1
 
 
+async def test_a_dead_letter_is_found_by_the_beginning_of_its_id(world: World, crm: Any) -> None:
+    await make_dead_letters(world)
+    [first, second] = [str(row["id"]) for row in await world.pool.fetch(
+        "SELECT id FROM crm.dead_letters ORDER BY first_at, kafka_offset"
+    )]  # fmt: skip
+    digits = next(n for n in range(1, 36) if first[:n] != second[:n])
+    for beginning in (first[:digits], f"{first[:23]}…", first[:20].upper()):
+        code, out = await crm("dead", "show", beginning)
+        shown = json.loads(out)
+        assert (code, shown["id"]) == (0, first)
+        assert shown["value"]["type"] == "note", "the value is JSON, not a text of JSON"
+    assert (await crm("dead", "drop", second[:digits]))[0] == 0
+    assert await world.count("crm.dead_letters WHERE status = 'open'") == 1
+    for wrong in (second[:digits], "xyz", "", "*"):
+        assert (await crm("dead", "redrive", wrong))[0] == 1
+
+
+async def test_a_beginning_of_several_ids_is_refused(world: World, crm: Any) -> None:
+    records = [raw_record(b"%d" % n) for n in range(17)]
+    await Admission(world.pool, IntakeSettings(), Clock()).admit(records)
+    ids = [str(row["id"]) for row in await world.pool.fetch("SELECT id FROM crm.dead_letters")]
+    [(digit, times), *_] = Counter(key[0] for key in ids).most_common(1)
+    assert times > 1, "two of 17 ids begin with the same of 16 digits"
+    assert (await crm("dead", "drop", digit))[0] == 1
+    assert await world.count("crm.dead_letters WHERE status = 'open'") == 17
+
+
 async def test_a_dead_letter_is_redriven_after_a_fix(world: World, crm: Any) -> None:
     profile_id = await make_dead_letters(world)
     before = await world.count("crm_events")
@@ -81,6 +109,7 @@ async def test_a_dead_letter_is_redriven_after_a_fix(world: World, crm: Any) -> 
     assert json.loads(out) == {"dry_run": True, "letters": 1}
     code, out = await crm("dead", "redrive", "--reason", "unknown_profile", "--json")
     assert (code, json.loads(out)["accepted"]) == (0, 1)
+    await world.append_staged()
     assert await world.count("crm_events WHERE event_type = 'activity.recorded'") == 1
     assert await world.count("crm_events") == before + 2, "the profile and the activity"
     assert await world.count("crm.dead_letters WHERE status = 'open' AND attempts = 2") == 1
@@ -91,7 +120,9 @@ async def test_a_redrive_works_with_a_pool_size_of_one(
 ) -> None:
     """Decide a record, which needs a second connection beside that of the admission."""
     monkeypatch.setenv("CRM_POOL_SIZE", "1")
-    key = ProducerKey(org=world.org_id, secret=SecretStr("a secret that is long"))
+    key = ProducerKey(
+        org=world.org_id, secret=SecretStr("a secret of thirty-two characters or more")
+    )
     data = {"lead_id": str(uuid4()), "source": "Google", "email": "ada@example.com"}
     unsigned = binary_record("lead.captured", data, world.properties[0])
     await Admission(world.pool, IntakeSettings(keys={"ours": key}), Clock()).admit([unsigned])

@@ -24,7 +24,7 @@ async def test_a_property_of_the_host_is_seeded_once(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     property_id = str(world.properties[0])
-    for expected in ((3, 13), (0, 0)):
+    for expected in ((3, 17), (0, 0)):
         code, out = await crm(capsys, "workflow", "seed", property_id, "--json")
         assert code == 0
         counts = json.loads(out)
@@ -32,7 +32,7 @@ async def test_a_property_of_the_host_is_seeded_once(
     assert (await crm(capsys, "workflow", "seed", str(uuid4()))) == (1, "")
     await world.project()
     assert await world.count("workflow_definitions WHERE NOT is_active AND seeded") == 3
-    assert await world.count("follow_up_templates WHERE NOT is_active AND seeded") == 13
+    assert await world.count("follow_up_templates WHERE NOT is_active AND seeded") == 17
 
 
 async def test_a_new_property_is_created_with_the_workflows(

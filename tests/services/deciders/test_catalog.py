@@ -1,5 +1,7 @@
 """All deciders: `evolve` is total, and every decided event has a command."""
 
+from typing import Any
+
 from events.catalog import CATALOG, EVENTS
 from events.codec import decode
 from events.event import Event, Intake
@@ -26,3 +28,10 @@ def test_a_command_has_one_decider() -> None:
 def test_every_event_of_the_mode_decided_has_a_command() -> None:
     decided = {entry.kind for entry in CATALOG.values() if entry.intake is Intake.DECIDED}
     assert set(COMMAND_OF) == decided
+
+
+def test_deciders_with_one_evolve_function_have_one_initial_state() -> None:
+    """A unit of work shares the state of an entity between them."""
+    initial: dict[Any, Any] = {}
+    for decider in DECIDERS:
+        assert initial.setdefault(decider.evolve, decider.initial) == decider.initial

@@ -13,10 +13,11 @@ from events.leads import LeadCaptured
 from events.sessions import SessionIdentified, SessionStarted
 from services.deciders.sessions import IdentifySession, ReceiveMessage, StartSession
 from tests.services.deciders.given import given
+from tests.world import OTHER_VISITOR, VISITOR
 
 SESSION, CONVERSATION, MESSAGE, LEAD = (uuid4() for _ in range(4))
-HELLO = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "hello", "v_1")
-STARTED = SessionStarted(session_id=SESSION, visitor_id="v_1")
+HELLO = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "hello", VISITOR)
+STARTED = SessionStarted(session_id=SESSION, visitor_hash=VISITOR)
 BEGUN = ConversationStarted(conversation_id=CONVERSATION, session_id=SESSION,
                             channel=ConversationChannel.WIDGET)  # fmt: skip
 RECEIVED = ConversationMessageReceived(conversation_id=CONVERSATION, session_id=SESSION,
@@ -31,11 +32,11 @@ def test_the_first_message_starts_session_and_conversation() -> None:
 
 def test_a_message_id_with_another_content_is_refused() -> None:
     given(*HISTORY).when(HELLO).then()
-    other = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "else", "v_1")
+    other = ReceiveMessage(SESSION, CONVERSATION, MESSAGE, "else", VISITOR)
     given(*HISTORY).when(other).refused("id_reused", 422)
 
 
-@pytest.mark.parametrize("visitor", [None, "v_2"])
+@pytest.mark.parametrize("visitor", [None, OTHER_VISITOR])
 def test_a_session_of_another_visitor_is_not_found(visitor: str | None) -> None:
     command = ReceiveMessage(SESSION, CONVERSATION, uuid4(), "hi", visitor)
     given(*HISTORY).when(command).refused("not_found", 404)
@@ -44,11 +45,11 @@ def test_a_session_of_another_visitor_is_not_found(visitor: str | None) -> None:
 
 
 def test_a_conversation_of_another_session_is_not_found() -> None:
-    other = ReceiveMessage(uuid4(), CONVERSATION, uuid4(), "hi", "v_1")
+    other = ReceiveMessage(uuid4(), CONVERSATION, uuid4(), "hi", VISITOR)
     given(*HISTORY).when(other).refused("not_found", 404)
     elsewhere = uuid4()
-    other = ReceiveMessage(elsewhere, CONVERSATION, uuid4(), "hi", "v_1")
-    there = SessionStarted(session_id=elsewhere, visitor_id="v_1")
+    other = ReceiveMessage(elsewhere, CONVERSATION, uuid4(), "hi", VISITOR)
+    there = SessionStarted(session_id=elsewhere, visitor_hash=VISITOR)
     given(*HISTORY, there).when(other).refused("not_found", 404)
 
 
@@ -65,7 +66,7 @@ def test_a_conversation_of_an_identified_session_starts_with_its_lead() -> None:
 def test_a_conversation_that_was_not_linked_is_linked_with_its_next_message() -> None:
     identified = SessionIdentified(session_id=SESSION, lead_id=LEAD)
     message = uuid4()
-    command = ReceiveMessage(SESSION, CONVERSATION, message, "more", "v_1")
+    command = ReceiveMessage(SESSION, CONVERSATION, message, "more", VISITOR)
     linked = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
     received = ConversationMessageReceived(
         conversation_id=CONVERSATION,
@@ -79,7 +80,7 @@ def test_a_conversation_that_was_not_linked_is_linked_with_its_next_message() ->
 
 
 def test_identifying_a_session_links_its_conversations_once() -> None:
-    command = IdentifySession(SESSION, LEAD, (CONVERSATION, uuid4()), "v_1")
+    command = IdentifySession(SESSION, LEAD, (CONVERSATION, uuid4()), VISITOR)
     identified = SessionIdentified(
         session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,)
     )
@@ -91,7 +92,20 @@ def test_identifying_a_session_links_its_conversations_once() -> None:
     given(ADA, *HISTORY).when(strict).refused("unknown_subject")
 
 
+def test_a_session_is_identified_again_only_for_another_lead_or_conversation() -> None:
+    bare = IdentifySession(SESSION, LEAD, (), VISITOR)
+    identified = SessionIdentified(session_id=SESSION, lead_id=LEAD)
+    given(ADA, *HISTORY).when(bare).then(identified)
+    given(ADA, *HISTORY, identified).when(bare).then()
+    command = IdentifySession(SESSION, LEAD, (CONVERSATION,), VISITOR)
+    linked = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
+    given(ADA, *HISTORY, identified).when(command).then(linked)
+    other = linked.model_copy(update={"lead_id": uuid4()})
+    given(ADA, *HISTORY, other).when(command).then(linked)
+    given(ADA, *HISTORY, other).when(bare).then(identified)
+
+
 def test_a_conversation_that_is_listed_twice_is_linked_once() -> None:
-    command = IdentifySession(SESSION, LEAD, (CONVERSATION, CONVERSATION), "v_1")
+    command = IdentifySession(SESSION, LEAD, (CONVERSATION, CONVERSATION), VISITOR)
     linked = SessionIdentified(session_id=SESSION, lead_id=LEAD, conversation_ids=(CONVERSATION,))
     given(ADA, *HISTORY).when(command).then(linked)

@@ -1,5 +1,6 @@
 """The decider of conversations: who may answer, and repeated messages."""
 
+from typing import Any
 from uuid import uuid4
 
 from events.conversations import (
@@ -13,12 +14,16 @@ from events.conversations import (
     ConversationTakenOver,
     ConversationWaiting,
 )
+from events.event import Event
+from events.record import Stream
+from events.sessions import SessionIdentified, SessionStarted
 from services.deciders.conversations import (
     PostAgentAnswer,
     PostBotReply,
     ReleaseConversation,
     TakeOverConversation,
     WaitForAgent,
+    decider,
 )
 from tests.services.deciders.given import given
 
@@ -34,6 +39,41 @@ HISTORY = (BEGUN, RECEIVED)
 
 def test_a_conversation_that_does_not_exist_is_unknown() -> None:
     given().when(TakeOverConversation(CONVERSATION, AGENT)).refused("unknown_subject", 404)
+
+
+def test_every_event_carries_the_lead_that_its_session_has_now() -> None:
+    lead = uuid4()
+    linked = SessionIdentified(session_id=SESSION, lead_id=lead, conversation_ids=(CONVERSATION,))
+    ids: dict[str, Any] = {"conversation_id": CONVERSATION, "session_id": SESSION, "lead_id": lead}
+    message = uuid4()
+    history = (SessionStarted(session_id=SESSION), *HISTORY, linked)
+    given(*history).when(TakeOverConversation(CONVERSATION, AGENT)).then(
+        ConversationTakenOver(**ids, agent_id=AGENT, epoch=1)
+    )
+    given(*history, TAKEN_OVER).when(PostAgentAnswer(CONVERSATION, message, "hi", AGENT)).then(
+        ConversationAnswered(**ids, message_id=message, content="hi", agent_id=AGENT)
+    )
+    given(*history, TAKEN_OVER).when(ReleaseConversation(CONVERSATION, AGENT)).then(
+        ConversationReleased(**ids, epoch=2, released_by=AGENT)
+    )
+    given(*history).when(PostBotReply(CONVERSATION, message, "hi", epoch=0)).then(
+        ConversationReplied(**ids, message_id=message, content="hi", epoch=0)
+    )
+    given(*history).when(WaitForAgent(CONVERSATION, "bot_failed")).then(
+        ConversationWaiting(**ids, reason="bot_failed")
+    )
+
+
+def test_a_conversation_that_is_not_linked_to_the_lead_of_its_session_is_linked_first() -> None:
+    lead = uuid4()
+    named_none = SessionIdentified(session_id=SESSION, lead_id=lead)
+    linked = SessionIdentified(session_id=SESSION, lead_id=lead, conversation_ids=(CONVERSATION,))
+    taken = TAKEN_OVER.model_copy(update={"lead_id": lead})
+    taken.model_fields_set.add("lead_id")
+    history = (SessionStarted(session_id=SESSION), *HISTORY, named_none)
+    command = TakeOverConversation(CONVERSATION, AGENT)
+    given(*history).when(command).then(linked, taken)
+    given(*history, linked, taken).when(command).then()
 
 
 def test_a_bot_reply_with_an_old_takeover_epoch_is_refused() -> None:
@@ -109,6 +149,26 @@ def test_an_adopted_conversation_in_human_mode_without_an_agent_can_be_taken_ove
     taken = ConversationTakenOver(conversation_id=CONVERSATION, agent_id=AGENT, epoch=2)
     given(adopted).when(TakeOverConversation(CONVERSATION, AGENT)).then(taken)
     given(adopted).when(PostBotReply(CONVERSATION, uuid4(), "hi", epoch=0)).refused("stale_epoch")
+
+
+def test_a_decision_reads_the_session_of_a_conversation_that_has_one() -> None:
+    assert references(BEGUN) == [Stream("session", SESSION)]
+    assert references(BEGUN.model_copy(update={"session_id": None})) == []
+
+
+def references(*events: Event) -> list[Stream]:
+    """Return the streams that the decider reads after these events."""
+    state = decider.initial
+    for event in events:
+        state = decider.evolve(state, event)
+    return list(decider.references(state))
+
+
+def test_a_message_id_without_a_text_is_no_repeated_message() -> None:
+    taken = TAKEN_OVER.model_copy(update={"message_id": RECEIVED.message_id})
+    taken.model_fields_set.add("message_id")
+    command = TakeOverConversation(CONVERSATION, AGENT, RECEIVED.message_id)
+    given(*HISTORY).when(command).then(taken)
 
 
 def test_a_message_id_of_another_role_is_refused() -> None:

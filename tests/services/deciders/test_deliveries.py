@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
-from events.deliveries import DeliveryPlanned, DeliveryPurpose, DeliverySkipped
+from events.deliveries import DeliveryPlanned, DeliveryPurpose, DeliverySkipped, MessageClass
 from events.event import Event
 from events.leads import LeadCaptured, LeadErased
 from events.workflows import MessageChannel
+from services.deciders.decider import Refused
 from services.deciders.deliveries import PlanDelivery
 from tests.services.deciders.given import given
 
@@ -38,7 +39,13 @@ def consent(is_given: bool, channel: str = "sms") -> Event:
     )  # fmt: skip
 
 
-PLANNED = DeliveryPlanned(**FIELDS, due_at=NOON, recipient="+15125550123", body="Hi")
+PLANNED = DeliveryPlanned(
+    **FIELDS,
+    due_at=NOON,
+    recipient="+15125550123",
+    body="Hi",
+    message_class=MessageClass.CONVERSATIONAL,
+)
 SKIPPED = DeliverySkipped(**FIELDS, reason="no_consent", detail="withdrawn on 2026-03-01")
 
 
@@ -48,7 +55,7 @@ def test_a_message_goes_to_the_phone_number_or_the_address_of_the_lead() -> None
     given(ADA).when(plan("email", subject=" Your\r\n question ", requested_by=ANN)).then(
         DeliveryPlanned(
             **email, due_at=NOON, recipient="ada@example.com", subject="Your question", body="Hi",
-            requested_by=ANN,
+            requested_by=ANN, message_class=MessageClass.CONVERSATIONAL,
         )
     )  # fmt: skip
 
@@ -76,10 +83,21 @@ def test_a_consent_is_for_one_channel() -> None:
 @pytest.mark.parametrize("channel", ["sms", "email"])
 def test_a_lead_without_a_recipient_is_refused(lead: LeadCaptured, channel: str) -> None:
     given(lead).when(plan(channel)).refused("no_recipient", 400)
-    given(ADA, LeadErased(lead_id=LEAD)).when(plan(channel)).refused("no_recipient", 400)
+    given(ADA, LeadErased(lead_id=LEAD, reason="request")).when(plan(channel)).refused(
+        "no_recipient", 400
+    )
+
+
+@pytest.mark.parametrize(("channel", "missing"), [
+    ("sms", "complete phone number"), ("email", "e-mail address"),
+])  # fmt: skip
+def test_the_refusal_names_the_missing_contact(channel: str, missing: str) -> None:
+    with pytest.raises(Refused, match=f"the lead has no {missing} to send to"):
+        _ = given(LeadCaptured(lead_id=LEAD)).when(plan(channel)).events
 
 
 def test_an_empty_or_too_long_message_is_refused() -> None:
     given(ADA).when(plan(body=" \n")).refused("no_message", 400)
     given(ADA).when(plan(body="x" * 1_601)).refused("message_too_long", 400)
+    assert given(ADA).when(plan(body="x" * 1_600)).events
     given().when(plan()).refused("unknown_subject", 404)

@@ -8,13 +8,19 @@ import pytest
 from events.activities import REPORTED_ACTIVITIES, ActivityRecorded, ActivityType
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
 from events.engagements import DERIVED_ENGAGEMENT, EngagementRecorded, EngagementType
-from events.leads import LeadCaptured
+from events.leads import ContactChannel, LeadCaptured, LeadContacted
 from services.deciders.consents import RecordConsent
+from services.deciders.decider import Refused
 from services.deciders.engagements import RecordActivity, RecordEngagement
 from tests.services.deciders.given import given
 
 LEAD, KEY = uuid4(), uuid4()
 ADA = LeadCaptured(lead_id=LEAD, email="ada@example.com")
+CONTACTS = {
+    ActivityType.CALL_MADE: ContactChannel.CALL,
+    ActivityType.EMAIL_SENT: ContactChannel.EMAIL,
+    ActivityType.SMS_SENT: ContactChannel.SMS,
+}
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -35,6 +41,14 @@ def test_an_unknown_type_is_refused_before_an_unknown_lead() -> None:
     given().when(RecordActivity(KEY, LEAD, "sneezed")).refused("unknown_activity_type", 400)
 
 
+@pytest.mark.parametrize("command", [
+    RecordEngagement(KEY, LEAD, "x" * 61), RecordActivity(KEY, LEAD, "x" * 61),
+], ids=lambda command: type(command).__name__)  # fmt: skip
+def test_an_error_shows_the_first_sixty_characters_of_an_unknown_type(command: object) -> None:
+    with pytest.raises(Refused, match=f"'{'x' * 60}' is not an"):
+        _ = given(ADA).when(command).events
+
+
 def test_nothing_is_recorded_about_an_unknown_lead() -> None:
     given().when(RecordEngagement(KEY, LEAD, "sms_replied")).refused("unknown_subject", 404)
     given().when(RecordActivity(KEY, LEAD, "note")).refused("unknown_subject", 404)
@@ -45,11 +59,12 @@ def test_nothing_is_recorded_about_an_unknown_lead() -> None:
 def test_a_derived_activity_cannot_be_recorded(kind: ActivityType) -> None:
     decision = given(ADA).when(RecordActivity(KEY, LEAD, kind, "hi"))
     if kind in REPORTED_ACTIVITIES:
-        decision.then(
-            ActivityRecorded(
-                activity_id=KEY, lead_id=LEAD, type=kind, description="hi", metadata={}
-            )
+        recorded = ActivityRecorded(
+            activity_id=KEY, lead_id=LEAD, type=kind, description="hi", metadata={}
         )
+        channel = CONTACTS.get(kind)
+        contact = [LeadContacted(lead_id=LEAD, channel=channel)] if channel else []
+        decision.then(recorded, *contact)
     else:
         decision.refused("derived_activity_type", 400)
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from events.consents import ConsentChannel, ConsentGiven, ConsentWithdrawn, consent_id
-from events.leads import LeadCaptured, LeadStatus, LeadUpdated
+from events.leads import LeadAssigned, LeadCaptured, LeadStatus, LeadUpdated, LeadZoneSet
 from events.merges import LeadMerged, LeadUnmerged
 from events.runs import RunCompleted, RunEnrolled, RunPaused, RunStopped
 from services.deciders.leads import CaptureLead, Details
-from services.deciders.merges import MergeLeads, UnmergeLead
+from services.deciders.merges import MergeLeads, UnmergeLead, decider
 from tests.services.deciders.given import given
 
 LOSER, WINNER, OTHER, AGENT = uuid4(), uuid4(), uuid4(), uuid4()
@@ -57,7 +57,45 @@ def enrolled(run_id: UUID) -> RunEnrolled:
 def test_the_winner_takes_the_details_that_it_lacks() -> None:
     given(ADA, LACE).when(MERGE).then(
         MERGED,
-        LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550100", updated_by=AGENT),
+        LeadUpdated(
+            lead_id=WINNER,
+            first_name="Ada",
+            phone="+12125550100",
+            phone_key="+12125550100",
+            updated_by=AGENT,
+        ),
+    )
+
+
+def test_the_winner_without_an_agent_takes_that_of_the_loser_until_an_unmerge() -> None:
+    of_loser = LeadAssigned(lead_id=LOSER, assigned_agent_id=OTHER)
+    merged = LeadMerged(
+        loser_id=LOSER, winner_id=WINNER, merged_by=AGENT, filled=("assigned_agent_id",)
+    )
+    taken = LeadAssigned(lead_id=WINNER, assigned_agent_id=OTHER, assigned_by=AGENT)
+    events = [captured(LOSER), captured(WINNER), of_loser]
+    given(*events).when(MERGE).then(merged, taken)
+    given(*events, merged, taken).when(UNMERGE).then(
+        UNMERGED, LeadAssigned(lead_id=WINNER, assigned_agent_id=None, assigned_by=AGENT)
+    )
+    own = LeadAssigned(lead_id=WINNER, assigned_agent_id=AGENT)
+    given(*events, own).when(MERGE).then(
+        LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT)
+    )
+
+
+def test_the_winner_without_a_time_zone_takes_that_of_the_loser_until_an_unmerge() -> None:
+    of_loser = LeadZoneSet(lead_id=LOSER, lead_zone="America/Phoenix")
+    merged = LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT, filled=("time_zone",))
+    taken = LeadZoneSet(lead_id=WINNER, lead_zone="America/Phoenix", set_by=AGENT)
+    events = [captured(LOSER), captured(WINNER), of_loser]
+    given(*events).when(MERGE).then(merged, taken)
+    given(*events, merged, taken).when(UNMERGE).then(
+        UNMERGED, LeadZoneSet(lead_id=WINNER, lead_zone=None, set_by=AGENT)
+    )
+    own = LeadZoneSet(lead_id=WINNER, lead_zone="America/Denver")
+    given(*events, own).when(MERGE).then(
+        LeadMerged(loser_id=LOSER, winner_id=WINNER, merged_by=AGENT)
     )
 
 
@@ -84,7 +122,12 @@ def test_only_live_runs_of_the_loser_are_stopped() -> None:
     given(*events).when(command).then(
         LeadMerged(loser_id=LOSER, winner_id=WINNER),
         *(
-            RunStopped(run_id=run, lead_id=LOSER, reason=f"the lead was merged into {WINNER}")
+            RunStopped(
+                run_id=run,
+                lead_id=LOSER,
+                code="merged",
+                reason=f"the lead was merged into {WINNER}",
+            )
             for run in (live, paused)
         ),
     )
@@ -135,13 +178,37 @@ def test_a_consent_that_was_withdrawn_during_a_merge_is_withdrawn_for_both() -> 
     given(*events).when(UNMERGE).then(UNMERGED, withdrawn(LOSER, reason))
 
 
+def test_an_unmerge_reads_the_consents_of_the_lead_and_of_the_surviving_one() -> None:
+    read = decider.streams(UnmergeLead(LOSER, (WINNER, OTHER), NOON))
+    leads = [stream.entity_id for stream in read if stream.entity_type == "lead"]
+    consents = {stream.entity_id for stream in read if stream.entity_type == "consent"}
+    assert leads == [LOSER, WINNER, OTHER]
+    assert consents == {
+        consent_id(key, channel) for key in (LOSER, OTHER) for channel in ConsentChannel
+    }
+
+
+def test_a_consent_that_the_surviving_lead_of_a_chain_withdrew_is_withdrawn_for_both() -> None:
+    onwards = LeadMerged(loser_id=WINNER, winner_id=OTHER)
+    events = [captured(LOSER), captured(WINNER), captured(OTHER),
+              LeadMerged(loser_id=LOSER, winner_id=WINNER), onwards]  # fmt: skip
+    command = UnmergeLead(LOSER, (WINNER, OTHER), NOON, unmerged_by=AGENT)
+    reason = f"withdrawn by lead {OTHER}, into which this one was merged"
+    given(*events, consent(OTHER, False)).when(command).then(UNMERGED, withdrawn(LOSER, reason))
+    given(*events, consent(WINNER, False)).when(command).then(UNMERGED)
+
+
 def test_a_lead_that_is_not_merged_cannot_be_unmerged() -> None:
     given(ADA, LACE).when(UNMERGE).refused("not_merged", 409)
+    from_another = UnmergeLead(LOSER, (OTHER,), NOON)
+    given(ADA, LACE, captured(OTHER), MERGED).when(from_another).refused("not_merged", 409)
     given(ADA, LACE, MERGED, UNMERGED).when(UNMERGE).refused("not_merged", 409)
 
 
 def test_an_address_of_a_merged_lead_does_not_replace_that_of_the_winner() -> None:
     back = Details("Widget", "Ada", None, "ada@example.com", "+12125550199")
     given(LACE).when(CaptureLead(OTHER, back, existing_lead=WINNER)).then(
-        LeadUpdated(lead_id=WINNER, first_name="Ada", phone="+12125550199")
+        LeadUpdated(
+            lead_id=WINNER, first_name="Ada", phone="+12125550199", phone_key="+12125550199"
+        )
     )

@@ -52,8 +52,9 @@ def test_an_address_is_one_line(address: dict[str, object], expected: str | None
 
 @pytest.mark.parametrize(
     ("at", "expected"),
-    [(time(0, 30), "12:30 AM"), (time(12), "12:00 PM"), (time(23, 59, 59), "11:59 PM")],
-)
+    [(time(0, 30), "12:30 AM"), (time(11, 59), "11:59 AM"), (time(12), "12:00 PM"),
+     (time(23, 59, 59), "11:59 PM")],
+)  # fmt: skip
 def test_midnight_and_noon_are_twelve(at: time, expected: str) -> None:
     assert format_time(at) == expected
     assert format_date(date(2024, 2, 29)) == "Thursday, February 29, 2024"

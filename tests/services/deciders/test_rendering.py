@@ -89,6 +89,17 @@ def test_a_malformed_or_unknown_variable_is_refused_by_name(
     assert len(caught.value.message) < 300
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("{{" + "x" * 50 + "}}", "x" * 40), ("{{" + "x" * 50, "{{" + "x" * 38)],
+)
+def test_an_error_shows_the_first_forty_characters_of_a_variable(text: str, shown: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_variables(text)
+    assert f"'{shown}' is not a variable" in caught.value.message
+    assert caught.value.details.get("variable", shown) == shown
+
+
 def test_a_typed_text_may_have_a_single_brace() -> None:
     assert render("see you :-} {ok} {{first_name}}", {"first_name": "Zoë"}) == (
         "see you :-} {ok} Zoë"

@@ -49,6 +49,17 @@ def test_the_last_tour_ends_before_closing_time() -> None:
     assert clocks(slots) == ["09:00"]
 
 
+def test_a_tour_takes_at_most_a_day() -> None:
+    def offered_in_a_day(minutes: int) -> list[str]:
+        hours = every_day("00:00", "00:00")
+        return clocks(
+            offered(PHOENIX, date(2026, 6, 1), tour_hours=hours, tour_duration_minutes=minutes)
+        )
+
+    assert offered_in_a_day(24 * 60) == ["00:00"]
+    assert offered_in_a_day(24 * 60 + 1) == []
+
+
 def test_without_tour_hours_the_business_hours_and_holidays_apply() -> None:
     monday = date(2026, 6, 1)
     business = {"monday": {"start": "10:00", "end": "11:00"}, "tuesday": None}
@@ -58,6 +69,22 @@ def test_without_tour_hours_the_business_hours_and_holidays_apply() -> None:
     own = every_day("12:00", "12:30")
     settings = {"tour_hours": own, "business_hours": business, "holidays": (monday,)}
     assert clocks(offered(NEW_YORK, monday, **settings)) == ["12:00"]
+
+
+@pytest.mark.parametrize(("settings", "expected"), [
+    ({}, (30, 0, 1, True)),
+    ({"tour_duration_minutes": None, "tour_buffer_minutes": None, "tour_capacity": None,
+      "tours_enabled": None}, (30, 0, 1, True)),
+    ({"tour_duration_minutes": 45, "tour_buffer_minutes": 15, "tour_capacity": 3,
+      "tours_enabled": False}, (45, 15, 3, False)),
+    ({"tours_enabled": True}, (30, 0, 1, True)),
+])  # fmt: skip
+def test_a_setting_of_tours_has_a_default(
+    settings: dict[str, Any], expected: tuple[int, int, int, bool]
+) -> None:
+    hours = parse_tour_hours(settings)
+    values = (hours.duration_minutes, hours.buffer_minutes, hours.capacity, hours.enabled)
+    assert values == expected
 
 
 def test_a_blackout_date_has_no_slots() -> None:
@@ -91,6 +118,20 @@ def test_an_hour_that_comes_twice_has_its_slots_twice() -> None:
     assert clocks(slots) == ["00:30", "01:00", "01:30", "01:00'", "01:30'", "02:00"]
     assert len({slot.id for slot in slots}) == 6
     assert all(make_slot_time(PROPERTY, slot.when) == slot for slot in slots)
+
+
+def test_hours_begin_and_end_at_the_first_of_two_equal_times() -> None:
+    begun = offered(NEW_YORK, AUTUMN, tour_hours=every_day("01:30", "02:30"))
+    assert clocks(begun) == ["01:30", "01:00'", "01:30'", "02:00"]
+    ended = offered(NEW_YORK, AUTUMN, tour_hours=every_day("00:30", "01:30"))
+    assert clocks(ended) == ["00:30", "01:00"]
+
+
+def test_hours_may_begin_or_end_at_a_time_that_the_clock_change_skips() -> None:
+    begun = offered(NEW_YORK, SPRING, tour_hours=every_day("02:30", "04:00"))
+    assert clocks(begun) == ["03:30"]
+    ended = offered(NEW_YORK, SPRING, tour_hours=every_day("00:30", "02:30"))
+    assert clocks(ended) == ["00:30", "01:00"], "a tour at 01:30 ends at 03:00"
 
 
 def test_a_zone_without_clock_changes_has_the_same_slots_every_day() -> None:

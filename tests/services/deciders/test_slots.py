@@ -97,3 +97,14 @@ def test_consecutive_tours_need_one_place() -> None:
     assert compute_peak_occupancy(BETWEEN, [first, second, first]) == 2
     assert compute_peak_occupancy(SLOT, [second]) == 0
     assert compute_peak_occupancy(SLOT, []) == 0
+
+
+def test_a_slot_without_an_end_occupies_no_other_slot() -> None:
+    """Its end is beyond the last instant that Python can represent."""
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    endless = SlotOpened.model_validate({
+        **opened().model_dump(), "slot_id": NEXT.id, "starts_at": last,
+    })  # fmt: skip
+    given(endless, booked(OTHER, NEXT)).when(take(overlapping=(NEXT.id,))).then(
+        opened(), booked(TOUR)
+    )

@@ -34,6 +34,13 @@ def defined(version: int, content: TemplateContent = SMS, **more: Any) -> Templa
 RETIRED = TemplateRetired(template_id=TEMPLATE)
 
 
+def test_an_sms_has_at_most_1600_characters() -> None:
+    assert given().when(DefineTemplate(TEMPLATE, replace(SMS, body="x" * 1_600))).events
+    given().when(DefineTemplate(TEMPLATE, replace(SMS, body="x" * 1_601))).refused(
+        "invalid_template", 400
+    )
+
+
 def test_each_change_is_a_new_version() -> None:
     given().when(DefineTemplate(TEMPLATE, SMS)).then(defined(1))
     given().when(DefineTemplate(TEMPLATE, MAIL)).then(defined(1, MAIL))

@@ -74,8 +74,40 @@ def test_the_first_key_has_no_previous_key() -> None:
     )
 
 
+def test_a_third_key_ends_as_requested_and_leaves_two_valid_keys() -> None:
+    third, later = uuid4(), UNTIL + timedelta(days=1)
+    rotated = WidgetKeyIssued(
+        property_id=PROPERTY, key_id=NEXT, key_hash="h2", previous_valid_until=UNTIL
+    )
+    issued = WidgetKeyIssued(
+        property_id=PROPERTY, key_id=third, key_hash="h3", previous_valid_until=later
+    )
+    given(ISSUED, rotated).when(IssueKey(PROPERTY, third, "h3", later)).then(issued)
+    after = given(ISSUED, rotated, issued)
+    after.when(RevokeKey(PROPERTY, KEY)).refused("unknown_key", 404)
+    for key in (NEXT, third):
+        after.when(RevokeKey(PROPERTY, key)).then(
+            WidgetKeyRevoked(property_id=PROPERTY, key_id=key)
+        )
+
+
+def test_a_key_without_an_end_of_the_one_before_replaces_it_at_once() -> None:
+    replaced = WidgetKeyIssued(property_id=PROPERTY, key_id=NEXT, key_hash="h2")
+    given(ISSUED, replaced).when(RevokeKey(PROPERTY, KEY)).refused("unknown_key", 404)
+
+
+def test_an_end_of_the_key_before_the_first_one_changes_nothing() -> None:
+    first = ISSUED.model_copy(update={"previous_valid_until": UNTIL})
+    given(first).when(IssueKey(PROPERTY, NEXT, "h2", UNTIL + timedelta(days=1))).then(
+        WidgetKeyIssued(
+            property_id=PROPERTY, key_id=NEXT, key_hash="h2",
+            previous_valid_until=UNTIL + timedelta(days=1),
+        )
+    )  # fmt: skip
+
+
 def test_only_a_valid_key_can_be_revoked() -> None:
     given(ISSUED).when(RevokeKey(PROPERTY, KEY)).then(
         WidgetKeyRevoked(property_id=PROPERTY, key_id=KEY)
     )
-    given(ISSUED).when(RevokeKey(PROPERTY, uuid4())).refused("unknown_key")
+    given(ISSUED).when(RevokeKey(PROPERTY, uuid4())).refused("unknown_key", 404)

@@ -15,6 +15,7 @@ from events.workflows import (
     WorkflowDeactivated,
     WorkflowDefined,
 )
+from services.deciders.decider import Refused
 from services.deciders.workflows import (
     ActivateWorkflow,
     DeactivateWorkflow,
@@ -93,6 +94,20 @@ def test_an_active_workflow_needs_its_templates() -> None:
     given(defined(1), ACTIVATED).when(
         DefineWorkflow(FLOW, replace(CONTENT, display_name="Other"), READY)
     ).then(defined(2, replace(CONTENT, display_name="Other")))
+
+
+def test_an_error_shows_the_start_of_a_long_text() -> None:
+    unknown = DefineWorkflow(FLOW, replace(CONTENT, trigger_on="x" * 61))
+    with pytest.raises(Refused, match=f"^'{'x' * 60}' is not a trigger"):
+        _ = given().when(unknown).events
+    steps = tuple(
+        HELLO.model_copy(update={"id": f"step-{n}", "template_slug": f"slug-{n}"})
+        for n in range(50)
+    )
+    history = given(defined(1, replace(CONTENT, steps=steps)))
+    with pytest.raises(Refused) as caught:
+        _ = history.when(ActivateWorkflow(FLOW, {})).events
+    assert len(caught.value.message) == 1_000
 
 
 def test_a_workflow_that_does_not_exist_is_unknown() -> None:

@@ -132,8 +132,8 @@ def wrong_records_by_kind(property_id: UUID, lead: UUID) -> dict[str, tuple[str,
     large = engagement_data(lead, metadata={"a": "v" * 400_000})
     digits = b",".join([b"1e300"] * 3_700)
     return {
-        "malformed JSON": ("invalid", record(b'{"lead_id":')),
-        "JSON that is no object": ("invalid", record(b"[1]")),
+        "malformed JSON": ("malformed", record(b'{"lead_id":')),
+        "JSON that is no object": ("malformed", record(b"[1]")),
         "no JSON at all": ("malformed", (b"hello", [])),
         "an unknown type": ("unknown_type", record(type="lead.vanished")),
         "a future version": ("unknown_version", record(schemaversion="99")),
@@ -142,12 +142,12 @@ def wrong_records_by_kind(property_id: UUID, lead: UUID) -> dict[str, tuple[str,
         "numbers of many digits": (
             "limit_exceeded", record(unclosed + b',"metadata":{"a":[%s]}}' % digits)
         ),
-        "an oversized body": ("invalid", record(b"x" * 600_000)),
-        "a binary body": ("invalid", record(bytes(range(256)))),
+        "an oversized body": ("malformed", record(b"x" * 600_000)),
+        "a binary body": ("malformed", record(bytes(range(256)))),
         "U+0000": ("limit_exceeded", record(unclosed + b',"metadata":{"a":"\\u0000"}}')),
-        "a lone surrogate": ("invalid", record(unclosed + b',"metadata":{"a":"\\ud800"}}')),
+        "a lone surrogate": ("malformed", record(unclosed + b',"metadata":{"a":"\\ud800"}}')),
         "a surrogate in bytes": (
-            "invalid", record(unclosed + b',"metadata":{"a":"\xed\xa0\x80"}}')
+            "malformed", record(unclosed + b',"metadata":{"a":"\xed\xa0\x80"}}')
         ),
         "a null header": ("malformed", record_with_header("ce_type", None)),
         "a binary header": ("malformed", record_with_header("ce_type", b"\xff\xfe")),

@@ -58,13 +58,15 @@ async def send(
         await producer.stop()
 
 
-async def send_to(settings: Settings, partition: int, records: Iterable[Raw]) -> None:
-    """Send one batch to a partition of the intake topic.
+async def send_to(
+    settings: Settings, partition: int, records: Iterable[Raw], topic: str | None = None
+) -> None:
+    """Send one batch to a partition of a topic, of the intake topic if none is given.
 
     Headers with the name "unreadable" are changed to bytes that are not UTF-8; aiokafka's
     producer cannot write such names.
     """
-    topic = Topics.of(settings.topic_prefix).intake
+    topic = topic or Topics.of(settings.topic_prefix).intake
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all")
     await producer.start()
     try:

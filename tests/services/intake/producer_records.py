@@ -1,12 +1,13 @@
 """Records of producers, for tests of the intake."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 
+from services.intake.outcome import IntakeOutcome
 from services.intake.raw_record import Headers, RawRecord
 
 _offsets = count()
@@ -55,5 +56,18 @@ def engagement_data(lead_id: UUID, **more: Any) -> dict[str, Any]:
     """Return the data of an engagement.recorded."""
     return {
         "engagement_id": str(uuid4()), "lead_id": str(lead_id), "event_type": "email_opened",
+        **more,
+    }  # fmt: skip
+
+
+def statuses(outcomes: Sequence[IntakeOutcome]) -> list[str]:
+    """Return the status of each outcome, with its reason if it has one."""
+    return [f"{o.status.value} {o.reason}".strip() for o in outcomes]
+
+
+def captured(lead: UUID, **more: object) -> dict[str, object]:
+    """Return the payload of a captured lead."""
+    return {
+        "lead_id": str(lead), "source": "Zillow", "first_name": "Grace", "email": f"{lead}@acme.io",
         **more,
     }  # fmt: skip

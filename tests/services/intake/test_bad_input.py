@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import asyncpg
 
+from services.intake import dead_letters
 from services.intake.admission import Admission
-from services.intake.raw_record import RawRecord
+from services.intake.dead_letters import DeadLetterFilter
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from tests.services.intake.bad_values import raw_records
@@ -37,12 +38,16 @@ async def test_every_wrong_record_becomes_a_dead_letter_with_a_reason(pool: asyn
     assert (
         min(statuses.count(status) for status in ("accepted", "duplicate", "waiting", "dead")) > 0
     )
-    rows = await pool.fetch("SELECT * FROM crm.dead_letters")
-    assert all(row["reason"] and row["detail"] for row in rows)
-    assert "unstorable" not in {row["reason"] for row in rows}, (
+    async with pool.acquire() as conn:
+        dead = await dead_letters.find(conn, DeadLetterFilter(), RECORDS)
+    assert all(item.columns["reason"] and item.detail for item in dead)
+    assert "unstorable" not in {item.columns["reason"] for item in dead}, (
         "a check should find it before the database does"
     )
     records_by_id = {record.id: record for record in records}
-    assert all(RawRecord.of_row(dict(row)).value == records_by_id[row["id"]].value for row in rows)
+    assert all(
+        item.record is not None and item.record.value == records_by_id[item.id].value
+        for item in dead
+    )
     await world.project()
     assert await read_parked_reasons(pool) == [], "an accepted event can be projected"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from events.bus.header_names import TolerantBatch
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
 from services.intake import stall_check
 from services.intake.consumer import AdmitRecords, IntakeConsumer
-from services.intake.kafka_reading import TolerantBatch
 from services.intake.raw_record import RawRecord
 from services.local_stack import drain
 from services.local_stack.drain import wait_until_drained

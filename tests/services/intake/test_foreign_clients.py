@@ -15,6 +15,7 @@ import confluent_kafka
 import orjson
 import pytest
 
+from events.bus.digest import DIGEST_HEADER
 from events.bus.topics import Topics
 from services.intake.envelope import STRUCTURED
 from services.intake.publish import structured_event
@@ -26,6 +27,7 @@ from tests.services.intake.producer_records import binary_headers, engagement_da
 from tests.world import World, make_world
 
 pytestmark = [
+    pytest.mark.foreign_client,
     pytest.mark.kafka,
     pytest.mark.stack,
     pytest.mark.skipif(
@@ -131,7 +133,9 @@ async def test_confluent_kafka_produces_to_the_intake_and_reads_the_events(
         await until(is_rejected)
     assert len(read) == 3
     for message in read:
-        assert message.headers() == [("content-type", STRUCTURED.encode())]
+        content_type, (digest_name, _) = message.headers()
+        assert content_type == ("content-type", STRUCTURED.encode())
+        assert digest_name == DIGEST_HEADER
         event = orjson.loads(message.value())
         assert event["specversion"] == "1.0"
         assert event["propertyid"] == message.key().decode() == str(property_id)
@@ -167,7 +171,8 @@ async def test_kcat_produces_to_the_intake_and_reads_the_events(
             "-f", "%h %s\n",
         )  # fmt: skip
     lines = [line.split(b" ", 1) for line in read.splitlines()]
-    assert {headers for headers, _ in lines} == {b"content-type=" + STRUCTURED.encode()}
+    expected = f"content-type={STRUCTURED},{DIGEST_HEADER}=".encode()
+    assert all(names.startswith(expected) for names, _ in lines)
     events = [event for _, value in lines if (event := orjson.loads(value))["type"] == name]
     assert len(events) == 2
     assert all(int(event["position"]) > int(event["previous"]) for event in events)

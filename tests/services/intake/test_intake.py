@@ -10,8 +10,13 @@ import pytest
 
 from events.bus.publish import create_topic
 from events.bus.topics import Topics
-from services.intake import admission
+from services.intake import dead_letters, intake, scoping
+from services.intake.dead_letters import DeadLetterFilter
 from services.local_stack.drain import wait_until_drained
+from services.runtime import table_fit
+from services.runtime.clock import Clock
+from services.runtime.health import collect_problems
+from services.runtime.process import Checks, survive_faults
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.services.intake.bad_values import raw_records, wrong_records_by_kind
@@ -89,11 +94,14 @@ async def test_each_kind_of_wrong_input_has_its_reason_and_stops_no_other_record
         await until(is_copied)
     assert await world.count("crm_events WHERE event_type = 'engagement.recorded'") == len(kinds)
     assert await world.count("crm.intake_waiting") == 0
-    rows = await world.pool.fetch("SELECT * FROM crm.dead_letters ORDER BY kafka_offset")
-    reasons = dict(zip(kinds, (row["reason"] for row in rows), strict=True))
+    async with world.pool.acquire() as conn:
+        dead = await dead_letters.find(conn, DeadLetterFilter(), len(kinds))
+    dead.sort(key=lambda item: item.columns["kafka_offset"])
+    reasons = dict(zip(kinds, (item.columns["reason"] for item in dead), strict=True))
     assert reasons == {name: reason for name, (reason, _) in kinds.items()}
-    assert [row["value"] for row in rows] == [value for _, (value, _) in kinds.values()]
-    assert all(row["detail"] for row in rows)
+    values = [item.record.value for item in dead if item.record is not None]
+    assert values == [value for _, (value, _) in kinds.values()]
+    assert all(item.detail for item in dead)
     copies = await read_all(kafka_settings, topics.dead_letters, len(kinds))
     assert sorted(dict(copy.headers)["crm-reason"].decode() for copy in copies) == sorted(
         reasons.values()
@@ -106,7 +114,7 @@ async def test_the_same_event_sent_a_hundred_times_by_ten_producers_is_appended_
 ) -> None:
     """The protection: the event id is derived from the id that the producer chose."""
     if not protected:
-        monkeypatch.setattr(admission, "producer_event_id", lambda *_: uuid4())
+        monkeypatch.setattr(scoping, "producer_event_id", lambda *_: uuid4())
     lead = await capture_lead(world)
     record = engagement(world, lead, "same", engagement_id=str(uuid4()))
     async with run_intake(kafka_settings):
@@ -152,6 +160,45 @@ async def test_records_sent_while_no_intake_ran_are_appended_later(
 
     async with run_intake(kafka_settings):
         await until(is_appended)
+
+
+async def test_records_stay_unread_while_the_tables_of_the_host_cannot_hold_their_rows(
+    world: World, kafka_settings: Settings, owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(table_fit, "FIT_SECONDS", 0.0)
+    lead = await capture_lead(world)
+    checks, stop = Checks(), asyncio.Event()
+    running = asyncio.create_task(
+        survive_faults(intake.work, kafka_settings, stop, checks, Clock())
+    )
+    appended = "crm_events WHERE event_type = 'engagement.recorded'"
+
+    async def is_ready() -> bool:
+        return "intake" in checks and not await collect_problems(checks)
+
+    async def find_statement() -> bool:
+        statement = "ALTER TABLE public.leads ALTER COLUMN company DROP NOT NULL"
+        return statement in (await collect_problems(checks)).get("operator", "")
+
+    async def is_appended() -> bool:
+        return await world.count(appended) == 3
+
+    try:
+        await until(is_ready)
+        await owner_pool.execute("ALTER TABLE leads ADD COLUMN company text DEFAULT ''")
+        await owner_pool.execute(
+            "ALTER TABLE leads ALTER COLUMN company SET NOT NULL, ALTER COLUMN company DROP DEFAULT"
+        )
+        await send(kafka_settings, [engagement(world, lead) for _ in range(3)])
+        await until(find_statement)
+        assert await world.count(appended) == 0
+        assert await world.count("crm.dead_letters") == 0
+        await owner_pool.execute("ALTER TABLE leads ALTER COLUMN company DROP NOT NULL")
+        await until(is_appended)
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 30)
 
 
 async def test_a_pending_record_is_appended_when_its_lead_appears(

@@ -15,7 +15,7 @@ from services.runtime.clock import Clock
 from tests.services.intake.producer_records import binary_record, engagement_data, structured_record
 from tests.world import World, make_world
 
-SECRET = "a secret of sixteen or more"
+SECRET = "a secret of thirty-two characters or more"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_a_record_without_a_valid_signature_is_rejected(
     signed_record = {
         "unsigned": record,
         "foreign": signed(record, "foreign"),
-        "forged": signed(record, "own", "some other secret, also long"),
+        "forged": signed(record, "own", "some other secret that is long enough"),
         "value": _with(valid, valid.headers, (valid.value or b"") + b" "),
         "header": _with(valid, (*valid.headers, ("ce_actor", b"user:1")), valid.value),
         "twice": signed(valid, "own"),

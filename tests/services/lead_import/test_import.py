@@ -6,11 +6,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
 from events.deliveries import DeliveryPurpose
+from events.keys.ring import current_ring
 from events.record import Cause
 from events.workflows import MessageChannel
 from services.application.command_handler import transact
@@ -18,13 +20,17 @@ from services.application.merges import merge
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.deliveries import PlanDelivery
 from services.lead_import.csv_file import CsvFile
-from services.lead_import.importer import Importer, LineResult, LineStatus
-from services.lead_import.lines import ImportTarget, LeadLine
+from services.lead_import.csv_table import CsvTable
+from services.lead_import.importer import Importer
+from services.lead_import.line_result import LineResult, LineStatus
+from services.lead_import.line_values import ImportTarget
+from services.lead_import.lines import LeadLine
 from services.lead_import.mapping import ColumnMapping, InvalidMapping, read_mapping
+from services.lead_import.text_format import detect_format
 from tests.commands import handle_command
 from tests.world import World, make_world, read_parked_reasons
 
-MAPPING = Path("docs/examples/x-education.toml")
+MAPPING = "docs/examples/x-education.toml"
 DATA = Path(os.environ.get("CRM_DATA", "../shared/data")) / "x-education-leads.csv"
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SMALL = {
@@ -45,15 +51,19 @@ async def world(pool: asyncpg.Pool) -> World:
     return await make_world(pool)
 
 
-def open_csv(world: World, path: Path, mapping: ColumnMapping) -> CsvFile:
-    target = ImportTarget(world.org_id, world.properties[0], START, timedelta(days=1) / 200)
-    return CsvFile(path, mapping, target)
+async def open_csv(world: World, path: Path, mapping: ColumnMapping) -> CsvFile:
+    target = ImportTarget(
+        world.org_id, world.properties[0], ZoneInfo("UTC"), datetime.now(UTC), "US",
+        await current_ring().contact_key(world.pool), start=START,
+        interval=timedelta(days=1) / 200,
+    )  # fmt: skip
+    return CsvFile(CsvTable(path, detect_format(path)), mapping, target)
 
 
-def write_csv(world: World, directory: Path, *lines: str) -> CsvFile:
+async def write_csv(world: World, directory: Path, *lines: str) -> CsvFile:
     path = directory / "leads.csv"
     path.write_text("\n".join([HEADER, *lines]) + "\n")
-    return open_csv(world, path, ColumnMapping.model_validate(SMALL))
+    return await open_csv(world, path, ColumnMapping.model_validate(SMALL))
 
 
 async def run_import(world: World, file: CsvFile, *, dry_run: bool = False) -> list[LineResult]:
@@ -63,7 +73,7 @@ async def run_import(world: World, file: CsvFile, *, dry_run: bool = False) -> l
 
 
 async def test_a_line_becomes_a_lead_with_its_history(world: World, tmp_path: Path) -> None:
-    file = write_csv(world, tmp_path, "a,Google,Ann@Acme.io,yes,Yes,Opened,Opened,3,chess")
+    file = await write_csv(world, tmp_path, "a,Google,Ann@Acme.io,yes,Yes,Opened,Opened,3,chess")
     assert [result.result for result in await run_import(world, file)] == [LineStatus.NEW]
     rows = await world.pool.fetch(
         "SELECT event_type, origin, occurred_at FROM crm_events "
@@ -78,13 +88,13 @@ async def test_a_line_becomes_a_lead_with_its_history(world: World, tmp_path: Pa
     assert await read_parked_reasons(world.pool) == []
     lead = await world.pool.fetchrow("SELECT * FROM leads")
     assert lead is not None
-    assert (lead["status"], lead["email"], lead["created_at"]) == ("leased", "ann@acme.io", START)
+    assert (lead["status"], lead["email"], lead["created_at"]) == ("leased", "Ann@Acme.io", START)
     scores = await world.pool.fetch("SELECT scored_at FROM lead_scores ORDER BY scored_at")
     assert scores[0]["scored_at"] == START, "the score history is historic"
 
 
 async def test_importing_twice_changes_nothing(world: World, tmp_path: Path) -> None:
-    file = write_csv(world, tmp_path, "a,Google,,no,,,,1,", "b,,,no,,,,,", "a,Again,,no,,,,,")
+    file = await write_csv(world, tmp_path, "a,Google,,no,,,,1,", "b,,,no,,,,,", "a,Again,,no,,,,,")
     first = await run_import(world, file)
     assert [result.result for result in first] == [LineStatus.NEW, LineStatus.NEW, LineStatus.KNOWN]
     count = await world.count("crm_events")
@@ -99,7 +109,7 @@ async def test_a_dry_run_gives_the_same_results_and_writes_nothing(
 ) -> None:
     lines = ["a,,x@acme.io,no,,,,1,", "b,,x@acme.io,no,,,,1,", ",,,no,,,,1,", "c,,,maybe,,,,1,",
              "d,,no address,no,,,,1,", "e,,,no,,,,many,", "f,,,no,,,,1,too,many"]  # fmt: skip
-    file = write_csv(world, tmp_path, *lines)
+    file = await write_csv(world, tmp_path, *lines)
     before = await world.count("crm_events")
     preview = await run_import(world, file, dry_run=True)
     assert await world.count("crm_events") == before
@@ -114,7 +124,9 @@ async def test_a_file_withdraws_the_consent_of_an_existing_lead_once(
 ) -> None:
     existing = world.captured(email="ada@acme.io")
     await world.append(world.new(existing))
-    file = write_csv(world, tmp_path, "a,,Ada@acme.io,no,Yes,,,,", "a,,Ada@acme.io,no,Yes,,,,")
+    file = await write_csv(
+        world, tmp_path, "a,,Ada@acme.io,no,Yes,,,,", "a,,Ada@acme.io,no,Yes,,,,"
+    )
     [preview, _] = await run_import(world, file, dry_run=True)
     assert (preview.result, preview.events) == (LineStatus.KNOWN, 1)
     assert await world.count("crm_events WHERE event_type = 'consent.withdrawn'") == 0
@@ -131,7 +143,7 @@ async def test_a_file_withdraws_the_consent_of_an_existing_lead_once(
 
 
 async def test_a_withdrawal_reaches_the_winner_of_a_merge(world: World, tmp_path: Path) -> None:
-    [first] = await run_import(world, write_csv(world, tmp_path, "a,,ada@acme.io,no,,,,,"))
+    [first] = await run_import(world, await write_csv(world, tmp_path, "a,,ada@acme.io,no,,,,,"))
     assert first.lead_id is not None
     winner = world.captured(email="ada@home.io")
     await world.append(world.new(winner))
@@ -142,10 +154,14 @@ async def test_a_withdrawal_reaches_the_winner_of_a_merge(world: World, tmp_path
 
     scope = Scope(world.org_id, world.properties[0], world.tick(), Cause("test"))
     await transact(world.pool, scope, work)
-    [result] = await run_import(world, write_csv(world, tmp_path, "a,,ada@acme.io,no,Yes,,,,"))
+    [result] = await run_import(
+        world, await write_csv(world, tmp_path, "a,,ada@acme.io,no,Yes,,,,")
+    )
     assert (result.result, result.lead_id, result.events) == (LineStatus.KNOWN, winner.lead_id, 1)
     assert await plan_email(world, winner.lead_id) == ["delivery.planned", "delivery.skipped"]
-    [result] = await run_import(world, write_csv(world, tmp_path, "a,,,no,,,,,"))  # by its id alone
+    [result] = await run_import(
+        world, await write_csv(world, tmp_path, "a,,,no,,,,,")
+    )  # by its id alone
     assert (result.result, result.lead_id, result.events) == (LineStatus.KNOWN, winner.lead_id, 0)
 
 
@@ -162,17 +178,13 @@ async def test_an_external_id_of_another_system_is_refused_and_reported(
     world: World, tmp_path: Path
 ) -> None:
     lines = ["1,,ann@acme.io,no,,,,,", "Gv7qJ,,bob@acme.io,no,,,,,", "GV7QJ,,cy@acme.io,no,,,,,"]
-    file = write_csv(world, tmp_path, *lines)
+    file = await write_csv(world, tmp_path, *lines)
     preview = await run_import(world, file, dry_run=True)
-    assert [result.result.value for result in preview] == ["new", "new", "refused"]
-    assert [result.result.value for result in await run_import(world, file)] == [
-        "new",
-        "new",
-        "refused",
-    ]
+    assert [result.result.value for result in preview] == ["new"] * 3, "case distinguishes ids"
+    assert [result.result.value for result in await run_import(world, file)] == ["new"] * 3
     path = tmp_path / "others.csv"
     path.write_text(f"{HEADER}\n1,,dan@acme.io,no,,,,,\n1,,,no,,,,,\n1,,ann@acme.io,no,,,,,\n")
-    others = open_csv(world, path, ColumnMapping.model_validate(SMALL | {"name": "another"}))
+    others = await open_csv(world, path, ColumnMapping.model_validate(SMALL | {"name": "another"}))
     results = await run_import(world, others)
     assert [result.result.value for result in results] == ["refused", "refused", "known"]
     assert "external id" in results[0].detail
@@ -181,7 +193,7 @@ async def test_an_external_id_of_another_system_is_refused_and_reported(
 async def test_columns_that_the_mapping_does_not_cover_are_listed(
     world: World, tmp_path: Path
 ) -> None:
-    file = write_csv(world, tmp_path, "a,,,no,No,Opened,Danced,1,chess")
+    file = await write_csv(world, tmp_path, "a,,,no,No,Opened,Danced,1,chess")
     await run_import(world, file, dry_run=True)
     mapped = {row["column"]: row["mapped"] for row in file.unread()}
     assert mapped == {"Stop": "partly", "Before": "partly", "Hobby": "no"}
@@ -192,11 +204,11 @@ async def test_a_line_that_the_log_refuses_fails_alone(world: World, tmp_path: P
     lines[20] = f'x,"{"s" * 400}",,no,,,,1,'
     lines[30] = "y\x00,,,no,,,,1,"
     lines[40] = f"z,,,no,,,,1,{'v' * 200_000}"
-    results = await run_import(world, write_csv(world, tmp_path, *lines))
+    results = await run_import(world, await write_csv(world, tmp_path, *lines))
     assert [result.line for result in results if result.result is LineStatus.REFUSED] == [
-        21,
-        31,
-        41,
+        22,
+        32,
+        42,
     ]
 
 
@@ -204,7 +216,7 @@ def test_a_mapping_with_a_mistake_is_refused_and_the_key_is_named(tmp_path: Path
     path = tmp_path / "map.toml"
     path.write_text('name = "x"\n[lead]\nexternal_id = "Id"\nemial = "Mail"\n')
     with pytest.raises(InvalidMapping, match=r"lead\.emial"):
-        read_mapping(path)
+        read_mapping(str(path))
 
 
 @pytest.mark.skipif(
@@ -212,7 +224,7 @@ def test_a_mapping_with_a_mistake_is_refused_and_the_key_is_named(tmp_path: Path
     reason=f"the real data set is not part of the project: put it at {DATA} or set CRM_DATA",
 )
 async def test_the_public_data_set_is_imported_completely_and_only_once(world: World) -> None:
-    file = open_csv(world, DATA, read_mapping(MAPPING))
+    file = await open_csv(world, DATA, read_mapping(MAPPING))
     first = await run_import(world, file)
     assert Counter(result.result.value for result in first) == {"new": 9_240}
     count = await world.count("crm_events")
@@ -238,5 +250,6 @@ async def test_the_public_data_set_is_imported_completely_and_only_once(world: W
     )
     assert referred == sum(row["Lead Source"] == "Reference" for row in rows)
     columns = {str(row["column"]) for row in file.unread() if row["mapped"] == "no"}
-    assert {"Tags", "Country", "City", "Total Time Spent on Website"} <= columns
+    assert {"Country", "Lead Quality", "Total Time Spent on Website"} <= columns
+    assert not {"Tags", "City"} & columns
     assert all(isinstance(line, LeadLine) for line in file.lines())

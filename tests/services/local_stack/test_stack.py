@@ -82,6 +82,7 @@ def test_the_stack_limits_no_address_unless_it_is_configured(
     monkeypatch.setenv("CRM_LIMIT_KEY", "7/minute")
     with servers_only(home) as stack:
         assert (stack.settings.limit_address, stack.settings.limit_key) == ("", "7/minute")
+        assert "127.0.0.0/8" in stack.settings.proxies, "simulated visitors state their networks"
 
 
 def test_a_failed_start_leaves_nothing_running(home: Path) -> None:

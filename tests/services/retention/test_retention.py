@@ -226,8 +226,8 @@ async def test_engagement_is_kept_while_a_score_counts_it(
 async def test_old_dead_letters_are_deleted_and_counted(world: World) -> None:
     insert = (
         "INSERT INTO crm.dead_letters (id, topic, partition, kafka_offset, kafka_timestamp, "
-        "headers, org_id, reason, detail, status, last_at) "
-        "VALUES ($1, 't', 0, 0, 0, '[]', $2, 'malformed', '', $3, $4)"
+        "content, org_id, reason, status, last_at) "
+        "VALUES ($1, 't', 0, 0, 0, '\\x02', $2, 'malformed', $3, $4)"
     )
     for org in (world.org_id, None):
         for status in ("open", "dropped"):
@@ -237,6 +237,20 @@ async def test_old_dead_letters_are_deleted_and_counted(world: World) -> None:
     assert (await retention.apply_rules(world.pool, NOW))["dead_letters"] == 4
     assert await world.count("crm.dead_letters") == 4
     assert (await retention.apply_rules(world.pool, NOW, org_id=world.org_id))["dead_letters"] == 0
+
+
+async def test_old_outcomes_are_deleted_with_the_dead_letters(world: World) -> None:
+    insert = (
+        "INSERT INTO crm.intake_outcomes (id, topic, partition, kafka_offset, org_id, status, "
+        "decided_at) VALUES ($1, 't', 0, 0, $2, 'accepted', $3)"
+    )
+    for org in (world.org_id, None):
+        for days in (29, 31):
+            await world.pool.execute(insert, uuid4(), org, NOW - timedelta(days=days))
+    counted = await retention.apply_rules(world.pool, NOW, dry_run=True)
+    assert counted["intake_outcomes"] == 2
+    assert (await retention.apply_rules(world.pool, NOW))["intake_outcomes"] == 2
+    assert await world.count("crm.intake_outcomes") == 2
 
 
 @pytest.mark.parametrize("is_locked", [True, False])

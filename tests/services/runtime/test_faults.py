@@ -1,26 +1,33 @@
 """Faults of the database: a process names the table on /readyz, runs on, and recovers itself."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import asyncpg
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
+from events.keys.errors import DataKeyMissing
+from projections.catalog import LIVE
+from projections.engine import checkpoints, standstill
+from services.event_consumer import standstill_report
 from services.intake import intake
 from services.local_stack.ports import HOST, free_port
 from services.projector import projector
 from services.relay import relay
 from services.runtime.clock import Clock
-from services.runtime.environment import to_environment
 from services.runtime.health import serve_health
-from services.runtime.process import Checks, ProcessFunction, survive_faults
+from services.runtime.metrics import REGISTRY, exposition
+from services.runtime.process import OPERATOR, Checks, ProcessFunction, survive_faults
 from services.runtime.settings import Settings
+from services.sender import sender
 from services.timers import timers
+from services.workflows import workflows
 from tests.conftest import until
+from tests.forked import ForkedProcess
 from tests.races.processes import wait_until_level
 from tests.world import make_world
 
@@ -60,8 +67,10 @@ class RunningProcess:
     async def is_ready(self) -> bool:
         return await self.load_problems() == {}
 
-    async def names(self, text: str) -> bool:
-        return any(text in problem for problem in (await self.load_problems() or {}).values())
+    async def names(self, *texts: str) -> bool:
+        """Return True if one problem contains all the texts."""
+        problems = (await self.load_problems() or {}).values()
+        return any(all(text in problem for text in texts) for problem in problems)
 
 
 @asynccontextmanager
@@ -102,24 +111,27 @@ async def test_readyz_of_the_api_names_a_table_that_is_missing_or_unprotected(
         await until(api.is_ready)
 
 
+async def test_the_api_serves_its_metrics_on_the_health_port(settings: Settings) -> None:
+    async with run_api(settings) as api, httpx2.AsyncClient() as client:
+        metrics = await client.get(f"http://{HOST}:{api.port}/metrics")
+        assert "crm_events_appended_total" in metrics.text
+
+
 @asynccontextmanager
 async def run_api(settings: Settings) -> AsyncIterator[RunningProcess]:
     """Run the API as a process of its own; check that it is still running at the end."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.api",
-        env=to_environment(settings.model_copy(update={"http_port": port})),
-    )
+    moved = settings.model_copy(update={"http_port": 0, "health_port": port})
+    process = ForkedProcess("api", moved)
+    await process.start()
     api = RunningProcess(port)
     try:
         await until(api.is_ready)
         yield api
-        assert process.returncode is None, "the process runs on"
+        assert process.exit_code is None, "the process runs on"
     finally:
-        process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 20)
+        process.stop()
+        await process.wait(20)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +140,22 @@ async def run_api(settings: Settings) -> AsyncIterator[RunningProcess]:
         (relay.work, "crm.log"),
         (intake.work, "crm.intake_waiting"),
         (timers.work, "crm_state.lead_score_state"),
+        (sender.work, "crm.timers"),
         (projector.work, "crm.checkpoints"),
+        (workflows.work, "crm.checkpoints"),
+        (workflows.work, "crm.policy_failures"),
+        (workflows.work, "crm.timers"),
     ],
-    ids=["relay", "intake", "timers", "projector"],
+    ids=[
+        "relay",
+        "intake",
+        "timers",
+        "sender",
+        "projector",
+        "workflows",
+        "failures",
+        "run timers",
+    ],
 )
 async def test_a_missing_table_is_reported_as_a_fault_until_it_is_repaired(
     kafka_settings: Settings, owner_pool: asyncpg.Pool, work: ProcessFunction, table: str
@@ -138,8 +163,7 @@ async def test_a_missing_table_is_reported_as_a_fault_until_it_is_repaired(
     schema, name = table.split(".")
     async with run_process(kafka_settings, work) as process:
         await owner_pool.execute(f"ALTER TABLE {table} RENAME TO lost")
-        await until(lambda: process.names("UndefinedTableError"), NAMED_SECONDS)
-        assert await process.names(name)
+        await until(lambda: process.names("UndefinedTableError", name), NAMED_SECONDS)
         await owner_pool.execute(f"ALTER TABLE {schema}.lost RENAME TO {name}")
         await until(process.is_ready)
 
@@ -155,6 +179,27 @@ async def test_a_missing_privilege_is_reported_as_a_fault_until_it_is_granted(
         await until(process.is_ready)
 
 
+async def test_a_missing_data_key_is_reported_until_the_key_store_is_restored(
+    settings: Settings,
+) -> None:
+    subject, attempts = uuid4(), 0
+    before = REGISTRY.get_sample_value("crm_data_key_missing_total") or 0
+
+    async def work(_: Settings, stop: asyncio.Event, checks: Checks, _clock: Clock) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise DataKeyMissing([subject])
+        stop.set()
+
+    checks: Checks = {}
+    await survive_faults(work, settings, asyncio.Event(), checks, Clock())
+    problem = await checks[OPERATOR]()
+    assert problem is not None
+    assert f"{subject}: restore the key store" in problem
+    assert REGISTRY.get_sample_value("crm_data_key_missing_total") == before + 2
+
+
 async def test_without_the_distinction_a_missing_table_is_retried_in_silence(
     kafka_settings: Settings, owner_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +209,79 @@ async def test_without_the_distinction_a_missing_table_is_retried_in_silence(
         await owner_pool.execute("ALTER TABLE crm_state.lead_score_state RENAME TO lost")
         with pytest.raises(AssertionError, match="not true within"):
             await until(lambda: process.names("UndefinedTableError"), NAMED_SECONDS)
+
+
+async def test_a_projector_waits_for_the_rebuild_of_a_new_projection_and_names_it(
+    kafka_settings: Settings, pool: asyncpg.Pool
+) -> None:
+    """The checkpoints are those of a build that had no `tours` and another version of `leads`."""
+    old = " ".join(
+        name.replace("leads.", "leads.0") for name in LIVE.version.split() if "tours." not in name
+    )
+    async with pool.acquire() as conn:
+        await checkpoints.create(conn, LIVE.name, old, 1)
+    async with run_process(kafka_settings, relay.work) as _:
+        stop, checks, port = asyncio.Event(), Checks(), free_port()
+        async with serve_health(checks, host=HOST, port=port):
+            work = survive_faults(projector.work, kafka_settings, stop, checks, Clock())
+            task, process = asyncio.create_task(work), RunningProcess(port)
+            try:
+                await until(lambda: process.names("run `crm replay rebuild leads tours`"), 5)
+                assert set(await process.load_problems() or {}) == {OPERATOR}
+                assert not task.done()
+                await pool.execute("UPDATE crm.checkpoints SET version = $1", LIVE.version)
+                await until(process.is_ready)
+            finally:
+                stop.set()
+                await asyncio.wait_for(task, 60)
+
+
+STANDSTILLS = pytest.mark.parametrize(
+    ("damage", "repair"),
+    [
+        ("REVOKE INSERT ON leads FROM service_role", "GRANT INSERT ON leads TO service_role"),
+        ("BEGIN; LOCK TABLE leads IN SHARE MODE", "ROLLBACK"),
+    ],
+    ids=["privilege", "lock"],
+)
+
+
+@STANDSTILLS
+async def test_a_projector_that_cannot_write_a_table_says_so_and_names_the_table(
+    kafka_settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+    repair: str,
+) -> None:
+    """A lock is held for longer than this test: the statement does not fail before its end."""
+    monkeypatch.setattr(standstill, "STANDSTILL_SECONDS", 1.0)
+    monkeypatch.setattr(standstill_report, "LOOK_SECONDS", 0.2)
+    world = await make_world(pool)
+
+    def stands_still() -> bool:
+        metrics = exposition().decode()
+        return 'crm_projection_standstill_seconds{table="public.leads"}' in metrics
+
+    with capture_logs() as lines:
+        async with (
+            run_process(kafka_settings, relay.work),
+            run_process(kafka_settings, projector.work) as process,
+            owner_pool.acquire() as owner,
+        ):
+            await wait_until_level(pool)
+            await owner.execute(damage)
+            await world.append(world.new(world.captured()))
+            await until(lambda: process.names("public.leads"), 30)
+            await until(stands_still, 30)
+            assert not await process.is_ready()
+            await owner.execute(repair)
+            await wait_until_level(pool)
+            await until(process.is_ready)
+            await until(lambda: not stands_still())
+    text = str([line for line in lines if line["log_level"] == "error"])
+    assert "public.leads" in text
 
 
 async def test_events_appended_during_a_fault_are_projected_after_its_repair(

@@ -6,7 +6,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -16,12 +18,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.bus import publish
+from services.api.app import create_app
 from services.local_stack.ports import free_port
 from services.relay import relay
 from services.runtime.clock import Clock
 from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.forked import ForkedProcess
 
 OTHER_ADDRESS = "127.0.0.2"
 PROBE = """
@@ -72,15 +76,14 @@ async def test_health_host_and_health_port_are_where_a_worker_serves_its_health_
 async def test_http_host_is_where_the_api_listens(settings: Settings, pool: asyncpg.Pool) -> None:
     port = free_port()
     moved = settings.model_copy(update={"http_host": OTHER_ADDRESS, "http_port": port})
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.api", env=to_environment(moved)
-    )
+    process = ForkedProcess("api", moved)
+    await process.start()
     try:
         await until(lambda: answers(OTHER_ADDRESS, port))
         assert not await answers("127.0.0.1", port)
     finally:
-        process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 20)
+        process.stop()
+        await process.wait(20)
 
 
 def is_json(line: str) -> bool:
@@ -120,8 +123,9 @@ async def test_topic_replicas_and_partitions_are_those_of_a_created_topic(
     """The embedded broker has one replica only, so the request to it is looked at."""
     created: list[NewTopic] = []
 
-    async def create_topics(_client: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    async def create_topics(_client: AIOKafkaAdminClient, topics: list[NewTopic]) -> Any:
         created.extend(topics)
+        return SimpleNamespace(topic_errors=[])
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", create_topics)
     changes = {"topic_replicas": 3, "topic_partitions": 16}
@@ -159,3 +163,19 @@ async def _run_relay_until(settings: Settings, is_done: Callable[[], bool]) -> N
     finally:
         stop.set()
         await asyncio.wait_for(running, 60)
+
+
+async def test_clock_delay_file_delays_the_clocks_of_processes_and_of_the_api(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file, log = tmp_path / "delay", tmp_path / "log"
+    file.write_text("864000")
+    delayed = settings.model_copy(update={"clock_delay_file": file})
+    async with run_probe(delayed, log):
+        line = next(line for line in log.read_text().splitlines() if "probe.warned" in line)
+    now = datetime.fromisoformat(json.loads(line)["now"])
+    assert timedelta(days=10) <= datetime.now(UTC) - now < timedelta(days=10, minutes=5)
+    app = create_app(delayed)
+    async with app.router.lifespan_context(app):
+        now = app.state.context.clock.now()
+    assert timedelta(days=10) <= datetime.now(UTC) - now < timedelta(days=10, minutes=5)

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -20,6 +22,7 @@ from services.runtime.settings import Settings
 from services.simulation.kafka_records import RecordBuilder
 from services.simulation.scenario import (
     MAX_DURATION_SECONDS,
+    Action,
     ChatMessage,
     ContactForm,
     TourAttendance,
@@ -28,6 +31,7 @@ from services.simulation.scenario import (
 )
 from services.simulation.simulated_property import SimulatedProperty
 from services.simulation.simulator import SimulationPlan, simulate
+from tests.conftest import make_broker
 from tests.services.intake.processes import read_all
 from tests.services.intake.producer_records import raw_record
 from tests.world import make_world, read_parked_reasons
@@ -62,7 +66,8 @@ async def test_the_intake_accepts_every_event_and_recognises_a_repetition(
     builder = RecordBuilder(properties, START)
     events = [event for action in generate_actions(3, 60, 2) for event in builder.build(action)]
     headers = (("content-type", STRUCTURED.encode()),)
-    admission = Admission(pool, IntakeSettings(), Clock())
+    # Enough time for each batch: on a slow machine, records would wait for their turn.
+    admission = Admission(pool, IntakeSettings(batch_seconds=60), Clock())
     for status in (IntakeStatus.ACCEPTED, IntakeStatus.DUPLICATE):
         for start in range(0, len(events), 300):
             part = [raw_record(event, headers) for event in events[start : start + 300]]
@@ -91,3 +96,34 @@ async def test_the_actions_are_published_to_the_intake_topic(kafka_settings: Set
     assert result.actions < result.events
     records = await read_all(kafka_settings, topic, result.events)
     assert len({orjson.loads(record.value)["id"] for record in records}) == result.events
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("is_crash", [False, True], ids=["restart", "crash"])
+async def test_a_simulation_survives_a_restart_of_the_broker(
+    run_directory: Path, is_crash: bool
+) -> None:
+    broker = make_broker(run_directory / f"broker-{uuid4().hex[:8]}")
+    broker.start()
+    topic = f"t{uuid4().hex[:8]}.intake"
+    address = broker.bootstrap_servers
+    make_topic = partial(create_topic, address, topic, partitions=8, replicas=1)
+    restarts: list[int] = []
+
+    def restart_once(_action: Action) -> None:
+        if not restarts:
+            restarts.append(1)
+            broker.restart(crash=is_crash)
+
+    try:
+        await make_topic()
+        plan = SimulationPlan(
+            seed=1, leads=10, rate=0, through="kafka", start=START,
+            properties=[SimulatedProperty(uuid4(), ZONE)],
+            bootstrap_servers=address, topic=topic, create_topic=make_topic,
+        )  # fmt: skip
+        result = await simulate(plan, restart_once)
+        assert restarts
+        assert result.actions == sum(1 for _ in generate_actions(1, 10, 1))
+    finally:
+        broker.stop()

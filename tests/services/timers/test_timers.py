@@ -6,10 +6,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from events.leads import LeadErased
 from events.log.shard import shard_of
 from services.runtime.clock import Clock
 from services.runtime.process import Checks
 from services.runtime.settings import Settings
+from services.runtime.table_fit import TableFit, UnfitTables
 from services.timers import timers
 from services.timers.timers import append_due_events, apply_retention_daily
 from tests.conftest import until
@@ -69,8 +71,21 @@ async def test_retention_is_applied_at_the_start_of_the_process(pool: asyncpg.Po
                          for event in world.chat(None)))  # fmt: skip
     await world.project()
     stop = asyncio.Event()
-    running = asyncio.create_task(apply_retention_daily(pool, stop, Clock()))
+    running = asyncio.create_task(apply_retention_daily(pool, TableFit(pool), stop, Clock()))
     await until(lambda: world.count("crm_events WHERE event_type = 'retention.applied'"))
+    stop.set()
+    await running
+
+
+async def test_the_process_completes_erasures(settings: Settings, pool: asyncpg.Pool) -> None:
+    world = await make_world(pool)
+    lead = world.captured()
+    await world.append(world.new(lead))
+    await world.append(world.new(LeadErased(lead_id=lead.lead_id, reason="request 7")))
+    await world.project()
+    stop = asyncio.Event()
+    running = asyncio.create_task(timers.work(settings, stop, Checks(), Clock()))
+    await until(lambda: world.count("crm_keys.data_keys WHERE destroyed_at IS NOT NULL"))
     stop.set()
     await running
 
@@ -110,3 +125,15 @@ async def test_leads_whose_tables_are_not_updated_do_not_block_others(
     rows = await pool.fetch("SELECT lead_id FROM crm_events WHERE event_type = 'score.due'")
     assert {row["lead_id"] for row in rows} == {healthy.lead_id, *(e.lead_id for e in leads)}
     assert len(rows) == 8
+
+
+async def test_nothing_is_appended_while_the_tables_of_the_host_cannot_hold_its_rows(
+    settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool
+) -> None:
+    world = await make_world(pool)
+    await world.append(world.new(world.captured(), at=START))
+    await world.project()
+    await owner_pool.execute("ALTER TABLE messages ALTER COLUMN role DROP NOT NULL")
+    with pytest.raises(UnfitTables, match=r"run `ALTER TABLE public\.messages"):
+        await timers.work(settings, asyncio.Event(), Checks(), Clock())
+    assert await world.count("crm_events WHERE event_type = 'score.due'") == 0

@@ -1,0 +1,1 @@
+"""Timers: due timers become committed rows, by the core and by other queues on PostgreSQL."""

@@ -1,0 +1,44 @@
+"""The creation of topics with their settings. Each topic that is refused is an error."""
+
+from collections.abc import Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from events.bus.topics import EVENTS_SUFFIX
+from events.log.shard import check_partitions
+
+KEEP_EVERYTHING = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""Settings of the topic of events: a new consumer reads every event of the log from it."""
+
+
+async def create_topics(
+    admin: AIOKafkaAdminClient, topics: Sequence[str], *, partitions: int, replicas: int
+) -> list[str]:
+    """Create topics; return those that did not exist before.
+
+    Raise `ValueError` for a number of partitions that splits shards, and the broker's error, as a
+    `KafkaError` with the name of the topic, if it refuses one. The other topics are created then.
+    """
+    check_partitions(partitions)
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                topic, partitions, replicas,
+                topic_configs=KEEP_EVERYTHING if topic.endswith(EVENTS_SUFFIX) else None,
+            )
+            for topic in topics
+        ]
+    )  # fmt: skip
+    created: list[str] = []
+    for topic, code, *details in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            why = next((detail for detail in details if detail), error.description)
+            raise error(
+                f"the broker does not create topic {topic} with {partitions} partitions and "
+                f"{replicas} replicas: {why}"
+            )
+        if not code:
+            created.append(topic)
+    return created

@@ -1,0 +1,269 @@
+"""The key ring of a process: it unwraps keys of the key store and remembers them for a while."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from events.keys import store
+from events.keys.data_key import DataKey
+from events.keys.errors import DataKeyMissing, MasterKeyMissing
+from events.keys.master import (
+    KEY_BYTES,
+    MasterKeys,
+    WrappedKey,
+    WrongMasterKey,
+    describe_wrong_keys,
+)
+from events.keys.store import Source, StoredKey
+
+LIFESPAN_SECONDS = 60.0
+"""Seconds for which a loaded data key is used.
+
+After an erasure another process can read the values of the subject until it loads the key again.
+"""
+MAX_KEYS = 100_000
+"""Data keys that a process remembers at most."""
+CONTACT_HASH = "contact_hash"
+"""The purpose of the key with which contact details are hashed."""
+
+
+class SubjectKeys(NamedTuple):
+    """The keys of an append: data subject → its data key, None for an erased one.
+
+    `contact_key` is the key of hashes of contact details.
+    """
+
+    keys: Mapping[UUID, DataKey | None]
+    contact_key: bytes
+
+
+class _Loaded(NamedTuple):
+    key: DataKey | None
+    """None: the subject is erased."""
+    until: float
+
+
+class KeyRing:
+    """Loads and creates keys. `open_store` returns the pool of a key store of its own.
+
+    Without it, the key store is in the log's database, and statements run on the connection of the
+    caller, in its transaction.
+    """
+
+    def __init__(
+        self,
+        master_keys: MasterKeys,
+        open_store: Callable[[], Awaitable[asyncpg.Pool]] | None = None,
+    ) -> None:
+        self.master_keys = master_keys
+        self._open_store = open_store
+        self._loaded: dict[UUID, _Loaded] = {}
+
+    async def store_of(self, source: Source) -> Source:
+        """Return where statements about keys run."""
+        return source if self._open_store is None else await self._open_store()
+
+    async def require_master_keys(self, source: Source) -> None:
+        """Raise `WrongMasterKey` if the store has keys that this process cannot unwrap."""
+        used = await store.read_master_key_ids(await self.store_of(source))
+        if wrong := [key_id for key_id in used if key_id not in self.master_keys.ids]:
+            raise WrongMasterKey(describe_wrong_keys(wrong, self.master_keys.ids))
+
+    async def prepare(self, source: Source) -> None:
+        """Check the master keys, and create the secret keys that the store lacks.
+
+        An append would create them in its transaction, and the first one would delay all others.
+        """
+        await self.require_master_keys(source)
+        await self.contact_key(source)
+
+    async def load(
+        self, source: Source, needed: Mapping[UUID, UUID | None]
+    ) -> Mapping[UUID, DataKey | None]:
+        """Return key id → data key, None where the subject is erased; one query for those missing.
+
+        `needed`: key id → its data subject, as far as the event says it. Raises `DataKeyMissing`.
+        """
+        now = time.monotonic()
+        found: dict[UUID, DataKey | None] = {}
+        unknown: dict[UUID, UUID | None] = {}
+        for key_id, subject_id in needed.items():
+            loaded = self._loaded.get(key_id)
+            if loaded is None or loaded.until < now:
+                unknown[key_id] = subject_id
+            else:
+                found[key_id] = loaded.key
+        if unknown:
+            found |= await self._load_unknown(source, unknown)
+        return found
+
+    async def _load_unknown(
+        self, source: Source, needed: Mapping[UUID, UUID | None]
+    ) -> dict[UUID, DataKey | None]:
+        if self._open_store is None:
+            stored, erased = await store.read_keys_and_erasures(source, needed)
+        else:
+            stored = await store.read_keys(await self._open_store(), needed)
+            owners = {row.subject_id for row in stored.values()} | set(needed.values())
+            erased = await store.read_erased(source, {s for s in owners if s is not None})
+        subjects = {
+            key_id: stored[key_id].subject_id if key_id in stored else subject_id
+            for key_id, subject_id in needed.items()
+        }
+        found: dict[UUID, DataKey | None] = {}
+        missing: list[UUID | None] = []
+        for key_id, subject_id in subjects.items():
+            row = stored.get(key_id)
+            # A key store that was restored may still have the key of an erased subject.
+            if subject_id in erased:
+                found[key_id] = None
+                self._remember(key_id, None)
+            elif row is None or row.wrapped is None:
+                missing.append(subject_id)
+            else:
+                found[key_id] = self._unwrap(row)
+        if missing:
+            raise DataKeyMissing(missing)
+        return found
+
+    async def keys_for_append(
+        self,
+        source: Source,
+        rows: Mapping[UUID, StoredKey],
+        erased: Collection[UUID],
+        subject_ids: Iterable[UUID],
+        contact: WrappedKey | None,
+    ) -> SubjectKeys:
+        """Return the keys of these subjects; create those of new subjects.
+
+        `rows` and `contact` are what the log's database has, read with `erased` in one statement.
+        """
+        target = await self.store_of(source)
+        subject_ids = list(subject_ids)
+        if self._open_store is not None:
+            rows = await store.read_keys_of(target, subject_ids) if subject_ids else {}
+            contact = await store.read_secret(target, CONTACT_HASH)
+        keys = await self._complete(target, rows, erased, subject_ids)
+        return SubjectKeys(keys, await self._secret_key(target, CONTACT_HASH, contact))
+
+    async def keys_of(
+        self, source: Source, subject_ids: Iterable[UUID]
+    ) -> dict[UUID, DataKey | None]:
+        """Return data subject → its key, None for an erased one; create those of new subjects.
+
+        Raises `DataKeyMissing`.
+        """
+        target, subject_ids = await self.store_of(source), list(subject_ids)
+        erased = await store.read_erased(source, subject_ids)
+        rows = await store.read_keys_of(target, subject_ids)
+        return await self._complete(target, rows, erased, subject_ids)
+
+    async def last_keys(self, source: Source, subject_ids: Iterable[UUID]) -> dict[UUID, DataKey]:
+        """Return key id → key of erased subjects, as far as they are not destroyed.
+
+        Only an erasure may use them: it looks for the values of the person outside of the log,
+        and then destroys them. They are not remembered.
+        """
+        rows = await store.read_keys_of(await self.store_of(source), subject_ids)
+        keys = [self._open(row) for row in rows.values() if row.wrapped is not None]
+        return {key.id: key for key in keys}
+
+    async def destroy(self, source: Source, subject_ids: Collection[UUID]) -> int:
+        """Destroy the data keys of these subjects for good; return how many existed until now.
+
+        Other processes can have them in memory for `LIFESPAN_SECONDS` more.
+        """
+        target = await self.store_of(source)
+        count = await store.destroy_keys(target, list(subject_ids))
+        await store.add_destroyed_keys(target, {subject_id: uuid4() for subject_id in subject_ids})
+        self._loaded = {
+            key_id: loaded for key_id, loaded in self._loaded.items()
+            if loaded.key is None or loaded.key.subject_id not in subject_ids
+        }  # fmt: skip
+        return count
+
+    async def _complete(
+        self,
+        target: Source,
+        rows: Mapping[UUID, StoredKey],
+        erased: Collection[UUID],
+        subject_ids: Iterable[UUID],
+    ) -> dict[UUID, DataKey | None]:
+        """Return the keys of these rows, and new ones of the subjects without a row."""
+        living = [subject_id for subject_id in subject_ids if subject_id not in erased]
+        found = {subject_id: rows[subject_id] for subject_id in living if subject_id in rows}
+        if new := [subject_id for subject_id in living if subject_id not in found]:
+            found |= await store.add_keys(target, {s: self._wrap_new(s) for s in new})
+        if missing := [s for s, row in found.items() if row.wrapped is None]:
+            raise DataKeyMissing(missing)
+        keys: dict[UUID, DataKey | None] = dict.fromkeys(erased)
+        keys |= {subject_id: self._unwrap(row) for subject_id, row in found.items()}
+        return keys
+
+    async def contact_key(self, source: Source) -> bytes:
+        """Return the key with which contact details are hashed; create it if there is none."""
+        return await self.secret_key(source, CONTACT_HASH)
+
+    async def secret_key(self, source: Source, purpose: str) -> bytes:
+        """Return the secret key of a purpose; create it if there is none."""
+        target = await self.store_of(source)
+        return await self._secret_key(target, purpose, await store.read_secret(target, purpose))
+
+    async def _secret_key(self, target: Source, purpose: str, wrapped: WrappedKey | None) -> bytes:
+        context = purpose.encode()
+        if wrapped is None:
+            new = self.master_keys.wrap(os.urandom(KEY_BYTES), context)
+            wrapped = await store.add_secret(target, purpose, new)
+        return self.master_keys.unwrap(wrapped, context)
+
+    def _wrap_new(self, subject_id: UUID) -> tuple[UUID, WrappedKey]:
+        key_id = uuid4()
+        return key_id, self.master_keys.wrap(os.urandom(KEY_BYTES), context_of(key_id, subject_id))
+
+    def _unwrap(self, row: StoredKey) -> DataKey:
+        """Return the key of a row, which has one, and remember it."""
+        loaded = None if row.key_id is None else self._loaded.get(row.key_id)
+        key = None if loaded is None else loaded.key
+        if key is None:
+            key = self._open(row)
+        self._remember(key.id, key)
+        return key
+
+    def _open(self, row: StoredKey) -> DataKey:
+        subject_id, key_id, wrapped, master_key = row
+        if subject_id is None or key_id is None or wrapped is None or master_key is None:
+            raise RuntimeError("a key without its bytes is missing or destroyed")
+        stored = WrappedKey(wrapped, master_key)
+        bytes_ = self.master_keys.unwrap(stored, context_of(key_id, subject_id))
+        return DataKey.of(key_id, subject_id, bytes_)
+
+    def _remember(self, key_id: UUID, key: DataKey | None) -> None:
+        self._loaded.pop(key_id, None)  # the newest are last, so the first ones are the oldest
+        self._loaded[key_id] = _Loaded(key, time.monotonic() + LIFESPAN_SECONDS)
+        if len(self._loaded) > MAX_KEYS:
+            del self._loaded[next(iter(self._loaded))]
+
+
+def context_of(key_id: UUID, subject_id: UUID) -> bytes:
+    """Return what a wrapped data key is bound to: its id and its data subject."""
+    return key_id.bytes + subject_id.bytes
+
+
+_ring: KeyRing | None = None
+
+
+def use_ring(ring: KeyRing) -> None:
+    """Use this key ring in the whole process from now on."""
+    global _ring
+    _ring = ring
+
+
+def current_ring() -> KeyRing:
+    """Return the key ring of the process. Raises `MasterKeyMissing`."""
+    if _ring is None:
+        raise MasterKeyMissing
+    return _ring

@@ -1,0 +1,23 @@
+"""The number and the age of the staged changes, for metrics and the health check."""
+
+from dataclasses import dataclass
+
+from events.log.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBacklog:
+    """The staged changes that wait, with the age of the oldest one, and those that are refused."""
+
+    waiting: int
+    seconds: float
+    refused: int
+
+
+async def read_backlog(conn: Connection) -> StagedBacklog:
+    """Count the staged changes."""
+    row = await conn.fetchrow(
+        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(staged_at)), 0), "
+        "count(problem) FROM crm.staged_changes"
+    )
+    return StagedBacklog(0, 0, 0) if row is None else StagedBacklog(row[0], float(row[1]), row[2])

@@ -1,0 +1,36 @@
+"""The comparison of stream versions: expected by an append, and in the log."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from events.log.errors import Conflict, WrongProperty
+from events.record import NewEvent, Stream
+
+
+class StreamHead(NamedTuple):
+    """The newest row of a stream: its version and its ordering key."""
+
+    version: int
+    ordering_key: UUID
+
+
+def check_versions(
+    events: Sequence[NewEvent],
+    heads: Mapping[Stream, StreamHead],
+    expected: Mapping[Stream, int],
+    guards: Mapping[Stream, int],
+) -> dict[Stream, int]:
+    """Return the version of each stream, 0 for a new one. Raises `Conflict`, `WrongProperty`."""
+    versions = dict.fromkeys([*(event.stream for event in events), *guards], 0)
+    versions |= {stream: heads[stream].version for stream in versions if stream in heads}
+    # Conflicts come first: who expected a new stream, which another property has begun meanwhile,
+    # decides again and then sees whose it is.
+    for stream, version in [*guards.items(), *expected.items()]:
+        if versions.get(stream, version) != version:
+            raise Conflict(stream, version, versions[stream])
+    ordering_keys = {stream: head.ordering_key for stream, head in heads.items()}
+    for event in events:
+        if ordering_keys.setdefault(event.stream, event.ordering_key) != event.ordering_key:
+            raise WrongProperty(event.stream)
+    return versions

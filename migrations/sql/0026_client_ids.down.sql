@@ -1,0 +1,1 @@
+DROP TABLE crm.client_ids;

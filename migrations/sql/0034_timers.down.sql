@@ -1,0 +1,2 @@
+DROP TABLE crm.timer_locks;
+DROP TABLE crm.timers;

@@ -1,0 +1,8 @@
+DROP INDEX idx_leads_email;
+DROP INDEX idx_leads_phone;
+ALTER TABLE lead_consents DROP COLUMN source;
+DELETE FROM crm.secret_keys WHERE purpose = 'unsubscribe_link';
+ALTER TABLE crm.secret_keys DROP CONSTRAINT secret_keys_purpose_check;
+ALTER TABLE crm.secret_keys ADD CONSTRAINT secret_keys_purpose_check CHECK (purpose IN (
+  'record_digest', 'session_token', 'visitor_id', 'lead_reference', 'rate_limit', 'widget_key',
+  'consistency_token'));

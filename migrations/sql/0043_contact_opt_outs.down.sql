@@ -1,0 +1,1 @@
+DROP TABLE crm.contact_opt_outs;

@@ -1,0 +1,1 @@
+DROP TABLE crm.erased_subjects;

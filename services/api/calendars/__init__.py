@@ -1,1 +1,0 @@
-"""Calendar invitations and calendar links for tours."""

@@ -1,0 +1,1 @@
+"""Step types: one module for each kind of action of a workflow step."""

@@ -1,0 +1,1 @@
+"""Mappings of usual exports, as TOML files: `crm import leads FILE --mapping hubspot`."""

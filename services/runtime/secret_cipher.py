@@ -1,0 +1,13 @@
+"""Encryption with the secret keys of the core."""
+
+import base64
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, MultiFernet
+
+from events.log.secret_keys import SecretKey
+
+
+def make_cipher(keys: Sequence[SecretKey]) -> MultiFernet:
+    """Return a cipher that encrypts with the first of the keys and decrypts with any of them."""
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key.key)) for key in keys])
