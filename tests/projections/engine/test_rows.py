@@ -8,7 +8,7 @@ from projections.engine.table_rows import TableRows
 from projections.messages import TABLE
 
 KEYS = [UUID(int=number) for number in range(1, 5)]
-MESSAGES = DerivedTable(TABLE, keyed_by=("message_id",))
+MESSAGES = DerivedTable(TABLE, keyed_by=("message_id",), subject="conversation_id")
 
 
 def row(key: UUID, **more: Any) -> Row:
