@@ -219,11 +219,14 @@ class TimerBacklog:
             ended = time.monotonic()
             self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_FACTOR * (ended - started))
 
-    def take(self) -> tuple[UUID, list[UUID]] | None:
-        """Return a property and a batch of its timers, or None; the properties take turns."""
-        if not self._ids:
+    def take(self, busy: Collection[UUID] = ()) -> tuple[UUID, list[UUID]] | None:
+        """Return a property and a batch of its timers, or None; the properties take turns.
+
+        `busy` are properties whose timers are left for later.
+        """
+        property_id = next((key for key in self._ids if key not in busy), None)
+        if property_id is None:
             return None
-        property_id = next(iter(self._ids))
         ids = self._ids.pop(property_id)
         batch = list(itertools.islice(ids, BATCH_TIMERS))
         for key in batch:

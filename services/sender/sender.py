@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
-from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -49,7 +48,8 @@ class SendingLoop:
     def __init__(self, pool: asyncpg.Pool, worker: DeliveryWorker, stop: asyncio.Event) -> None:
         self.pool, self.worker, self.stop = pool, worker, stop
         self._backlog = TimerBacklog(TimerKind.DELIVERY)
-        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._busy: set[UUID] = set()
+        """Properties that a lane works on. A sweep finds their messages again."""
 
     async def run(self) -> None:
         """Look for due messages and hand them over; after `stop`, finish what is claimed."""
@@ -72,14 +72,19 @@ class SendingLoop:
 
     async def _run_lane(self) -> None:
         while not self.stop.is_set():
-            batch = self._backlog.take()
+            batch = self._backlog.take(self._busy)
             if batch is None:
                 await sleep_unless(self.stop, POLL_SECONDS)
-            else:
-                await self._process_batch(*batch)
+                continue
+            property_id, delivery_ids = batch
+            self._busy.add(property_id)
+            try:
+                await self._process_batch(property_id, delivery_ids)
+            finally:
+                self._busy.remove(property_id)
 
     async def _process_batch(self, property_id: UUID, delivery_ids: Sequence[UUID]) -> None:
-        turn = self._turns.setdefault(property_id, asyncio.Lock())
+        turn = asyncio.Lock()
         remaining = iter(delivery_ids)
 
         async def process_next() -> None:

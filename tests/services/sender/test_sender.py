@@ -5,8 +5,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from events.deliveries import DeliveryChannel
+from events.log import timers
+from events.log.connection import Connection
+from events.log.timers import TimerBacklog
 from services.adapters.provider import Accepted, HandOverResult, OutgoingMessage
 from services.runtime.clock import Clock
 from services.runtime.process import Checks
@@ -61,6 +65,41 @@ async def test_a_stopped_sender_finishes_the_request_that_it_has_begun(pool: asy
     steps = [await outbox.steps(message) for message in messages]
     assert steps.count(["planned", "claimed", "handed_over"]) == sender.REQUESTS
     assert steps.count(["planned"]) == 20 - sender.REQUESTS
+    assert outbox.sms.most_running == sender.REQUESTS
+
+
+async def test_a_property_has_a_limit_of_requests_also_after_a_sweep(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(timers, "SWEEP_FACTOR", 0)
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.01)
+    outbox = await make_outbox(pool)
+    await outbox.set_rules(intents_per_lead=100)
+    for number in range(20):
+        await outbox.plan(body=f"{number}")
+    stop, may_answer, looks = asyncio.Event(), asyncio.Event(), 0
+    look = TimerBacklog.look
+
+    async def count_looks(backlog: TimerBacklog, conn: Connection, now: datetime) -> None:
+        nonlocal looks
+        await look(backlog, conn, now)
+        looks += 1
+
+    async def answer_later(_message: OutgoingMessage) -> HandOverResult:
+        await may_answer.wait()
+        return Accepted(None)
+
+    monkeypatch.setattr(TimerBacklog, "look", count_looks)
+    outbox.sms.answer = answer_later
+    running = asyncio.create_task(SendingLoop(pool, outbox.worker(), stop).run())
+    await until(lambda: len(outbox.sms.requests) >= sender.REQUESTS)
+    seen = looks
+    await until(lambda: looks >= seen + 5)
+    may_answer.set()
+    await until(lambda: len(outbox.sms.requests) == 20)
+    stop.set()
+    await running
     assert outbox.sms.most_running == sender.REQUESTS
 
 
