@@ -78,8 +78,11 @@ async def _kill_relays(
     query = "SELECT NOT EXISTS (SELECT FROM crm.staged_changes)"
     await until(lambda: database.pool.fetchval(query))
     for relay in relays:
-        relay.stop()  # not killed: the test takes the lease
+        relay.stop()
         await relay.wait(STOP_SECONDS)
+    # The test takes the lease next. That of a killed relay lasts for some seconds.
+    is_free = "SELECT relay_lease_until < clock_timestamp() FROM crm.log"
+    await until(lambda: database.pool.fetchval(is_free))
 
 
 async def _wait_for_events(
