@@ -29,6 +29,8 @@ MAX_KEYS = 100_000
 """Data keys that a process remembers at most."""
 CONTACT_HASH = "contact_hash"
 """The purpose of the key with which contact details are hashed."""
+CERTIFICATE = "certificate"
+"""The purpose of the key with which certificates of erasures are signed."""
 
 
 class SubjectKeys(NamedTuple):
@@ -77,9 +79,12 @@ class KeyRing:
         """Check the master keys, and create the secret keys that the store lacks.
 
         An append would create them in its transaction, and the first one would delay all others.
+        Every backup of the store has the key that signs certificates, so that a certificate can be
+        checked after a restore.
         """
         await self.require_master_keys(source)
         await self.contact_key(source)
+        await self.secret_key(source, CERTIFICATE)
 
     async def load(
         self, source: Source, needed: Mapping[UUID, UUID | None]

@@ -9,7 +9,7 @@ from services.api.app import create_app
 from services.api.server import ApiServer
 from services.runtime.environment import explain
 from services.runtime.health import serve_health
-from services.runtime.key_store import prepare_key_store, require_applied_erasures
+from services.runtime.key_store import prepare_key_store
 from services.runtime.logging import configure_logging
 from services.runtime.process import (
     WRONG_SETTINGS,
@@ -36,7 +36,6 @@ def main() -> None:
 async def _serve(settings: Settings) -> None:
     await require_servers(settings, (DATABASE,))
     await prepare_key_store(settings)
-    await require_applied_erasures(settings)
     app = create_app(settings)
     async with serve_health(app.state.checks, host=settings.health_host, port=settings.health_port):
         await ApiServer(settings, app).serve()

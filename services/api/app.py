@@ -11,6 +11,7 @@ from services.adapters.responder import Responder
 from services.api import problems
 from services.api.context import open_context
 from services.api.docs_page.routes import documentation_routes
+from services.api.erasure_gate import ErasureGate
 from services.api.expired_rows import purge_expired_rows
 from services.api.middleware import EdgeMiddleware
 from services.api.routes import consent_pages, provider_callbacks
@@ -45,6 +46,7 @@ def create_app(
             )  # fmt: skip
             checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
+            checks["erasures"] = app.state.context.applied_erasures.find_problem
             tasks = [
                 asyncio.create_task(purge_expired_rows(pool)),
                 asyncio.create_task(listeners.run()),
@@ -71,5 +73,6 @@ def create_app(
     app.state.checks = checks
     problems.install_handlers(app)
 
-    app.add_middleware(EdgeMiddleware)
+    app.add_middleware(ErasureGate)
+    app.add_middleware(EdgeMiddleware)  # the outermost one
     return app

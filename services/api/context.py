@@ -11,6 +11,7 @@ from services.api.auth.bearer import BearerVerifier
 from services.api.rate_limit.networks import ClientNetworks
 from services.api.secret_keys import SecretKeyCache
 from services.api.session_listeners import SessionListeners
+from services.runtime.applied_erasures import AppliedErasures
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
@@ -33,6 +34,7 @@ class ApiContext:
     networks: ClientNetworks
     keys: SecretKeyCache
     table_fit: TableFit
+    applied_erasures: AppliedErasures
     clock: Clock
 
 
@@ -53,5 +55,6 @@ def open_context(
     """Return a context on open pools."""
     return ApiContext(
         settings, pool, engine, responder, listeners, BearerVerifier(settings),
-        ClientNetworks(settings.proxies), SecretKeyCache(pool), TableFit(pool), clock,
+        ClientNetworks(settings.proxies), SecretKeyCache(pool), TableFit(pool),
+        AppliedErasures(pool), clock,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The use case of an erasure: forget the personal data of one person."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from events.consents import ConsentChannel, consent_id
@@ -30,7 +31,7 @@ async def erase(
     survivor = await uow.surviving_lead(lead_id)
     members = await list_members(uow, survivor)
     person = await _find_chats(uow, members)
-    await _keep_opt_outs(uow, members)
+    await keep_opt_outs(uow, await _read_contacts(uow, members))
     for member in members:
         for run_id in await list_live_runs(uow, member):
             await uow.execute(ExitRun(run_id, member, ERASED, WHY_ERASED))
@@ -46,16 +47,24 @@ async def find_erasable(uow: UnitOfWork, lead_id: UUID) -> tuple[ErasedLead, ...
     return await _find_chats(uow, members)
 
 
-async def _keep_opt_outs(uow: UnitOfWork, members: Sequence[UUID]) -> None:
-    """Keep the hashes of the contacts to which the person wants no messages."""
+Contacts: TypeAlias = Mapping[UUID, Mapping[str, Any]]
+"""Lead → its values of `email` and `phone`."""
+
+
+async def _read_contacts(uow: UnitOfWork, members: Sequence[UUID]) -> Contacts:
+    return {member: (await uow.load(leads.decider, member)).details for member in members}
+
+
+async def keep_opt_outs(uow: UnitOfWork, contacts: Contacts) -> None:
+    """Keep the hashes of the contacts to which a person with these leads wants no messages."""
     scope = uow.scope
-    details = [(await uow.load(leads.decider, member)).details for member in members]
     for channel, field in ((ConsentChannel.EMAIL, "email"), (ConsentChannel.SMS, "phone")):
-        for member in members:
-            consent = await uow.load(consents.decider, consent_id(member, channel))
+        for lead_id in contacts:
+            consent = await uow.load(consents.decider, consent_id(lead_id, channel))
             if consent.given is not False or consent.at is None:
                 continue
-            for contact in {str(values[field]) for values in details if values.get(field)}:
+            found = {str(values[field]) for values in contacts.values() if values.get(field)}
+            for contact in found:
                 await store_contact_decision(
                     uow.conn, scope.org_id, channel, contact, False, consent.at, ERASED
                 )

@@ -1,5 +1,6 @@
-"""The work of `crm privacy certificate` and `list`."""
+"""The work of `crm privacy certificate`, `list` and `reapply`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,20 +41,21 @@ async def check_file(path: Path) -> list[dict[str, Any]]:
 
     Raise `Failure` for a file that is no certificate of this installation.
     """
+    document = _read(path)
     conn = await connect(DatabaseSettings(), APPLICATION)
     try:
-        document = orjson.loads(path.read_bytes())
-        if not isinstance(document, dict):
-            raise InvalidCertificate("the file is no certificate")
         async with conn.transaction():
             places, missing = await check_certificate(conn, document)
-    except (OSError, orjson.JSONDecodeError, InvalidCertificate) as error:
+    except InvalidCertificate as error:
         raise Failure(f"{path}: {error}") from None
     finally:
         await conn.close()
     return [
         *({"place": place.place, "problem": f"{place.readable} readable rows"} for place in places),
-        *({"place": "the log", "problem": f"lacks the erasure {event_id}"} for event_id in missing),
+        *(
+            {"place": "the log", "problem": f"lacks the erasure of {subject}"}
+            for subject in missing
+        ),
     ]
 
 
@@ -66,7 +68,25 @@ async def list_rows(org_id: UUID | None) -> list[dict[str, Any]]:
         await conn.close()
 
 
-async def reapply() -> list[UUID]:
-    """Append the erasures again that a restored log lacks; return the leads."""
+async def reapply(paths: Sequence[Path]) -> list[UUID]:
+    """Append the erasures again that a restored log lacks; return the leads.
+
+    Raise `Failure` for a file that is no certificate of this installation, and append nothing.
+    """
+    certificates = [_read(path) for path in paths]
     async with pooled(DatabaseSettings(), APPLICATION, size=2) as pool:
-        return await reapply_erasures(pool, datetime.now(UTC), operator_cause())
+        try:
+            return await reapply_erasures(pool, datetime.now(UTC), operator_cause(), certificates)
+        except InvalidCertificate as error:
+            raise Failure(str(error)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file. Raise `Failure`."""
+    try:
+        document = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise Failure(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise Failure(f"{path}: the file is no certificate")
+    return document

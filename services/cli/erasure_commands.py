@@ -8,8 +8,8 @@ from uuid import UUID
 import orjson
 from cyclopts import Parameter
 
-from services.cli import certificates
 from services.cli.certificates import check_file, list_rows, write_certificate
+from services.cli.certificates import reapply as reapply_
 from services.cli.erasure import erase_person, erasure_row, preview_erasure
 from services.cli.privacy import CHANGES
 from services.privacy.erasures import ErasureState
@@ -109,12 +109,18 @@ def list_(*, org: UUID | None = None, json: bool = False) -> None:
     print_rows(asyncio.run(list_rows(org)), ERASURES, as_json=json)
 
 
-def reapply() -> None:
+def reapply(*certificates: Path) -> None:
     """Append the erasures again that the log lacks after a restore from an older backup.
 
-    The key store says which persons are erased. Until then no process starts.
+    The key store says which persons are erased. If it was restored too, kept certificates do.
+    Nothing is served or sent before the tables contain the erasures.
+
+    Parameters
+    ----------
+    certificates
+        Files that `crm privacy certificate` has written.
     """
-    leads = asyncio.run(certificates.reapply())
+    leads = asyncio.run(reapply_(certificates))
     for lead_id in leads:
         print_line(str(lead_id))
     note(f"{len(leads)} erasures were applied again: start the relay, the projector and the timers")

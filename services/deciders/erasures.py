@@ -69,20 +69,22 @@ def decide(command: EraseLeads, state: Erasure) -> list[Event]:
         sessions = [key for key in lead.session_ids if key not in state.erased]
         conversations = [key for key in lead.conversation_ids if key not in state.erased]
         if lead.id not in state.erased or sessions or conversations:
-            events += _erase(command, lead.id, sessions, conversations)
+            events += erasures_of(
+                replace(lead, session_ids=tuple(sessions), conversation_ids=tuple(conversations)),
+                command.reason,
+                command.erased_by,
+            )
     return events
 
 
-def _erase(
-    command: EraseLeads, lead_id: UUID, sessions: list[UUID], conversations: list[UUID]
-) -> list[Event]:
+def erasures_of(lead: ErasedLead, reason: str, erased_by: UUID | None = None) -> list[LeadErased]:
     """Return one event, or several where one cannot hold all ids."""
-    number = max(len(sessions), len(conversations), 1)
+    number = max(len(lead.session_ids), len(lead.conversation_ids), 1)
     return [
         LeadErased(
-            lead_id=lead_id, reason=command.reason, erased_by=command.erased_by,
-            session_ids=tuple(sessions[start : start + MAX_ERASED_IDS]),
-            conversation_ids=tuple(conversations[start : start + MAX_ERASED_IDS]),
+            lead_id=lead.id, reason=reason, erased_by=erased_by,
+            session_ids=lead.session_ids[start : start + MAX_ERASED_IDS],
+            conversation_ids=lead.conversation_ids[start : start + MAX_ERASED_IDS],
         )
         for start in range(0, number, MAX_ERASED_IDS)
     ]  # fmt: skip

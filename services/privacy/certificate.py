@@ -9,6 +9,7 @@ from uuid import UUID
 from events.leads import LeadErased
 from events.log import read
 from events.log.connection import Connection
+from events.log.erasures import find_lost_erasures
 from events.privacy import LeadErasureCompleted
 from events.record import RecordedEvent, Stream
 from services.privacy.erasures import ErasureState, list_erasures
@@ -64,19 +65,16 @@ async def issue_certificate(
 
 async def check_certificate(
     conn: Connection, document: Mapping[str, Any]
-) -> tuple[list[InspectedPlace], list[str]]:
-    """Look again; return the places with readable values, and erasures that the log lacks.
+) -> tuple[list[InspectedPlace], list[UUID]]:
+    """Look again; return the places with readable values, and subjects without an erasure.
 
-    In the open transaction. Raises `InvalidCertificate`.
+    The log has these subjects and lacks their erasure. In the open transaction. Raises
+    `InvalidCertificate`.
     """
     await verify(conn, document)
     properties = map(UUID, document["property_ids"])
     subjects = frozenset(map(UUID, document["subject_ids"]))
-    event_ids = [erasure["event_id"] for erasure in document["erasures"]]
-    rows = await conn.fetch(
-        "SELECT id::text FROM public.crm_events WHERE id = ANY($1::uuid[])", event_ids
-    )
-    missing = sorted(set(event_ids) - {row["id"] for row in rows})
+    missing = [subject.id for subject in await find_lost_erasures(conn, subjects)]
     places = await inspect(conn, properties, subjects)
     return [place for place in places if place.readable], missing
 

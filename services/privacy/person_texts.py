@@ -1,4 +1,4 @@
-"""The texts that identify an erased person, read from the log with its last keys."""
+"""The texts that identify an erased person, from the log with its last keys, or from tables."""
 
 from collections.abc import Collection, Iterable, Iterator
 from uuid import UUID
@@ -9,11 +9,26 @@ from events.keys.ring import current_ring
 from events.log.connection import Connection
 from events.record import UnreadableEvent
 from events.sealed_payload import find_sealed
+from services.privacy.personal_tables import PERSONAL_TABLES
 
 IDENTIFYING = ("email", "phone", "recipient", "external_id")
 """Personal fields that name one person. A first name or a note would find other persons too."""
 MIN_CHARACTERS = 6
 """A shorter text, such as the number 1234 of another system, names nobody alone."""
+
+
+async def read_stored_texts(conn: Connection, subject_ids: Collection[UUID]) -> frozenset[str]:
+    """Return the same texts from the tables, which have them until they contain the erasure."""
+    texts: set[str] = set()
+    for table in PERSONAL_TABLES:
+        for column in table.erased_values.keys() & set(IDENTIFYING):
+            rows = await conn.fetch(
+                f'SELECT DISTINCT "{column}" AS text FROM {table.live_name} '
+                f'WHERE "{table.subject_column}" = ANY($1::uuid[]) AND "{column}" IS NOT NULL',
+                list(subject_ids),
+            )
+            texts.update(row["text"].strip() for row in rows)
+    return frozenset(text for text in texts if len(text) >= MIN_CHARACTERS)
 
 
 async def read_identifying_texts(conn: Connection, subject_ids: Collection[UUID]) -> frozenset[str]:

@@ -8,11 +8,9 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from events.keys.ring import current_ring
+from events.keys.ring import CERTIFICATE, current_ring
 from events.keys.store import Source
 
-PURPOSE = "certificate"
-"""The purpose of the signing key in `crm_keys.secret_keys`."""
 SIGNATURE = "signature"
 
 
@@ -59,7 +57,7 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 async def _private_key(source: Source) -> Ed25519PrivateKey:
-    seed = await current_ring().secret_key(source, PURPOSE)
+    seed = await current_ring().secret_key(source, CERTIFICATE)
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 

@@ -52,7 +52,7 @@ async def require_applied_erasures(settings: DatabaseSettings) -> None:
     """
     conn = await connect(settings, "crm keys")
     try:
-        if await conn.fetchval("SELECT to_regclass('crm.erased_subjects') IS NOT NULL"):
+        if await conn.fetchval("SELECT to_regclass('crm.staged_changes') IS NOT NULL"):
             await require_erasures(conn)
     finally:
         await conn.close()

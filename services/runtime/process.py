@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from events.keys.errors import DataKeyMissing, MasterKeyMissing
 from events.keys.master import WrongMasterKey
-from events.log.erasures import ErasuresLost
+from events.log.erasures import ErasuresLost, ErasuresNotFolded
 from events.log.error_text import describe_error
 from services.runtime.clock import Clock, open_clock
 from services.runtime.database import (
@@ -126,7 +126,7 @@ async def survive_faults(
     while True:
         try:
             await work(settings, stop, checks, clock)
-        except (OperatorRequired, UnfitTables, DataKeyMissing) as error:
+        except (OperatorRequired, UnfitTables, DataKeyMissing, ErasuresNotFolded) as error:
             if isinstance(error, DataKeyMissing):
                 MISSING_KEYS.inc()
             log.error("process.waits_for_operator", problem=error, is_retry=True)

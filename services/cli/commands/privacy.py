@@ -34,6 +34,7 @@ app = App(
         "crm privacy certificate --check certificate.json",
         "crm privacy list",
         "crm privacy reapply",
+        "crm privacy reapply certificates/*.json",
         "crm privacy unrestrict LEAD_ID --reason 'the number was corrected'",
         "crm privacy rotate-master-key",
     ),

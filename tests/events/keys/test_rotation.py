@@ -118,6 +118,6 @@ async def test_the_command_rotates_and_shows_no_key(
         monkeypatch.setenv("CRM_MASTER_KEY", keys)
         assert await asyncio.to_thread(run, ["privacy", "rotate-master-key"]) == code
     output = "".join(capsys.readouterr())
-    assert "2 keys are now" in output
+    assert "3 keys are now" in output
     assert NEW not in output
     assert old not in output

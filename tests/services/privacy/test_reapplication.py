@@ -1,5 +1,7 @@
 """After a restore of an older log: erasures are applied again before anything is served."""
 
+import asyncio
+from typing import cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -12,10 +14,15 @@ from services.privacy.erasure_completion import complete_erasures
 from services.privacy.erasures import ErasureState, list_erasures
 from services.privacy.personal_tables import count_rows
 from services.privacy.reapplication import reapply_erasures
+from services.runtime.applied_erasures import after_erasures, require_folded_erasures
+from services.runtime.clock import Clock
+from services.runtime.health import Check
 from services.runtime.key_store import require_applied_erasures
+from services.runtime.process import OPERATOR, survive_faults
 from services.runtime.settings import Settings
+from tests.conftest import until
 from tests.services.privacy.test_erasure_completion import keep_result, make_person
-from tests.world import CAUSE
+from tests.world import CAUSE, read_parked_reasons
 
 
 async def restore(pool: asyncpg.Pool, lead_id: UUID) -> set[UUID]:
@@ -83,13 +90,67 @@ async def test_chats_of_a_lead_that_was_erased_before_go_with_it(
     assert await reapply_erasures(pool, harness.scope.at, CAUSE) == [lead_id]
     # As if the chats had been erased by a repetition of the erasure after the backup.
     await owner_pool.execute("DELETE FROM crm.erased_subjects WHERE subject_id <> $1", lead_id)
-    assert await reapply_erasures(pool, harness.scope.at, CAUSE) == [lead_id]
+    assert lead_id in await reapply_erasures(pool, harness.scope.at, CAUSE)
     await require_applied_erasures(settings)
     assert len(subjects) > 1
 
 
-async def test_the_destroyed_key_of_a_record_is_no_lost_erasure(
+async def test_a_process_that_sends_waits_until_the_tables_contain_the_erasures(
     settings: Settings, pool: asyncpg.Pool
 ) -> None:
+    harness, lead_id = await make_person(pool)
+    stop, checks, began = asyncio.Event(), dict[str, Check](), asyncio.Event()
+
+    async def send(*_: object) -> None:
+        began.set()
+        await stop.wait()
+
+    work = after_erasures(send)
+    await restore(pool, lead_id)
+    with pytest.raises(ErasuresLost):
+        await work(settings, stop, checks, Clock())
+    await reapply_erasures(pool, harness.scope.at, CAUSE)
+    process = asyncio.create_task(survive_faults(work, settings, stop, checks, Clock()))
+    await until(lambda: OPERATOR in checks)
+    assert "the tables lack the erasure of 3 data subjects" in str(await checks[OPERATOR]())
+    assert not began.is_set()
+    await harness.world.project()
+    await until(began.is_set)
+    stop.set()
+    await process
+
+
+async def test_a_lead_that_the_host_wrote_just_before_the_backup_is_erased_too(
+    settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool
+) -> None:
+    """The log does not have it yet, and its staged change needs a key that is destroyed."""
+    harness, _ = await make_person(pool)
+    await owner_pool.execute(
+        "SELECT crm.open_adoption(); UPDATE crm.adoption SET state = 'complete'"
+    )
+    host_lead = await owner_pool.fetchval(
+        "INSERT INTO leads (property_id, first_name, email) VALUES ($1, 'Host', 'host@example.com')"
+        " RETURNING id", harness.scope.property_id,
+    )  # fmt: skip
+    await current_ring().destroy(pool, [host_lead])
+    with pytest.raises(ErasuresLost):
+        await require_applied_erasures(settings)
+    assert await reapply_erasures(pool, harness.scope.at, CAUSE) == [host_lead]
+    await require_applied_erasures(settings)
+    await harness.world.project()
+    row = await pool.fetchrow("SELECT first_name, email FROM leads WHERE id = $1", host_lead)
+    assert tuple(row or ()) == (None, None)
+    assert await read_parked_reasons(pool) == []
+    assert await pool.fetchval("SELECT count(*) FROM crm.staged_changes") == 0
+
+
+async def test_a_lead_of_which_the_database_knows_nothing_blocks_no_start(
+    settings: Settings, pool: asyncpg.Pool
+) -> None:
+    """It was captured after the backup."""
+    harness, _ = await make_person(pool)
     await current_ring().destroy(pool, [uuid4()])
     await require_applied_erasures(settings)
+    assert await reapply_erasures(pool, harness.scope.at, CAUSE) == []
+    async with pool.acquire() as conn:
+        await require_folded_erasures(cast("asyncpg.Connection", conn))
