@@ -167,6 +167,9 @@ class Postgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_min_messages": "warning",
+            # Details and statements of errors contain rows, and so personal values.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
         }
         if not self.durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
