@@ -6,7 +6,7 @@ finds the rows by the ids in them, and else by opening the rows of the person's 
 for what identifies the person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -45,8 +45,10 @@ class _Row(NamedTuple):
     content: bytes
 
 
-async def find_rows(conn: Connection, person: PersonTerms) -> list[FoundRow]:
-    """Return the rows that are about a person, in the open transaction.
+async def find_rows(
+    conn: Connection, person: PersonTerms, tables: Iterable[SealedTable] = SealedTable
+) -> list[FoundRow]:
+    """Return the rows of these tables that are about a person, in the open transaction.
 
     They are found by their lead, by the data subject of their key, or by their content. An
     erased content is not found again. Raises `DataKeyMissing`.
@@ -54,8 +56,8 @@ async def find_rows(conn: Connection, person: PersonTerms) -> list[FoundRow]:
     if not conn.is_in_transaction():
         raise RuntimeError("find_rows reads with cursors: open a transaction before it")
     found: list[FoundRow] = []
-    for table, query in _QUERIES.items():
-        cursor = await conn.cursor(query, list(person.property_ids))
+    for table in tables:
+        cursor = await conn.cursor(_QUERIES[table], list(person.property_ids))
         while page := await cursor.fetch(PAGE_ROWS):
             found += await _find_in(conn, [_row(table, row) for row in page], person)
     return found

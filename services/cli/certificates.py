@@ -8,10 +8,12 @@ from uuid import UUID
 
 import orjson
 
-from services.application.erasures import find_erasable
+from events.record import Stream
+from services.application.merged_leads import list_members
 from services.application.unit_of_work import UnitOfWork
 from services.cli.erasure import erasure_row
-from services.cli.privacy import APPLICATION, find_scope, operator_cause
+from services.cli.operator_scope import find_scope, operator_cause
+from services.cli.privacy import APPLICATION
 from services.deciders.decider import Refused
 from services.privacy.certificate import NotErased, check_certificate, issue_certificate
 from services.privacy.erasures import list_erasures
@@ -26,10 +28,11 @@ async def write_certificate(lead_id: UUID) -> dict[str, Any]:
     """Return the signed certificate of a person. Raise `Failure` if there is none yet."""
     conn = await connect(DatabaseSettings(), APPLICATION)
     try:
-        scope = await find_scope(conn, lead_id)
+        scope = await find_scope(conn, Stream("lead", lead_id))
         async with conn.transaction():
-            person = await find_erasable(UnitOfWork(conn, scope, None), lead_id)
-            return await issue_certificate(conn, [lead.id for lead in person], datetime.now(UTC))
+            uow = UnitOfWork(conn, scope, None)
+            members = await list_members(uow, await uow.surviving_lead(lead_id))
+            return await issue_certificate(conn, members, datetime.now(UTC))
     except (NotErased, Refused) as error:
         raise Failure(str(error)) from None
     finally:

@@ -8,16 +8,19 @@ from uuid import UUID
 
 import asyncpg
 
+from events.record import Stream
 from services.application.command_handler import transact
 from services.application.erasures import erase
 from services.application.unit_of_work import UnitOfWork
-from services.cli.privacy import APPLICATION, describe, find_scope
+from services.cli.operator_scope import find_scope
+from services.cli.privacy import APPLICATION, describe, preview_change
 from services.deciders.decider import Refused
 from services.privacy.erasure_completion import complete_erasures
 from services.privacy.erasures import LeadErasure, list_erasures
 from services.privacy.personal_tables import count_rows
-from services.runtime.database import connect, pooled
+from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
+from services.runtime.table_fit import TableFit, UnfitTables
 from services.runtime.terminal import Failure
 
 POLL_SECONDS = 0.2
@@ -32,27 +35,15 @@ class ErasurePreview(NamedTuple):
 
 async def preview_erasure(lead_id: UUID, reason: str) -> ErasurePreview:
     """Return what an erasure would do. Raise `Failure` for an unknown lead, or if it is refused."""
-    conn = await connect(DatabaseSettings(), APPLICATION)
-    try:
-        scope = await find_scope(conn, lead_id)
-        transaction = conn.transaction()
-        await transaction.start()
-        try:
-            uow = UnitOfWork(conn, scope, None)
-            person = await erase(uow, lead_id, reason=reason, by=None)
-            counts = await count_rows(conn, frozenset().union(*(lead.subjects for lead in person)))
-            rows = [
-                {"table": table.table, "rows": table.rows, "with_personal_values": table.readable}
-                for table in counts
-                if table.rows
-            ]
-            return ErasurePreview(describe(uow.events), rows)
-        except Refused as refused:
-            raise Failure(refused.message) from None
-        finally:
-            await transaction.rollback()
-    finally:
-        await conn.close()
+    async with preview_change(lead_id) as uow:
+        person = await erase(uow, lead_id, reason=reason, by=None)
+        subjects = frozenset[UUID]().union(*(lead.subjects for lead in person))
+        counts = await count_rows(uow.conn, subjects)
+        return ErasurePreview(describe(uow.events), [
+            {"table": table.table, "rows": table.rows, "with_personal_values": table.readable}
+            for table in counts
+            if table.rows
+        ])  # fmt: skip
 
 
 async def erase_person(lead_id: UUID, reason: str, wait_seconds: float) -> list[LeadErasure]:
@@ -62,7 +53,8 @@ async def erase_person(lead_id: UUID, reason: str, wait_seconds: float) -> list[
     """
     async with pooled(DatabaseSettings(), APPLICATION, size=2) as pool:
         async with pool.acquire() as conn:
-            scope = await find_scope(conn, lead_id)  # type: ignore[arg-type]
+            scope = await find_scope(conn, Stream("lead", lead_id))  # type: ignore[arg-type]
+        await _require_fitting_tables(pool)
 
         async def work(uow: UnitOfWork) -> list[UUID]:
             person = await erase(uow, lead_id, reason=reason, by=None)
@@ -74,6 +66,14 @@ async def erase_person(lead_id: UUID, reason: str, wait_seconds: float) -> list[
             raise Failure(refused.message) from None
         await _complete(pool, lead_ids, wait_seconds)
         return await list_erasures(pool, lead_ids=lead_ids)
+
+
+async def _require_fitting_tables(pool: asyncpg.Pool) -> None:
+    """Raise `Failure` if a table of the host refuses erased values: the erasure would be parked."""
+    try:
+        await TableFit(pool).require()
+    except UnfitTables as error:
+        raise Failure(str(error)) from None
 
 
 async def _complete(pool: asyncpg.Pool, lead_ids: Sequence[UUID], wait_seconds: float) -> None:

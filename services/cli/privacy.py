@@ -1,20 +1,17 @@
 """The changes of `crm privacy`: decided in the property of a lead, or only previewed."""
 
-import getpass
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from events.event import Event
-from events.record import Cause, Stream
+from events.record import Stream
 from services.api.schemas.privacy import RectificationRequest
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
+from services.cli.operator_scope import find_scope
 from services.deciders.decider import Refused
-from services.host import find_stream_owner
 from services.runtime.database import connect
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import Failure
@@ -29,11 +26,13 @@ async def change_person(lead_id: UUID, work: Work, *, is_preview: bool) -> list[
 
     Raise `Failure` for an unknown lead, and if the change is refused.
     """
+    if is_preview:
+        async with preview_change(lead_id) as uow:
+            await work(uow)
+            return describe(uow.events)
     conn = await connect(DatabaseSettings(), APPLICATION)
     try:
-        scope = await find_scope(conn, lead_id)
-        if is_preview:
-            return await _preview(conn, scope, work)
+        scope = await find_scope(conn, Stream("lead", lead_id))
         return describe((await transact(conn, scope, work)).events)
     except Refused as refused:
         raise Failure(refused.message) from None
@@ -41,29 +40,25 @@ async def change_person(lead_id: UUID, work: Work, *, is_preview: bool) -> list[
         await conn.close()
 
 
-async def find_scope(conn: asyncpg.Connection, lead_id: UUID) -> Scope:
-    """Return the scope of a change by the operator. Raise `Failure` for an unknown lead."""
-    owner = await find_stream_owner(conn, Stream("lead", lead_id))
-    if owner is None or owner[1] is None:
-        raise Failure(f"there is no lead {lead_id}")
-    return Scope(owner[0], owner[1], datetime.now(UTC), operator_cause())
+@asynccontextmanager
+async def preview_change(lead_id: UUID) -> AsyncIterator[UnitOfWork]:
+    """Yield a unit of work in the property of a lead; nothing of it is appended.
 
-
-def operator_cause() -> Cause:
-    """Return the cause of what the operator does."""
-    return Cause(f"operator:{getpass.getuser()}")
-
-
-async def _preview(conn: asyncpg.Connection, scope: Scope, work: Work) -> list[dict[str, Any]]:
-    """Return the events that `work` decides, without an append."""
-    transaction = conn.transaction()
-    await transaction.start()
+    Raise `Failure` for an unknown lead, and if the change is refused.
+    """
+    conn = await connect(DatabaseSettings(), APPLICATION)
     try:
-        uow = UnitOfWork(conn, scope, None)
-        await work(uow)
-        return describe(uow.events)
+        scope = await find_scope(conn, Stream("lead", lead_id))
+        transaction = conn.transaction()
+        await transaction.start()
+        try:
+            yield UnitOfWork(conn, scope, None)
+        finally:
+            await transaction.rollback()
+    except Refused as refused:
+        raise Failure(refused.message) from None
     finally:
-        await transaction.rollback()
+        await conn.close()
 
 
 def read_rectification(assignments: Sequence[str], reason: str) -> RectificationRequest:

@@ -1,6 +1,5 @@
 """The reads and changes of `crm workflow`: definitions and runs, decided from the log."""
 
-import getpass
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,18 +10,18 @@ from uuid_utils.compat import uuid7
 
 from events.event import Event
 from events.log import read
-from events.record import Cause, Stream
+from events.record import Stream
 from projections import runs as run_rows
 from services.application.command_handler import transact
 from services.application.enrolment import start_by_hand
 from services.application.rows import build_row
 from services.application.run_moves import MAX_RUNS, MoveRequest, move_runs, preview_move
 from services.application.stuck_runs import HINTS, StuckCode, list_stuck_runs, repair_run
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.application.workflow_simulation import simulate
+from services.cli.operator_scope import find_scope
 from services.deciders import runs
 from services.deciders.decider import Refused
-from services.host import find_stream_owner
 from services.runtime.database import connect
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import Failure
@@ -39,11 +38,7 @@ async def execute(stream: Stream, work: Callable[[UnitOfWork], Awaitable[T]]) ->
     """Run `work` in the property of an entity, as the operator. Raise `Failure` if refused."""
     conn = await connect(DatabaseSettings(), APPLICATION)
     try:
-        owner = await find_stream_owner(conn, stream)
-        if owner is None or owner[1] is None:
-            raise Failure(f"there is no {stream.entity_type} {stream.entity_id}")
-        cause = Cause(f"operator:{getpass.getuser()}")
-        scope = Scope(owner[0], owner[1], datetime.now(UTC), cause)
+        scope = await find_scope(conn, stream)
         return (await transact(conn, scope, work)).result
     except Refused as refused:
         raise Failure(refused.message) from None

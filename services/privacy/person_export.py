@@ -1,8 +1,7 @@
-"""The export of one person: all rows of it, read page by page from one snapshot."""
+"""The rows of one person in all tables, read page by page from one snapshot."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -83,20 +82,11 @@ def add_words(table: str, row: dict[str, Any]) -> dict[str, Any]:
     return {**row, IN_WORDS: words}
 
 
-async def export_json(
-    conn: AsyncConnection, person: Person, exported_at: datetime
-) -> AsyncIterator[bytes]:
-    """Yield a JSON document: `lead_id`, `lead_ids`, `exported_at`, and `tables` (name → rows)."""
-    head = {"lead_id": person.lead_id, "lead_ids": person.lead_ids, "exported_at": exported_at}
-    yield encode(head)[:-1] + b',"tables":{'
-    for number, (name, table) in enumerate(PERSON_TABLES.items()):
-        yield (b"," if number else b"") + encode(name) + b":["
-        separator = b""
-        async for row in read_rows(conn, person, table):
-            yield separator + encode(row)
-            separator = b","
-        yield b"]"
-    yield b"}}\n"
+def list_tables(
+    conn: AsyncConnection, person: Person
+) -> Iterator[tuple[str, AsyncIterator[dict[str, Any]]]]:
+    """Return name → rows of every table with rows of persons."""
+    return ((name, read_rows(conn, person, table)) for name, table in PERSON_TABLES.items())
 
 
 def encode(value: Mapping[str, Any] | str) -> bytes:

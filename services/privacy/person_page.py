@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
+import asyncpg
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from projections import leads
-from services.privacy.person_export import Person, read_rows
-from services.privacy.person_tables import PERSON_TABLES
+from services.privacy.person_export import Person, list_tables
+from services.privacy.person_records import list_records
 
 PART_CHARACTERS = 64 * 1024
 """Least size of a part of the page that is sent, except for the last one."""
@@ -33,12 +35,12 @@ class Section:
 
 
 async def export_page(
-    conn: AsyncConnection, person: Person, exported_at: datetime
+    conn: AsyncConnection, log: asyncpg.Connection, person: Person, exported_at: datetime
 ) -> AsyncIterator[bytes]:
-    """Yield the page in parts. Every value is escaped."""
+    """Yield the page in parts, from the same sources as `export_json`. Every value is escaped."""
     page = _ENVIRONMENT.get_template("person.html").generate_async(
         name=await _find_name(conn, person), exported_at=show(exported_at),
-        sections=_list_sections(conn, person),
+        sections=_list_sections(conn, log, person),
     )  # fmt: skip
     waiting: list[str] = []
     size = 0
@@ -61,10 +63,11 @@ async def _find_name(conn: AsyncConnection, person: Person) -> str:
     return full_name or row.email or row.phone or f"lead {person.lead_id}"
 
 
-def _list_sections(conn: AsyncConnection, person: Person) -> Iterator[Section]:
-    for table in PERSON_TABLES.values():
-        rows = read_rows(conn, person, table)
-        yield Section(label_of(table.table.name), _list_entries(rows))
+def _list_sections(
+    conn: AsyncConnection, log: asyncpg.Connection, person: Person
+) -> Iterator[Section]:
+    for name, rows in chain(list_tables(conn, person), list_records(log, person)):
+        yield Section(label_of(name.rpartition(".")[2]), _list_entries(rows))
 
 
 async def _list_entries(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Entry]:

@@ -4,6 +4,7 @@ The host made these tables for its own rows. A row that the core cannot store pa
 these differences are looked for before: by `crm db migrate`, `crm adopt` and `crm db check`.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,11 +40,11 @@ FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oi
 WHERE c.oid IN ({", ".join(f"to_regclass('{table.live_name}')" for table in TABLES)})
   AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum"""
 _CHECKS = """
-SELECT c.relname AS table, a.attname AS column, k.conname AS name,
-  pg_get_expr(k.conbin, k.conrelid) AS condition
+SELECT c.relname AS table, k.conname AS name, pg_get_expr(k.conbin, k.conrelid) AS condition,
+  ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum = ANY(k.conkey))
+    AS columns
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
-WHERE k.contype = 'c' AND cardinality(k.conkey) = 1
+WHERE k.contype = 'c' AND cardinality(k.conkey) > 0
   AND c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) ORDER BY 1, 3"""
 _UNIQUE = """
 SELECT c.relname AS table, i.indexrelid::regclass::text AS name,
@@ -73,6 +74,7 @@ async def find_column_problems(conn: Connection) -> list[ColumnProblem]:
     problems = compare_columns(await conn.fetch(COLUMNS_QUERY))
     for row in await conn.fetch(_CHECKS, names):
         problems += [problem async for problem in _check_values(conn, row)]
+        problems += [problem async for problem in _check_erased_values(conn, row)]
     return [*problems, *_find_unique(await conn.fetch(_UNIQUE, names))]
 
 
@@ -123,9 +125,9 @@ def _missing_default(row: Any) -> ColumnProblem:
 
 async def _check_values(conn: Connection, row: asyncpg.Record) -> Any:
     """Yield a problem if a CHECK constraint refuses a value that the core stores."""
-    table, column = row["table"], row["column"]
+    table, column = row["table"], row["columns"][0]
     values = VALUES.get((table, column))
-    if values is None:
+    if values is None or len(row["columns"]) > 1:
         return
     refused = await conn.fetch(
         f'SELECT "{column}" AS value FROM unnest($1::text[]) AS {table} ("{column}") '
@@ -137,6 +139,25 @@ async def _check_values(conn: Connection, row: asyncpg.Record) -> Any:
         yield ColumnProblem(
             f"constraint {row['name']} on public.{table} refuses {column} {names}",
             f'ALTER TABLE public.{table} DROP CONSTRAINT "{row["name"]}"',
+        )
+
+
+async def _check_erased_values(conn: Connection, row: asyncpg.Record) -> Any:
+    """Yield a problem if a CHECK constraint of personal columns refuses their erased values."""
+    name = row["table"]
+    erased = next(table for table in TABLES if table.name == name).erased_values
+    if not erased.keys() >= set(row["columns"]):
+        return
+    is_refused = await conn.fetchval(
+        f"SELECT NOT ({row['condition']}) "
+        f"FROM jsonb_populate_record(NULL::public.{name}, $1::text::jsonb) AS {name}",
+        json.dumps(erased),
+    )
+    if is_refused:
+        yield ColumnProblem(
+            f"constraint {row['name']} on public.{name} refuses the row of an erased person, which "
+            f"has no {', '.join(row['columns'])}",
+            f'ALTER TABLE public.{name} DROP CONSTRAINT "{row["name"]}"',
         )
 
 

@@ -23,6 +23,7 @@ from services.api.schemas.erasures import (
 )
 from services.api.schemas.schema import LeadId
 from services.application.erasures import erase, find_erasable
+from services.application.merged_leads import list_members
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.privacy.certificate import NotErased, issue_certificate
@@ -103,9 +104,9 @@ async def certify_erasure(request: Request, caller: ConsoleAdmin, lead_id: LeadI
     now = context.clock.now()
     async with context.pool.acquire() as conn, conn.transaction():
         uow = UnitOfWork(conn, caller.scope(property_id, now), None)  # type: ignore[arg-type]
-        person = await find_erasable(uow, lead_id)
+        members = await list_members(uow, await uow.surviving_lead(lead_id))
         try:
-            document = await issue_certificate(conn, [lead.id for lead in person], now)
+            document = await issue_certificate(conn, members, now)
         except NotErased as error:
             raise Refused("not_erased", str(error), 409) from None
     return json_response(document)

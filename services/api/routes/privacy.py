@@ -30,7 +30,7 @@ from services.application.restrictions import lift_restriction, restrict
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.privacy import RecordExport
 from services.host import load_property
-from services.privacy.documents import DOCUMENTS
+from services.privacy.documents import DOCUMENTS, read_log
 from services.privacy.person_export import find_person, snapshot_engine
 
 _PAGE: dict[str, Any] = {
@@ -127,7 +127,7 @@ async def export_person(
     lead_id: LeadId,
     export_format: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.JSON,
 ) -> Response:
-    """Return a file with all rows of the person, with all merged leads, and record the export.
+    """Return a file with all data of the person, with all merged leads, and record the export.
 
     The rows are read from one snapshot while the file is sent. A file without its end is not
     complete: the connection was lost.
@@ -145,10 +145,10 @@ async def export_person(
     await transact(context.pool, caller.scope(property_id, now), record)
 
     async def read() -> AsyncIterator[bytes]:
-        async with caller.transaction(engine) as conn:
+        async with caller.transaction(engine) as conn, read_log(context.pool) as log:
             person = await find_person(conn, caller.org_id, lead["id"])
             if person is not None:
-                async for part in document.write(conn, person, now):
+                async for part in document.write(conn, log, person, now):
                     yield part
 
     return StreamingResponse(read(), media_type=document.media_type, headers={

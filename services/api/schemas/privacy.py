@@ -47,7 +47,8 @@ class PersonExport(ResponseModel):
     """All rows of a person by table, from one snapshot of the tables, the oldest first.
 
     `lead_ids` are the surviving lead `lead_id` and all leads that were merged into it. A row of
-    `lead_scores` or `deliveries` says in `in_words` what its codes mean.
+    `lead_scores` or `deliveries` says in `in_words` what its codes mean. `records` are in no table:
+    `sent_messages` with their texts, and the `dead_letters` and `pending_records` of the intake.
     """
 
     examples: ClassVar[Examples] = {
@@ -56,6 +57,7 @@ class PersonExport(ResponseModel):
             "lead_ids": [example.LEAD],
             "exported_at": example.AT,
             "tables": {"leads": [_ROW], "tours": []},
+            "records": {"sent_messages": [], "dead_letters": [], "pending_records": []},
         }
     }
     model_config = ConfigDict(alias_generator=None)
@@ -64,3 +66,4 @@ class PersonExport(ResponseModel):
     lead_ids: list[UUID]
     exported_at: Instant
     tables: dict[str, list[dict[str, Any]]]
+    records: dict[str, list[dict[str, Any]]]

@@ -8,8 +8,10 @@ import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.privacy.documents import read_log
 from services.privacy.erasure_completion import complete_erasures
-from services.privacy.person_export import export_json, find_person, snapshot_engine
+from services.privacy.person_document import export_json
+from services.privacy.person_export import find_person, snapshot_engine
 from tests.services.api.site import Site, create_profile
 from tests.world import make_world
 
@@ -149,11 +151,13 @@ async def test_an_admin_exports_what_a_worker_reads(site: Site, engine: AsyncEng
         assert response.status_code == 200, response.text
         assert response.headers["Cache-Control"] == "no-store"
         assert f"person-{person_id}.json" in response.headers["Content-Disposition"]
-        async with snapshot_engine(engine).begin() as conn:
+        async with snapshot_engine(engine).begin() as conn, read_log(site.world.pool) as log:
             person = await find_person(conn, site.world.org_id, person_id)
             assert person is not None
-            parts = [part async for part in export_json(conn, person, site.world.now)]
-        assert response.json()["tables"] == orjson.loads(b"".join(parts))["tables"]
+            parts = [part async for part in export_json(conn, log, person, site.world.now)]
+        document = orjson.loads(b"".join(parts))
+        assert response.json()["tables"] == document["tables"]
+        assert response.json()["records"] == document["records"]
     page = await export(site, eve, format="html")
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "eve@example.com" in page.text

@@ -133,3 +133,19 @@ async def test_lost_erasures_are_applied_again(
     for expected in (str(lead_id), ""):
         code, out = await crm(capsys, "privacy", "reapply")
         assert (code, out.strip()) == (0, expected)
+
+
+async def test_an_erasure_waits_for_a_host_column_that_refuses_it(
+    world: World, capsys: pytest.CaptureFixture[str], owner_pool: asyncpg.Pool
+) -> None:
+    """It would be parked, and the person would stay in all tables."""
+    lead_id = str(await make_lead(world))
+    await world.project()
+    await owner_pool.execute("ALTER TABLE leads ALTER COLUMN email SET NOT NULL")
+    command = ("privacy", "erase", lead_id, "--reason", "request 7", "--yes", "--wait", "0")
+    assert (await crm(capsys, *command))[0] == 1
+    assert await world.count("crm_events WHERE event_type = 'lead.erased'") == 0
+    await owner_pool.execute("ALTER TABLE leads ALTER COLUMN email DROP NOT NULL")
+    await crm(capsys, *command)
+    await world.project()
+    assert await world.count("leads WHERE email IS NULL") == 1

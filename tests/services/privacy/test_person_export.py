@@ -13,7 +13,7 @@ from events.leads import LeadNoted
 from events.merges import LeadMerged
 from events.privacy import ExportFormat
 from services.privacy import person_export
-from services.privacy.documents import DOCUMENTS
+from services.privacy.documents import DOCUMENTS, read_log
 from services.privacy.person_export import find_person, snapshot_engine
 from services.privacy.person_page import show
 from services.privacy.person_tables import PERSON_TABLES
@@ -29,10 +29,11 @@ ATTACK = "<script>alert('x')</script><img src=//evil.example/x onerror=\"a()\"> 
 async def read_document(
     engine: AsyncEngine, world: World, lead_id: UUID, export_format: ExportFormat
 ) -> str:
-    async with snapshot_engine(engine).begin() as conn:
+    write = DOCUMENTS[export_format].write
+    async with snapshot_engine(engine).begin() as conn, read_log(world.pool) as log:
         person = await find_person(conn, world.org_id, lead_id)
         assert person is not None
-        parts = [part async for part in DOCUMENTS[export_format].write(conn, person, world.now)]
+        parts = [part async for part in write(conn, log, person, world.now)]
     return b"".join(parts).decode()
 
 

@@ -40,6 +40,13 @@ DAMAGE = {
     "ALTER TABLE messages ADD CONSTRAINT known CHECK (role <> 'system')": (
         "constraint known on public.messages refuses role system"
     ),
+    "ALTER TABLE leads ADD CONSTRAINT reachable CHECK (email IS NOT NULL OR phone IS NOT NULL)": (
+        "constraint reachable on public.leads refuses the row of an erased person, which has no "
+        "email, phone"
+    ),
+    "ALTER TABLE messages ADD CONSTRAINT long CHECK (length(content) > 10)": (
+        "constraint long on public.messages refuses the row of an erased person"
+    ),
     "CREATE UNIQUE INDEX one_address ON leads (property_id, email)": (
         "one_address makes (property_id, email) of public.leads unique"
     ),
@@ -54,6 +61,7 @@ HARMLESS = [
     "ALTER TABLE leads ADD COLUMN score int",
     "ALTER TABLE leads ALTER COLUMN property_id SET NOT NULL",
     "ALTER TABLE leads ALTER COLUMN status SET NOT NULL",
+    "ALTER TABLE leads ADD CHECK (email LIKE '%@%'), ADD CHECK (email <> phone OR source <> '')",
     "ALTER TABLE leads ALTER COLUMN email TYPE varchar",
     "ALTER TABLE leads ADD COLUMN code text; CREATE UNIQUE INDEX codes ON leads (code)",
     "ALTER TABLE messages ADD CONSTRAINT known CHECK (role IN ('user', 'assistant', 'system'))",
