@@ -68,14 +68,31 @@ async def scrub_stored_rows(
             await conn.execute(scrub_statement(table, schema), change.scrubbed)
 
 
+async def scrub_shadow(
+    conn: Connection, table: DerivedTable, erased: DerivedTable, schema: str
+) -> None:
+    """Erase the personal columns of all rows of erased subjects in a table without indexes.
+
+    A rebuild does this once for each table, however many persons were erased: every erasure for
+    itself would read the whole table. `erased` is the table of erased subjects.
+    """
+    if table.erased_values:
+        subjects = f'(SELECT "{erased.key}" FROM {schema}."{erased.name}")'
+        await conn.execute(_scrub(table, schema, f"IN {subjects}"))
+
+
 def scrub_statement(table: DerivedTable, schema: str | None = None) -> str:
     """Return the SQL that erases the personal columns of data subjects: `$1`, an array of ids."""
+    return _scrub(table, schema or table.schema, "= ANY($1::uuid[])")
+
+
+def _scrub(table: DerivedTable, schema: str, is_erased: str) -> str:
     values = table.erased_values
     columns = ", ".join(f'"{column}"' for column in values)
     erased = ", ".join(map(_literal, values.values()))
     return (
-        f'UPDATE {schema or table.schema}."{table.name}" SET ({columns}) = ROW({erased}) '
-        f'WHERE "{table.subject_column}" = ANY($1::uuid[]) '
+        f'UPDATE {schema}."{table.name}" SET ({columns}) = ROW({erased}) '
+        f'WHERE "{table.subject_column}" {is_erased} '
         f"AND ROW({columns}) IS DISTINCT FROM ROW({erased})"
     )
 

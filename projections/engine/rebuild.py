@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from events.log import sequencer
 from events.log.connection import Connection
 from events.log.locks import try_lock_name
-from projections.engine import adoption, checkpoints, foreign_keys, parked, shadow
+from projections.engine import adoption, checkpoints, erasure, foreign_keys, parked, shadow
 from projections.engine.compare import compare_tables
 from projections.engine.derived_table import DerivedTable
 from projections.engine.parallel import run_for_tables
@@ -112,7 +112,11 @@ class Rebuild:
             await self._fold(FoldTarget(self.part, schema, skipped), bounds, total, result)
             keys = await foreign_keys.read_foreign_keys(conn, self.part.tables)
 
+            erased = self.part.erased_subjects
+
             async def complete(lane: Connection, table: DerivedTable) -> None:
+                if erased is not None:
+                    await erasure.scrub_shadow(lane, table, erased, schema)
                 await shadow.complete(lane, table, schema)
 
             await run_for_tables(self.pool, self.part.tables, complete, "indexes", self.progress)

@@ -71,6 +71,7 @@ async def fold_into_shadow(
 ) -> None:
     """Fold whole shards into shadow tables. Raise `UnsupportedEvent`, `PoisonEvent`.
 
+    Stored rows of persons who were erased keep their values until `erasure.scrub_shadow`.
     `report` gets the number of events of each page.
     """
     work = target.group.working_set()
@@ -100,7 +101,7 @@ async def fold_into_shadow(
                 await copying
                 copying = None
             async with _unflushed(conn):
-                await store.write(conn, work.take_changes(), target.schema)
+                await store.write(conn, work.take_shadow_changes(), target.schema)
         finally:
             if copying is not None:
                 copying.cancel()
@@ -136,7 +137,7 @@ async def _load(
 async def _spill(conn: Connection, work: WorkingSet, target: FoldTarget) -> None:
     """Write all rows and drop them from memory; from now on they are read by key."""
     async with _unflushed(conn):
-        await store.write(conn, work.take_changes(), target.schema)
+        await store.write(conn, work.take_shadow_changes(), target.schema)
     work.drop_rows()
     for table in target.group.tables:
         if table.keyed_by:

@@ -90,6 +90,11 @@ class WorkingSet:
         erased, new = self.erased.numbers, self.erased.take_new()
         return {table: rows.take_changes(erased, new) for table, rows in self.rows.items()}
 
+    def take_shadow_changes(self) -> dict[DerivedTable, RowChanges]:
+        """Return the same for shadow tables, whose stored rows are scrubbed once at the end."""
+        self.erased.take_new()
+        return self.take_changes()
+
     def take_added_rows(self) -> dict[DerivedTable, list[StoredRow]]:
         """Return by table the rows that no later event reads, and forget them."""
         erased = self.erased.numbers
