@@ -49,8 +49,6 @@ ALLOWED = {
     "get_reset_query": "overrides a method of asyncpg, which calls it",
     "handlers": "read by the module logging",
     "handle_DATA": "called by aiosmtpd",
-    "open_bytes": "the interface of operational tables to the keys of data subjects",
-    "seal_bytes": "the interface of operational tables to the keys of data subjects",
     "Kafka": "Apache Kafka without Docker, for `make test-kafka` and the benchmarks",
     "log_message": "overrides a method of http.server, which calls it",
     "model_config": "read by pydantic",

@@ -71,7 +71,7 @@ class World:
         async with self.pool.acquire() as conn:
             if not await conn.fetchval("SELECT to_regclass('crm.staged_changes') IS NOT NULL"):
                 return  # a schema of an older build, whose triggers append
-            while await staged_changes.has_rows(conn):
+            while await staged_changes.has_ready_changes(conn):
                 async with conn.transaction():
                     await append_staged(conn)
 

@@ -11,11 +11,13 @@ class DataKeyMissing(Exception):
     """
 
     def __init__(self, subject_ids: Collection[UUID | None]) -> None:
-        subjects = ", ".join(sorted(str(subject) for subject in subject_ids)[:3])
+        number = len(subject_ids)
+        named = sorted(str(subject) for subject in subject_ids if subject is not None)[:3]
+        owners = f", of {', '.join(named)}" if named else ""
         super().__init__(
-            f"the key store lacks {len(subject_ids)} data keys, of {subjects}: restore the key "
-            "store (schema crm_keys, CRM_KEYS_URL) from its backup; without the key, the personal "
-            "data of this subject cannot be read, and nothing that follows it is applied"
+            f"the key store lacks {number} data key{'s' if number > 1 else ''}{owners}: restore "
+            "the key store (schema crm_keys, CRM_KEYS_URL) from its backup; without its key, the "
+            "personal data of a subject cannot be read, and nothing that follows it is applied"
         )
         self.subject_ids = frozenset(subject_ids)
 

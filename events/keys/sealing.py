@@ -11,27 +11,12 @@ _ID_BYTES = 16
 _CONTEXT = b"bytes"
 
 
-async def seal_bytes(source: Source, subject_id: UUID, value: bytes) -> bytes | None:
-    """Return a value encrypted for its data subject; None if that is erased: store nothing then.
-
-    A value that belongs to no known subject can have one of its own, such as the id of its row.
-    Raises `DataKeyMissing`.
-    """
-    [sealed] = await seal_all(source, [(subject_id, value)])
-    return sealed
-
-
-async def open_bytes(source: Source, subject_id: UUID, sealed: bytes) -> bytes | None:
-    """Return the value that `seal_bytes` encrypted; None if its data subject is erased.
-
-    Raises `DataKeyMissing`, and `TamperedValue` for changed bytes.
-    """
-    [value] = await open_all(source, [(subject_id, sealed)])
-    return value
-
-
 async def seal_all(source: Source, values: Sequence[tuple[UUID, bytes]]) -> list[bytes | None]:
-    """Encrypt several values (data subject, value) with one query for all keys."""
+    """Encrypt values, each (data subject, value), with one query for all keys.
+
+    None stands for a value whose data subject is erased: store nothing then. A value that belongs
+    to no known subject can have one of its own, such as the id of its row. Raises `DataKeyMissing`.
+    """
     keys = await current_ring().keys_of(source, {subject_id for subject_id, _ in values})
     return [
         None
@@ -42,7 +27,11 @@ async def seal_all(source: Source, values: Sequence[tuple[UUID, bytes]]) -> list
 
 
 async def open_all(source: Source, sealed: Sequence[tuple[UUID, bytes]]) -> list[bytes | None]:
-    """Decrypt several values (data subject, bytes of `seal_bytes`) with one query for all keys."""
+    """Decrypt values, each (data subject, bytes of `seal_all`), with one query for all keys.
+
+    None stands for a value whose data subject is erased. Raises `DataKeyMissing`, and
+    `TamperedValue` for changed bytes.
+    """
     if any(len(value) <= _ID_BYTES for _, value in sealed):
         raise TamperedValue("the encrypted value is too short")
     needed: dict[UUID, UUID | None] = {

@@ -119,7 +119,7 @@ async def _open(conn: Connection, sealed: bytes | None) -> Any | None:
 
 
 async def content_digest(source: Source, content: bytes) -> bytes:
-    """Return the keyed digest of a content: without the key, the content cannot be guessed."""
+    """Return the keyed hash of a content: without the key, the content cannot be guessed."""
     return hmac.digest(await current_ring().contact_key(source), content, hashlib.sha256)
 
 

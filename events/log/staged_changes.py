@@ -10,18 +10,19 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
-from pydantic import ValidationError
 
 from events import codec
 from events.catalog import UnknownEvent
+from events.keys.errors import DataKeyMissing
 from events.log.connection import Connection
 from events.log.errors import AppendRefused
+from events.log.refused_changes import describe_problem, open_payload, seal_payload
 from events.record import Cause, NewEvent, Origin
 
 BATCH_ROWS = 500
 
 _COLUMNS = (
-    "change.seq, change.id, change.entity_id, change.event_type, "
+    "change.seq, change.id, change.entity_type, change.entity_id, change.event_type, "
     "change.schema_version, change.org_id, change.property_id, change.occurred_at, "
     "change.payload::text AS payload, change.actor, change.origin, "
     "EXISTS (SELECT FROM public.crm_events e WHERE e.id = change.id) AS is_recorded"
@@ -29,7 +30,9 @@ _COLUMNS = (
 _IS_READY = """NOT EXISTS (SELECT FROM crm.staged_changes refused WHERE refused.problem IS NOT NULL
     AND refused.entity_id = change.entity_id AND refused.seq <= change.seq)"""
 
-REFUSALS = (AppendRefused, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+REFUSALS = (
+    AppendRefused, DataKeyMissing, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError,
+)  # fmt: skip
 """Errors that one change can cause. Any other error concerns all of them."""
 AppendEvents: TypeAlias = Callable[[Sequence[NewEvent]], Awaitable[object]]
 
@@ -42,16 +45,21 @@ class StagedChange:
     """
 
     seq: int
+    id: UUID
+    entity_type: str
     entity_id: UUID
+    payload: str
     is_recorded: bool
     new_event: NewEvent | None
     problem: str | None
     """The reason why the payload is no event; personal values are left out."""
 
 
-async def has_rows(conn: Connection) -> bool:
-    """Return whether anything is staged: a cheap query, made for polling."""
-    exists: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM crm.staged_changes)")
+async def has_ready_changes(conn: Connection) -> bool:
+    """Return whether a change can be appended now: a cheap query, made for polling."""
+    exists: bool = await conn.fetchval(
+        f"SELECT EXISTS (SELECT FROM crm.staged_changes change WHERE {_IS_READY})"
+    )
     return exists
 
 
@@ -66,7 +74,8 @@ async def move_changes(
 ) -> int:
     """Append the next changes in order and delete their rows; return the number of rows.
 
-    A change that the log refuses stays, and later ones of its entity wait behind it.
+    A change that the log refuses, or whose key is missing, stays with its values encrypted, and
+    later ones of its entity wait behind it.
     """
     changes = await _lock_changes(conn, ordering_keys, limit)
     if not changes:
@@ -102,7 +111,7 @@ async def _lock_changes(
         limit,
         *arguments,
     )
-    return [_read_change(row) for row in rows]
+    return [await _read_change(conn, row) for row in rows]
 
 
 async def _append_one_by_one(
@@ -117,10 +126,20 @@ async def _append_one_by_one(
         elif (problem := await _try_append(conn, append, change)) is not None:
             left.add(change.seq)
             blocked.add(change.entity_id)
-            await conn.execute(
-                "UPDATE crm.staged_changes SET problem = $2 WHERE seq = $1", change.seq, problem
-            )
+            await _keep_refused(conn, change, problem)
     return left
+
+
+async def _keep_refused(conn: Connection, change: StagedChange, problem: str) -> None:
+    payload = await seal_payload(
+        conn, change.payload, change.id, change.entity_type, change.entity_id
+    )
+    await conn.execute(
+        "UPDATE crm.staged_changes SET problem = $2, payload = $3::text::jsonb WHERE seq = $1",
+        change.seq,
+        problem,
+        payload,
+    )
 
 
 async def _try_append(conn: Connection, append: AppendEvents, change: StagedChange) -> str | None:
@@ -130,7 +149,7 @@ async def _try_append(conn: Connection, append: AppendEvents, change: StagedChan
     try:
         async with conn.transaction():
             await append([change.new_event])
-    except AppendRefused as error:
+    except (AppendRefused, DataKeyMissing) as error:
         return str(error)
     except asyncpg.PostgresError as error:
         if not isinstance(error, REFUSALS):
@@ -139,30 +158,22 @@ async def _try_append(conn: Connection, append: AppendEvents, change: StagedChan
     return None
 
 
-async def retry_refused(conn: Connection) -> None:
-    """Let refused changes be tried again: a newer release may accept them."""
-    await conn.execute("UPDATE crm.staged_changes SET problem = NULL WHERE problem IS NOT NULL")
-
-
-def _read_change(row: asyncpg.Record) -> StagedChange:
+async def _read_change(conn: Connection, row: asyncpg.Record) -> StagedChange:
+    new_event: NewEvent | None = None
+    problem: str | None = None
     try:
-        event = codec.decode(row["event_type"], row["schema_version"], row["payload"])
+        payload = await open_payload(conn, row["payload"])
+        event = codec.decode(row["event_type"], row["schema_version"], payload)
+    except DataKeyMissing as error:
+        problem = str(error)
     except (ValueError, UnknownEvent) as error:
-        problem = _describe(row["event_type"], error)
-        return StagedChange(row["seq"], row["entity_id"], row["is_recorded"], None, problem)
-    cause = Cause(row["actor"], Origin(row["origin"]))
-    new_event = NewEvent(
-        row["id"], event, row["org_id"], row["property_id"], row["occurred_at"], cause
-    )
-    return StagedChange(row["seq"], row["entity_id"], row["is_recorded"], new_event, None)
-
-
-def _describe(name: str, error: Exception) -> str:
-    """Return the problem without the values of the row, which can be personal."""
-    if not isinstance(error, ValidationError):
-        return f"the payload is not a {name}: {type(error).__name__}"
-    faults = [
-        f"{'.'.join(map(str, fault['loc']))}: {fault['type']}"
-        for fault in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
-    return f"the payload is not a {name}: {'; '.join(faults)}"
+        problem = describe_problem(row["event_type"], error)
+    else:
+        cause = Cause(row["actor"], Origin(row["origin"]))
+        new_event = NewEvent(
+            row["id"], event, row["org_id"], row["property_id"], row["occurred_at"], cause
+        )
+    return StagedChange(
+        row["seq"], row["id"], row["entity_type"], row["entity_id"], row["payload"],
+        row["is_recorded"], new_event, problem,
+    )  # fmt: skip

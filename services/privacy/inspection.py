@@ -4,6 +4,7 @@ The tables come from the marks of their columns, the other places from the modul
 """
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,10 @@ from uuid import UUID
 from events.codec import read_event
 from events.event import Event
 from events.keys import store
+from events.keys.errors import DataKeyMissing
 from events.keys.ring import current_ring
 from events.log.connection import Connection
+from events.log.refused_changes import open_payload
 from events.personal import data_subject, personal_content
 from events.record import UnreadableEvent
 from events.sealed_payload import find_sealed
@@ -86,14 +89,19 @@ async def _inspect_keys(conn: Connection, subject_ids: Collection[UUID]) -> Insp
 async def _inspect_staged_changes(
     conn: Connection, subject_ids: Collection[UUID]
 ) -> InspectedPlace:
-    """Count changes of the host that are not in the log yet: they are in clear until then."""
-    count = await conn.fetchval(
-        "SELECT count(*) FROM crm.staged_changes WHERE entity_id = ANY($1::uuid[]) "
-        "OR payload ->> 'lead_id' = ANY($2::text[])",
+    """Count changes of the host that are not in the log yet: only refused ones are encrypted."""
+    rows = await conn.fetch(
+        "SELECT payload::text AS payload FROM crm.staged_changes "
+        "WHERE entity_id = ANY($1::uuid[]) OR payload ->> 'lead_id' = ANY($2::text[])",
         list(subject_ids),
         list(map(str, subject_ids)),
     )
-    return InspectedPlace(STAGED, count, count)
+    readable = 0
+    for row in rows:
+        with suppress(ValueError, DataKeyMissing):
+            await open_payload(conn, row["payload"])
+            readable += 1
+    return InspectedPlace(STAGED, len(rows), readable)
 
 
 async def _inspect_contents(

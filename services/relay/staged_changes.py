@@ -6,15 +6,16 @@ stay in clear text while Kafka is unreachable. Only one process appends at a tim
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import asyncpg
 
-from events.log import staged_changes
 from events.log.append import append_staged
 from events.log.locks import try_lock_name
+from events.log.refused_changes import list_refused, retry_refused
 from events.log.staged_backlog import StagedBacklog, read_backlog
-from events.log.staged_changes import BATCH_ROWS
+from events.log.staged_changes import BATCH_ROWS, has_ready_changes
 from services.runtime import metrics
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, connect
 from services.runtime.logging import get_logger
@@ -29,6 +30,8 @@ CHECK_SECONDS = 1.0
 """Time between two counts of the rows, for the metrics and the health check."""
 RETRY_SECONDS = 1.0
 RETRY_REFUSED_SECONDS = 60.0
+"""Least time after which a refused change is tried again. Later it is the age of the change."""
+MAX_RETRY_REFUSED_SECONDS = 3_600.0
 MAX_AGE_SECONDS = 30.0
 """Age of the oldest staged change from which the process is not ready."""
 
@@ -41,6 +44,8 @@ class StagedChangeWorker:
     def __init__(self, settings: Settings, is_publishing: Callable[[], bool]) -> None:
         self.settings, self.is_publishing = settings, is_publishing
         self.backlog = StagedBacklog(0, 0.0, 0)
+        self._retry_at: dict[int, float] = {}
+        """Number of a refused change → when it is tried again."""
 
     async def run(self) -> NoReturn:
         """Append until cancelled. An unreachable database is tried again without end."""
@@ -60,8 +65,8 @@ class StagedChangeWorker:
         backlog = self.backlog
         if backlog.refused:
             return (
-                f"{backlog.refused} changes of the host's rows are refused by the log: look at "
-                "crm.staged_changes.problem"
+                f"{backlog.refused} changes of the host's rows are refused, and later ones of the "
+                f"same rows wait ({backlog.reason}): see `crm staged list`"
             )
         if backlog.seconds > MAX_AGE_SECONDS:
             return (
@@ -73,21 +78,30 @@ class StagedChangeWorker:
     async def _work(self, conn: asyncpg.Connection) -> NoReturn:
         loop = asyncio.get_running_loop()
         check_at = loop.time()
-        retry_at = loop.time() + RETRY_REFUSED_SECONDS
         while True:
             moved = await self._move(conn)
             if loop.time() >= check_at:
                 await self._count(conn)
+                await self._retry_refused(conn, loop.time())
                 check_at = loop.time() + CHECK_SECONDS
-            if loop.time() >= retry_at:
-                await staged_changes.retry_refused(conn)
-                retry_at = loop.time() + RETRY_REFUSED_SECONDS
             if moved < BATCH_ROWS:
                 await asyncio.sleep(POLL_SECONDS if self.is_publishing() else STANDBY_SECONDS)
 
+    async def _retry_refused(self, conn: asyncpg.Connection, now: float) -> None:
+        """Let refused changes be tried again when they are due: what refuses them may be gone."""
+        refused = await list_refused(conn) if self.backlog.refused else []
+        retry_at: dict[int, float] = {}
+        for change in refused:
+            age = (datetime.now(UTC) - change["staged_at"]).total_seconds()
+            pause = min(max(age, RETRY_REFUSED_SECONDS), MAX_RETRY_REFUSED_SECONDS)
+            retry_at[change["seq"]] = self._retry_at.get(change["seq"], now + pause)
+        if due := [seq for seq, at in retry_at.items() if at <= now]:
+            await retry_refused(conn, due)
+        self._retry_at = {seq: at for seq, at in retry_at.items() if at > now}
+
     async def _move(self, conn: asyncpg.Connection) -> int:
         """Append one batch if there is one and no other process does it."""
-        if not await staged_changes.has_rows(conn):
+        if not await has_ready_changes(conn):
             return 0
         async with conn.transaction():
             if not await try_lock_name(conn, STAGED_LOCK):
@@ -99,3 +113,5 @@ class StagedChangeWorker:
         metrics.STAGED.set(self.backlog.waiting)
         metrics.STAGED_SECONDS.set(self.backlog.seconds)
         metrics.STAGED_REFUSED.set(self.backlog.refused)
+        if self.backlog.refused:
+            log.error("relay.staged_refused", problem=self.backlog.reason, is_retry=True)

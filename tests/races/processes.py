@@ -16,7 +16,7 @@ from events.bus.publish import partitions_of
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.connection import Connection
-from events.log.staged_changes import has_rows
+from events.log.staged_changes import has_ready_changes
 from projections.catalog import LIVE
 from projections.engine import checkpoints
 from projections.engine.rebuild import Rebuild
@@ -64,7 +64,7 @@ async def is_level(pool: asyncpg.Pool) -> bool:
 
 async def _is_behind(conn: Connection) -> bool:
     """Return whether a write of the host is not in the log, or an event has no position."""
-    return await has_rows(conn) or await sequencer.has_unnumbered_rows(conn)
+    return await has_ready_changes(conn) or await sequencer.has_unnumbered_rows(conn)
 
 
 async def wait_until_level(pool: asyncpg.Pool) -> None:

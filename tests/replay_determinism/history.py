@@ -12,7 +12,7 @@ from events.event import Event
 from events.log import sequencer
 from events.log.append import append, append_staged
 from events.log.connection import Connection
-from events.log.staged_changes import has_rows
+from events.log.staged_changes import has_ready_changes
 from events.record import Cause, NewEvent
 from events.sessions import SessionIdentified
 from projections.catalog import LIVE
@@ -113,7 +113,7 @@ class HistoryWriter:
     async def assign_positions(self) -> None:
         """Append what the host wrote and assign positions to all events, a few at a time."""
         async with self.pool.acquire() as conn:
-            while await has_rows(conn):
+            while await has_ready_changes(conn):
                 async with conn.transaction():
                     await append_staged(conn, limit=3)
             lease = await sequencer.acquire(conn, "replay", 0)

@@ -8,7 +8,7 @@ import pytest
 from events.keys import store
 from events.keys.data_key import TamperedValue
 from events.keys.errors import DataKeyMissing
-from events.keys.sealing import open_all, open_bytes, seal_all, seal_bytes
+from events.keys.sealing import open_all, seal_all
 from events.leads import LeadErased
 from tests.events.keys.loaded_keys import forget_keys
 from tests.world import World, make_world
@@ -25,11 +25,11 @@ async def test_a_value_is_read_again_by_another_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = uuid4()
-    sealed = await seal_bytes(world.pool, subject, VALUE)
+    [sealed] = await seal_all(world.pool, [(subject, VALUE)])
     assert sealed is not None
     assert VALUE not in sealed
     forget_keys(monkeypatch)
-    assert await open_bytes(world.pool, subject, sealed) == VALUE
+    assert await open_all(world.pool, [(subject, sealed)]) == [VALUE]
 
 
 async def test_several_values_need_one_key_for_each_subject(world: World) -> None:
@@ -43,36 +43,36 @@ async def test_several_values_need_one_key_for_each_subject(world: World) -> Non
 
 async def test_a_value_of_another_subject_or_with_other_bytes_is_refused(world: World) -> None:
     subject = uuid4()
-    sealed = await seal_bytes(world.pool, subject, VALUE)
+    [sealed] = await seal_all(world.pool, [(subject, VALUE)])
     assert sealed is not None
     changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for owner, value in ((uuid4(), sealed), (subject, changed), (subject, b"short")):
         with pytest.raises(TamperedValue):
-            await open_bytes(world.pool, owner, value)
+            await open_all(world.pool, [(owner, value)])
 
 
 async def test_an_erased_subject_has_no_values_any_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead = uuid4()
-    sealed = await seal_bytes(world.pool, lead, VALUE)
+    [sealed] = await seal_all(world.pool, [(lead, VALUE)])
     assert sealed is not None
     await world.append(
         world.new(LeadErased(lead_id=lead, reason="asked", session_ids=(), conversation_ids=()))
     )
     await store.destroy_keys(world.pool, [lead])
     forget_keys(monkeypatch)
-    assert await open_bytes(world.pool, lead, sealed) is None
-    assert await seal_bytes(world.pool, lead, VALUE) is None
+    assert await open_all(world.pool, [(lead, sealed)]) == [None]
+    assert await seal_all(world.pool, [(lead, VALUE)]) == [None]
 
 
 async def test_a_destroyed_key_without_an_erasure_is_an_alarm(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = uuid4()
-    sealed = await seal_bytes(world.pool, subject, VALUE)
+    [sealed] = await seal_all(world.pool, [(subject, VALUE)])
     assert sealed is not None
     await store.destroy_keys(world.pool, [subject])
     forget_keys(monkeypatch)
     with pytest.raises(DataKeyMissing):
-        await open_bytes(world.pool, subject, sealed)
+        await open_all(world.pool, [(subject, sealed)])

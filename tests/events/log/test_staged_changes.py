@@ -9,9 +9,8 @@ import pytest
 
 from events.event import Event
 from events.leads import LeadUpdated
-from events.log import read, staged_changes
+from events.log import read
 from events.log.append import append, append_staged
-from events.log.staged_backlog import read_backlog
 from events.record import RecordedEvent, Stream
 from tests.conftest import until
 from tests.world import World, make_world
@@ -93,35 +92,6 @@ async def test_an_expected_version_counts_the_changes_of_the_host(world: World) 
             await append(conn, [world.new(update)], expected={stream: 1})
     await world.append(world.new(update), expected={stream: 1 + 1})
     assert [recorded.actor for recorded in await history(world, stream)] == ["test", "host", "test"]
-
-
-async def test_a_refused_change_delays_its_entity_only(world: World) -> None:
-    first, second = world.captured(email="a@example.com"), world.captured(email="b@example.com")
-    await world.append(world.new(first), world.new(second))
-    await stage(world, {"status": "secret words"}, first.lead_id)
-    await stage(world, {"notes": "later"}, first.lead_id)
-    await stage(world, {"notes": "other"}, second.lead_id)
-    async with world.pool.acquire() as conn, conn.transaction():
-        await append_staged(conn)
-    async with world.pool.acquire() as conn:
-        rows = await conn.fetch("SELECT payload, problem FROM crm.staged_changes ORDER BY seq")
-        backlog = await read_backlog(conn)
-    assert [row["problem"] for row in rows] == [
-        "the payload is not a lead.updated: status: extra_forbidden", None,
-    ]  # fmt: skip
-    assert (backlog.waiting, backlog.refused) == (2, 1)
-    assert len(await history(world, Stream("lead", second.lead_id))) == 2
-    await world.append(world.new(LeadUpdated(lead_id=second.lead_id, bedrooms="2")))
-    # A release that accepts the change, or an operator who corrects it, ends the wait.
-    async with world.pool.acquire() as conn, conn.transaction():
-        await conn.execute("UPDATE crm.staged_changes SET payload = payload - 'status'")
-        await staged_changes.retry_refused(conn)
-        await append_staged(conn)
-    assert await world.count("crm.staged_changes") == 0
-    *_, updated, later = await history(world, Stream("lead", first.lead_id))
-    assert isinstance(updated.event, LeadUpdated)
-    assert isinstance(later.event, LeadUpdated)
-    assert (updated.event.changes, later.event.notes) == ({}, "later")
 
 
 async def test_a_second_transaction_waits_and_appends_what_is_left(world: World) -> None:

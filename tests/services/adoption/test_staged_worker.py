@@ -1,6 +1,7 @@
 """The worker of the relay process that appends staged changes, and its health check."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +14,12 @@ from services.relay.staged_changes import STAGED_LOCK, StagedChangeWorker
 from services.runtime.metrics import REGISTRY
 from tests.conftest import make_settings, until
 from tests.services.adoption.conftest import HostDatabase
+from tests.services.cli.test_credentials import crm
 
 EDIT = "UPDATE leads SET notes = coalesce(notes, '') || $2 WHERE id = $1"
 STAGED = "SELECT count(*) FROM crm.staged_changes"
+TRIED = "SELECT xmin FROM crm.staged_changes WHERE problem IS NOT NULL"
+"""The transaction that tried a refused change."""
 
 
 @asynccontextmanager
@@ -68,22 +72,44 @@ async def test_one_process_appends_at_a_time_and_a_long_wait_is_reported(
         assert await worker.check() is None
 
 
-async def test_refused_changes_are_reported_and_tried_again(
-    adopted: HostDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_refused_changes_are_reported_tried_again_and_discarded(
+    adopted: HostDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.setattr(staged_changes, "RETRY_REFUSED_SECONDS", 0.0)
+    monkeypatch.setenv("DATABASE_URL", adopted.url)
+    monkeypatch.setenv("CRM_HOME", str(tmp_path))
     lead = adopted.host.leads[0]
     async with adopted.conn.transaction():
-        await adopted.conn.execute(EDIT, lead, "edited")
+        await adopted.conn.execute(EDIT, lead, "refused")
         await adopted.conn.execute(
             "UPDATE crm.staged_changes SET payload = payload || '{\"unknown\": 1}'"
         )
     async with run_worker(adopted, tmp_path) as worker:
         problem = await until(worker.check)
-        assert "1 changes of the host's rows are refused by the log" in problem
+        assert "1 changes of the host's rows are refused" in problem
+        assert "unknown: extra_forbidden" in problem
+        assert "see `crm staged list`" in problem
         assert REGISTRY.get_sample_value("crm_staged_refused") == 1
-        await adopted.conn.execute("UPDATE crm.staged_changes SET payload = payload - 'unknown'")
+        tried = await until(lambda: adopted.conn.fetchval(TRIED))
+        await until(lambda: adopted.conn.fetchval(f"SELECT ({TRIED}) <> $1::xid", tried))
+    monkeypatch.setattr(staged_changes, "RETRY_REFUSED_SECONDS", 3_600.0)
+    await adopted.conn.execute(EDIT, lead, "later")
+    async with run_worker(adopted, tmp_path):
+        await until(lambda: adopted.conn.fetchval(TRIED))
+    code, out = await crm(capsys, "staged", "list", "--json")
+    [refused] = json.loads(out)
+    assert (code, refused["behind"], refused["entity_id"]) == (0, 1, str(lead))
+    number = str(refused["seq"])
+    assert (await crm(capsys, "staged", "discard"))[0] == 1
+    assert (await crm(capsys, "staged", "discard", "999999"))[0] == 1
+    assert (await crm(capsys, "staged", "discard", number))[0] == 0
+    assert (await crm(capsys, "staged", "retry", number))[0] == 1
+    assert (await crm(capsys, "staged", "retry"))[0] == 0
+    async with run_worker(adopted, tmp_path) as worker:
         await until(lambda: is_empty(adopted))
+        await until(lambda: worker.backlog.waiting == 0)
+        assert await worker.check() is None
 
 
 async def test_the_worker_connects_again_after_a_lost_connection(
