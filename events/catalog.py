@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from events import (
     activities,
+    api_keys,
     consents,
     conversations,
     deliveries,
@@ -34,6 +35,8 @@ EVENTS: tuple[type[Event], ...] = (
     widgets.WidgetConfigured,
     widgets.WidgetKeyIssued,
     widgets.WidgetKeyRevoked,
+    api_keys.ApiKeyIssued,
+    api_keys.ApiKeyRevoked,
     sessions.SessionStarted,
     sessions.SessionIdentified,
     conversations.ConversationStarted,

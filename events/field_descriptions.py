@@ -12,6 +12,7 @@ _PERSON = (
 )
 
 _IDS = {
+    "api_key_id": "Id of the API key.",
     "activity_id": "Id of the activity, chosen by its producer.",
     "consent_id": "Id of the consent stream, derived from the lead and the channel.",
     "conversation_id": "Id of the conversation.",

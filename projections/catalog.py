@@ -5,6 +5,7 @@ Parents come before children: the table of a projection may refer only to tables
 
 from projections import (
     activities,
+    api_keys,
     consents,
     conversations,
     deliveries,
@@ -35,6 +36,7 @@ LIVE = ProjectionGroup(
     (
         widget_keys.projection,
         widgets.projection,
+        api_keys.projection,
         leads.projection,
         tours.projection,
         slots.projection,

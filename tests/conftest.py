@@ -52,6 +52,7 @@ MEMORY_DIRECTORY = Path("/dev/shm")
 MINIMUM_FREE_BYTES = 10 * 2**30
 LIMITS = (
     "limit_address", "limit_visitor", "limit_key", "limit_contact", "limit_own_contact",
+    "limit_api_key",
 )  # fmt: skip
 JWT_SECRET = "a development secret that is long enough for HS256"
 REQUIRED_IN_CI = ("foreign_client", "kill", "pooler")

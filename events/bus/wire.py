@@ -17,7 +17,7 @@ import orjson
 
 from events.event import Event
 from events.keys.store import Source
-from events.log.payloads import StoredPayload, read_payloads
+from events.log.payloads import LoadedPayloads, StoredPayload, load_payloads
 from events.log.shard import SHARDS
 from events.record import RecordedEvent, UnreadableEvent, make_recorded_event
 from events.uuids import QuickUUID
@@ -89,8 +89,8 @@ class ForeignRecord(ValueError):
     """A record on the events topic that the relay of this log did not write."""
 
 
-def record_of(row: Row, log_id: UUID, generation: int) -> KafkaRecord:
-    """Return the record of a numbered row of the log, selected with `log.read.COLUMNS`."""
+def attributes_of(row: Row, log_id: UUID, generation: int) -> dict[str, Any]:
+    """Return the attributes of a numbered row of the log: the record's document without `data`."""
     entity_id = str(row["entity_id"])
     document = {
         "specversion": "1.0",
@@ -114,6 +114,12 @@ def record_of(row: Row, log_id: UUID, generation: int) -> KafkaRecord:
         "origin": row["origin"],
     }
     document |= {name: str(row[column]) for column, name in _OPTIONAL if row[column] is not None}
+    return document
+
+
+def record_of(row: Row, log_id: UUID, generation: int) -> KafkaRecord:
+    """Return the record of a numbered row of the log, selected with `log.read.COLUMNS`."""
+    document = attributes_of(row, log_id, generation)
     document["data"] = orjson.Fragment(row["payload"])
     key = row["property_id"] or row["org_id"]
     return KafkaRecord(str(key).encode(), orjson.dumps(document), HEADERS)
@@ -136,15 +142,36 @@ async def decode_records(source: Source, received: Sequence[ReceivedRecord]) -> 
     Data keys that the process has not loaded are read from `source` with one query. Raises
     `DataKeyMissing`.
     """
+    return (await load_records(source, received)).decode()
+
+
+class LoadedRecords(NamedTuple):
+    """Received records with the keys that decode them."""
+
+    received: Sequence[ReceivedRecord]
+    payloads: LoadedPayloads
+
+    def decode(self) -> list[RecordedEvent]:
+        """Return the recorded events."""
+        events = self.payloads.decode(0, len(self.received))
+        return [
+            _recorded(stored.event_id, event, record)
+            for stored, event, record in zip(
+                self.payloads.stored, events, self.received, strict=True
+            )
+        ]
+
+
+async def load_records(source: Source, received: Sequence[ReceivedRecord]) -> LoadedRecords:
+    """Load the keys of records, which can then be decoded without a query.
+
+    Raises `DataKeyMissing`.
+    """
     stored = [
         StoredPayload(QuickUUID(record.id), record.type, record.schema_version, bytes(record.data))
         for record in received
     ]
-    events = await read_payloads(source, stored)
-    return [
-        _recorded(payload.event_id, event, record)
-        for payload, event, record in zip(stored, events, received, strict=True)
-    ]
+    return LoadedRecords(received, await load_payloads(source, stored))
 
 
 def _recorded(

@@ -30,6 +30,13 @@ class LoadedPayloads(NamedTuple):
     parts: Sequence[SealedPayload | UnreadableEvent | None]
     keys: Mapping[UUID, DataKey | None]
 
+    def is_erased(self, number: int) -> bool:
+        """Return whether a payload has encrypted values that are erased."""
+        part = self.parts[number]
+        if not isinstance(part, SealedPayload):
+            return False
+        return part.key_id is None or self.keys[part.key_id] is None
+
     def decode(self, start: int, end: int) -> list[Event | UnreadableEvent]:
         """Return the events of a slice, or an `UnreadableEvent` with the reason."""
         return [

@@ -1,7 +1,7 @@
 """Reads of the log: streams for deciders, and positions in order for projectors."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -11,6 +11,8 @@ from events.log.connection import Connection
 from events.log.payloads import LoadedPayloads, StoredPayload, load_payloads
 from events.record import RecordedEvent, Stream, UnreadableEvent, make_recorded_event
 
+AnyRow: TypeAlias = asyncpg.Record | Mapping[str, Any]
+"""A row as asyncpg or SQLAlchemy returns it."""
 COLUMNS = (
     "id, event_type, schema_version, payload::text AS payload, entity_type, entity_id, version, "
     "shard, position, previous, org_id, property_id, lead_id, occurred_at, recorded_at, actor, "
@@ -41,7 +43,7 @@ class LoadedRows(NamedTuple):
         ]
 
 
-async def load_rows(source: Source, rows: Sequence[asyncpg.Record]) -> LoadedRows:
+async def load_rows(source: Source, rows: Sequence[AnyRow]) -> LoadedRows:
     """Load the keys of rows, which can then be decoded without a query. Raises `DataKeyMissing`."""
     values = [tuple(row.values()) for row in rows]
     return LoadedRows(values, await load_payloads(source, [StoredPayload(*v[:4]) for v in values]))

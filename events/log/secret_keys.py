@@ -23,6 +23,7 @@ Purpose: TypeAlias = Literal[
     "widget_key",
     "consistency_token",
     "unsubscribe_link",
+    "api_key",
 ]
 
 

@@ -6,6 +6,7 @@ The codes of a dependency are listed here once. Each route names the groups of i
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from services.api.auth.api_clients import authenticate_event_reader
 from services.api.auth.console_authentication import (
     authenticate_console_user,
     require_admin,
@@ -40,6 +41,11 @@ BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
     authenticate_visitor: _WIDGET_KEY_REQUIRED,
     authenticate_stream_visitor: {**_WIDGET, 401: ("no_key", "bad_key", "bad_ticket")},
     authenticate_page_visitor: {**_WIDGET, 404: ("not_found",)},
+    authenticate_event_reader: {
+        401: ("no_key", "bad_key", "revoked_key", "expired_key"),
+        403: ("missing_scope",),
+        429: ("rate_limited",),
+    },
     authenticate_console_user: {401: ("unauthenticated",)},
     require_writer: {403: ("forbidden",)},
     require_admin: {403: ("forbidden",)},
@@ -101,7 +107,9 @@ LEAD_ZONE: Codes = {422: ("unknown_zone",)}
 TIME_ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}
 
-WIDGET_KEY: Codes = {409: ("key_not_shown_again",)}
+SHOWN_KEY: Codes = {409: ("key_not_shown_again",)}
+API_KEY: Codes = {400: ("expiry_in_past",), 404: ("not_found",)}
+CLEAR_EVENTS: Codes = {503: ("data_key_missing",)}
 VERSION: Codes = {409: ("stale_version",)}
 DEFINITION: Codes = {400: ("invalid_definition",), 409: ("template_not_ready",)}
 VARIABLES: Codes = {400: ("unknown_variable", "malformed_variable")}

@@ -27,7 +27,8 @@ from services.api.schemas.schema import Examples, ResponseModel
 Json = dict[str, Any]
 
 DESCRIPTION = """\
-The routes of the LumaLeasing widget (`X-API-Key`) and of the console (`Authorization: Bearer`).
+The routes of the LumaLeasing widget (`X-API-Key` with the widget's key), of the console
+(`Authorization: Bearer`), and of services (`X-API-Key` with an API key).
 
 Every error is a problem document (RFC 9457) with a stable `code`. Every write accepts an
 `Idempotency-Key` and returns a consistency token in `X-CRM-Token`. A read with that token waits,

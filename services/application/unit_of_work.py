@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -33,12 +33,27 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The organisation, property, time and cause of all commands of one transaction."""
+    """The organisation, property, time and cause of all commands of one transaction.
+
+    A scope `of_organization` has no property: its events belong to the organisation, and
+    `property_id`, the ordering key, is the organisation's id.
+    """
 
     org_id: UUID
     property_id: UUID
     at: datetime
     cause: Cause
+    is_of_organization: bool = False
+
+    @classmethod
+    def of_organization(cls, org_id: UUID, at: datetime, cause: Cause) -> Self:
+        """Return the scope of commands that concern the whole organisation."""
+        return cls(org_id, org_id, at, cause, is_of_organization=True)
+
+    @property
+    def event_property_id(self) -> UUID | None:
+        """Return the property of the scope's events; None for those of the organisation."""
+        return None if self.is_of_organization else self.property_id
 
 
 class UnitOfWork:
@@ -224,12 +239,16 @@ class UnitOfWork:
             self._histories[stream] = []
         for recorded in await read.streams(self.conn, missing):
             stream = Stream(recorded.entity_type, recorded.entity_id)
-            if recorded.property_id == self.scope.property_id:
+            if self._is_own(recorded):
                 self._histories[stream].append(recorded)
             elif stream in self._chosen:
                 raise Conflict(stream, 0, recorded.version)
             else:
                 self._foreign.add(stream)
+
+    def _is_own(self, recorded: RecordedEvent) -> bool:
+        scope = self.scope
+        return (recorded.org_id, recorded.property_id) == (scope.org_id, scope.event_property_id)
 
     async def _require_profiles(self) -> None:
         """Refuse unknown profile ids: the foreign key would park the event later."""
@@ -253,15 +272,16 @@ class UnitOfWork:
 
     def _new_event(self, event_id: UUID, event: Event) -> NewEvent:
         scope = self.scope
-        return NewEvent(event_id, event, scope.org_id, scope.property_id, scope.at, scope.cause)
+        property_id = scope.event_property_id
+        return NewEvent(event_id, event, scope.org_id, property_id, scope.at, scope.cause)
 
     def _as_recorded(self, event_id: UUID, event: Event) -> RecordedEvent:
         """Return a decided event as it will be recorded, with versions and positions of 0."""
         scope, cause = self.scope, self.scope.cause
         return RecordedEvent(
             event_id, event, event.stream, event.stream_id, 0, 0, 0, 0, scope.org_id,
-            scope.property_id, event.lead, scope.at, scope.at, cause.actor, cause.origin.value,
-            cause.correlation_id, cause.causation_id,
+            scope.event_property_id, event.lead, scope.at, scope.at, cause.actor,
+            cause.origin.value, cause.correlation_id, cause.causation_id,
         )  # fmt: skip
 
     def _event_id(self, event: Event) -> UUID:

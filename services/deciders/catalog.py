@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.deciders import (
+    api_keys,
     consents,
     conversations,
     deliveries,
@@ -45,6 +46,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     engagements.decider,
     consents.decider,
     widgets.decider,
+    api_keys.decider,
     workflows.decider,
     templates.decider,
     enrolments.decider,

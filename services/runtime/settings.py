@@ -83,6 +83,9 @@ class Settings(ProviderSettings):
         default="300/hour",
         description="the same limit for the session that owns the lead with this contact",
     )
+    limit_api_key: Limit = Field(
+        default="600/minute", description="rate limit of requests per API key of a service"
+    )
     http_host: str = Field(default="127.0.0.1", description="address on which the API listens")
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port on which the API listens; 0: any free port"

@@ -88,11 +88,20 @@ async def make_tenant(conn: asyncpg.Connection) -> Tenant:
             "version": 1,
             "said_at": "2026-12-01",
         },
+        "api_keys": {
+            "label": "warehouse",
+            "scopes": "{}",
+            "property_ids": "{}",
+            "issued_at": "2026-12-01",
+            "issue_reason": "reports",
+        },
     }
     async with conn.transaction():
         await conn.execute("SET LOCAL crm.engine = 'on'")
         for table, row in rows.items():
-            columns = {**row, "org_id": org, "property_id": property_id}
+            columns = {**row, "org_id": org}
+            if table != "api_keys":  # keys belong to the organisation
+                columns["property_id"] = property_id
             values = ", ".join(f"'{value}'" for value in columns.values())
             await conn.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})")
     return Tenant(org, property_id, users, lead)

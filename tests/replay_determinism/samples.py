@@ -9,7 +9,7 @@ from events.event import Event
 from tests.events.frozen import CURRENT
 from tests.replay_determinism.property import HistoryStep, PropertyModel
 
-FIRST_EVENTS = (".adopted", ".opened", ".defined", ".enrolled", ".planned")
+FIRST_EVENTS = (".adopted", ".opened", ".defined", ".enrolled", ".planned", ".issued")
 """Endings of event types that begin a stream."""
 
 

@@ -133,6 +133,8 @@ async def send(tenants: TwoTenants, request: IdRequest, varied_id: str) -> httpx
         if is_widget
         else site.console_headers(site.admin)
     )
+    if request.operation.is_for_services:
+        headers = {"X-API-Key": site.api_key}
     ids[MESSAGE_IN_EXAMPLE] = str(uuid4())
     body = {} if request.body is None else {"json": replace_ids(ids, request.body)}
     return await site.client.request(

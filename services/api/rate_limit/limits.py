@@ -1,4 +1,4 @@
-"""Rate limits of the widget routes: per network, visitor, widget key and contact.
+"""Rate limits per network, visitor, widget key, contact and API key.
 
 Counters are stored under a keyed hash, because networks, visitor ids, e-mail addresses and phone
 numbers are personal data.
@@ -47,6 +47,15 @@ async def limit_network(request: Request) -> None:
     hash_key = await context.keys.load_newest("rate_limit")
     async with context.pool.acquire() as conn:
         await _count(conn, hash_key, _network_subject(context, request))
+
+
+async def limit_api_client(request: Request, api_key_id: UUID) -> None:
+    """Count a request against the limit of its API key. Raise 429."""
+    context = context_of(request)
+    hash_key = await context.keys.load_newest("rate_limit")
+    subject = LimitedSubject(context.settings.limit_api_key, "api_key", str(api_key_id))
+    async with context.pool.acquire() as conn:
+        await _count(conn, hash_key, subject)
 
 
 async def limit_visitor(request: Request, caller: Visitor) -> None:
@@ -161,7 +170,8 @@ def too_many_requests(kind: str, remaining_seconds: float) -> Problem:
     """
     seconds = max(1, math.ceil(remaining_seconds))
     return Problem(
-        429, "rate_limited", f"too many requests of this {kind}: try again in {seconds} s",
+        429, "rate_limited",
+        f"too many requests of this {kind.replace('_', ' ')}: try again in {seconds} s",
         headers={"Retry-After": str(seconds)},
     )  # fmt: skip
 

@@ -3,7 +3,9 @@
 from services.api.routes import (
     activities,
     agent_messages,
+    api_keys,
     chat,
+    clear_events,
     conversations,
     deliveries,
     engagements,
@@ -48,4 +50,5 @@ ROUTERS = (
     workflows.router, workflow_switches.router, workflow_defaults.router, templates.router,
     template_tests.router, runs.router, run_moves.router, tasks.router, deliveries.router,
     lead_deliveries.router, intake_outcomes.router, privacy.router, erasures.router,
+    api_keys.router, clear_events.router,
 )  # fmt: skip

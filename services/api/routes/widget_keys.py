@@ -16,7 +16,7 @@ from events.widgets import WidgetKeyIssued
 from services.api.auth.console_authentication import ConsoleAdmin
 from services.api.consistency import seal_token
 from services.api.context import context_of
-from services.api.error_codes import NOT_FOUND, WIDGET_KEY, error_responses
+from services.api.error_codes import NOT_FOUND, SHOWN_KEY, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY, command_from_header
 from services.api.problems import Problem
 from services.api.property_lookup import require_property
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/lumaleasing/admin", tags=["administration"])
 
 @router.post(
     "/regenerate-key", summary="Issue a new widget key", response_model=WidgetKeyResponse,
-    responses=error_responses(NOT_FOUND, WIDGET_KEY), dependencies=[CHECK_IDEMPOTENCY_KEY],
+    responses=error_responses(NOT_FOUND, SHOWN_KEY), dependencies=[CHECK_IDEMPOTENCY_KEY],
 )  # fmt: skip
 async def regenerate_widget_key(
     request: Request,

@@ -19,6 +19,8 @@ TASK = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c15"
 TEMPLATE = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c12"
 RUN = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c13"
 DELIVERY = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c19"
+EVENT = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c20"
+API_KEY = "0195b0c2-7a40-7c3e-8d9a-5e6f7a8b9c21"
 SLUG = "spring-greeting"
 SESSION_TOKEN = "gAAAAABqGvkCc2Vzc2lvbi10b2tlbg=="  # noqa: S105 — an example
 VISITOR = "v_8k2n4x"

@@ -9,6 +9,7 @@ import httpx2
 
 from services.api.schemas import example
 from services.privacy.erasure_completion import complete_erasures
+from tests.services.api.api_key_requests import find_event_id, issue_api_key
 from tests.services.api.openapi_check import Operation
 from tests.services.api.site import Site
 from tests.services.api.tour_requests import example_slots
@@ -40,6 +41,7 @@ async def create_examples(site: Site, agent: UUID | None = None) -> dict[str, st
     message_template = await create_template(site, example.SLUG)
     definition = await create_definition(site, steps=[{**STEPS[0], "templateSlug": example.SLUG}])
     run = await enroll_run(site, lead, definition["id"])
+    site.api_key = (await issue_api_key(site))["key"]
     return {
         **await create_workflow_entities(site, lead),
         example.PROPERTY: property_id,
@@ -49,6 +51,8 @@ async def create_examples(site: Site, agent: UUID | None = None) -> dict[str, st
         example.TEMPLATE: message_template["id"],
         example.RUN: str(run),
         example.OTHER_LEAD: other_lead,
+        example.API_KEY: (await issue_api_key(site))["id"],
+        example.EVENT: str(await find_event_id(site, lead)),
         **example_slots(site.property_id),
     }
 
@@ -79,7 +83,12 @@ def _stage(operation: Operation) -> int:
 
 
 def credentials(site: Site, operation: Operation) -> dict[str, str]:
-    """Return headers with which an operation succeeds: of the visitor, the manager or the admin."""
+    """Return headers with which an operation succeeds.
+
+    They are those of the visitor, of a service, of the manager or of the admin.
+    """
+    if operation.is_for_services:
+        return {"X-API-Key": site.api_key}
     if not operation.roles:
         return site.widget_headers(example.VISITOR)
     return site.console_headers(site.manager if "manager" in operation.roles else site.admin)

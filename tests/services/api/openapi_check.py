@@ -50,12 +50,17 @@ class Operation:
 
     @property
     def roles(self) -> list[str]:
-        """The roles of console users that may call it; none for an operation of the widget."""
+        """The roles of console users that may call it; none for the widget and for services."""
         return [
             role
             for requirement in self.description["security"]
             for role in requirement.get("consoleUser", ())
         ]
+
+    @property
+    def is_for_services(self) -> bool:
+        """Whether services call it with an API key."""
+        return {"apiKey": []} in self.description["security"]
 
 
 @cache

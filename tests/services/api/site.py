@@ -62,6 +62,8 @@ class Site:
     viewer: UUID
     responder: EchoResponder
     admin: UUID = field(default_factory=uuid4)
+    api_key: str = ""
+    """An API key of the organisation, once `create_examples` has issued one."""
 
     @property
     def property_id(self) -> UUID:

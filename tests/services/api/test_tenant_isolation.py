@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from services.api.schemas import example
+from tests.services.api.api_key_requests import append_api_key, find_event_id
 from tests.services.api.openapi_check import Operation, operations
 from tests.services.api.site import ORIGIN, Site, create_profile, create_widget, make_bearer_token
 from tests.services.api.tour_requests import example_slots
@@ -59,10 +60,15 @@ async def create_entities(site: Site, word: str) -> dict[str, str]:
     definition = await create_definition(site, name=word, description=word)
     run = await enroll_run(site, lead, definition["id"])
     workflow_ids = await create_workflow_entities(site, lead)
+    key_id = uuid4()
+    await append_api_key(site.world, api_key_id=key_id, label=word)
+    site.api_key = await append_api_key(site.world)
     await site.project()
     return {
         **example_slots(site.property_id),
         **workflow_ids,
+        example.API_KEY: str(key_id),
+        example.EVENT: str(await find_event_id(site, lead)),
         example.ORGANIZATION: str(site.world.org_id),
         example.PROPERTY: str(site.property_id),
         example.LEAD: str(lead),
@@ -98,6 +104,7 @@ async def sites(site: Site) -> TwoSites:
         "key": {"X-API-Key": site.key, "X-Visitor-ID": sites.other_ids[example.VISITOR]},
         "key on an allowed page": {"X-API-Key": site.key, "Origin": ORIGIN},
         "key as bearer": {"Authorization": f"Bearer {site.key}"},
+        "API key": {"X-API-Key": site.api_key},
         "key beside a token": {"X-API-Key": site.key, "Authorization": bearer["admin"]},
         "no credential": {},
         "unknown user": {"Authorization": f"Bearer {make_bearer_token(uuid4())}"},
@@ -166,8 +173,8 @@ def mix_ids(sites: TwoSites, rounds: int, seed: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("credential", [
     "admin", "manager", "viewer", "key", "key on an allowed page", "key as bearer",
-    "key beside a token", "no credential", "unknown user", "another secret", "an expired token",
-    "a service role",
+    "key beside a token", "API key", "no credential", "unknown user", "another secret",
+    "an expired token", "a service role",
 ])  # fmt: skip
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.soak)])
 async def test_no_credential_of_one_organisation_reaches_another(

@@ -9,6 +9,7 @@ from services.privacy.person_tables import PERSON_TABLES, find_person_tables
 
 NOT_OF_PERSONS = {
     "crm_state.erased_subjects": "ids of erased subjects, which the engine needs",
+    "public.api_keys": "keys of services",
     "crm_state.widget_keys": "keys of a property's widget",
     "public.lumaleasing_config": "settings of a property's widget",
     "public.tour_slots": "times of a property; a hold names a session and no person",
