@@ -21,6 +21,7 @@ CONSUMERS = {
     "events/bus/read.py": "it gives everything to a verifying reader",
     "events/bus/publish.py": "it compares offsets, and reads tails",
     "services/event_consumer/consumer.py": "it gives everything to a verifying reader",
+    "services/event_follower/follow.py": "its follower gives everything to a verifying reader",
     "services/intake/consumer.py": "it reads the topic of producers",
     "services/local_stack/drain.py": "it compares offsets",
     "benchmarks/latency.py": "it measures the broker alone",
@@ -68,7 +69,11 @@ def test_projector_and_policies_share_the_one_consumer_of_events() -> None:
     assert makers == {"services/event_consumer/process.py"}
 
 
-@pytest.mark.parametrize("module", ["events/bus/read.py", "services/event_consumer/consumer.py"])
+@pytest.mark.parametrize(
+    "module",
+    ["events/bus/read.py", "services/event_consumer/consumer.py",
+     "services/event_follower/follower.py"],
+)  # fmt: skip
 def test_a_consumer_of_events_uses_the_verifying_reader(module: str) -> None:
     source = (ROOT / module).read_text()
     assert "VerifyingReader" in source
