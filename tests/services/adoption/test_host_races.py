@@ -30,6 +30,7 @@ async def test_the_host_and_the_core_write_one_lead_at_the_same_time(adopted: Ho
     )
     for other in others:
         await other.close()
+    await world.append_staged()  # edits that committed after the last append of the core
     async with adopted.pool.acquire() as conn:
         recorded_events = await read.streams(conn, [Stream("lead", lead)])
     assert [recorded.version for recorded in recorded_events] == list(range(1, 18))
