@@ -46,7 +46,7 @@ def create_app(
             )  # fmt: skip
             checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
-            checks["erasures"] = app.state.context.applied_erasures.find_problem
+            checks["erasures"] = app.state.context.applied_erasures.describe_delay
             tasks = [
                 asyncio.create_task(purge_expired_rows(pool)),
                 asyncio.create_task(listeners.run()),

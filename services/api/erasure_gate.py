@@ -19,7 +19,7 @@ class ErasureGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != HEALTHZ.path:
             context: ApiContext = scope["app"].state.context
-            if await context.applied_erasures.find_problem() is not None:
+            if await context.applied_erasures.describe_delay() is not None:
                 raise Problem(
                     503, "unavailable",
                     "the database was restored and is not ready yet: try again later",

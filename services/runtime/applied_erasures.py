@@ -76,7 +76,7 @@ class AppliedErasures:
         self._problem: str | None = None
         self._valid_until = 0.0
 
-    async def find_problem(self) -> str | None:
+    async def describe_delay(self) -> str | None:
         """Return what is missing, None if nothing is. Raise connection errors of the database."""
         if self._now() >= self._valid_until:
             async with self._lock:
