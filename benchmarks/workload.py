@@ -12,7 +12,7 @@ from events import conversations, engagements, leads, scores, sessions, tours
 from events.event import Event
 from events.log.append import append_staged
 from events.log.connection import Connection
-from events.log.staged_changes import has_rows
+from events.log.staged_changes import has_ready_changes
 from events.record import Cause, NewEvent
 
 START = datetime(2025, 1, 1, 14, tzinfo=UTC)
@@ -85,7 +85,7 @@ async def insert_host_rows(conn: Connection, organization: Organization) -> None
             organization.org_id,
             f"Agent {number}",
         )
-    while await has_rows(conn):
+    while await has_ready_changes(conn):
         async with conn.transaction():
             await append_staged(conn)
 
