@@ -12,12 +12,14 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks import trees
 from benchmarks.report import RoundResults, as_json, show
 from benchmarks.run import QUICK, BenchmarkRun, WorkloadSize
 from benchmarks.servers import BenchmarkServers, run_servers
 from services.runtime.logging import configure_logging
 
 Part = Literal["append", "project", "rebuild", "latency", "read", "timers"]
+TREE = Path(__file__).resolve().parents[1]
 app = App(name="benchmarks", help_format="plaintext")
 
 
@@ -27,6 +29,7 @@ def bench(
     quick: bool = False,
     rounds: int | None = None,
     only: Annotated[tuple[Part, ...], Parameter(consume_multiple=True)] = (),
+    against: Annotated[tuple[Path, ...], Parameter(consume_multiple=True)] = (),
     json_file: Annotated[Path | None, Parameter("--json")] = None,
 ) -> None:
     """Measure, print a table of ratios, and with `--json` write all results as JSON.
@@ -39,6 +42,8 @@ def bench(
         The number of rounds; by default 5, with `--quick` 3.
     only
         Run only these parts.
+    against
+        Directories of other trees: measure append, project, rebuild and latency of all in turn.
     json_file
         The file for the JSON; - is the standard output.
     """
@@ -47,6 +52,9 @@ def bench(
     if rounds is not None:
         size = replace(size, rounds=rounds)
     with run_servers() as servers:
+        if against:
+            asyncio.run(_compare(servers, size, frozenset(only), against))
+            return
         results = asyncio.run(_run(servers, size, frozenset(only)))
         about = {
             "broker": servers.broker,
@@ -67,6 +75,21 @@ def bench(
             print(text)
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
+
+
+async def _compare(
+    servers: BenchmarkServers, size: WorkloadSize, only: frozenset[str], others: tuple[Path, ...]
+) -> None:
+    paths = [TREE, *(path.resolve() for path in others)]
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        try:
+            own, *rest = await trees.compare(servers, size, only, paths, progress)
+        finally:
+            await servers.drop_all()
+    compared = dict(zip(map(str, others), rest, strict=True))
+    trees.show(
+        own, compared, f"{size.events:,} events, {size.rounds} rounds: seconds, latency in ms"
+    )
 
 
 async def _run(servers: BenchmarkServers, size: WorkloadSize, only: frozenset[str]) -> RoundResults:

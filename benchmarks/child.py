@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.workload import make_organization
@@ -21,18 +22,24 @@ MODULES = {
     "bulk": "appending", "single": "appending", "relay": "relaying", "project": "projecting",
     "rebuild": "rebuilding", "tutorial": "tutorial", "sink": "sink", "crowded": "reading",
     "read": "reading", "real": "latency", "bare": "latency",
-    "timers": "timers.measuring",
+    "timers": "timers.measuring", "prepared": "preparing",
 }  # fmt: skip
 """Measurement → its module in this package."""
 
 Measurement: TypeAlias = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
-async def measure(name: str, settings: Settings, **arguments: Any) -> dict[str, Any]:
-    """Run a measurement in a new process; return its result with the peak of memory."""
+async def measure(
+    name: str, settings: Settings, *, tree: Path | None = None, **arguments: Any
+) -> dict[str, Any]:
+    """Run a measurement in a new process; return its result with the peak of memory.
+
+    `tree` is the directory of the code that is measured, by default this one.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.child", name, json.dumps(arguments),
-        stdout=asyncio.subprocess.PIPE, env={**os.environ, **to_environment(settings)},
+        stdout=asyncio.subprocess.PIPE, cwd=tree,
+        env={**os.environ, **to_environment(settings)},
     )  # fmt: skip
     out, _ = await child.communicate()
     if child.returncode:

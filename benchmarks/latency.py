@@ -60,7 +60,7 @@ def _engagement(key: UUID, lead: NewEvent) -> NewEvent:
     kind = EngagementType.EMAIL_OPENED
     engagement = EngagementRecorded(
         engagement_id=key, lead_id=lead.event.lead, event_type=kind,
-        score_weight=ENGAGEMENT_WEIGHTS[kind],
+        score_weight=ENGAGEMENT_WEIGHTS[kind], metadata={"campaign": "spring"},
     )  # fmt: skip
     return NewEvent(key, engagement, lead.org_id, lead.property_id, lead.occurred_at, lead.cause)
 

@@ -73,14 +73,15 @@ def read_event(
         )
 
 
-def digest(event: Event, key: bytes = b"", clear: bytes | None = None) -> bytes:
+def digest(event: Event, key: bytes = b"", content: Mapping[str, Any] | None = None) -> bytes:
     """Return a fingerprint of 16 bytes that is the same for the same content.
 
     It is computed from the clear text. With personal values, `key` is that of their data subject:
-    without the key, nobody can guess the content from the fingerprint. `clear` is the result of
-    `serialize`, where the caller has it.
+    without the key, nobody can guess the content from the fingerprint. `content` is the parsed
+    result of `serialize`, where the caller has it.
     """
-    content = orjson.loads(serialize(event) if clear is None else clear)
+    if content is None:
+        content = orjson.loads(serialize(event))
     text = orjson.dumps([event.name, event.version, content], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=16, key=key).digest()
 

@@ -23,10 +23,10 @@ def subject_field(kind: type[Event]) -> str | None:
 
 def personal_content(event: Event) -> list[str]:
     """Return the personal fields of an event that have a content: neither null nor `{}`."""
-    values = event.__dict__
+    values, present = event.__dict__, event.model_fields_set
     return [
         name for name in personal_fields(type(event))
-        if (value := values[name]) is not None and value != {} and name in event.model_fields_set
+        if name in present and (value := values[name]) is not None and (value or value != {})
     ]  # fmt: skip
 
 

@@ -139,6 +139,31 @@ def read_record(value: bytes | None, log_id: UUID) -> ReceivedRecord:
 async def decode_records(source: Source, received: Sequence[ReceivedRecord]) -> list[RecordedEvent]:
     """Return the recorded events of records, with an `UnreadableEvent` for one of a newer build.
 
+    Raises `DataKeyMissing`.
+    """
+    return (await load_records(source, received)).decode(0, len(received))
+
+
+class LoadedRecords(NamedTuple):
+    """Records with the keys that decode them."""
+
+    received: Sequence[ReceivedRecord]
+    payloads: LoadedPayloads
+
+    def decode(self, start: int, end: int) -> list[RecordedEvent]:
+        """Return the recorded events of a slice."""
+        stored, events = self.payloads.stored[start:end], self.payloads.decode(start, end)
+        return [
+            _recorded(payload.event_id, event, record)
+            for payload, event, record in zip(
+                stored, events, self.received[start:end], strict=True
+            )
+        ]  # fmt: skip
+
+
+async def load_records(source: Source, received: Sequence[ReceivedRecord]) -> LoadedRecords:
+    """Load the keys of records, which can then be decoded without a query.
+
     Data keys that the process has not loaded are read from `source` with one query. Raises
     `DataKeyMissing`.
     """

@@ -4,8 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass, field
-from typing import Self
+from functools import cached_property
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -18,32 +17,39 @@ class TamperedValue(ValueError):
     """An encrypted value that was changed, or moved to another event."""
 
 
-@dataclass(frozen=True, slots=True)
 class DataKey:
-    """The key of one data subject, ready to use. Its text form hides the bytes."""
+    """The key of one data subject, ready to use. Its text form hides the bytes.
 
-    id: UUID
-    subject_id: UUID
-    digest_key: bytes = field(repr=False)
-    """The key of fingerprints of this data subject's content."""
-    _cipher: AESGCM = field(repr=False)
+    A rebuild makes one for each data subject, so only what every use needs is made at once.
+    """
 
-    @classmethod
-    def of(cls, key_id: UUID, subject_id: UUID, key: bytes) -> Self:
-        """Create one from the bytes of the key store."""
-        digest_key = hmac.digest(key, b"content digest", hashlib.sha256)
-        return cls(key_id, subject_id, digest_key, AESGCM(key))
+    def __init__(self, key_id: UUID, subject_id: UUID, key: bytes) -> None:
+        self.id, self.subject_id = key_id, subject_id
+        self._key, self._id_bytes, self._cipher = key, key_id.bytes, AESGCM(key)
+
+    def __repr__(self) -> str:
+        return f"DataKey(id={self.id!r}, subject_id={self.subject_id!r})"
+
+    @cached_property
+    def id_text(self) -> str:
+        """The id as it is stored in a payload."""
+        return str(self.id)
+
+    @cached_property
+    def digest_key(self) -> bytes:
+        """The key of fingerprints of this data subject's content."""
+        return hmac.digest(self._key, b"content digest", hashlib.sha256)
 
     def seal(self, value: bytes, context: bytes) -> bytes:
         """Return nonce and ciphertext of a value, bound to `context`."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, value, self.id.bytes + context)
+        return nonce + self._cipher.encrypt(nonce, value, self._id_bytes + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Return the value. Raises `TamperedValue`."""
         nonce, encrypted = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, encrypted, self.id.bytes + context)
+            return self._cipher.decrypt(nonce, encrypted, self._id_bytes + context)
         except (InvalidTag, ValueError):
             raise TamperedValue(
                 "the encrypted value was changed, or belongs to another place"

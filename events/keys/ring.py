@@ -18,7 +18,9 @@ from events.keys.master import (
     WrongMasterKey,
     describe_wrong_keys,
 )
+from events.keys.purpose_keys import PurposeKeys
 from events.keys.store import Source, StoredKey
+from events.uuids import QuickUUID
 
 LIFESPAN_SECONDS = 60.0
 """Seconds for which a loaded data key is used.
@@ -64,6 +66,7 @@ class KeyRing:
         self.master_keys = master_keys
         self._open_store = open_store
         self._loaded: dict[UUID, _Loaded] = {}
+        self._secrets = PurposeKeys(master_keys, LIFESPAN_SECONDS)
 
     async def store_of(self, source: Source) -> Source:
         """Return where statements about keys run."""
@@ -93,18 +96,18 @@ class KeyRing:
 
         `needed`: key id → its data subject, as far as the event says it. Raises `DataKeyMissing`.
         """
-        now = time.monotonic()
-        found: dict[UUID, DataKey | None] = {}
-        unknown: dict[UUID, UUID | None] = {}
-        for key_id, subject_id in needed.items():
-            loaded = self._loaded.get(key_id)
-            if loaded is None or loaded.until < now:
-                unknown[key_id] = subject_id
-            else:
-                found[key_id] = loaded.key
-        if unknown:
+        found = self.find_loaded(needed)
+        if unknown := {k: subject_id for k, subject_id in needed.items() if k not in found}:
             found |= await self._load_unknown(source, unknown)
         return found
+
+    def find_loaded(self, key_ids: Iterable[UUID]) -> dict[UUID, DataKey | None]:
+        """Return key id → data key, None where the subject is erased, for those in memory."""
+        now, loaded = time.monotonic(), self._loaded
+        return {
+            key_id: found.key for key_id in key_ids
+            if (found := loaded.get(key_id)) is not None and found.until >= now
+        }  # fmt: skip
 
     async def _load_unknown(
         self, source: Source, needed: Mapping[UUID, UUID | None]
@@ -126,7 +129,7 @@ class KeyRing:
             # A key store that was restored may still have the key of an erased subject.
             if subject_id in erased:
                 found[key_id] = None
-                self._remember(key_id, None)
+                self._remember_as(key_id, None)
             elif row is None or row.wrapped is None:
                 missing.append(subject_id)
             else:
@@ -145,15 +148,18 @@ class KeyRing:
     ) -> SubjectKeys:
         """Return the keys of these subjects; create those of new subjects.
 
-        `rows` and `contact` are what the log's database has, read with `erased` in one statement.
+        `rows` and `contact` are what the log's database has, read with `erased` in one statement;
+        `contact` is not needed if `has_contact_key`.
         """
         target = await self.store_of(source)
         subject_ids = list(subject_ids)
         if self._open_store is not None:
             rows = await store.read_keys_of(target, subject_ids) if subject_ids else {}
-            contact = await store.read_secret(target, CONTACT_HASH)
         keys = await self._complete(target, rows, erased, subject_ids)
-        return SubjectKeys(keys, await self._secret_key(target, CONTACT_HASH, contact))
+        contact_key = self._secrets.find_loaded(CONTACT_HASH)
+        if contact_key is None and self._open_store is None:
+            contact_key = await self._secrets.unwrap(target, CONTACT_HASH, contact)
+        return SubjectKeys(keys, contact_key or await self.contact_key(source))
 
     async def keys_of(
         self, source: Source, subject_ids: Iterable[UUID]
@@ -201,11 +207,15 @@ class KeyRing:
         """Return the keys of these rows, and new ones of the subjects without a row."""
         living = [subject_id for subject_id in subject_ids if subject_id not in erased]
         found = {subject_id: rows[subject_id] for subject_id in living if subject_id in rows}
+        keys: dict[UUID, DataKey | None] = dict.fromkeys(erased)
         if new := [subject_id for subject_id in living if subject_id not in found]:
-            found |= await store.add_keys(target, {s: self._wrap_new(s) for s in new})
+            made = {subject_id: self._make_key(subject_id) for subject_id in new}
+            wrapped = {subject_id: (key.id, stored) for subject_id, (key, stored) in made.items()}
+            others = await store.add_keys(target, wrapped)
+            found |= others
+            keys |= {s: self._remember(key) for s, (key, _) in made.items() if s not in others}
         if missing := [s for s, row in found.items() if row.wrapped is None]:
             raise DataKeyMissing(missing)
-        keys: dict[UUID, DataKey | None] = dict.fromkeys(erased)
         keys |= {subject_id: self._unwrap(row) for subject_id, row in found.items()}
         return keys
 
@@ -215,19 +225,18 @@ class KeyRing:
 
     async def secret_key(self, source: Source, purpose: str) -> bytes:
         """Return the secret key of a purpose; create it if there is none."""
-        target = await self.store_of(source)
-        return await self._secret_key(target, purpose, await store.read_secret(target, purpose))
+        return await self._secrets.load(await self.store_of(source), purpose)
 
-    async def _secret_key(self, target: Source, purpose: str, wrapped: WrappedKey | None) -> bytes:
-        context = purpose.encode()
-        if wrapped is None:
-            new = self.master_keys.wrap(os.urandom(KEY_BYTES), context)
-            wrapped = await store.add_secret(target, purpose, new)
-        return self.master_keys.unwrap(wrapped, context)
+    @property
+    def has_contact_key(self) -> bool:
+        """Return whether `contact_key` needs no query now."""
+        return self._secrets.find_loaded(CONTACT_HASH) is not None
 
-    def _wrap_new(self, subject_id: UUID) -> tuple[UUID, WrappedKey]:
-        key_id = uuid4()
-        return key_id, self.master_keys.wrap(os.urandom(KEY_BYTES), context_of(key_id, subject_id))
+    def _make_key(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
+        """Return a new key of a subject, and its form in the key store."""
+        key_id, key = QuickUUID(uuid4().bytes), os.urandom(KEY_BYTES)
+        wrapped = self.master_keys.wrap(key, context_of(key_id, subject_id))
+        return DataKey(key_id, subject_id, key), wrapped
 
     def _unwrap(self, row: StoredKey) -> DataKey:
         """Return the key of a row, which has one, and remember it."""
@@ -235,8 +244,7 @@ class KeyRing:
         key = None if loaded is None else loaded.key
         if key is None:
             key = self._open(row)
-        self._remember(key.id, key)
-        return key
+        return self._remember(key)
 
     def _open(self, row: StoredKey) -> DataKey:
         subject_id, key_id, wrapped, master_key = row
@@ -244,9 +252,13 @@ class KeyRing:
             raise RuntimeError("a key without its bytes is missing or destroyed")
         stored = WrappedKey(wrapped, master_key)
         bytes_ = self.master_keys.unwrap(stored, context_of(key_id, subject_id))
-        return DataKey.of(key_id, subject_id, bytes_)
+        return DataKey(key_id, subject_id, bytes_)
 
-    def _remember(self, key_id: UUID, key: DataKey | None) -> None:
+    def _remember(self, key: DataKey) -> DataKey:
+        self._remember_as(key.id, key)
+        return key
+
+    def _remember_as(self, key_id: UUID, key: DataKey | None) -> None:
         self._loaded.pop(key_id, None)  # the newest are last, so the first ones are the oldest
         self._loaded[key_id] = _Loaded(key, time.monotonic() + LIFESPAN_SECONDS)
         if len(self._loaded) > MAX_KEYS:

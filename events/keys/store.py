@@ -68,25 +68,28 @@ async def read_keys_of(source: Source, subject_ids: Iterable[UUID]) -> dict[UUID
 async def add_keys(
     source: Source, new: Mapping[UUID, tuple[UUID, WrappedKey]]
 ) -> dict[UUID, StoredKey]:
-    """Store subject → (key id, wrapped key); return the keys that these subjects have now.
+    """Store subject → (key id, wrapped key); return those that these subjects had already.
 
     A key that a concurrent transaction stored first wins. The order of the rows is the same in all
     transactions, so that two of them cannot deadlock.
     """
     subjects = sorted(new)
-    rows = await source.fetch(
+    status: str = await source.execute(
         """
-        INSERT INTO crm_keys.data_keys AS stored (subject_id, key_id, wrapped, master_key)
+        INSERT INTO crm_keys.data_keys (subject_id, key_id, wrapped, master_key)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[])
-        ON CONFLICT (subject_id) DO UPDATE SET subject_id = stored.subject_id
-        RETURNING subject_id, key_id, wrapped, master_key
+        ON CONFLICT (subject_id) DO NOTHING
         """,
         subjects,
         [new[subject][0] for subject in subjects],
         [new[subject][1].wrapped for subject in subjects],
         [new[subject][1].master_key for subject in subjects],
     )
-    return {row["subject_id"]: StoredKey(*row.values()) for row in rows}
+    if int(status.rpartition(" ")[2]) == len(new):
+        return {}
+    # The insert has waited for the other transactions, and this statement sees what they committed.
+    stored = await read_keys_of(source, subjects)
+    return {s: row for s, row in stored.items() if row.key_id != new[s][0]}
 
 
 async def destroy_keys(source: Source, subject_ids: Sequence[UUID]) -> int:

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from events import sealed_payload
+import orjson
+
+from events import codec, sealed_payload
 from events.claims import CLAIMED_FIELDS
 from events.log import limits, reserved_times
 from events.log.append_state import ContentKeys, read_state, subjects_of
 from events.log.claims import update_claims
 from events.log.connection import Connection
-from events.log.digests import digest_of, find_duplicates
+from events.log.digests import UNKNOWN, digest_of, find_duplicates
 from events.log.erased_subjects import require_not_erased
 from events.log.erasures import store_erasures
 from events.log.errors import IdReused
@@ -115,10 +117,11 @@ async def append_staged(
 
 
 class _Prepared(NamedTuple):
-    """An event to append, with its clear payload and the personal fields to encrypt."""
+    """An event to append: its clear payload, as JSON and parsed, and the fields to encrypt."""
 
     new: NewEvent
     clear: bytes
+    content: dict[str, Any]
     fields: list[str]
 
 
@@ -126,7 +129,7 @@ def _prepare(new: NewEvent, now: datetime) -> _Prepared:
     """Check the limits of an event. Raises `LimitExceeded`."""
     limits.check_instant(new.occurred_at, now)
     clear = limits.checked_payload(new.event)
-    return _Prepared(new, clear, personal_content(new.event))
+    return _Prepared(new, clear, orjson.loads(clear), personal_content(new.event))
 
 
 def _without_repetitions(new: list[_Prepared], keys: ContentKeys) -> list[_Prepared]:
@@ -149,12 +152,16 @@ def _row(item: _Prepared, version: int, keys: ContentKeys) -> tuple[object, ...]
     event, payload = item.new, item.clear
     content, cause = event.event, event.cause
     if item.fields:
+        key = keys.of(content)
         payload = sealed_payload.seal(
-            content.name, event.id, payload, item.fields, keys.of(content)
+            content.name, event.id, payload, item.fields, key, item.content
         )
+        digest = UNKNOWN if key is None else codec.digest(content, key.digest_key, item.content)
+    else:
+        digest = codec.digest(content, content=item.content)
     return (
         event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
         content.name, content.version, event.org_id, event.property_id, content.lead,
-        event.occurred_at, payload, digest_of(content, keys, item.clear),
+        event.occurred_at, payload, digest,
         cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
     )  # fmt: skip

@@ -97,7 +97,7 @@ async def read_state(
         [stream.entity_type for stream in streams],
         [stream.entity_id for stream in streams],
         list(subjects.sealed),
-        CONTACT_HASH,
+        None if ring.has_contact_key else CONTACT_HASH,
         list(subjects.erasable),
     )
     digests: dict[UUID, bytes] = {}

@@ -15,15 +15,12 @@ UNKNOWN = b""
 """The digest of a row that SQL wrote or a migration has rewritten, and of an erased subject."""
 
 
-def digest_of(event: Event, keys: ContentKeys, clear: bytes | None = None) -> bytes:
-    """Return the fingerprint of an event, keyed if it has personal content.
-
-    `clear` is its clear payload, where the caller has it.
-    """
+def digest_of(event: Event, keys: ContentKeys) -> bytes:
+    """Return the fingerprint of an event, keyed if it has personal content."""
     if not personal_content(event):
-        return codec.digest(event, clear=clear)
+        return codec.digest(event)
     key = keys.of(event)
-    return UNKNOWN if key is None else codec.digest(event, key.digest_key, clear)
+    return UNKNOWN if key is None else codec.digest(event, key.digest_key)
 
 
 async def find_duplicates(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from events.catalog import UnknownEvent
+from events.catalog import UnknownEvent, kind_of
 from events.codec import read_event
 from events.event import Event
 from events.keys.data_key import DataKey
@@ -54,17 +54,32 @@ async def load_payloads(source: Source, stored: Sequence[StoredPayload]) -> Load
     Raises `DataKeyMissing`, `WrongMasterKey` and `MasterKeyMissing`.
     """
     parts: list[SealedPayload | UnreadableEvent | None] = []
-    needed: dict[UUID, UUID | None] = {}
+    needed: dict[UUID, tuple[str, SealedPayload]] = {}
     for _, name, version, payload in stored:
         try:
             sealed = find_sealed(payload)
             if sealed is not None and sealed.key_id is not None:
-                needed[sealed.key_id] = sealed.subject_id(name)
+                kind_of(name)
+                needed[sealed.key_id] = (name, sealed)
             parts.append(sealed)
         except (UnknownEvent, ValueError) as error:
             parts.append(UnreadableEvent.of(name, version, payload, str(error)))
-    keys = await current_ring().load(source, needed) if needed else {}
-    return LoadedPayloads(stored, parts, keys)
+    return LoadedPayloads(stored, parts, await _load_keys(source, needed) if needed else {})
+
+
+async def _load_keys(
+    source: Source, needed: Mapping[UUID, tuple[str, SealedPayload]]
+) -> Mapping[UUID, DataKey | None]:
+    """Return the keys; only for those not loaded before the data subject is looked up."""
+    ring = current_ring()
+    keys = ring.find_loaded(needed)
+    unknown = {
+        key_id: sealed.subject_id(name)
+        for key_id, (name, sealed) in needed.items() if key_id not in keys
+    }  # fmt: skip
+    if unknown:
+        keys |= await ring.load(source, unknown)
+    return keys
 
 
 async def read_payloads(

@@ -124,9 +124,9 @@ class Engine:
     async def _apply_records(self, records: Sequence[ReceivedRecord]) -> None:
         """Decode and fold records that follow each other in their shards."""
         recorded_events: list[RecordedEvent] = []
+        loaded = await wire.load_records(self.pool, records)
         for start in range(0, len(records), SLICE_EVENTS):
-            batch = records[start : start + SLICE_EVENTS]
-            recorded_events += await wire.decode_records(self.pool, batch)
+            recorded_events += loaded.decode(start, start + SLICE_EVENTS)
             await asyncio.sleep(0)  # let the task run that writes a batch
         await self.pipeline.apply(recorded_events)
 

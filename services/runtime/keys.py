@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -41,7 +42,9 @@ def use_keys(settings: DatabaseSettings, open_store: OpenStore) -> None:
     Settings without a master key change nothing: what needs one raises `MasterKeyMissing`.
     """
     global _identity
-    identity = (settings.master_key, settings.master_key_file, settings.keys_url)
+    # A key ring is of one database. Its name is the same with each role and behind a pooler.
+    database = urlsplit(settings.dsn).path
+    identity = (settings.master_key, settings.master_key_file, settings.keys_url, database)
     if identity == _identity or (master_keys := settings.master_keys) is None:
         return
     store = settings.key_store

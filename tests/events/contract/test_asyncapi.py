@@ -41,7 +41,7 @@ def references(part: Any) -> Iterator[str]:
 
 
 EVENT_ID = UUID(int=2)
-DATA_KEY = DataKey.of(UUID(int=8), UUID(int=3), bytes(32))
+DATA_KEY = DataKey(UUID(int=8), UUID(int=3), bytes(32))
 
 
 def resolve(reference: str) -> Any:

@@ -1,5 +1,6 @@
 """The codec of log and bus: personal values are encrypted for their data subject, nothing else."""
 
+import json
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,7 +22,7 @@ from tests.world import World, make_world
 
 SECRETS = ("Ada", "ada@example.com", "hello 0")
 EVENT, OTHER, LEAD = UUID(int=1), UUID(int=2), UUID(int=3)
-KEY = DataKey.of(UUID(int=4), LEAD, bytes(32))
+KEY = DataKey(UUID(int=4), LEAD, bytes(32))
 NOTED = LeadNoted(lead_id=LEAD, note="a note")
 
 
@@ -77,6 +78,45 @@ def test_a_changed_value_cannot_be_read(part: str) -> None:
         assert isinstance(read_note(text, EVENT, KEY), UnreadableEvent)
 
 
+@pytest.mark.parametrize("place", ["first", "between", "last", "compact"])
+def test_the_encrypted_values_are_read_wherever_their_member_is(place: str) -> None:
+    payload = orjson.loads(sealed_note())
+    member, noted_by = payload.pop("sealed"), {"noted_by": str(OTHER)}
+    stored = {
+        "first": {"sealed": member} | payload | noted_by,
+        "between": payload | {"sealed": member} | noted_by,
+        "last": payload | noted_by | {"sealed": member},
+        "compact": payload | {"sealed": member} | noted_by,
+    }[place]
+    # PostgreSQL prints a space after colons and commas, as Python does.
+    text = orjson.dumps(stored) if place == "compact" else json.dumps(stored).encode()
+    assert read_note(text, EVENT, KEY) == LeadNoted(lead_id=LEAD, note="a note", noted_by=OTHER)
+    erased = LeadNoted(lead_id=LEAD, note=ERASED_TEXT, noted_by=OTHER)
+    assert read_note(text, EVENT, None) == erased
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_clear_value_does_not_replace_an_encrypted_one(is_first: bool) -> None:
+    payload, clear = orjson.loads(sealed_note()), {"note": "another note"}
+    text = json.dumps(clear | payload if is_first else payload | clear)
+    assert read_note(text.encode(), EVENT, KEY) == NOTED
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_copy_of_the_encrypted_member_in_another_one_is_no_event(is_first: bool) -> None:
+    payload = orjson.loads(sealed_note())
+    copy = {"metadata": {"sealed": payload["sealed"]}}
+    text = json.dumps(copy | payload if is_first else payload | copy)
+    assert isinstance(read_note(text.encode(), EVENT, KEY), UnreadableEvent)
+
+
+def test_a_payload_without_the_member_is_clear() -> None:
+    for content in ({"x": {"sealed": {}}}, {"sealed": 1}, {"x": '"sealed": {}'}):
+        text = json.dumps(content)
+        assert find_sealed(text) is None
+        assert find_sealed(text.encode()) is None
+
+
 def test_an_unreadable_event_shows_no_value_of_its_payload() -> None:
     event = read_event("lead.noted", 1, b'{"lead_id": "secret-text", "note": 7}')
     assert isinstance(event, UnreadableEvent)
@@ -85,7 +125,7 @@ def test_an_unreadable_event_shows_no_value_of_its_payload() -> None:
 
 
 def test_a_key_shows_no_bytes() -> None:
-    key = DataKey.of(UUID(int=4), LEAD, b"k" * 32)
+    key = DataKey(UUID(int=4), LEAD, b"k" * 32)
     assert "kkk" not in repr(key)
     assert repr(key) == f"DataKey(id={key.id!r}, subject_id={LEAD!r})"
 

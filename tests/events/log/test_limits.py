@@ -49,7 +49,7 @@ async def test_an_event_of_more_than_256_kib_is_refused(world: World) -> None:
 def test_an_encrypted_event_of_maximum_size_fits_into_a_batch() -> None:
     event = activity(text="")
     text = "x" * (limits.MAX_EVENT_BYTES - len(limits.checked_payload(event)))
-    clear, key = limits.checked_payload(activity(text=text)), DataKey.of(ID, ID, bytes(32))
+    clear, key = limits.checked_payload(activity(text=text)), DataKey(ID, ID, bytes(32))
     sealed = seal(event.name, ID, clear, ["metadata"], key)
     assert limits.MAX_EVENT_BYTES < len(sealed) < publish.BATCH_BYTES - MAX_ATTRIBUTE_BYTES
 
