@@ -54,6 +54,7 @@ class MeasuredTree:
         async with self._copy(self.empty) as database:
             result = await self._measure("bulk", database, **self._history(self.size.events))
             self._add("append, in bulk", result["seconds"])
+            self._add("  CPU time of client and server", result["cpu_seconds"] + result["server"])
         async with self._copy(self.empty) as database:
             history = self._history(self.size.single_events)
             result = await self._measure("single", database, **history)
@@ -63,17 +64,18 @@ class MeasuredTree:
     async def project(self) -> None:
         async with self._copy(self.appended) as database:
             settings, events = self._settings(database), self.total_events
-            result = await measure("relay", settings, tree=self.path, events=events)
+            result = await self._measure_with(settings, "relay", events=events)
             self._add("relay: number and publish", result["seconds"])
-            result = await measure("project", settings, tree=self.path, events=events)
+            result = await self._measure_with(settings, "project", events=events)
             self._add("project: one projector", result["seconds"])
-            self._add("project: CPU time of the projector", result["cpu_seconds"])
+            self._add("  CPU time of the projector", result["cpu_seconds"])
+            self._add("  CPU time of the server", result["server"])
 
     async def rebuild(self) -> None:
         async with self._copy(self.projected) as database:
             result = await self._measure("rebuild", database)
             self._add("rebuild: log → swapped tables", result["seconds"])
-            self._add("rebuild: fold only", result["stages"]["events"])
+            self._add("  fold only", result["stages"]["events"])
 
     async def latency(self) -> None:
         pace = {"rate": self.size.rate, "seconds": self.size.rate_seconds}
@@ -91,7 +93,15 @@ class MeasuredTree:
         return {"seed": self.size.seed, "events": events, **self._organization}
 
     async def _measure(self, name: str, database: str, **arguments: Any) -> dict[str, Any]:
-        return await measure(name, self._settings(database), tree=self.path, **arguments)
+        return await self._measure_with(self._settings(database), name, **arguments)
+
+    async def _measure_with(
+        self, settings: Settings, name: str, **arguments: Any
+    ) -> dict[str, Any]:
+        """Run a measurement; `server` is the CPU time of PostgreSQL meanwhile."""
+        before = self.servers.cpu_seconds()
+        result = await measure(name, settings, tree=self.path, **arguments)
+        return result | {"server": self.servers.cpu_seconds() - before}
 
     def _settings(self, database: str) -> Settings:
         self.topics += 1

@@ -23,9 +23,12 @@ def subject_field(kind: type[Event]) -> str | None:
 
 def personal_content(event: Event) -> list[str]:
     """Return the personal fields of an event that have a content: neither null nor `{}`."""
+    fields = personal_fields(type(event))
+    if not fields:
+        return []
     values, present = event.__dict__, event.model_fields_set
     return [
-        name for name in personal_fields(type(event))
+        name for name in fields
         if name in present and (value := values[name]) is not None and (value or value != {})
     ]  # fmt: skip
 

@@ -1,10 +1,8 @@
 """Data keys: each encrypts the personal values of one data subject."""
 
 import base64
-import hashlib
 import hmac
 import os
-from functools import cached_property
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -26,19 +24,25 @@ class DataKey:
     def __init__(self, key_id: UUID, subject_id: UUID, key: bytes) -> None:
         self.id, self.subject_id = key_id, subject_id
         self._key, self._id_bytes, self._cipher = key, key_id.bytes, AESGCM(key)
+        self._id_text = self._digest_key = b""
 
     def __repr__(self) -> str:
         return f"DataKey(id={self.id!r}, subject_id={self.subject_id!r})"
 
-    @cached_property
-    def id_text(self) -> str:
+    # Not with `cached_property`, which in Python 3.11 takes a lock.
+    @property
+    def id_text(self) -> bytes:
         """The id as it is stored in a payload."""
-        return str(self.id)
+        if not self._id_text:
+            self._id_text = str(self.id).encode()
+        return self._id_text
 
-    @cached_property
+    @property
     def digest_key(self) -> bytes:
         """The key of fingerprints of this data subject's content."""
-        return hmac.digest(self._key, b"content digest", hashlib.sha256)
+        if not self._digest_key:
+            self._digest_key = hmac.digest(self._key, b"content digest", "sha256")
+        return self._digest_key
 
     def seal(self, value: bytes, context: bytes) -> bytes:
         """Return nonce and ciphertext of a value, bound to `context`."""
@@ -56,14 +60,6 @@ class DataKey:
             ) from None
 
 
-def to_text(sealed: bytes) -> str:
+def to_text(sealed: bytes) -> bytes:
     """Return a sealed value as it is stored in JSON."""
-    return base64.b64encode(sealed).decode()
-
-
-def from_text(text: str) -> bytes:
-    """Return the bytes of a sealed value in JSON. Raises `TamperedValue`."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise TamperedValue("the encrypted value is not base64") from None
+    return base64.b64encode(sealed)

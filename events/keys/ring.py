@@ -27,6 +27,7 @@ LIFESPAN_SECONDS = 60.0
 
 After an erasure another process can read the values of the subject until it loads the key again.
 """
+ID_BYTES = 16
 MAX_KEYS = 100_000
 """Data keys that a process remembers at most."""
 CONTACT_HASH = "contact_hash"
@@ -169,8 +170,11 @@ class KeyRing:
         Raises `DataKeyMissing`.
         """
         target, subject_ids = await self.store_of(source), list(subject_ids)
-        erased = await store.read_erased(source, subject_ids)
-        rows = await store.read_keys_of(target, subject_ids)
+        if self._open_store is None:
+            rows, erased = await store.read_keys_and_erasures_of(source, subject_ids)
+        else:
+            erased = await store.read_erased(source, subject_ids)
+            rows = await store.read_keys_of(target, subject_ids)
         return await self._complete(target, rows, erased, subject_ids)
 
     async def last_keys(self, source: Source, subject_ids: Iterable[UUID]) -> dict[UUID, DataKey]:
@@ -234,7 +238,8 @@ class KeyRing:
 
     def _make_key(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
         """Return a new key of a subject, and its form in the key store."""
-        key_id, key = QuickUUID(uuid4().bytes), os.urandom(KEY_BYTES)
+        random = os.urandom(ID_BYTES + KEY_BYTES)
+        key_id, key = QuickUUID(random[:ID_BYTES]), random[ID_BYTES:]
         wrapped = self.master_keys.wrap(key, context_of(key_id, subject_id))
         return DataKey(key_id, subject_id, key), wrapped
 

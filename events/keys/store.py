@@ -1,6 +1,7 @@
 """The key store: the tables of schema `crm_keys`, in the log's database or in another one."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -65,6 +66,24 @@ async def read_keys_of(source: Source, subject_ids: Iterable[UUID]) -> dict[UUID
     return {row["subject_id"]: StoredKey(*row.values()) for row in rows}
 
 
+async def read_keys_and_erasures_of(
+    source: Source, subject_ids: Iterable[UUID]
+) -> tuple[dict[UUID, StoredKey], set[UUID]]:
+    """Return the rows of `read_keys_of` and the erased subjects, from one database in one query."""
+    rows = await source.fetch(
+        """
+        SELECT needed.subject_id, keys.key_id, keys.wrapped, keys.master_key,
+          erased.subject_id IS NOT NULL AS is_erased
+        FROM unnest($1::uuid[]) AS needed (subject_id)
+        LEFT JOIN crm_keys.data_keys keys USING (subject_id)
+        LEFT JOIN crm.erased_subjects erased USING (subject_id)
+        """,
+        list(subject_ids),
+    )
+    stored = {row["subject_id"]: StoredKey(*row[:4]) for row in rows if row["key_id"] is not None}
+    return stored, {row["subject_id"] for row in rows if row["is_erased"]}
+
+
 async def add_keys(
     source: Source, new: Mapping[UUID, tuple[UUID, WrappedKey]]
 ) -> dict[UUID, StoredKey]:
@@ -73,7 +92,7 @@ async def add_keys(
     A key that a concurrent transaction stored first wins. The order of the rows is the same in all
     transactions, so that two of them cannot deadlock.
     """
-    subjects = sorted(new)
+    subjects = sorted(new, key=attrgetter("int"))
     status: str = await source.execute(
         """
         INSERT INTO crm_keys.data_keys (subject_id, key_id, wrapped, master_key)

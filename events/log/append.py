@@ -163,5 +163,5 @@ def _row(item: _Prepared, version: int, keys: ContentKeys) -> tuple[object, ...]
         event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
         content.name, content.version, event.org_id, event.property_id, content.lead,
         event.occurred_at, payload, digest,
-        cause.actor, cause.origin.value, cause.correlation_id, cause.causation_id,
+        cause.actor, cause.origin, cause.correlation_id, cause.causation_id,
     )  # fmt: skip

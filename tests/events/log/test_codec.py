@@ -71,7 +71,7 @@ def test_a_changed_value_cannot_be_read(part: str) -> None:
         case _:
             sealed["value"] = "?"
     text = orjson.dumps(payload)
-    if part in ("key", "fields"):
+    if part != "value":
         with pytest.raises(TamperedValue):
             find_sealed(text)
     else:
@@ -111,8 +111,10 @@ def test_a_copy_of_the_encrypted_member_in_another_one_is_no_event(is_first: boo
 
 
 def test_a_payload_without_the_member_is_clear() -> None:
-    for content in ({"x": {"sealed": {}}}, {"sealed": 1}, {"x": '"sealed": {}'}):
-        text = json.dumps(content)
+    contents: list[dict[str, object]] = [
+        {"x": {"sealed": {}}}, {"sealed": None}, {"x": '"sealed": {}'},
+    ]  # fmt: skip
+    for text in map(json.dumps, contents):
         assert find_sealed(text) is None
         assert find_sealed(text.encode()) is None
 
