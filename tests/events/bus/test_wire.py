@@ -19,6 +19,7 @@ from events.log.secret_keys import KEY_BYTES, SecretKey
 from events.properties import OrganizationRecorded
 from events.record import Cause, NewEvent, Origin, UnreadableEvent
 from tests.events.frozen import SAMPLES, Sample
+from tests.events.keys.loaded_keys import forget_keys
 from tests.world import make_world
 
 LOG = UUID(int=6)
@@ -89,6 +90,27 @@ async def test_a_record_contains_the_same_event_as_its_row(pool: asyncpg.Pool) -
         assert decoded == await read.decode_rows(pool, [log_row])
         assert key.decode() == str(log_row["property_id"] or log_row["org_id"])
         assert headers == [("content-type", b"application/cloudevents+json")]
+
+
+async def test_the_keys_of_a_batch_are_loaded_by_one_query(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(pool)
+    await world.append(*(world.new(world.captured(email=f"{n}@example.com")) for n in range(5)))
+    await world.number()
+    forget_keys(monkeypatch)
+    queries: list[str] = []
+    async with pool.acquire() as conn:
+        state = await sequencer.read_log_state(conn)
+        rows = await read.position_rows(conn, after=0, upto=state.position)
+        values = [wire.record_of(row, state.id, state.generation).value for row in rows]
+        received = [wire.read_record(value, state.id) for value in values]
+        with conn.query_logger(lambda query: queries.append(query.query)):
+            loaded = await wire.load_records(conn, received)
+            decoded = [event for n in range(len(rows)) for event in loaded.decode(n, n + 1)]
+            assert await wire.decode_records(conn, received) == decoded
+        assert len(queries) == 1
+        assert decoded == await read.decode_rows(conn, rows)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)

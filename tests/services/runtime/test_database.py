@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from events.keys.ring import current_ring
 from services.runtime import database
 from services.runtime.database import (
     CONNECTION_ERRORS,
@@ -165,3 +166,15 @@ def test_an_address_for_libpq_is_converted_for_sqlalchemy() -> None:
     assert url.drivername == "postgresql+asyncpg"
     assert url.password == "p@ss"
     assert url.query == {"ssl": "require"}
+
+
+async def test_a_process_has_a_key_ring_for_each_database(settings: Settings) -> None:
+    """The key of contact hashes is another one in each database."""
+    async with pooled(settings, "test"):
+        first = current_ring()
+        async with pooled(settings, "test again"):
+            assert current_ring() is first
+    elsewhere = SecretStr(settings.database_url.get_secret_value() + "_elsewhere")
+    with pytest.raises(asyncpg.PostgresError):
+        await connect(settings.model_copy(update={"database_url": elsewhere}), "test")
+    assert current_ring() is not first
