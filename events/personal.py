@@ -1,7 +1,7 @@
 """The personal content of events: what is encrypted, for whom, and what an erasure leaves."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, get_origin, get_type_hints
 from uuid import UUID
@@ -21,16 +21,23 @@ def subject_field(kind: type[Event]) -> str | None:
     return next(iter(subjects), None)
 
 
-def personal_content(event: Event) -> list[str]:
+def personal_content(event: Event) -> tuple[str, ...]:
     """Return the personal fields of an event that have a content: neither null nor `{}`."""
     fields = personal_fields(type(event))
     if not fields:
-        return []
+        return ()
     values, present = event.__dict__, event.model_fields_set
-    return [
+    names = [
         name for name in fields
         if name in present and (value := values[name]) is not None and (value or value != {})
     ]  # fmt: skip
+    return _shared(tuple(names))
+
+
+@lru_cache(maxsize=1_024)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one tuple for the same names: many new objects would start the garbage collector."""
+    return names
 
 
 def data_subject(event: Event) -> UUID | None:

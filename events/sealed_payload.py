@@ -69,19 +69,14 @@ _make_sealed_payload: Callable[[Iterable[Any]], SealedPayload] = partial(
 
 
 def seal(
-    name: str,
-    event_id: UUID,
-    clear: bytes,
-    fields: Sequence[str],
+    name: str, event_id: UUID, clear: bytes | Mapping[str, Any], fields: Sequence[str],
     key: DataKey | None,
-    content: Mapping[str, Any] | None = None,
-) -> bytes:
-    """Return the stored payload: these fields of a clear one are encrypted.
+) -> bytes:  # fmt: skip
+    """Return the stored payload: these fields of a clear one (JSON, or parsed) are encrypted.
 
-    Without a key, because the data subject is erased, their values are left out. `content` is the
-    parsed clear payload, where the caller has it.
+    Without a key, because the data subject is erased, their values are left out.
     """
-    payload = orjson.loads(clear) if content is None else dict(content)
+    payload = orjson.loads(clear) if isinstance(clear, bytes) else dict(clear)
     values = {field: payload.pop(field) for field in fields}
     member = _member_start(tuple(fields))
     if key is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -117,19 +117,18 @@ async def append_staged(
 
 
 class _Prepared(NamedTuple):
-    """An event to append: its clear payload, as JSON and parsed, and the fields to encrypt."""
+    """An event to append, with its clear payload and the personal fields to encrypt."""
 
     new: NewEvent
     clear: bytes
-    content: dict[str, Any]
-    fields: list[str]
+    fields: tuple[str, ...]
 
 
 def _prepare(new: NewEvent, now: datetime) -> _Prepared:
     """Check the limits of an event. Raises `LimitExceeded`."""
     limits.check_instant(new.occurred_at, now)
     clear = limits.checked_payload(new.event)
-    return _Prepared(new, clear, orjson.loads(clear), personal_content(new.event))
+    return _Prepared(new, clear, personal_content(new.event))
 
 
 def _without_repetitions(new: list[_Prepared], keys: ContentKeys) -> list[_Prepared]:
@@ -151,14 +150,13 @@ def _is_claiming(item: _Prepared, keys: ContentKeys) -> bool:
 def _row(item: _Prepared, version: int, keys: ContentKeys) -> tuple[object, ...]:
     event, payload = item.new, item.clear
     content, cause = event.event, event.cause
-    if item.fields:
-        key = keys.of(content)
-        payload = sealed_payload.seal(
-            content.name, event.id, payload, item.fields, key, item.content
-        )
-        digest = UNKNOWN if key is None else codec.digest(content, key.digest_key, item.content)
+    parsed = orjson.loads(payload)
+    if not item.fields:
+        digest = codec.digest(content, content=parsed)
     else:
-        digest = codec.digest(content, content=item.content)
+        key = keys.of(content)
+        digest = UNKNOWN if key is None else codec.digest(content, key.digest_key, parsed)
+        payload = sealed_payload.seal(content.name, event.id, parsed, item.fields, key)
     return (
         event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
         content.name, content.version, event.org_id, event.property_id, content.lead,
