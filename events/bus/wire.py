@@ -167,31 +167,6 @@ async def load_records(source: Source, received: Sequence[ReceivedRecord]) -> Lo
     Data keys that the process has not loaded are read from `source` with one query. Raises
     `DataKeyMissing`.
     """
-    return (await load_records(source, received)).decode()
-
-
-class LoadedRecords(NamedTuple):
-    """Received records with the keys that decode them."""
-
-    received: Sequence[ReceivedRecord]
-    payloads: LoadedPayloads
-
-    def decode(self) -> list[RecordedEvent]:
-        """Return the recorded events."""
-        events = self.payloads.decode(0, len(self.received))
-        return [
-            _recorded(stored.event_id, event, record)
-            for stored, event, record in zip(
-                self.payloads.stored, events, self.received, strict=True
-            )
-        ]
-
-
-async def load_records(source: Source, received: Sequence[ReceivedRecord]) -> LoadedRecords:
-    """Load the keys of records, which can then be decoded without a query.
-
-    Raises `DataKeyMissing`.
-    """
     stored = [
         StoredPayload(QuickUUID(record.id), record.type, record.schema_version, bytes(record.data))
         for record in received

@@ -138,7 +138,7 @@ async def _load_and_decode_rows(source: Source, rows: Sequence[AnyRow]) -> Opene
 
 async def _load_and_decode_records(source: Source, records: Sequence[ReceivedRecord]) -> Opened:
     loaded = await load_records(source, records)
-    return _with_erasures(loaded.decode(), loaded.payloads)
+    return _with_erasures(loaded.decode(0, len(records)), loaded.payloads)
 
 
 def _with_erasures(recorded_events: Sequence[RecordedEvent], payloads: LoadedPayloads) -> Opened:

@@ -1,5 +1,7 @@
 """The keys of purposes, such as contact hashes: read once, unless they can be rolled back."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -27,6 +29,7 @@ async def test_a_key_is_read_once(pool: asyncpg.Pool, monkeypatch: pytest.Monkey
     async with pool.acquire() as conn:
         with conn.query_logger(lambda record: statements.append(record.query)):
             keys = {await current_ring().contact_key(conn) for _ in range(3)}
+            await asyncio.sleep(0)  # the driver reports a query in the next turn of the loop
     assert len(keys) == 1
     assert len(statements) == 1
 

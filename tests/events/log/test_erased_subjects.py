@@ -75,7 +75,7 @@ async def test_no_personal_value_of_any_event_is_stored_for_an_erased_subject(
     await erase(world, *subjects)
     for event, subject in events:
         new = by(world.new(event), "policy:test")
-        fields = personal_content(new.event)
+        fields = list(personal_content(new.event))
         await world.append(new)
         row = await world.pool.fetchrow(
             "SELECT payload::text, digest FROM crm_events WHERE id = $1", new.id
