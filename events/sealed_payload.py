@@ -1,5 +1,6 @@
 """The encrypted form of a stored payload: personal values in one member, other fields in clear."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import msgspec
 import orjson
 
 from events.catalog import kind_of
-from events.keys.data_key import DataKey, TamperedValue, to_text
+from events.keys.data_key import DataKey, TamperedValue
 from events.personal import erased_values, subject_field
 from events.uuids import QuickUUID
 
@@ -81,7 +82,7 @@ def seal(
     member = _member_start(tuple(fields))
     if key is not None:
         encrypted = key.seal(orjson.dumps(values), _context(name, event_id))
-        member += b',"key":"%b","value":"%b"' % (key.id_text, to_text(encrypted))
+        member += b',"key":"%b","value":"%b"' % (key.id_text, b64encode(encrypted))
     # Joined, because a result of orjson that is kept occupies a kilobyte.
     return b"%b%b%b}}" % (orjson.dumps(payload)[:-1], b"," if payload else b"", member)
 

@@ -60,6 +60,14 @@ class DataKey:
             ) from None
 
 
-def to_text(sealed: bytes) -> bytes:
+def to_text(sealed: bytes) -> str:
     """Return a sealed value as it is stored in JSON."""
-    return base64.b64encode(sealed)
+    return base64.b64encode(sealed).decode()
+
+
+def from_text(text: str) -> bytes:
+    """Return the bytes of a sealed value in JSON. Raises `TamperedValue`."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise TamperedValue("the encrypted value is not base64") from None
