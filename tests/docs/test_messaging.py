@@ -178,7 +178,7 @@ class RunningConsumer:
             return (state["generation"], sum(state["leads"].values())) == (generation, leads)
 
         try:
-            await until(is_counted, 60)
+            await until(is_counted)
         except AssertionError as error:
             raise AssertionError((self.directory / "consumer.log").read_text()) from error
 

@@ -68,7 +68,7 @@ class Spine:
 
     async def expect(self, emails: int, texts: int) -> None:
         """Wait until the servers took so many messages, and the log has the results."""
-        await until(lambda: self.has_recorded("delivery.handed_over", emails + texts), 60)
+        await until(lambda: self.has_recorded("delivery.handed_over", emails + texts))
         assert (len(self.smtp.stored), self.sms.posted) == (emails, texts)
 
     async def count(self, event_type: str) -> int:

@@ -196,12 +196,12 @@ async def test_requests_are_accepted_again_in_the_next_window(api: ApiOpener, ke
             """Return whether the second of two requests of one window is refused."""
             return (await statuses(read_config(client, key), read_config(client, key)))[1] == 429
 
-        await until(is_second_refused, 20)
+        await until(is_second_refused)
 
         async def is_accepted() -> bool:
             return (await read_config(client, key)).status_code == 200
 
-        await until(is_accepted, 20)
+        await until(is_accepted)
 
 
 async def test_every_one_of_several_limits_applies(api: ApiOpener, key: str) -> None:

@@ -74,7 +74,7 @@ async def test_policies_that_stand_still_are_a_problem(
         problems = (await load_status(capsys)).get("database", {}).get("problems", {})
         return f"{POLICIES.work} stands still" in problems.get("schema", "")
 
-    await until(is_reported, 10)
+    await until(is_reported)
 
 
 async def test_without_policies_nothing_stands_still(

@@ -78,7 +78,7 @@ async def finish(admission: Admission) -> None:
         await retry_pending(admission)
         return not await admission.pool.fetchval("SELECT count(*) FROM crm.intake_waiting")
 
-    await until(is_empty, 60)
+    await until(is_empty)
 
 
 def test_organisations_take_turns_and_a_property_is_taken_once(

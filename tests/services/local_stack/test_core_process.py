@@ -68,7 +68,7 @@ def test_a_killed_process_is_started_again(make: MakeProcess, supervise: Supervi
     process.wait_ready()
     pid = process.pid
     process.kill()
-    assert wait_until(lambda: process.pid != pid and process.is_ready(), 20)
+    assert wait_until(lambda: process.pid != pid and process.is_ready(), 120)
     assert notices == ["server ended unexpectedly, starting it again in 0.2 s"]
 
 

@@ -155,7 +155,7 @@ def crash_intake_for_good(stack: Stack) -> None:
     intake.crashes = MAX_CRASHES
     assert intake.pid is not None
     stop(intake.pid, 20)  # it leaves its consumer group, so that the next one need not wait
-    assert wait_until(lambda: stack.failed == ["intake"], 20)
+    assert wait_until(lambda: stack.failed == ["intake"], 120)
 
 
 def server_pids(stack: Stack) -> list[int | None]:

@@ -32,9 +32,6 @@ from tests.races.processes import wait_until_level
 from tests.world import make_world
 
 pytestmark = pytest.mark.stack
-NAMED_SECONDS = 5.0
-"""The time within which /readyz must name the table."""
-
 
 DAMAGES = pytest.mark.parametrize(
     ("damage", "repair"),
@@ -95,7 +92,7 @@ async def test_readyz_of_the_projector_names_a_table_that_is_missing_or_unprotec
 ) -> None:
     async with run_process(kafka_settings, projector.work) as process:
         await owner_pool.execute(damage)
-        await until(lambda: process.names("public.tours"), NAMED_SECONDS)
+        await until(lambda: process.names("public.tours"))
         await owner_pool.execute(repair)
         await until(process.is_ready)
 
@@ -106,7 +103,7 @@ async def test_readyz_of_the_api_names_a_table_that_is_missing_or_unprotected(
 ) -> None:
     async with run_api(settings) as api:
         await owner_pool.execute(damage)
-        await until(lambda: api.names("public.tours"), NAMED_SECONDS)
+        await until(lambda: api.names("public.tours"))
         await owner_pool.execute(repair)
         await until(api.is_ready)
 
@@ -163,7 +160,7 @@ async def test_a_missing_table_is_reported_as_a_fault_until_it_is_repaired(
     schema, name = table.split(".")
     async with run_process(kafka_settings, work) as process:
         await owner_pool.execute(f"ALTER TABLE {table} RENAME TO lost")
-        await until(lambda: process.names("UndefinedTableError", name), NAMED_SECONDS)
+        await until(lambda: process.names("UndefinedTableError", name))
         await owner_pool.execute(f"ALTER TABLE {schema}.lost RENAME TO {name}")
         await until(process.is_ready)
 
@@ -174,7 +171,7 @@ async def test_a_missing_privilege_is_reported_as_a_fault_until_it_is_granted(
     privilege = "SELECT ON crm_state.lead_score_state"
     async with run_process(kafka_settings, timers.work) as process:
         await owner_pool.execute(f"REVOKE {privilege} FROM service_role")
-        await until(lambda: process.names("permission denied for table"), NAMED_SECONDS)
+        await until(lambda: process.names("permission denied for table"))
         await owner_pool.execute(f"GRANT {privilege} TO service_role")
         await until(process.is_ready)
 
@@ -208,7 +205,7 @@ async def test_without_the_distinction_a_missing_table_is_retried_in_silence(
     async with run_process(kafka_settings, timers.work) as process:
         await owner_pool.execute("ALTER TABLE crm_state.lead_score_state RENAME TO lost")
         with pytest.raises(AssertionError, match="not true within"):
-            await until(lambda: process.names("UndefinedTableError"), NAMED_SECONDS)
+            await until(lambda: process.names("UndefinedTableError"))
 
 
 async def test_a_projector_waits_for_the_rebuild_of_a_new_projection_and_names_it(
@@ -226,7 +223,7 @@ async def test_a_projector_waits_for_the_rebuild_of_a_new_projection_and_names_i
             work = survive_faults(projector.work, kafka_settings, stop, checks, Clock())
             task, process = asyncio.create_task(work), RunningProcess(port)
             try:
-                await until(lambda: process.names("run `crm replay rebuild leads tours`"), 5)
+                await until(lambda: process.names("run `crm replay rebuild leads tours`"))
                 assert set(await process.load_problems() or {}) == {OPERATOR}
                 assert not task.done()
                 await pool.execute("UPDATE crm.checkpoints SET version = $1", LIVE.version)
@@ -273,8 +270,8 @@ async def test_a_projector_that_cannot_write_a_table_says_so_and_names_the_table
             await wait_until_level(pool)
             await owner.execute(damage)
             await world.append(world.new(world.captured()))
-            await until(lambda: process.names("public.leads"), 30)
-            await until(stands_still, 30)
+            await until(lambda: process.names("public.leads"))
+            await until(stands_still)
             assert not await process.is_ready()
             await owner.execute(repair)
             await wait_until_level(pool)
@@ -294,7 +291,7 @@ async def test_events_appended_during_a_fault_are_projected_after_its_repair(
     ):
         await owner_pool.execute("ALTER TABLE leads RENAME TO lost_leads")
         await world.append(world.new(world.captured()))
-        await until(lambda: process.names("UndefinedTableError"), 20)
+        await until(lambda: process.names("UndefinedTableError"))
         await owner_pool.execute("ALTER TABLE lost_leads RENAME TO leads")
         await wait_until_level(pool)
         await until(process.is_ready)
