@@ -7,8 +7,6 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from events.event import Event
 from events.log.connection import Connection
 from events.record import Stream
@@ -65,9 +63,7 @@ async def load_property(conn: Connection, property_id: UUID) -> HostProperty:
     )
 
 
-async def find_stream_owner(
-    conn: asyncpg.Connection, stream: Stream
-) -> tuple[UUID, UUID | None] | None:
+async def find_stream_owner(conn: Connection, stream: Stream) -> tuple[UUID, UUID | None] | None:
     """Return the organisation and the property of a stream by the log; None if it is empty.
 
     A write of the host that is committed counts, although its event may not be in the log yet.

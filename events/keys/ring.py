@@ -46,6 +46,13 @@ class SubjectKeys(NamedTuple):
     contact_key: bytes
 
 
+class NewKey(NamedTuple):
+    """A data key that the key store does not have yet, and its wrapped form."""
+
+    key: DataKey
+    wrapped: WrappedKey
+
+
 class _Loaded(NamedTuple):
     key: DataKey | None
     """None: the subject is erased."""
@@ -68,6 +75,30 @@ class KeyRing:
         self._open_store = open_store
         self._loaded: dict[UUID, _Loaded] = {}
         self._secrets = PurposeKeys(master_keys, LIFESPAN_SECONDS)
+        self._key_ids: dict[UUID, UUID] = {}
+        """Data subject → the id of its key, for those loaded."""
+
+    @property
+    def has_own_store(self) -> bool:
+        """True if the key store is another database than the log's."""
+        return self._open_store is not None
+
+    def find(self, subject_id: UUID) -> DataKey | None:
+        """Return the key of a subject if this process has loaded it a short time ago."""
+        key_id = self._key_ids.get(subject_id)
+        loaded = None if key_id is None else self._loaded.get(key_id)
+        return None if loaded is None or loaded.until < time.monotonic() else loaded.key
+
+    def make_key(self, subject_id: UUID) -> NewKey:
+        """Return a new key of a subject. The caller stores it, unless the subject has one."""
+        key_id, bytes_ = uuid4(), os.urandom(KEY_BYTES)
+        wrapped = self.master_keys.wrap(bytes_, context_of(key_id, subject_id))
+        return NewKey(DataKey(key_id, subject_id, bytes_), wrapped)
+
+    def remember(self, keys: Iterable[DataKey]) -> None:
+        """Remember keys that the store has now."""
+        for key in keys:
+            self._remember(key)
 
     async def store_of(self, source: Source) -> Source:
         """Return where statements about keys run."""
@@ -266,8 +297,12 @@ class KeyRing:
     def _remember_as(self, key_id: UUID, key: DataKey | None) -> None:
         self._loaded.pop(key_id, None)  # the newest are last, so the first ones are the oldest
         self._loaded[key_id] = _Loaded(key, time.monotonic() + LIFESPAN_SECONDS)
+        if key is not None:
+            self._key_ids[key.subject_id] = key_id
         if len(self._loaded) > MAX_KEYS:
-            del self._loaded[next(iter(self._loaded))]
+            oldest = self._loaded.pop(next(iter(self._loaded))).key
+            if oldest is not None:
+                self._key_ids.pop(oldest.subject_id, None)
 
 
 def context_of(key_id: UUID, subject_id: UUID) -> bytes:

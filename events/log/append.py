@@ -62,7 +62,7 @@ async def append(
     if not events:
         return AppendResult((), ())
     now = datetime.now(UTC)
-    prepared = [_prepare(event, now) for event in events]
+    prepared = [prepare_event(event, now) for event in events]
     guards = guards or {}
     # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
     # sees everything that the previous holders of the locks committed.
@@ -93,7 +93,7 @@ async def append(
     rows = []
     for item in new:
         versions[item.new.stream] += 1
-        rows.append(_row(item, versions[item.new.stream], keys))
+        rows.append(build_row(item, versions[item.new.stream], keys))
     await insert_rows(conn, rows)
     # Only new events change claims, times, runs and timers: duplicates did at their first append.
     claiming = [item.new for item in new if _is_claiming(item, keys)]
@@ -116,7 +116,7 @@ async def append_staged(
     return await move_changes(conn, append_events, ordering_keys, limit)
 
 
-class _Prepared(NamedTuple):
+class PreparedEvent(NamedTuple):
     """An event to append, with its clear payload and the personal fields to encrypt."""
 
     new: NewEvent
@@ -124,16 +124,16 @@ class _Prepared(NamedTuple):
     fields: tuple[str, ...]
 
 
-def _prepare(new: NewEvent, now: datetime) -> _Prepared:
+def prepare_event(new: NewEvent, now: datetime) -> PreparedEvent:
     """Check the limits of an event. Raises `LimitExceeded`."""
     limits.check_instant(new.occurred_at, now)
     clear = limits.checked_payload(new.event)
-    return _Prepared(new, clear, personal_content(new.event))
+    return PreparedEvent(new, clear, personal_content(new.event))
 
 
-def _without_repetitions(new: list[_Prepared], keys: ContentKeys) -> list[_Prepared]:
+def _without_repetitions(new: list[PreparedEvent], keys: ContentKeys) -> list[PreparedEvent]:
     """Return the events without repetitions within one append. Raises `IdReused`."""
-    by_id: dict[UUID, _Prepared] = {}
+    by_id: dict[UUID, PreparedEvent] = {}
     for item in new:
         first = by_id.setdefault(item.new.id, item)
         if digest_of(item.new.event, keys) != digest_of(first.new.event, keys):
@@ -141,13 +141,14 @@ def _without_repetitions(new: list[_Prepared], keys: ContentKeys) -> list[_Prepa
     return list(by_id.values())
 
 
-def _is_claiming(item: _Prepared, keys: ContentKeys) -> bool:
+def _is_claiming(item: PreparedEvent, keys: ContentKeys) -> bool:
     """Return False for contact details of an erased subject, which are not stored either."""
     event = item.new.event
     return not (item.fields and type(event) in CLAIMED_FIELDS and keys.has_erased(event))
 
 
-def _row(item: _Prepared, version: int, keys: ContentKeys) -> tuple[object, ...]:
+def build_row(item: PreparedEvent, version: int, keys: ContentKeys) -> tuple[object, ...]:
+    """Return the values of an event's row, in the order of `event_rows.COLUMNS`."""
     event, payload = item.new, item.clear
     content, cause = event.event, event.cause
     parsed = orjson.loads(payload)

@@ -31,6 +31,19 @@ async def lock_for_append(
     Every append also takes the lock of its property in shared mode. A large append takes that lock
     exclusively, which excludes every other append to the property, and needs no stream locks.
     """
+    properties, locks = lock_arguments(events, guards)
+    is_locked: bool = await conn.fetchval(
+        "SELECT crm.lock_for_append($1::text[], $2::uuid[], $3::bool[], $4::uuid[])",
+        *locks,
+        properties if after_staged else [],
+    )
+    return is_locked
+
+
+def lock_arguments(
+    events: Sequence[NewEvent], guards: Mapping[Stream, int]
+) -> tuple[list[UUID], tuple[list[str], list[UUID], list[bool]]]:
+    """Return the properties of an append, and the locks it needs: kinds, ids, shared or not."""
     properties = sorted({event.ordering_key for event in events})
     written = {event.stream for event in events}
     is_large = len(written) > MAX_STREAM_LOCKS
@@ -38,12 +51,7 @@ async def lock_for_append(
     if not is_large:
         shared |= {stream: True for stream in guards if stream not in written}
         shared |= dict.fromkeys(written, False)
-    is_locked: bool = await conn.fetchval(
-        "SELECT crm.lock_for_append($1::text[], $2::uuid[], $3::bool[], $4::uuid[])",
-        *_arguments(shared),
-        properties if after_staged else [],
-    )
-    return is_locked
+    return properties, _arguments(shared)
 
 
 async def lock_streams(conn: Connection, streams: Sequence[Stream]) -> None:

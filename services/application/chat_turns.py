@@ -72,7 +72,9 @@ async def take_turn(
 
     visitor = Cause(f"visitor:{message.visitor_hash}" if message.visitor_hash else "visitor")
     scope = Scope(*tenant, clock.now(), visitor)
-    first = await transact(pool, scope, receive, command_id=command_id, is_final=False)
+    first = await transact(
+        pool, scope, receive, command_id=command_id, is_final=False, is_plain=True
+    )
     if first.repeated:
         return ChatTurnResult(first.stored, first.token)
     received = first.result
@@ -84,7 +86,10 @@ async def take_turn(
     bot = Cause("bot", causation_id=message_event_id(received.ids.message_id))
     scope = Scope(*tenant, clock.now(), bot)
     seed = command_id.seed("reply") if command_id else None
-    second = await transact(pool, scope, post, command_id=command_id, seed=seed)
+    second = await transact(
+        pool, scope, post, command_id=command_id, seed=seed, is_plain=True,
+        assumed=first.histories,
+    )  # fmt: skip
     own_session_id = received.ids.session_id if received.is_own_session else None
     return ChatTurnResult(second.result, second.token or first.token, own_session_id)
 

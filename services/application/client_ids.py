@@ -7,11 +7,12 @@ because a stream never moves to another property and its events are never delete
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from events.ids import is_reserved, message_event_id, scoped_id
-from events.keys.store import read_erased
 from events.log.connection import Connection
 from events.record import Stream
 from services.application.unit_of_work import UnitOfWork
@@ -31,7 +32,7 @@ class IdOwner(NamedTuple):
 async def resolve_client_ids(uow: UnitOfWork, entities: Sequence[Stream]) -> list[UUID]:
     """Return the stored id of each entity that a client of the unit of work's property named."""
     property_id = uow.scope.property_id
-    owners = await load_id_owners(uow.conn, entities)
+    owners, erased = await _load_owners_and_erased(uow, entities)
     stored = [choose_id(property_id, entity, owners.get(entity)) for entity in entities]
     replaced = [
         (stored_id, property_id, entity.entity_id)
@@ -39,30 +40,21 @@ async def resolve_client_ids(uow: UnitOfWork, entities: Sequence[Stream]) -> lis
         if stored_id != entity.entity_id
     ]
     if replaced:
+        uow.require_transaction()
         await uow.conn.execute(
             "INSERT INTO crm.client_ids (entity_id, property_id, client_id) "
             "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) ON CONFLICT DO NOTHING",
             *zip(*replaced, strict=True),
         )
-    await _require_not_erased(uow, entities, stored)
+    for entity, stored_id in zip(entities, stored, strict=True):
+        if stored_id in erased:
+            # As if it did not exist: its client starts a new one, as after the end of its token.
+            raise not_found_error(entity.entity_type, entity.entity_id)
     uow.choose(
         Stream(entity.entity_type, stored_id)
         for entity, stored_id in zip(entities, stored, strict=True)
     )
     return stored
-
-
-async def _require_not_erased(
-    uow: UnitOfWork, entities: Sequence[Stream], stored: Sequence[UUID]
-) -> None:
-    """Raise `Refused` for an erased session or conversation, as if it did not exist.
-
-    Its client then starts a new session, as after the end of its token.
-    """
-    erased = await read_erased(uow.conn, stored)
-    for entity, stored_id in zip(entities, stored, strict=True):
-        if stored_id in erased:
-            raise not_found_error(entity.entity_type, entity.entity_id)
 
 
 async def resolve_session_id(uow: UnitOfWork, client_id: UUID) -> UUID:
@@ -100,6 +92,21 @@ async def load_client_ids(
     return {row["entity_id"]: row["client_id"] for row in rows}
 
 
+async def _load_owners_and_erased(
+    uow: UnitOfWork, entities: Sequence[Stream]
+) -> tuple[dict[Stream, IdOwner], set[UUID]]:
+    """Return the result of `load_id_owners`, and those of the possible ids that are erased."""
+    requested = list(dict.fromkeys(entities))
+    possible = {key for e in requested for key in possible_ids(uow.scope.property_id, *e)}
+    rows = await uow.conn.fetch(
+        f"{_OWNERS} UNION ALL SELECT NULL, subject_id, NULL, NULL FROM crm.erased_subjects "
+        "WHERE subject_id = ANY($4::uuid[])",
+        *_owner_arguments(requested),
+        list(possible),
+    )
+    return _owners_of(rows), {row["id"] for row in rows if row["kind"] is None}
+
+
 async def load_id_owners(conn: Connection, entities: Iterable[Stream]) -> dict[Stream, IdOwner]:
     """Return entity → who has its id: an entity of the log, or a row of the host not yet adopted.
 
@@ -108,8 +115,11 @@ async def load_id_owners(conn: Connection, entities: Iterable[Stream]) -> dict[S
     requested = list(dict.fromkeys(entities))
     if not requested:
         return {}
-    rows = await conn.fetch(
-        _OWNERS,
+    return _owners_of(await conn.fetch(_OWNERS, *_owner_arguments(requested)))
+
+
+def _owner_arguments(requested: Sequence[Stream]) -> tuple[list[str], list[UUID], list[Any]]:
+    return (
         [entity.entity_type for entity in requested],
         [entity.entity_id for entity in requested],
         [
@@ -117,8 +127,14 @@ async def load_id_owners(conn: Connection, entities: Iterable[Stream]) -> dict[S
             for entity in requested
         ],
     )
-    return {Stream(row["kind"], row["id"]): IdOwner(row["org_id"], row["property_id"])
-            for row in rows}  # fmt: skip
+
+
+def _owners_of(rows: Iterable[asyncpg.Record]) -> dict[Stream, IdOwner]:
+    return {
+        Stream(row["kind"], row["id"]): IdOwner(row["org_id"], row["property_id"])
+        for row in rows
+        if row["kind"] is not None
+    }
 
 
 _OWNERS = """

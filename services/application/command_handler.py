@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
@@ -26,7 +28,7 @@ from services.application.permanent_errors import (
     permanent_errors_as_refusals,
 )
 from services.application.staged_first import StagedChangesFirst, attempt_after_staged
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import Histories, Scope, TransactionNeeded, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
 
@@ -58,6 +60,8 @@ async def transact(
     command_id: CommandId | None = None,
     is_final: bool = True,
     seed: UUID | None = None,
+    is_plain: bool = False,
+    assumed: Histories | None = None,
 ) -> CommandResult[T]:
     """Let `work` execute commands in one transaction and append their events.
 
@@ -66,6 +70,11 @@ async def transact(
     is stored, because the command continues in another transaction. Event ids are derived from
     `seed`, by default from a command id that never expires. (An id that expires may come again
     with another content, and an event id must never.)
+
+    `is_plain` says that `work` mostly appends events that change only the log. Then it runs first
+    without a transaction, and they are appended in one statement; what needs a transaction begins
+    again in one. The first run does not read the streams in `assumed`, the `histories` of a command
+    just before: if another one has changed them, its append writes nothing.
 
     `work` runs again after a conflict, so it must have no effects but its commands. Raises
     `Refused`, and `Conflict` if every attempt had one.
@@ -81,6 +90,10 @@ async def transact(
             reraise=True,
         ):
             with attempt:
+                if is_plain and command_id is None and isinstance(database, asyncpg.Pool):
+                    is_plain = False  # once: whatever stops it is for a transaction
+                    with suppress(TransactionNeeded, StagedChangesFirst):
+                        return await _append_plain(database, scope, work, is_final, seed, assumed)
                 return await attempt_after_staged(
                     database, scope.property_id,
                     partial(_attempt, database, scope, work, command_id, is_final, seed),
@@ -93,6 +106,29 @@ async def transact(
     except _CONFLICTS as error:
         raise TooManyConflicts from error
     raise TooManyConflicts
+
+
+async def _append_plain(
+    pool: asyncpg.Pool,
+    scope: Scope,
+    work: Work[T],
+    is_final: bool,
+    seed: UUID | None,
+    assumed: Histories | None,
+) -> CommandResult[T]:
+    """Run the work without a transaction. Raises `TransactionNeeded` and `StagedChangesFirst`."""
+    async with pool.acquire() as conn:
+        uow = UnitOfWork(cast("asyncpg.Connection", conn), scope, seed, assumed)
+        try:
+            outcome = await _run(uow, work, is_final, sees_host=False)
+        except Refused:
+            if assumed:  # nothing has checked what was assumed
+                raise TransactionNeeded from None
+            raise
+    if assumed and not outcome.events:
+        raise TransactionNeeded
+    _count_appended(outcome)
+    return replace(outcome, histories=uow.histories())
 
 
 async def _attempt(
@@ -122,12 +158,16 @@ async def _attempt(
             outcome = await _run_claimed(uow, work, command_id, is_final, sees_host)
     if isinstance(outcome, Refused):
         raise outcome
-    # Counted after the commit; an event that the log had already does not count.
+    _count_appended(outcome)
+    return outcome
+
+
+def _count_appended(outcome: CommandResult[Any]) -> None:
+    """Count the events after their commit; an event that the log had already does not count."""
     fresh = set(outcome.append_result.new)
     names = Counter(event.name for event_id, event in outcome.events if event_id in fresh)
     for name, number in names.items():
         APPENDED.labels(name).inc(number)
-    return outcome
 
 
 async def _run_claimed(
@@ -170,8 +210,10 @@ async def _run(uow: UnitOfWork, work: Work[T], is_final: bool, sees_host: bool) 
 
 
 async def _token(uow: UnitOfWork, event_id: UUID) -> Token:
-    state = await sequencer.read_log_state(uow.conn)
-    return Token(state.generation, shard_of(uow.scope.property_id), event_id)
+    generation = uow.generation
+    if generation is None:
+        generation = (await sequencer.read_log_state(uow.conn)).generation
+    return Token(generation, shard_of(uow.scope.property_id), event_id)
 
 
 async def _claim(conn: asyncpg.Connection, command_id: CommandId) -> Any | None:

@@ -63,6 +63,8 @@ async def list_planned_actions(
         [kind.value for kind in TimerKind],
         MAX_ACTIONS,
     )
+    if not rows:
+        return []
     streams = [Stream(row["kind"], row["entity_id"]) for row in rows]
     histories = await _read_histories(conn, streams)
     actions = []

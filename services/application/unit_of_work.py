@@ -1,9 +1,9 @@
 """The unit of work: a use case loads state and executes commands with it, in one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -15,6 +15,7 @@ from events.log import read
 from events.log.append import AppendResult, append
 from events.log.errors import Conflict, IdReused, WrongProperty
 from events.log.locks import lock_streams
+from events.log.plain_append import append_plain
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import Cause, NewEvent, RecordedEvent, Stream, UnreadableEvent
 from services.application.merge_redirect import redirect_command
@@ -56,18 +57,32 @@ class Scope:
         return None if self.is_of_organization else self.property_id
 
 
+Histories: TypeAlias = Mapping[Stream, list[RecordedEvent]]
+
+
+class TransactionNeeded(Exception):
+    """The commands need an open transaction: more than an append of plain events is to be done."""
+
+
 class UnitOfWork:
     """The commands of one transaction; each one sees the events that the earlier ones decided.
 
     Every stream that was read must still have the same version at the append: a stream that is
     written has it as its expected version, any other stream as a guard. So a decision never rests
-    on a state that another transaction has changed meanwhile.
+    on a state that another transaction has changed meanwhile. `assumed` are histories that were
+    read before, which the append checks in the same way.
     """
 
-    def __init__(self, conn: asyncpg.Connection, scope: Scope, seed: UUID | None) -> None:
+    def __init__(
+        self,
+        conn: asyncpg.Connection,
+        scope: Scope,
+        seed: UUID | None,
+        assumed: Histories | None = None,
+    ) -> None:
         self.conn, self.scope = conn, scope
         self._seed = seed
-        self._histories: dict[Stream, list[RecordedEvent]] = {}
+        self._histories: dict[Stream, list[RecordedEvent]] = dict(assumed or {})
         self._foreign: set[Stream] = set()
         self._chosen: set[Stream] = set()
         self._decided: list[tuple[UUID, Event]] = []
@@ -76,9 +91,17 @@ class UnitOfWork:
         self._states: dict[tuple[Any, tuple[Stream, ...]], tuple[Any, int]] = {}
         """Function `evolve`, streams → the state, and the number of decided events in it."""
         self._property: HostProperty | None = None
+        self.generation: int | None = None
+        """The log generation, if the append has returned it."""
+
+    def require_transaction(self) -> None:
+        """Raise `TransactionNeeded` if no transaction is open. Call it before a write."""
+        if not self.conn.is_in_transaction():
+            raise TransactionNeeded
 
     async def lock(self, *streams: Stream) -> None:
         """Wait for the locks of streams with much contention. Call it before they are read."""
+        self.require_transaction()
         await lock_streams(self.conn, streams)
 
     def choose(self, streams: Iterable[Stream]) -> None:
@@ -148,11 +171,16 @@ class UnitOfWork:
         ]
 
     async def append(self) -> AppendResult:
-        """Append all decided events in the open transaction. Raises what `append` raises."""
+        """Append all decided events in the open transaction. Raises what `append` raises.
+
+        Without a transaction, append them in one statement, or raise `TransactionNeeded`.
+        """
         if not self._decided:
             return AppendResult((), ())
         await self._require_profiles()
-        await self._require_free_messages()
+        is_in_transaction = self.conn.is_in_transaction()
+        if is_in_transaction:
+            await self._require_free_messages()
         new = [self._new_event(event_id, event) for event_id, event in self._decided]
         written = self._numbers.keys()
         if taken := written & self._foreign:
@@ -165,6 +193,8 @@ class UnitOfWork:
             for stream, version in versions.items()
             if stream not in written and stream not in self._foreign
         }
+        if not is_in_transaction:
+            return await self._append_plain(new, expected, guards)
         try:
             return await append(self.conn, new, expected=expected, guards=guards)
         except IdReused as error:
@@ -172,6 +202,27 @@ class UnitOfWork:
                 # Another property took the id of a message after it was chosen: choose again.
                 raise Conflict(Stream("event", error.event_id), 0, 1) from error
             raise
+
+    def histories(self) -> Histories:
+        """Return the streams that were read, with the events that were appended to them."""
+        histories = dict(self._histories)
+        for stream, numbers in self._numbers.items():
+            history = histories.get(stream, [])
+            first = _version(history) + 1
+            histories[stream] = [*history, *(
+                self._as_recorded(*self._decided[number], version)
+                for version, number in enumerate(numbers, start=first)
+            )]  # fmt: skip
+        return histories
+
+    async def _append_plain(
+        self, new: Sequence[NewEvent], expected: Mapping[Stream, int], guards: Mapping[Stream, int]
+    ) -> AppendResult:
+        generation = await append_plain(self.conn, new, expected=expected, guards=guards)
+        if generation is None:
+            raise TransactionNeeded
+        self.generation = generation
+        return AppendResult(tuple(event.id for event in new), ())
 
     @property
     def events(self) -> list[tuple[UUID, Event]]:
@@ -275,11 +326,11 @@ class UnitOfWork:
         property_id = scope.event_property_id
         return NewEvent(event_id, event, scope.org_id, property_id, scope.at, scope.cause)
 
-    def _as_recorded(self, event_id: UUID, event: Event) -> RecordedEvent:
-        """Return a decided event as it will be recorded, with versions and positions of 0."""
+    def _as_recorded(self, event_id: UUID, event: Event, version: int = 0) -> RecordedEvent:
+        """Return a decided event as it will be recorded, with positions of 0."""
         scope, cause = self.scope, self.scope.cause
         return RecordedEvent(
-            event_id, event, event.stream, event.stream_id, 0, 0, 0, 0, scope.org_id,
+            event_id, event, event.stream, event.stream_id, version, 0, 0, 0, scope.org_id,
             scope.event_property_id, event.lead, scope.at, scope.at, cause.actor,
             cause.origin.value, cause.correlation_id, cause.causation_id,
         )  # fmt: skip

@@ -63,6 +63,10 @@ async def receive_message(uow: UnitOfWork, message: VisitorMessage) -> ReceivedM
         uow, message.message_id, message.session_id, message.conversation_id
     )
     session_id, conversation_id = ids.session_id, ids.conversation_id
+    await uow.read_ahead([
+        Stream("session", session_id), Stream("conversation", conversation_id),
+        Stream(widgets.decider.entity_type, uow.scope.property_id),
+    ])  # fmt: skip
     before = await _load_chat(uow, session_id, conversation_id)
     session = before.sessions.get(session_id)
     conversation = before.conversations.get(conversation_id)

@@ -34,7 +34,7 @@ async def test_a_command_finds_a_lead_that_the_host_has_just_inserted(
     property_id = adopted.host.properties[0]
     await adopted.conn.execute(INSERT, stream.entity_id, property_id, "new@example.com")
     async with adopted.pool.acquire() as conn:
-        owner = await find_stream_owner(conn, stream)  # type: ignore[arg-type]
+        owner = await find_stream_owner(conn, stream)
     assert owner == (adopted.host.org_id, property_id)
     await handle_command(adopted.pool, scope_of(adopted), NoteLead(stream.entity_id, "called"))
     recorded_events = await read_lead(adopted, stream)

@@ -1,0 +1,129 @@
+"""The append of plain events in one statement, which is a transaction of its own.
+
+A plain event changes the log and nothing beside it: no claim, timer, reserved time, run or erasure.
+Most events of visitors and most reports about leads are plain. Their streams were read before,
+without a transaction; the statement compares the versions under the locks of an append.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from events.activities import ActivityRecorded
+from events.conversations import (
+    ConversationAnswered,
+    ConversationMessageReceived,
+    ConversationReplied,
+    ConversationStarted,
+    ConversationWaiting,
+)
+from events.engagements import EngagementRecorded
+from events.event import Event
+from events.ids import message_id_of
+from events.keys.data_key import DataKey
+from events.keys.ring import NewKey, current_ring
+from events.leads import LeadAssigned, LeadContacted, LeadNoted, LeadStatusChanged
+from events.log.append import PreparedEvent, build_row, prepare_event
+from events.log.append_state import ContentKeys, Subjects, subjects_of
+from events.log.connection import Connection
+from events.log.event_rows import COLUMNS, MIN_COPY_EVENTS
+from events.log.locks import lock_arguments
+from events.record import NewEvent, Stream
+from events.sessions import SessionStarted
+
+PLAIN_EVENTS: frozenset[type[Event]] = frozenset({
+    ActivityRecorded, ConversationAnswered, ConversationMessageReceived, ConversationReplied,
+    ConversationStarted, ConversationWaiting, EngagementRecorded, LeadAssigned, LeadContacted,
+    LeadNoted, LeadStatusChanged, SessionStarted,
+})  # fmt: skip
+_CONDITIONS = 14
+"""Number of the parameters before the columns of the events."""
+_PLACES = ", ".join(f"${number}" for number in range(1, 1 + _CONDITIONS + len(COLUMNS)))
+_APPEND = f"SELECT crm.append_plain({_PLACES})"
+
+
+class _SubjectKeys(NamedTuple):
+    """Data subject → its key, as this process knows it, and new keys of the other subjects."""
+
+    known: Mapping[UUID, DataKey]
+    new: Sequence[NewKey]
+
+    @property
+    def contents(self) -> ContentKeys:
+        keys = dict(self.known) | {new.key.subject_id: new.key for new in self.new}
+        return ContentKeys(keys, frozenset())
+
+
+async def append_plain(
+    conn: Connection,
+    events: Sequence[NewEvent],
+    *,
+    expected: Mapping[Stream, int],
+    guards: Mapping[Stream, int],
+) -> int | None:
+    """Append new events outside of a transaction; return the log generation.
+
+    `expected` names the version of every written stream. Return None, with nothing written, if
+    the events need `append` in a transaction: because they change more than the log, or because
+    they are duplicates, in conflict, of an erased subject, or come after staged changes. Raises
+    `LimitExceeded`.
+    """
+    if len(events) >= MIN_COPY_EVENTS or any(type(new.event) not in PLAIN_EVENTS for new in events):
+        return None
+    now = datetime.now(UTC)
+    prepared = [prepare_event(event, now) for event in events]
+    subjects = subjects_of((item.new.event, item.fields) for item in prepared)
+    keys = _find_keys(subjects)
+    if keys is None:
+        return None
+    generation: int | None = await conn.fetchval(
+        _APPEND,
+        *_conditions(events, expected, guards, subjects, keys),
+        *zip(*_rows(prepared, expected, keys.contents), strict=True),
+    )
+    if generation is not None:
+        current_ring().remember(new.key for new in keys.new)
+    return generation
+
+
+def _find_keys(subjects: Subjects) -> _SubjectKeys | None:
+    """Return the keys of the subjects to encrypt; None if the key store is another database."""
+    ring = current_ring()
+    if ring.has_own_store:
+        return None
+    known = {key: found for key in subjects.sealed if (found := ring.find(key)) is not None}
+    missing = sorted(set(subjects.sealed) - known.keys())
+    return _SubjectKeys(known, [ring.make_key(subject_id) for subject_id in missing])
+
+
+def _conditions(
+    events: Sequence[NewEvent],
+    expected: Mapping[Stream, int],
+    guards: Mapping[Stream, int],
+    subjects: Subjects,
+    keys: _SubjectKeys,
+) -> tuple[Sequence[object], ...]:
+    """Return the first parameters of the statement: locks, versions, subjects and keys."""
+    properties, locks = lock_arguments(events, guards)
+    versions = {**guards, **expected}
+    messages = [key for new in events if (key := message_id_of(new.event)) is not None]
+    return (
+        *locks, properties,
+        [stream.entity_type for stream in versions], [stream.entity_id for stream in versions],
+        list(versions.values()),
+        list(subjects.erasable), [key.id for key in keys.known.values()], messages,
+        [new.key.subject_id for new in keys.new], [new.key.id for new in keys.new],
+        [new.wrapped.wrapped for new in keys.new], [new.wrapped.master_key for new in keys.new],
+    )  # fmt: skip
+
+
+def _rows(
+    prepared: Sequence[PreparedEvent], expected: Mapping[Stream, int], keys: ContentKeys
+) -> list[tuple[object, ...]]:
+    versions = dict(expected)
+    rows = []
+    for item in prepared:
+        versions[item.new.stream] += 1
+        rows.append(build_row(item, versions[item.new.stream], keys))
+    return rows

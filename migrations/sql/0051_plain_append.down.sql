@@ -1,0 +1,1 @@
+DROP FUNCTION crm.append_plain, crm.count_request;
