@@ -10,7 +10,7 @@ Python's default (700, 10, 10) takes a third of the time in which events are dec
 
 
 def collect_rarely() -> None:
-    """Collect rarely from now on: events and rows form no reference cycles.
+    """Collect rarely from now on: events, rows and requests form few reference cycles.
 
     Objects that exist already are excluded from collection for ever.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 import uvicorn
@@ -19,6 +20,12 @@ CHECK_SECONDS = 3.0
 
 Check = Callable[[], Awaitable[str | None]]
 """A check of one thing that a process needs. It returns a text if something is wrong, else None."""
+ReadMetrics = Callable[[], Awaitable[bytes]]
+"""A function that returns metrics in the text format of Prometheus."""
+
+
+async def _read_own_metrics() -> bytes:
+    return exposition()
 
 
 async def _get_healthz(_request: Request) -> Response:
@@ -29,7 +36,7 @@ HEALTHZ = Route("/healthz", _get_healthz)
 """The only health route that the API serves on its public port: it reveals nothing."""
 
 
-def health_routes(checks: Mapping[str, Check]) -> list[Route]:
+def health_routes(checks: Mapping[str, Check], read_metrics: ReadMetrics) -> list[Route]:
     """Return the three routes of the health port."""
 
     async def readyz(_request: Request) -> Response:
@@ -38,7 +45,7 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
         return JSONResponse(body, status_code=503 if problems else 200)
 
     async def metrics(_request: Request) -> Response:
-        return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await read_metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return [HEALTHZ, Route("/readyz", readyz), Route("/metrics", metrics)]
 
@@ -75,18 +82,25 @@ class EmbeddedServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serve_health(
-    checks: Mapping[str, Check], *, host: str, port: int | None
+    checks: Mapping[str, Check],
+    *,
+    host: str,
+    port: int | None,
+    listener: socket.socket | None = None,
+    metrics: ReadMetrics | None = None,
 ) -> AsyncIterator[None]:
-    """Serve the health routes on `port` during a block. Without a port there is no server.
+    """Serve the health routes on `port`, or on a `listener` that is open already, during a block.
 
+    Without both there is no server. `metrics` returns other metrics than those of this process.
     Raise `StartError` if the port is in use.
     """
-    if port is None:
-        yield
-        return
-    app = Starlette(routes=health_routes(checks))
+    if listener is None:
+        if port is None:
+            yield
+            return
+        listener = listen(host, port, "CRM_HEALTH_HOST and CRM_HEALTH_PORT")
+    app = Starlette(routes=health_routes(checks, metrics or _read_own_metrics))
     server = EmbeddedServer(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
-    listener = listen(host, port, "CRM_HEALTH_HOST and CRM_HEALTH_PORT")
     task = asyncio.create_task(server.serve([listener]), name="health")
     try:
         yield

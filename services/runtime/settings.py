@@ -90,6 +90,13 @@ class Settings(ProviderSettings):
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port on which the API listens; 0: any free port"
     )
+    api_processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="number of processes that answer the requests of one API port; by default "
+        "one per core",
+    )
     http_head_seconds: float = Field(
         default=10,
         gt=0,
