@@ -18,6 +18,7 @@ from starlette.requests import Request
 from events.log.secret_keys import SecretKey
 from events.log.token import MalformedToken, Token
 from projections.catalog import LIVE
+from services.api.admission import waiting_elsewhere
 from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
 from services.runtime.secret_cipher import make_cipher
@@ -89,6 +90,13 @@ async def wait_until_applied(context: ApiContext, token: Token) -> None:
 
     Raise 400 for a token of another log generation, and 503 after `token_wait_seconds`.
     """
+    if await _is_applied(context.pool, token):
+        return
+    async with waiting_elsewhere():
+        await _poll_until_applied(context, token)
+
+
+async def _poll_until_applied(context: ApiContext, token: Token) -> None:
     deadline = time.monotonic() + context.settings.token_wait_seconds
     while not await _is_applied(context.pool, token):
         if time.monotonic() >= deadline:

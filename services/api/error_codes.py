@@ -23,7 +23,7 @@ from services.api.idempotency import check_idempotency_key
 Codes: TypeAlias = Mapping[int, tuple[str, ...]]
 """Status → the codes that problem documents with this status can have."""
 
-EVERYWHERE: Codes = {500: ("internal",), 503: ("unavailable",)}
+EVERYWHERE: Codes = {500: ("internal",), 503: ("unavailable", "overloaded")}
 PARAMETERS: Codes = {400: ("invalid",)}
 BODY: Codes = {
     400: ("invalid", "malformed_json", "too_many_keys", "disconnected"),

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.admission import CURRENT_TURN, RequestAdmission, Turn
 from services.api.problems import Problem, problem_from_error, problem_response
+from services.runtime.health import HEALTHZ
 from services.runtime.logging import get_logger
 from services.runtime.metrics import HTTP_SECONDS
 
@@ -29,8 +31,8 @@ log = get_logger("http")
 class EdgeMiddleware:
     """An ASGI layer around the whole application."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, admission: RequestAdmission) -> None:
+        self.app, self._admission = app, admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,11 +41,14 @@ class EdgeMiddleware:
         started_at, status = time.perf_counter(), 0
         scope.setdefault("state", {})
         for_widget = is_widget_path(scope["path"])
+        turn: Turn | None = None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if turn is not None:
+                    turn.end()  # an event stream or an export may be sent for minutes
                 _add_security_headers(message)
                 if for_widget:
                     _add_cors_headers(message, scope["state"].get(ALLOWED_ORIGIN))
@@ -54,16 +59,21 @@ class EdgeMiddleware:
                 scope["state"][ALLOWED_ORIGIN] = "*"
                 await _PREFLIGHT_RESPONSE(scope, receive, send_with_headers)
             else:
+                if scope["path"] != HEALTHZ.path:
+                    turn = await self._admission.begin()
+                    CURRENT_TURN.set(turn)
                 await self.app(scope, receive, send_with_headers)
         except Exception as error:
             # After the status line is sent, another response would corrupt the connection.
             if status:
                 raise
             problem = problem_from_error(error)
-            if problem.status >= 500:
+            if problem.status >= 500 and not isinstance(error, Problem):
                 _log_failure(_route_of(scope), problem, error)
             await problem_response(problem)(scope, receive, send_with_headers)
         finally:
+            if turn is not None:
+                turn.end()
             # Clients must not create label values.
             method = scope["method"] if scope["method"] in METHODS else "other"
             HTTP_SECONDS.labels(method, _route_of(scope), status).observe(

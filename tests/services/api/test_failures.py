@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from services.api.admission import RequestAdmission
 from services.api.middleware import EdgeMiddleware
 
 
@@ -22,7 +23,7 @@ def test_only_an_unexpected_error_is_logged_with_its_traceback(
         raise error
 
     with capture_logs() as lines:
-        response = TestClient(EdgeMiddleware(fail)).get("/api/leads")
+        response = TestClient(EdgeMiddleware(fail, RequestAdmission())).get("/api/leads")
     assert response.status_code == status
     (line,) = [line for line in lines if line["event"] == "http.failed"]
     assert ("exc_info" in line) == has_traceback
