@@ -18,7 +18,7 @@ from benchmarks.run import QUICK, BenchmarkRun, WorkloadSize
 from benchmarks.servers import BenchmarkServers, run_servers
 from services.runtime.logging import configure_logging
 
-Part = Literal["append", "project", "rebuild", "latency", "read", "timers"]
+Part = Literal["append", "project", "rebuild", "latency", "read", "timers", "http"]
 TREE = Path(__file__).resolve().parents[1]
 app = App(name="benchmarks", help_format="plaintext")
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.http.report import http_lines
 from benchmarks.report_line import ReportLine
 from benchmarks.timers.report import timer_lines
 
@@ -73,6 +74,7 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
                 median(a / b for a, b in zip(real, bare, strict=True)), target, is_maximum=True,
             ))  # fmt: skip
     report += _reads(rounds.results.get("read", []))
+    report += http_lines(rounds.results.get("http", []))
     report += timer_lines(rounds.results.get("timers", []))
     return report
 
@@ -97,13 +99,21 @@ def _reads(results: list[dict[str, Any]]) -> list[ReportLine]:
 def as_json(rounds: RoundResults, about: dict[str, Any]) -> dict[str, Any]:
     """Return everything but the single durations, for a JSON file."""
     numbers = {
-        name: [{k: v for k, v in result.items() if k != "milliseconds"} for result in results]
+        name: [_without_durations(result) for result in results]
         for name, results in rounds.results.items()
     }
     return {
         **about,
         "lines": [{**asdict(line), "is_met": line.is_met} for line in lines(rounds)],
         "rounds": numbers,
+    }
+
+
+def _without_durations(result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_durations(value) if isinstance(value, dict) else value
+        for key, value in result.items()
+        if key != "milliseconds"
     }
 
 

@@ -11,6 +11,9 @@ from rich.progress import Progress
 
 from benchmarks import floor
 from benchmarks.child import measure
+from benchmarks.http.jobs import Target
+from benchmarks.http.measuring import HttpSize, measure_round
+from benchmarks.http.preparation import prepare_target
 from benchmarks.servers import BenchmarkServers
 from benchmarks.timers.rounds import TimerSize, measure_contenders
 from benchmarks.workload import insert_host_rows, make_organization
@@ -37,13 +40,14 @@ class WorkloadSize:
     leads: int = 200_000
     leads_in_large_property: int = 20_000
     timers: TimerSize = field(default_factory=TimerSize)
+    http: HttpSize = field(default_factory=HttpSize)
     rounds: int = 5
 
 
 QUICK = WorkloadSize(
     events=20_000, single_events=300, sink_events=10_000, slow_events=300, rate_seconds=3.0,
     leads=50_000, leads_in_large_property=5_000, rounds=3,
-    timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000),
+    timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000), http=HttpSize(400, 200),
 )  # fmt: skip
 
 
@@ -64,6 +68,9 @@ class BenchmarkRun:
     crowded: str = ""
     crowd: dict[str, Any] = field(default_factory=dict)
     """The ids in the database with many leads."""
+    served: str = ""
+    """The database of the HTTP servers."""
+    target: Target | None = None
 
     @property
     def total_events(self) -> int:
@@ -100,6 +107,10 @@ class BenchmarkRun:
         rows = self.servers.home / "rows"
         floor.dump_rows(self.servers, self.projected, rows)
         floor.dump_log(self.servers, self.projected, self.servers.home / "log.copy")
+        if not self.only or "http" in self.only:
+            self.served = await self.servers.database(self.projected)
+            organization = make_organization(*self.organization)
+            self.target = await prepare_target(self.settings(self.served), organization)
 
     async def rounds(self, progress: Progress) -> None:
         """Run the rounds; the order of the steps alternates, as a machine slows down over time."""
@@ -109,6 +120,7 @@ class BenchmarkRun:
                 ("append", self._append_round), ("project", self._project_round),
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
                 ("read", self._read_round), ("timers", self._timer_round),
+                ("http", self._http_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -193,6 +205,13 @@ class BenchmarkRun:
                 return await measure("timers", self.settings(database), **arguments)
 
         self._add("timers", await measure_contenders(measure_contender, self.size.timers, number))
+
+    async def _http_round(self, number: int) -> None:
+        if self.target is not None:
+            async with self._copy(self.served) as database:
+                settings = self.settings(database)
+                result = await measure_round(settings, self.target, self.size.http, number)
+                self._add("http", result)
 
     async def _append(self, database: str) -> dict[str, Any]:
         return await measure(

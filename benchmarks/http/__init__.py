@@ -1,0 +1,1 @@
+"""Measurement of the HTTP API, compared with bare handlers of the same jobs."""
