@@ -1,11 +1,10 @@
 """`lead_engagement_events`: the engagements of leads, with the score weight of their time."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Select, Table, Text, func, select, text
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
@@ -89,16 +88,3 @@ def newest(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
         .order_by(TABLE.c.created_at.desc(), TABLE.c.id.desc())
         .limit(limit)
     )
-
-
-def counting(org_id: UUID, lead_ids: Sequence[UUID], since: datetime) -> "Select[Any]":
-    """Select instant and weight of the engagements of a person after `since`."""
-    conditions = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
-    query = select(TABLE.c.created_at, TABLE.c.score_weight)
-    return query.where(*conditions, TABLE.c.created_at > since)
-
-
-def count_of(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """Select the number of all engagements of a person."""
-    conditions = (TABLE.c.org_id == org_id, leads.of_any(TABLE.c.lead_id, lead_ids))
-    return select(func.count()).select_from(TABLE).where(*conditions)

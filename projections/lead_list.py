@@ -37,7 +37,7 @@ class LeadFilter:
         """Return the conditions besides the property."""
         conditions: list[ColumnElement[bool]] = []
         if self.status is not None:
-            conditions.append(TABLE.c.status == self.status.value)
+            conditions.append(TABLE.c.status == self.status)
         if self.source is not None:
             conditions.append(TABLE.c.source == self.source)
         if self.assigned_agent_id is not None:

@@ -4,8 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, Index, Select, Table, Text, Uuid, and_, func, select, text
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Date,
+    Index,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    func,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from events.deliveries import DeliveryHandedOver
 from events.leads import (
@@ -206,11 +221,15 @@ def person(org_id: UUID, lead_id: UUID) -> "Select[Any]":
     return select(TABLE, members).where(in_org, TABLE.c.id == top)
 
 
-def of_any(column: "ColumnElement[UUID]", lead_ids: Sequence[UUID]) -> "ColumnElement[bool]":
-    """Return the condition that a column has one of these ids.
+def of_any(
+    column: "ColumnElement[UUID]", lead_ids: "Sequence[UUID] | BindParameter[Any]"
+) -> "ColumnElement[bool]":
+    """Return the condition that a column has one of these ids, or of those of a placeholder.
 
     A single id is compared with `=`: the planner estimates that better than IN.
     """
+    if isinstance(lead_ids, BindParameter):
+        return column == any_(type_coerce(lead_ids, ARRAY(Uuid)))
     return column == lead_ids[0] if len(lead_ids) == 1 else column.in_(lead_ids)
 
 

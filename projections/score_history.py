@@ -58,7 +58,7 @@ def _add_if_changed(tables: Tables, state: Row, inputs: ScoringInputs, at: int) 
     lead_id = state["lead_id"]
     tables.rows.add(
         {
-            "id": _row_id(lead_id, revision),
+            "id": row_id(lead_id, revision),
             "lead_id": lead_id,
             "total_score": score.total,
             "engagement_score": score.engagement,
@@ -77,7 +77,7 @@ def _add_if_changed(tables: Tables, state: Row, inputs: ScoringInputs, at: int) 
     )
 
 
-def _row_id(lead_id: UUID, revision: int) -> UUID:
+def row_id(lead_id: UUID, revision: int) -> UUID:
     """Return the id of the nth score of a lead: the same one in every rebuild.
 
     It begins with the lead's id, so new rows are near each other in the primary key's index.

@@ -5,11 +5,10 @@ the next change time. Before an event is folded, all changes by time until then 
 own instants. So a late timer changes no row.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, Uuid, select, text
+from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
@@ -220,21 +219,3 @@ def lift_restriction(tables: Tables, recorded: RecordedEvent, event: LeadRestric
         inputs = merged_leads.combined_inputs(state, own)
         expire(inputs, now)
         update_state(tables, own, inputs, moment, now)
-
-
-def stored_totals(property_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
-    """Select the stored total (`total_score`) of surviving leads by `lead_id`."""
-    in_property = STATE.c.property_id == property_id
-    return select(STATE.c.lead_id, STATE.c.total_score).where(
-        in_property, STATE.c.lead_id.in_(lead_ids)
-    )
-
-
-def newest(org_id: UUID, lead_id: UUID) -> "Select[Any]":
-    """Select the last score of a lead."""
-    return (
-        select(TABLE)
-        .where(TABLE.c.org_id == org_id, TABLE.c.lead_id == lead_id)
-        .order_by(TABLE.c.revision.desc())
-        .limit(1)
-    )

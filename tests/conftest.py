@@ -286,6 +286,7 @@ def make_settings(database_url: str, bootstrap_servers: str, home: Path, **more:
         "home": home,
         "jwt_secret": SecretStr(JWT_SECRET),
         "pool_size": 5,
+        "caller_seconds": 0,  # `test_access_changes.py` tests it
         "api_processes": 1,  # `test_workers.py` runs several
         **dict.fromkeys(LIMITS, ""),  # all requests of the tests come from one address
         **more,

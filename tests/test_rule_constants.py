@@ -12,7 +12,7 @@ from events.engagements import ENGAGEMENT_WEIGHTS
 from events.log import limits, secret_keys, shard
 from projections.scoring import inputs, v1
 from services.api import idempotency
-from services.api.rate_limit import limits as rate_limits
+from services.api.rate_limit import contacts as contacts_of_limits
 from services.api.rate_limit import networks
 from services.deciders import (
     dates,
@@ -93,7 +93,7 @@ CONSTANTS = {
     "a text that is a date": (dates.MAX_LENGTH, 200, "the rules of dates"),
     "an sms": (templates.SMS_CHARACTERS, 1_600, "the longest SMS that providers accept"),
     "proxies that are read": (networks.MAX_HOPS, 20, NETWORKS),
-    "digits of a counted number": (rate_limits.COMPARED_PHONE_DIGITS, 10, NETWORKS),
+    "digits of a counted number": (contacts_of_limits.COMPARED_PHONE_DIGITS, 10, NETWORKS),
     "limits": (
         {name: SETTINGS[f"limit_{name}"].default for name in ("address", "visitor", "key")},
         {"address": "600/minute", "visitor": "120/minute", "key": "6000/minute"},

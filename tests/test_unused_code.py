@@ -29,7 +29,6 @@ MIGRATION_NAMES = ["revision", "down_revision", "upgrade", "downgrade"]
 
 ALLOWED = {
     "MemoryRecords": "replaces an attribute of aiokafka",
-    "STORAGE_SCHEME": "part of the storage interface of the library `limits`",
     "RequestResponseCycle": "used in a cast in quotes",
     "Select": "used in annotations in quotes, because the class is not generic at run time",
     "Subquery": "used in annotations in quotes, because the class is not generic at run time",
@@ -37,8 +36,8 @@ ALLOWED = {
     "__pydantic_base_init__": "read by pydantic",
     "adopted_message_id": "read by name: a key of the projection of messages",
     "as_list": "a field of a tuple that is unpacked",
-    "base_exceptions": "part of the storage interface of the library `limits`",
     "capture_signals": "called by uvicorn",
+    "collect": "called by prometheus_client",
     "disconnected": "read by uvicorn",
     "do_POST": "called by http.server",
     "dotenv_settings": "a parameter of the interface of pydantic-settings",
@@ -58,10 +57,10 @@ ALLOWED = {
     "on_partitions_revoked": "called by aiokafka",
     "optional_ids": "declared by event classes; a test over the catalog reads it",
     "output_buffer": "read by Alembic",
-    "running": "read by the subscriber of FastStream",
     "send_400_response": "called by uvicorn",
     "settings_customise_sources": "called by pydantic-settings",
     "should_exit": "read by uvicorn",
+    "timeout_keep_alive_task": "read by uvicorn",
     "wipe": "a method of the broker interface: tests of a lost broker call it",
 } | dict.fromkeys(
     (

@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0051"
-down_revision = "0048"
+down_revision = "0049"
 
 
 def upgrade() -> None:

@@ -15,8 +15,8 @@ from services.api.problems import Problem
 
 MAX_WORKING = 32
 """Requests of a process that work at the same time; more would only wait for each other."""
-MAX_WAITING = 256
-MAX_WAIT_SECONDS = 1.0
+MAX_WAITING = 64
+MAX_WAIT_SECONDS = 0.5
 RETRY_SECONDS = 1
 
 
@@ -27,6 +27,11 @@ class RequestAdmission:
         self._free = MAX_WORKING
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_full(self) -> bool:
+        """True if another request could not even wait."""
+        return self._free <= 0 and len(self._waiting) >= MAX_WAITING
+
     async def begin(self) -> "Turn":
         """Return the turn of a request, after waiting for it if needed. Raise 503."""
         if self._free > 0:
@@ -36,8 +41,8 @@ class RequestAdmission:
         return Turn(self)
 
     async def _wait(self) -> None:
-        if len(self._waiting) >= MAX_WAITING:
-            raise _overloaded()
+        if self.is_full:
+            raise overloaded()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
@@ -47,7 +52,7 @@ class RequestAdmission:
             if not future.cancelled():  # the turn came at the same moment
                 self.give_back()
             if isinstance(error, TimeoutError):
-                raise _overloaded() from None
+                raise overloaded() from None
             raise
         finally:
             with suppress(ValueError):
@@ -119,7 +124,8 @@ class UncountedResponder:
             return await self._responder.reply(request)
 
 
-def _overloaded() -> Problem:
+def overloaded() -> Problem:
+    """Return the refusal of a request that would wait too long."""
     return Problem(
         503, "overloaded", f"too many requests at the same time: try again in {RETRY_SECONDS} s",
         headers={"Retry-After": str(RETRY_SECONDS)},

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from services.adapters.model_responder import open_responder
 from services.adapters.responder import Responder
 from services.api import problems
-from services.api.context import open_context
+from services.api.admission import RequestAdmission, UncountedResponder
+from services.api.auth.access_changes import follow_access_changes
+from services.api.context import ApiContext, open_context
 from services.api.docs_page.routes import documentation_routes
 from services.api.erasure_gate import ErasureGate
 from services.api.expired_rows import purge_expired_rows
@@ -38,16 +40,20 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
-        listeners = SessionListeners(engine, parse_stream_limits(settings))
         async with pooled(settings, "crm api") as pool, open_responder(settings) as configured:
+            listeners = SessionListeners(pool, parse_stream_limits(settings))
             app.state.context = open_context(
-                settings, pool, engine, responder or configured, listeners,
+                settings, pool, engine, UncountedResponder(responder or configured), listeners,
                 clock or open_clock(settings.clock_delay_file),
             )  # fmt: skip
             checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
-            checks["erasures"] = app.state.context.applied_erasures.describe_delay
+            context: ApiContext = app.state.context
+            checks["erasures"] = context.applied_erasures.describe_delay
             tasks = [
+                asyncio.create_task(
+                    follow_access_changes(settings, context.profiles, context.widgets)
+                ),
                 asyncio.create_task(purge_expired_rows(pool)),
                 asyncio.create_task(listeners.run()),
             ]
@@ -70,9 +76,9 @@ def create_app(
     app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
     app.router.routes.extend(documentation_routes())
     app.router.routes.append(HEALTHZ)
-    app.state.checks = checks
+    app.state.checks, app.state.admission = checks, RequestAdmission()
     problems.install_handlers(app)
 
     app.add_middleware(ErasureGate)
-    app.add_middleware(EdgeMiddleware)  # the outermost one
+    app.add_middleware(EdgeMiddleware, admission=app.state.admission)  # the outermost one
     return app

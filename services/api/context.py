@@ -1,14 +1,18 @@
 """The objects that all routes share, opened once per process."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
+from events.record import Stream
 from services.adapters.responder import Responder
-from services.api.auth.bearer import BearerVerifier
+from services.api.auth.bearer import BearerIdentity, BearerVerifier
+from services.api.auth.lookups import LookupCache
 from services.api.rate_limit.networks import ClientNetworks
+from services.api.reading import ACQUIRE_SECONDS, Query, QueryRunner, ResultRow
 from services.api.secret_keys import SecretKeyCache
 from services.api.session_listeners import SessionListeners
 from services.runtime.applied_erasures import AppliedErasures
@@ -16,13 +20,17 @@ from services.runtime.clock import Clock
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
 
+OWNER_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
     """Pools, responder, listeners and keys of this process.
 
-    Writes use `pool`; queries under row level security use `engine`. `clock` is the only source of
-    the current instant.
+    `engine` is only for exports, which read rows while they are sent. `clock` is the only source of
+    the current instant. `identities`, `profiles` and `widgets` are remembered look-ups by bearer
+    token, profile id and the hash of a widget key; `owners` are the organisation and the property
+    of a stream, which never moves.
     """
 
     settings: Settings
@@ -36,6 +44,15 @@ class ApiContext:
     table_fit: TableFit
     applied_erasures: AppliedErasures
     clock: Clock
+    identities: LookupCache[str, BearerIdentity]
+    profiles: LookupCache[UUID, ResultRow]
+    widgets: LookupCache[str, ResultRow]
+    owners: LookupCache[Stream, tuple[UUID, UUID | None]]
+
+    async def find(self, query: Query) -> ResultRow | None:
+        """Return the first row of a query that no row level security limits."""
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+            return await QueryRunner(conn).first(query)
 
 
 def context_of(request: Request) -> ApiContext:
@@ -56,5 +73,7 @@ def open_context(
     return ApiContext(
         settings, pool, engine, responder, listeners, BearerVerifier(settings),
         ClientNetworks(settings.proxies), SecretKeyCache(pool), TableFit(pool),
-        AppliedErasures(pool), clock,
+        AppliedErasures(pool), clock, LookupCache(settings.caller_seconds),
+        LookupCache(settings.caller_seconds), LookupCache(settings.caller_seconds),
+        LookupCache(OWNER_SECONDS),
     )  # fmt: skip

@@ -12,8 +12,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from services.api.admission import RequestAdmission, overloaded
 from services.api.middleware import SECURITY_HEADERS
 from services.api.problems import TITLES, Problem, problem_response
+from services.runtime.health import HEALTHZ
 from services.runtime.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -43,13 +45,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ArrivalLimits,
+        admission: RequestAdmission,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits
+        self._limits, self._admission = limits, admission
         self._arrival_timer: asyncio.TimerHandle | None = None
         self._is_in_head = True
         """True until the headers of the first or the next request are complete."""
         self._head_bytes = 0
+        self._is_refused = False
+        """True while the body of a refused request arrives, which nobody reads."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -75,12 +80,37 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head, self._head_bytes = False, 0
         self._limit_arrival(self._limits.body_seconds)
+        # Refused here and not in the application: what costs least leaves most for the others.
+        self._is_refused = self._is_idle and self._admission.is_full
+        if self._is_refused and self.url != HEALTHZ.path.encode():
+            return
+        self._is_refused = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._is_in_head = True
         self._end_limit()
-        super().on_message_complete()
+        if not self._is_refused:
+            super().on_message_complete()
+            return
+        self._is_refused = False
+        self._write_problem(overloaded())
+        if self.parser.should_keep_alive():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            self.transport.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        """True if no earlier request of the connection waits for its response."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return cycle is None or cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
@@ -110,13 +140,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            response = problem_response(Problem(status, code, message))
-            headers = [*response.raw_headers, *SECURITY_HEADERS, (b"connection", b"close")]
-            lines = [f"HTTP/1.1 {status} {TITLES[status]}".encode()]
-            lines += [name + b": " + value for name, value in headers]
-            self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
+            self._write_problem(Problem(status, code, message), (b"connection", b"close"))
         if cycle is not None and not cycle.response_complete:
             # The application still waits for the body, or writes a response that nobody gets.
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
+
+    def _write_problem(self, problem: Problem, *more: tuple[bytes, bytes]) -> None:
+        """Write a problem document as the response, without the application."""
+        response = problem_response(problem)
+        lines = [f"HTTP/1.1 {problem.status} {TITLES[problem.status]}".encode()]
+        headers = (*response.raw_headers, *SECURITY_HEADERS, *more)
+        lines += [name + b": " + value for name, value in headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))

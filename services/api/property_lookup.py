@@ -3,15 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from events.record import Stream
 from projections import host, leads
 from services.api.auth.console_users import ConsoleUser
+from services.api.auth.row_security import read_as
 from services.api.context import ApiContext
 from services.api.problems import not_found
+from services.api.reading import PreparedQuery, QueryRunner
 from services.deciders.countries import find_country
 from services.host import find_stream_owner
+
+_ORG = PreparedQuery(host.org_of_property, "property_id")
+_PERSON = PreparedQuery(leads.person, "org_id", "lead_id")
 
 
 async def property_of_stream(
@@ -22,8 +25,12 @@ async def property_of_stream(
     Raise 404 for an unknown entity and for one of another organisation alike. `kind` names the
     entity in the message.
     """
-    async with context.pool.acquire() as conn:
-        owner = await find_stream_owner(conn, stream)  # type: ignore[arg-type]
+
+    async def find() -> tuple[UUID, UUID | None] | None:
+        async with context.pool.acquire() as conn:
+            return await find_stream_owner(conn, stream)
+
+    owner = await context.owners.load(stream, find)
     if owner is None or owner[0] != caller.org_id or owner[1] is None:
         raise not_found(kind)
     return owner[1]
@@ -36,21 +43,19 @@ async def property_of_lead(context: ApiContext, caller: ConsoleUser, lead_id: UU
 
 async def require_property(context: ApiContext, caller: ConsoleUser, property_id: UUID) -> None:
     """Raise 404 if the property does not belong to the caller's organisation."""
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         await require_property_row(conn, caller, property_id)
 
 
-async def require_property_row(
-    conn: AsyncConnection, caller: ConsoleUser, property_id: UUID
-) -> None:
+async def require_property_row(conn: QueryRunner, caller: ConsoleUser, property_id: UUID) -> None:
     """Do the same as `require_property` in an open transaction."""
-    if await conn.scalar(host.org_of_property(property_id)) != caller.org_id:
+    if await conn.scalar(_ORG(property_id=property_id)) != caller.org_id:
         raise not_found("property")
 
 
-async def load_country(conn: AsyncConnection, property_id: UUID) -> str:
+async def load_country(conn: QueryRunner, property_id: UUID) -> str:
     """Return the country in which phone numbers of the property are read."""
-    row = (await conn.execute(host.settings_of_property(property_id))).first()
+    row = await conn.first(host.settings_of_property(property_id))
     settings, address = (row.settings, row.address) if row is not None else (None, None)
     return find_country(
         settings if isinstance(settings, dict) else {}, address if isinstance(address, dict) else {}
@@ -58,13 +63,13 @@ async def load_country(conn: AsyncConnection, property_id: UUID) -> str:
 
 
 async def load_surviving_lead(
-    conn: AsyncConnection, caller: ConsoleUser, lead_id: UUID
+    conn: QueryRunner, caller: ConsoleUser, lead_id: UUID
 ) -> dict[str, Any]:
     """Return the row of the lead, or of the lead into which it was merged. Raise 404.
 
     Its `members` are the ids of all leads that were merged into it, and its own id.
     """
-    row = (await conn.execute(leads.person(caller.org_id, lead_id))).mappings().first()
+    row = await conn.first(_PERSON(org_id=caller.org_id, lead_id=lead_id))
     if row is None:
         raise not_found("lead")
     return dict(row)

@@ -51,23 +51,29 @@ async def execute_write(
     status: int = 200,
     *,
     row_ids: Sequence[UUID] = (),
+    is_plain: bool = False,
 ) -> Response:
     """Run `work` in one transaction and return its result as the response.
 
     With an Idempotency-Key, a repeated request gets the first result and `work` does not run.
-    `row_ids`: if a parked event touches one of them, the response is 202 with that event.
+    `is_plain`: see `transact`. `row_ids`: if a parked event touches one of them, the response is
+    202 with that event.
     """
     context = context_of(request)
     await require_fitting_tables(context, caller)
     now = context.clock.now()
 
-    async def work_to_json(uow: UnitOfWork) -> Any:
-        # Stored as JSON for a repetition: the first response must be made from the same value.
-        return orjson.loads(encode_json(await work(uow)))
-
     command = command_from_header(request, caller, raw_body, now)
+
+    async def work_to_json(uow: UnitOfWork) -> Any:
+        result = await work(uow)
+        # Stored as JSON for a repetition: the first response must be made from the same value.
+        return result if command is None else orjson.loads(encode_json(result))
+
     scope = caller.scope(property_id, now)
-    result = await transact(context.pool, scope, work_to_json, command_id=command)
+    result = await transact(
+        context.pool, scope, work_to_json, command_id=command, is_plain=is_plain
+    )
     body = result.result
     if row_ids and (event := await parked.find_blocking(context.pool, LIVE.name, row_ids)):
         event_id, reason = event

@@ -26,7 +26,8 @@ class ApiServer(uvicorn.Server):
                 app, host=settings.http_host, port=settings.http_port, log_config=None,
                 access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS,
                 http=functools.partial(  # type: ignore[arg-type]
-                    BoundedHttpProtocol, limits=ArrivalLimits.of(settings)
+                    BoundedHttpProtocol, limits=ArrivalLimits.of(settings),
+                    admission=app.state.admission,
                 ),
                 # rate_limit/networks reads X-Forwarded-For, for trusted proxies only.
                 proxy_headers=False,

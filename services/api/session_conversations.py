@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from projections import conversations
+from services.api.auth.row_security import read_as
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext
 from services.application.chat_ids import default_conversation_id
@@ -23,9 +24,9 @@ async def list_conversation_ids(
     if session_id is None:
         return ()
     property_id = caller.property_id
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         session_ids = possible_ids(property_id, "session", session_id)
-        rows = await conn.execute(conversations.of_sessions(property_id, session_ids))
+        rows = await conn.all(conversations.of_sessions(property_id, session_ids))
         stored_ids = [row.id for row in rows]
     ids = [default_conversation_id(property_id, session_id), *stored_ids]
     if requested_id is not None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+import asyncpg
 
 from projections import session_marks
 from services.api.problems import UNAVAILABLE_ERRORS, Problem
+from services.api.reading import QueryRunner
 from services.runtime.logging import get_logger
 from services.runtime.settings import Settings
 
@@ -24,8 +24,8 @@ POLL_SECONDS = 0.5
 MAX_STREAMS_PER_SESSION = 4
 """Enough for a visitor's browser tabs. More would let one visitor use up the process's limit."""
 RETRY_SECONDS = 10
-READ_ERRORS = (*UNAVAILABLE_ERRORS, DBAPIError)
-"""Errors after which a read is tried again. SQLAlchemy wraps some in its most general error."""
+READ_ERRORS = (*UNAVAILABLE_ERRORS, asyncpg.PostgresError)
+"""Errors after which a read is tried again."""
 
 log = get_logger("listening")
 
@@ -66,8 +66,8 @@ class Listener:
 class SessionListeners:
     """All event streams of this process, within the limits."""
 
-    def __init__(self, engine: AsyncEngine, limits: StreamLimits) -> None:
-        self._engine, self._limits = engine, limits
+    def __init__(self, pool: asyncpg.Pool, limits: StreamLimits) -> None:
+        self._pool, self._limits = pool, limits
         self._listeners: set[Listener] = set()
         self._streams_by_session: Counter[UUID] = Counter()
         self._streams_by_property: Counter[UUID] = Counter()
@@ -156,6 +156,6 @@ class SessionListeners:
 
     async def _read_marks(self) -> dict[UUID, tuple[object, ...]]:
         """Return a value per session that changes with every message and every change of mode."""
-        async with self._engine.begin() as conn:
-            rows = await conn.execute(session_marks.change_marks(list(self._streams_by_session)))
-            return {row[0]: tuple(row[1:]) for row in rows}
+        query = session_marks.change_marks(list(self._streams_by_session))
+        async with self._pool.acquire() as conn:
+            return {row[0]: tuple(row[1:]) for row in await QueryRunner(conn).all(query)}

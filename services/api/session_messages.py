@@ -6,14 +6,14 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.ids import is_reserved
 from projections import conversations, messages, sessions
+from services.api.auth.row_security import read_as
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext
 from services.api.problems import Problem, not_found
+from services.api.reading import QueryRunner, ResultRow
 from services.application.client_ids import MESSAGE, load_client_ids, possible_ids
 
 MAX_MESSAGES = 200
@@ -51,17 +51,17 @@ async def read_messages(
     Raise 404 if the session is not the caller's, and 400 for a malformed or unknown `after`.
     """
     property_id = caller.property_id
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         query = sessions.by_ids(property_id, possible_ids(property_id, "session", session_id))
-        row = (await conn.execute(query)).first()
+        row = await conn.first(query)
         if row is None or not caller.owns(row.id, row.visitor_id):
             raise not_found("session")
         if after:
             read_point = await _find_read_point(conn, property_id, row.id, after)
         query = messages.of_session(property_id, row.id, read_point, MAX_MESSAGES)
-        rows = (await conn.execute(query)).all()
+        rows = await conn.all(query)
         query = conversations.of_sessions(property_id, [row.id])
-        newest = (await conn.execute(query)).first()
+        newest = await conn.first(query)
         is_waiting = newest is not None and await _is_waiting(conn, newest)
     named = await _load_names(context, property_id, [
         *(key for line in rows for key in (line.id, line.conversation_id)),
@@ -87,7 +87,7 @@ async def read_messages(
     )  # fmt: skip
 
 
-async def _is_waiting(conn: AsyncConnection, conversation: "Row[Any]") -> bool:
+async def _is_waiting(conn: QueryRunner, conversation: ResultRow) -> bool:
     """Return whether the visitor waits for an agent: one took over and has not answered yet."""
     if not conversation.is_human_mode:
         return bool(conversation.waiting_for_human)
@@ -106,7 +106,7 @@ async def _load_names(
 
 
 async def _find_read_point(
-    conn: AsyncConnection, property_id: UUID, session_id: UUID, after: str
+    conn: QueryRunner, property_id: UUID, session_id: UUID, after: str
 ) -> ReadPoint:
     try:
         message_id = _ID.validate_strings(after)
@@ -119,7 +119,7 @@ async def _find_read_point(
                 f"after is {after[:100]!r}: send the id of a message or an instant with offset",
             ) from None  # fmt: skip
     message_ids = possible_ids(property_id, MESSAGE, message_id)
-    row = (await conn.execute(messages.by_ids(property_id, session_id, message_ids))).first()
+    row = await conn.first(messages.by_ids(property_id, session_id, message_ids))
     if row is None:
         raise Problem(
             400, "unknown_message",

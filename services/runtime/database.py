@@ -17,6 +17,7 @@ from services.runtime.keys import use_keys
 from services.runtime.pooler import (
     NO_CACHED_STATEMENTS,
     NO_CACHED_STATEMENTS_OF_SQLALCHEMY,
+    SessionlessConnection,
     pooler_connection_class,
 )
 
@@ -149,7 +150,7 @@ def _driver_options(
     """Return the arguments of asyncpg that differ behind a pooler."""
     values = session_settings(settings, application_name, role)
     if settings.database_pooler == "none":
-        return {"server_settings": values}
+        return {"server_settings": values, "connection_class": SessionlessConnection}
     return {"connection_class": pooler_connection_class(values), **NO_CACHED_STATEMENTS}
 
 

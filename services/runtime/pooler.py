@@ -8,7 +8,6 @@ statement outside of a transaction gets one of its own.
 from typing import Any
 
 import asyncpg
-from asyncpg.transaction import Transaction
 
 NO_CACHED_STATEMENTS = {"statement_cache_size": 0}
 """Arguments of asyncpg: a statement without a name lives until the next one."""
@@ -20,57 +19,39 @@ NO_CACHED_STATEMENTS_OF_SQLALCHEMY = {
 """The same as arguments of SQLAlchemy's dialect, which would give every statement a name."""
 
 
-class PoolerTransaction(Transaction):
-    """A transaction that begins with the settings of its connection."""
+class SessionlessConnection(asyncpg.Connection):
+    """A connection whose session keeps nothing: no code of the core sets, locks or listens in it.
 
-    def __init__(self, connection: "PoolerConnection", *options: Any) -> None:
-        super().__init__(connection, *options)
-        self._pooler_connection = connection
+    So the pool needs no statement to reset it.
+    """
 
-    async def start(self) -> None:
-        """Begin the transaction or savepoint; a transaction assumes the settings."""
-        connection = self._pooler_connection
-        is_savepoint = connection.is_in_transaction()
-        connection.is_beginning = True
-        try:
-            await super().start()
-        finally:
-            connection.is_beginning = False
-        if is_savepoint or not connection.local_settings:
-            return
-        try:
-            await connection.execute(connection.local_settings)
-        except BaseException:
-            await self.rollback()
-            raise
+    def get_reset_query(self) -> str:
+        """Return nothing."""
+        return ""
 
 
-class PoolerConnection(asyncpg.Connection):
+class PoolerConnection(SessionlessConnection):
     """A connection whose statements all run in transactions with local settings."""
 
     local_settings = ""
     """The statements with which every transaction begins: SET LOCAL …"""
-    is_beginning = False
-    """True while BEGIN is executed, which needs no transaction."""
-
-    def transaction(self, **options: Any) -> Transaction:
-        """Return a transaction that begins with the settings."""
-        options = {"isolation": None, "readonly": False, "deferrable": False, **options}
-        return PoolerTransaction(self, *options.values())
-
-    def get_reset_query(self) -> str:
-        """Return nothing: no state of a session outlives a transaction."""
-        return ""
 
     def _needs_transaction(self) -> bool:
-        return not (self.is_closed() or self.is_beginning or self.is_in_transaction())
+        return not (self.is_closed() or self.is_in_transaction())
 
-    async def execute(self, *arguments: Any, **options: Any) -> str:
-        """Execute in the current transaction, or in a new one."""
+    async def execute(self, query: str, *arguments: Any, **options: Any) -> str:
+        """Execute in the current transaction, or in a new one.
+
+        BEGIN is sent together with the settings: they cost no round trip.
+        """
         if not self._needs_transaction():
-            return await super().execute(*arguments, **options)
+            return await super().execute(query, *arguments, **options)
+        if query.startswith("BEGIN"):
+            begin, _, rest = query.partition(";")
+            query = f"{begin}; {self.local_settings}; {rest}" if self.local_settings else query
+            return await super().execute(query, **options)
         async with self.transaction():
-            return await super().execute(*arguments, **options)
+            return await super().execute(query, *arguments, **options)
 
     async def executemany(self, *arguments: Any, **options: Any) -> None:
         """Execute in the current transaction, or in a new one."""

@@ -44,6 +44,13 @@ class Settings(ProviderSettings):
         description="seconds for which the last keys are used after their lifespan, while the "
         "issuer does not answer",
     )
+    caller_seconds: float = Field(
+        default=2,
+        ge=0,
+        le=2,
+        description="seconds for which an API process remembers who a caller is: a role that was "
+        "changed, or a widget key that was revoked, is seen after this time at the latest",
+    )
     jwt_audience: str = Field(
         default="authenticated", min_length=1, description="required audience of console tokens"
     )

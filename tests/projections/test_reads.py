@@ -7,6 +7,7 @@ from benchmarks.crowd import Crowd, insert_crowd
 from benchmarks.reading import make_queries
 from projections.scores import TABLE
 from services.api.auth.console_users import ConsoleUser
+from services.api.auth.row_security import assume_role
 from services.runtime.database import connect, open_engine
 from services.runtime.settings import Settings
 from tests.query_plans import Scan, find_problems, run_and_read_scans
@@ -43,7 +44,8 @@ async def find_plan_problems(settings: Settings, crowd: Crowd, in_large_property
     engine = open_engine(settings, "test")
     problems: list[str] = []
     member = ConsoleUser(crowd.member, crowd.org_id, "viewer")
-    async with member.transaction(engine) as conn:
+    async with engine.begin() as conn:
+        await conn.exec_driver_sql(assume_role(member.claims))
         assert await conn.scalar(text("SELECT current_user")) == "authenticated"
         large_tables = await _load_large_tables(conn)
         assert TABLE.name in large_tables

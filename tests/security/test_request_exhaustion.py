@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.api.problems import Problem
 from services.api.session_listeners import (
@@ -144,8 +143,8 @@ def join_many(
     return joined
 
 
-def test_one_network_and_one_property_have_a_share_of_the_streams(engine: AsyncEngine) -> None:
-    listeners = SessionListeners(engine, StreamLimits(20, 8, 5, 0))
+def test_one_network_and_one_property_have_a_share_of_the_streams(pool: asyncpg.Pool) -> None:
+    listeners = SessionListeners(pool, StreamLimits(20, 8, 5, 0))
     of_network = join_many(listeners, ALDER, ["a"] * 20)
     assert len(of_network) == 5
     assert len(join_many(listeners, ALDER, [f"b{n}" for n in range(20)])) == 3
@@ -154,8 +153,8 @@ def test_one_network_and_one_property_have_a_share_of_the_streams(engine: AsyncE
     assert len(join_many(listeners, BIRCH, ["a"])) == 1, "a closed stream is free again"
 
 
-def test_the_reserve_is_for_properties_and_networks_without_a_stream(engine: AsyncEngine) -> None:
-    listeners = SessionListeners(engine, StreamLimits(10, 10, 10, 2))
+def test_the_reserve_is_for_properties_and_networks_without_a_stream(pool: asyncpg.Pool) -> None:
+    listeners = SessionListeners(pool, StreamLimits(10, 10, 10, 2))
     assert len(join_many(listeners, ALDER, [f"a{n}" for n in range(20)])) == 8
     assert len(join_many(listeners, BIRCH, ["a1"])) == 0, "this network has a stream"
     assert len(join_many(listeners, BIRCH, ["b1"])) == 1

@@ -149,7 +149,7 @@ async def read_as_visitor(settings: Settings, claims: dict[str, str | None]) -> 
     """Return the sessions that row level security shows to a visitor with these claims."""
     engine = open_engine(settings, "test")
     async with engine.begin() as conn:
-        await assume_role(conn, {"role": "anon", **claims})
+        await conn.exec_driver_sql(assume_role({"role": "anon", **claims}))
         rows = await conn.execute(sessions.TABLE.select())
         seen = {row.id for row in rows}
     await engine.dispose()

@@ -1,18 +1,14 @@
 """Services of an organisation that call the API with an API key, as dependencies of routes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
 
 from events.api_keys import ApiScope
-from services.api.auth.row_security import assume_role
 from services.api.context import context_of
 from services.api.problems import Problem
 from services.api.rate_limit.limits import limit_api_client, limit_network
@@ -36,17 +32,13 @@ class ApiClient:
     def org_id(self) -> UUID:
         return self.key.org_id
 
-    @asynccontextmanager
-    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads the rows which the key opens, and no others."""
-        properties = ",".join(map(str, self.key.property_ids)) or "all"
-        claims = {
+    @property
+    def claims(self) -> dict[str, str | None]:
+        """The database role and the claims with which only the rows that the key opens are read."""
+        return {
             "role": "authenticated", "api_key_org_id": str(self.key.org_id),
-            "api_key_property_ids": properties,
+            "api_key_property_ids": ",".join(map(str, self.key.property_ids)) or "all",
         }  # fmt: skip
-        async with engine.begin() as conn:
-            await assume_role(conn, claims)
-            yield conn
 
 
 async def authenticate_event_reader(

@@ -4,6 +4,7 @@ A malformed token, an expired one and one of an unknown user get the same respon
 find out which users exist.
 """
 
+from functools import partial
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Security
@@ -15,8 +16,10 @@ from services.api.auth.bearer import InvalidBearerToken
 from services.api.auth.console_users import ADMIN, ROLES, WRITER_ROLES, ConsoleUser
 from services.api.context import context_of
 from services.api.problems import Problem
+from services.api.reading import PreparedQuery
 
 SCHEME = "consoleUser"
+_PROFILE = PreparedQuery(host.profile, "profile_id")
 _JWT = HTTPBearer(
     scheme_name=SCHEME, bearerFormat="JWT", auto_error=False,
     description="A console user's token, issued by the identity provider of the organisation.",
@@ -35,11 +38,16 @@ async def authenticate_console_user(
     if not token:
         raise _unauthenticated()
     try:
-        user = await context.bearer_verifier.identify(token)
+        user = await context.identities.load(
+            token, partial(context.bearer_verifier.identify, token)
+        )
     except InvalidBearerToken:
         raise _unauthenticated() from None
-    async with context.engine.begin() as conn:
-        row = (await conn.execute(host.profile(user.user_id))).first()
+    if user is None:
+        raise _unauthenticated()
+    row = await context.profiles.load(
+        user.user_id, lambda: context.find(_PROFILE(profile_id=user.user_id))
+    )
     if row is None or row.org_id is None:
         raise _unauthenticated()
     return ConsoleUser(user.user_id, row.org_id, row.role or "viewer", user.email, user.phone)

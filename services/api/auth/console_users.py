@@ -1,15 +1,10 @@
 """Console users: people of an organisation, with the rights of their role."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from events.record import Cause
-from services.api.auth.row_security import assume_role
 from services.application.unit_of_work import Scope
 
 ADMIN = "admin"
@@ -43,9 +38,7 @@ class ConsoleUser:
         """Return the scope of a write by this user at `at`."""
         return Scope(self.org_id, property_id, at, self.cause)
 
-    @asynccontextmanager
-    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads under this user's row level security."""
-        async with engine.begin() as conn:
-            await assume_role(conn, {"role": "authenticated", "sub": str(self.id)})
-            yield conn
+    @property
+    def claims(self) -> dict[str, str | None]:
+        """The caller's database role and JWT claims, from which row level security decides."""
+        return {"role": "authenticated", "sub": str(self.id)}

@@ -1,16 +1,11 @@
 """Visitors of a property's web site, identified by their own id or by a session token."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from events.record import Cause
 from events.visitor_ids import read_visitor_id
-from services.api.auth.row_security import assume_role
 from services.api.problems import Problem
 from services.application.unit_of_work import Scope
 
@@ -60,17 +55,14 @@ class Visitor:
             return self.verified_session_id == session_id
         return self.visitor_hash == visitor_hash
 
-    @asynccontextmanager
-    async def transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that reads under this visitor's row level security."""
-        claims = {
+    @property
+    def claims(self) -> dict[str, str | None]:
+        """The caller's database role and JWT claims, from which row level security decides."""
+        return {
             "role": "anon", "org_id": str(self.org_id), "property_id": str(self.property_id),
             "visitor_id": self.visitor_hash,
             "session_id": str(self.verified_session_id) if self.verified_session_id else None,
         }  # fmt: skip
-        async with engine.begin() as conn:
-            await assume_role(conn, claims)
-            yield conn
 
 
 def parse_visitor_id(header: str) -> str | None:

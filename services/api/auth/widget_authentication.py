@@ -22,9 +22,11 @@ from services.api.context import context_of
 from services.api.middleware import allow_origin
 from services.api.problems import Problem, not_found
 from services.api.rate_limit.limits import limit_network, limit_visitor
+from services.api.reading import PreparedQuery
 from services.api.schemas import example
 from services.application.client_ids import possible_ids
 
+_WIDGET = PreparedQuery(widget_keys.opened_by, "key_hash", "now")
 _Bearer: TypeAlias = HTTPAuthorizationCredentials | None
 _KEY = APIKeyHeader(
     name="X-API-Key", scheme_name="widgetKey", auto_error=False,
@@ -119,9 +121,9 @@ async def _find_widget(request: Request, key: str | None) -> Any | None:
         raise Problem(401, "no_key", "the widget key is missing: send it in X-API-Key")
     context = context_of(request)
     key_hash = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-    async with context.engine.begin() as conn:
-        query = widget_keys.opened_by(key_hash, context.clock.now())
-        return (await conn.execute(query)).first()
+    return await context.widgets.load(
+        key_hash, lambda: context.find(_WIDGET(key_hash=key_hash, now=context.clock.now()))
+    )
 
 
 async def _admit_by_ticket(request: Request, ticket: str) -> Visitor:
@@ -132,11 +134,8 @@ async def _admit_by_ticket(request: Request, ticket: str) -> Visitor:
     if claims is None or not _opens(claims, request.query_params.get("sessionId", "")):
         await limit_network(request)
         raise _bad_ticket()
-    async with context.engine.begin() as conn:
-        widget = (await conn.execute(widget_keys.of_property(claims.property_id))).first()
-        session = (
-            await conn.execute(sessions.by_ids(claims.property_id, [claims.session_id]))
-        ).first()
+    widget = await context.find(widget_keys.of_property(claims.property_id))
+    session = await context.find(sessions.by_ids(claims.property_id, [claims.session_id]))
     if widget is None or session is None:
         raise _bad_ticket()
     _check_widget(request, widget)

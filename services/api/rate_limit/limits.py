@@ -20,17 +20,12 @@ from events.record import Stream
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
-from services.api.rate_limit.counters import Counters
+from services.api.rate_limit.contacts import comparable_contact
+from services.api.rate_limit.counters import Counted, count_request
 from services.application.client_ids import choose_id, load_id_owners
 from services.application.leads import owns_lead
 from services.application.unit_of_work import UnitOfWork
 from services.deciders import leads, sessions
-
-COMPARED_PHONE_DIGITS = 10
-"""The last digits of a phone number that are compared.
-
-They are the same whether the number was written with its country prefix or without.
-"""
 
 
 class LimitedSubject(NamedTuple):
@@ -72,15 +67,18 @@ async def limit_visitor(request: Request, caller: Visitor) -> None:
     )
     visitor = caller.visitor_hash or caller.verified_session_id
     hash_key = await context.keys.load_newest("rate_limit")
+    subjects = [
+        _network_subject(context, request),
+        LimitedSubject(settings.limit_key, "key", str(property_id)),
+    ]
+    if visitor is not None:
+        name = f"{property_id}/{visitor}"
+        subjects.append(LimitedSubject(settings.limit_visitor, "visitor", name))
+    else:
+        subjects.append(network)
     async with context.pool.acquire() as conn:
-        await _count(conn, hash_key, _network_subject(context, request))
-        await _count(conn, hash_key, LimitedSubject(settings.limit_key, "key", str(property_id)))
-        is_new = True
-        if visitor is not None:
-            subject = LimitedSubject(settings.limit_visitor, "visitor", f"{property_id}/{visitor}")
-            hits = await _count(conn, hash_key, subject)
-            is_new = hits == 1 and caller.verified_session_id is None
-        if is_new:
+        hits = await _count(conn, hash_key, *subjects)
+        if visitor is not None and hits[-1] == 1 and caller.verified_session_id is None:
             await _count(conn, hash_key, network)
 
 
@@ -132,20 +130,28 @@ async def _owned_contacts(
     return {comparable_contact(value) for value in values if value}
 
 
-async def _count(conn: Connection, hash_key: bytes, subject: LimitedSubject) -> int:
-    """Count a request against all limits of a subject; return the number in the longest window.
+async def _count(conn: Connection, hash_key: bytes, *subjects: LimitedSubject) -> list[int]:
+    """Count a request against all limits of the subjects, with one statement.
 
-    Raise 429 above a limit. A refused request counts too, so a client that does not wait stays
-    refused.
+    Return for each subject the number in the window with most requests. Raise 429 above a limit;
+    later limits are not counted then. A refused request counts too, so a client that does not wait
+    stays refused.
     """
-    counters, most = Counters(conn), 0
-    for item in _parse_limits(subject.limit):
-        key = item.key_for(subject.kind, _keyed_hash(hash_key, subject.name))
-        hits = await counters.incr(key, item.get_expiry())
-        most = max(most, hits)
-        if hits > item.amount:
-            ends_at = await counters.get_expiry(key)
-            raise too_many_requests(subject.kind, ends_at - time.time())
+    counted = [
+        (number, Counted(
+            item.key_for(subject.kind, _keyed_hash(hash_key, subject.name)), item.amount,
+            item.get_expiry(),
+        ))
+        for number, subject in enumerate(subjects) for item in _parse_limits(subject.limit)
+    ]  # fmt: skip
+    most = [0] * len(subjects)
+    if not counted:
+        return most
+    counts = await count_request(conn, [counter for _, counter in counted])
+    for (number, counter), count in zip(counted, counts, strict=False):
+        most[number] = max(most[number], count.hits)
+        if count.hits > counter.most:
+            raise too_many_requests(subjects[number].kind, count.ends_at.timestamp() - time.time())
     return most
 
 
@@ -153,14 +159,6 @@ def _network_subject(context: ApiContext, request: Request) -> LimitedSubject:
     return LimitedSubject(
         context.settings.limit_address, "address", context.networks.network_of(request)
     )
-
-
-def comparable_contact(contact: str) -> str:
-    """Return the same text for all spellings of one e-mail address or phone number."""
-    if "@" in contact:
-        return contact.strip().casefold()
-    digits = "".join(character for character in contact if character.isdecimal())
-    return digits[-COMPARED_PHONE_DIGITS:] or contact.strip().casefold()
 
 
 def too_many_requests(kind: str, remaining_seconds: float) -> Problem:

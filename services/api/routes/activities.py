@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from projections import activities
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import ACTIVITY, NOT_FOUND, SUBJECT, error_responses
@@ -36,10 +37,10 @@ router = APIRouter(prefix="/api/leads/{lead_id}/activities", tags=["leads"])
     responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def list_activities(request: Request, caller: ConsoleReader, lead_id: LeadId) -> Response:
-    async with caller.transaction(context_of(request).engine) as conn:
+    async with read_as(context_of(request).pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         query = activities.newest(caller.org_id, lead["members"], MAX_ACTIVITIES)
-        rows = (await conn.execute(query)).all()
+        rows = await conn.all(query)
     return json_response(
         {"activities": [{name: getattr(row, name) for name in COLUMNS} for row in rows]}
     )
@@ -73,4 +74,4 @@ async def record_activity(
             }
         }  # fmt: skip
 
-    return await execute_write(request, caller, property_id, parsed.raw, work, 201)
+    return await execute_write(request, caller, property_id, parsed.raw, work, 201, is_plain=True)

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from projections import api_keys
 from services.api.auth.console_authentication import ConsoleAdmin
 from services.api.auth.console_users import ConsoleUser
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN, seal_token
 from services.api.context import context_of
 from services.api.error_codes import API_KEY, NOT_FOUND, SHOWN_KEY, error_responses
@@ -92,8 +93,8 @@ async def issue_api_key(
 async def list_api_keys(request: Request, caller: ConsoleAdmin) -> Response:
     """Return who issued and revoked each key, when and why. The keys themselves are not stored."""
     query = api_keys.of_organization(caller.org_id).limit(MAX_KEYS)
-    async with caller.transaction(context_of(request).engine) as conn:
-        rows = (await conn.execute(query)).all()
+    async with read_as(context_of(request).pool, caller.claims) as conn:
+        rows = await conn.all(query)
     names = tuple(ApiKeyRow.model_fields)
     return json_response({"keys": [{name: getattr(row, name) for name in names} for row in rows]})
 

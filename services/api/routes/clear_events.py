@@ -5,17 +5,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
 from events.log import sequencer
 from events.log.read import COLUMNS
 from services.api.auth.api_clients import ApiClient, EventReader
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import ApiContext, context_of
 from services.api.error_codes import CLEAR_EVENTS, NOT_FOUND, error_responses
 from services.api.problems import RETRY_SECONDS, Problem, not_found
+from services.api.reading import CompiledQuery
 from services.api.responses import json_response
 from services.api.schemas import example
 from services.api.schemas.clear_events import ClearEventListResponse, ClearEventResponse
@@ -31,10 +32,10 @@ _Types = Annotated[
         description="Only events of these types, separated by commas; of all types if empty.",
     ),
 ]  # fmt: skip
-_ONE = text(f"SELECT {COLUMNS} FROM crm_api.key_events WHERE id = :id")
-_PAGE = text(
-    f"SELECT {COLUMNS} FROM crm_api.key_events WHERE position > :after AND position <= :upto "
-    "AND (NOT :has_types OR event_type = ANY (:types)) ORDER BY position LIMIT :limit"
+_ONE = f"SELECT {COLUMNS} FROM crm_api.key_events WHERE id = $1"
+_PAGE = (
+    f"SELECT {COLUMNS} FROM crm_api.key_events WHERE position > $1 AND position <= $2 "
+    "AND ($3::text[] IS NULL OR event_type = ANY ($3)) ORDER BY position LIMIT $4"
 )
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -65,12 +66,9 @@ async def list_clear_events(
         # Before the query: all rows up to this position are visible to it.
         log = await sequencer.read_log_state(conn)
     upto = min(log.position, after + SCANNED_POSITIONS)
-    values = {
-        "after": after, "upto": upto, "limit": limit, "has_types": bool(types),
-        "types": types.split(","),
-    }  # fmt: skip
-    async with caller.transaction(context.engine) as key_conn:
-        rows = (await key_conn.execute(_PAGE, values)).mappings().all()
+    values = (after, upto, types.split(",") if types else None, limit)
+    async with read_as(context.pool, caller.claims) as key_conn:
+        rows = await key_conn.all(CompiledQuery(_PAGE, values))
     events = await _open(context, caller, rows)
     is_complete = len(events) == len(rows) < limit
     reached = max(after, upto) if is_complete else events[-1].recorded.position
@@ -95,8 +93,8 @@ async def get_clear_event(
     Each read of personal values is recorded with the key and the id of the event.
     """
     context = context_of(request)
-    async with caller.transaction(context.engine) as key_conn:
-        rows = (await key_conn.execute(_ONE, {"id": event_id})).mappings().all()
+    async with read_as(context.pool, caller.claims) as key_conn:
+        rows = await key_conn.all(CompiledQuery(_ONE, (event_id,)))
     if not rows:
         raise not_found("event")
     async with context.pool.acquire() as conn:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from projections import conversation_list, leads, messages
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.console_users import ConsoleUser
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import ApiContext, context_of
 from services.api.error_codes import NOT_FOUND, error_responses
@@ -56,12 +57,12 @@ async def list_conversations(
         detail = await _load_detail(context, caller, property_id, conversation_id, before)
         return json_response({"conversation": detail})
     lead_ids: list[UUID] = []
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         if lead_id is not None:
-            lead = (await conn.execute(leads.person(caller.org_id, lead_id))).first()
+            lead = await conn.first(leads.person(caller.org_id, lead_id))
             lead_ids = lead.members if lead else [lead_id]
         query = conversation_list.newest(property_id, MAX_CONVERSATIONS, lead_ids=lead_ids)
-        rows = (await conn.execute(query)).all()
+        rows = await conn.all(query)
     return json_response({"conversations": [_summarize(row) for row in rows]})
 
 
@@ -72,13 +73,13 @@ async def _load_detail(
     conversation_id: UUID,
     before: UUID | None,
 ) -> dict[str, Any]:
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         query = conversation_list.by_id(property_id, conversation_id)
-        row = (await conn.execute(query)).mappings().first()
+        row = await conn.first(query)
         if row is None:
             raise not_found("conversation")
         query = messages.newest(property_id, conversation_id, before, MAX_MESSAGES)
-        message_rows = (await conn.execute(query)).mappings().all()
+        message_rows = await conn.all(query)
     return {
         **{name: row[name] for name in CONVERSATION_COLUMNS},
         "lead": _lead_of(row),
@@ -98,7 +99,7 @@ def _summarize(row: Any) -> dict[str, Any]:
     return {
         "id": row.id, "channel": row.channel, "created_at": row.created_at,
         "is_human_mode": row.is_human_mode, "human_agent_id": row.human_agent_id,
-        "waiting_for_human": row.waiting_for_human, "lead": _lead_of(row._mapping),
+        "waiting_for_human": row.waiting_for_human, "lead": _lead_of(row),
         "messageCount": row.message_count, "lastMessage": last_message,
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from events.engagements import EngagementRecorded
 from projections import engagements
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import ENGAGEMENT, NOT_FOUND, SUBJECT, error_responses
@@ -60,7 +61,7 @@ async def record_engagement(
             "rescored": True,
         }  # fmt: skip
 
-    return await execute_write(request, caller, property_id, parsed.raw, work)
+    return await execute_write(request, caller, property_id, parsed.raw, work, is_plain=True)
 
 
 @router.get(
@@ -74,10 +75,10 @@ async def list_engagements(
     lead_id: Annotated[UUID, Query(alias="leadId", examples=[example.LEAD])],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
-    async with caller.transaction(context_of(request).engine) as conn:
+    async with read_as(context_of(request).pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         query = engagements.newest(caller.org_id, lead["members"], limit)
-        rows = (await conn.execute(query)).all()
+        rows = await conn.all(query)
     return json_response(
         {
             "events": [

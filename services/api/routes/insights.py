@@ -13,6 +13,7 @@ from starlette.responses import Response
 from projections import host, insights, leads
 from projections.scoring import v1
 from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
@@ -46,8 +47,8 @@ async def get_insights(
     none. Stored scores are used; timers keep them current.
     """
     context = context_of(request)
-    async with caller.transaction(context.engine) as conn:
-        host_property = (await conn.execute(host.settings_of_property(property_id))).first()
+    async with read_as(context.pool, caller.claims) as conn:
+        host_property = await conn.first(host.settings_of_property(property_id))
         if host_property is None or host_property.org_id != caller.org_id:
             raise not_found("property")
         zone = _time_zone(host_property.settings)
@@ -55,10 +56,10 @@ async def get_insights(
         day_starts = [_start_of_day(day, zone) for day in dates]
         trend_starts = day_starts[-MAX_TREND_DAYS:]
         total = await conn.scalar(leads.count_of(property_id)) or 0
-        score_rows = (await conn.execute(insights.totals(property_id, day_starts[0]))).all()
+        score_rows = await conn.all(insights.totals(property_id, day_starts[0]))
         query = insights.factors(property_id, day_starts[0], MAX_FACTORS)
-        factor_rows = (await conn.execute(query)).all()
-        trend_rows = (await conn.execute(insights.trend(property_id, trend_starts))).all()
+        factor_rows = await conn.all(query)
+        trend_rows = await conn.all(insights.trend(property_id, trend_starts))
     counts = [(row.total, row.leads) for row in score_rows]
     trend_dates = dates[-len(trend_starts) :]
     return json_response({"insights": {

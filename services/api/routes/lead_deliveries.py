@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import DELIVERY, NOT_FOUND, SUBJECT, error_responses
@@ -40,7 +41,7 @@ async def list_deliveries(request: Request, caller: ConsoleReader, lead_id: Lead
     `notPlanned` has the messages that a coming tour could have and that nobody planned.
     """
     context = context_of(request)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
     async with context.pool.acquire() as pool_conn:
         states = await list_message_states(pool_conn, caller.org_id, lead["members"])

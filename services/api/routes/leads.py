@@ -15,6 +15,7 @@ from events.leads import LeadStatus
 from projections import lead_list
 from projections.lead_list import LeadFilter, SortBy
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.current_scores import add_current_scores
@@ -29,6 +30,7 @@ from services.api.error_codes import (
     error_responses,
 )
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.lead_pages import page_query
 from services.api.lead_rows import build_surviving_lead_row
 from services.api.problems import Problem
 from services.api.property_lookup import (
@@ -37,6 +39,7 @@ from services.api.property_lookup import (
     require_property,
     require_property_row,
 )
+from services.api.reading import PreparedQuery
 from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import (
     ResponseBody,
@@ -67,6 +70,7 @@ from services.deciders.leads import (
 from services.host import load_property
 from services.runtime.unicode_text import normalize_texts
 
+_GROUPS = PreparedQuery(lead_list.count_by_status_and_source, "property_id")
 PAGE_SIZE, MAX_PAGE_SIZE, MAX_PAGE = 25, 200, 1_000_000
 
 router = APIRouter(prefix="/api/leads", tags=["leads"])
@@ -99,7 +103,7 @@ async def list_leads(
     all leads of the property.
     """
     context = context_of(request)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         await require_property_row(conn, caller, property_id)
         lead_filter = LeadFilter(
             property_id, status, normalize_texts(source), assigned_agent_id=assigned_agent_id
@@ -111,15 +115,11 @@ async def list_leads(
                 search=" ".join(search.split()),
                 searched_numbers=searched_numbers(search, country),
             )
-        groups = (await conn.execute(lead_list.count_by_status_and_source(property_id))).all()
-        query = lead_list.page(
-            lead_filter,
-            sort_by,
-            descending=sort_order == "desc",
-            offset=(page - 1) * limit,
-            limit=limit,
+        groups = await conn.all(_GROUPS(property_id=property_id))
+        query = page_query(
+            lead_filter, sort_by, sort_order == "desc", offset=(page - 1) * limit, limit=limit
         )
-        rows = [dict(row) for row in (await conn.execute(query)).mappings()]
+        rows = [dict(row) for row in await conn.all(query)]
         if search or assigned_agent_id:
             total = await conn.scalar(lead_list.count(lead_filter)) or 0
         else:

@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from events.privacy import ExportFormat
 from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.auth.row_security import assume_role, read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import CONTACT, NOT_FOUND, SUBJECT, error_responses
@@ -136,8 +137,8 @@ async def export_person(
     property_id = await property_of_lead(context, caller, lead_id)
     now = context.clock.now()
     engine, document = snapshot_engine(context.engine), DOCUMENTS[export_format]
-    async with caller.transaction(engine) as conn:
-        lead = await load_surviving_lead(conn, caller, lead_id)
+    async with read_as(context.pool, caller.claims) as reader:
+        lead = await load_surviving_lead(reader, caller, lead_id)
 
     async def record(uow: UnitOfWork) -> None:
         await uow.execute(RecordExport(lead_id, export_format, exported_by=caller.id))
@@ -145,7 +146,8 @@ async def export_person(
     await transact(context.pool, caller.scope(property_id, now), record)
 
     async def read() -> AsyncIterator[bytes]:
-        async with caller.transaction(engine) as conn, read_log(context.pool) as log:
+        async with engine.begin() as conn, read_log(context.pool) as log:
+            await conn.exec_driver_sql(assume_role(caller.claims))
             person = await find_person(conn, caller.org_id, lead["id"])
             if person is not None:
                 async for part in document.write(conn, log, person, now):

@@ -71,7 +71,7 @@ async def receive_sms_status(request: Request) -> Response:
     delivery_id, form = UUID(str(request.path_params["delivery_id"])), callback.form
     report = _report(delivery_id, form)
     async with context.pool.acquire() as conn:
-        owner = await find_stream_owner(conn, Stream("delivery", delivery_id))  # type: ignore[arg-type]
+        owner = await find_stream_owner(conn, Stream("delivery", delivery_id))
     if owner is None or owner[0] != callback.org_id or owner[1] is None:
         return _answer()
     await require_fitting_tables(context, None)

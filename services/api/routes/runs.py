@@ -16,6 +16,7 @@ from projections import deliveries
 from projections import runs as run_rows
 from projections.workflows import build_step_row
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import (
@@ -64,13 +65,13 @@ async def list_runs(request: Request, caller: ConsoleReader, lead_id: LeadId) ->
     """Return all runs, newest first, and the newest one with its definition and actions."""
     context = context_of(request)
     actions: list[dict[str, Any]] = []
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         query = run_rows.of_leads(caller.org_id, lead["members"], MAX_RUNS)
-        runs = [row._asdict() for row in (await conn.execute(query)).all()]
+        runs = [dict(row) for row in await conn.all(query)]
         if runs:
-            result = await conn.execute(deliveries.of_run(caller.org_id, runs[0]["id"]))
-            actions = [row._asdict() for row in result.all()]
+            query = deliveries.of_run(caller.org_id, runs[0]["id"])
+            actions = [dict(row) for row in await conn.all(query)]
     newest = None
     if runs:
         definition = _newest_definition(runs[0])

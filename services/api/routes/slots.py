@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from sqlalchemy.engine import Row
 from starlette.requests import Request
 from starlette.responses import Response
 
 from events.widgets import TOUR_SOURCE
 from projections import slots as slot_rows
+from services.api.auth.row_security import read_as
 from services.api.auth.widget_authentication import WidgetVisitor
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
@@ -30,6 +30,7 @@ from services.api.error_codes import (
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
 from services.api.problems import Problem
 from services.api.rate_limit.limits import limit_contacts
+from services.api.reading import ResultRow
 from services.api.request_body import BodyParser, ParsedBody
 from services.api.responses import ResponseBody, execute_write, json_response
 from services.api.schemas.schema import IsoDay
@@ -78,8 +79,8 @@ async def list_available_slots(
     today = now.astimezone(load_zone(host_property.time_zone)).date()
     first, last = _date_range(start, end, today)
     slots = list_slots(host_property.property_id, host_property.time_zone, hours, first, last)
-    async with caller.transaction(context.engine) as conn:
-        rows = (await conn.execute(slot_rows.between(host_property.property_id, first, last))).all()
+    async with read_as(context.pool, caller.claims) as conn:
+        rows = await conn.all(slot_rows.between(host_property.property_id, first, last))
     future_slots = [slot for slot in slots if slot.starts_at > now]
     return json_response({
         "slots": _group_by_day(future_slots, hours, rows, now),
@@ -160,7 +161,7 @@ def _date_range(start: date | None, end: date | None, today: date) -> tuple[date
 
 
 def _group_by_day(
-    slots: Iterable[SlotTime], hours: TourHours, rows: Iterable[Row[Any]], now: datetime
+    slots: Iterable[SlotTime], hours: TourHours, rows: Iterable[ResultRow], now: datetime
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the slots by local day, each with its availability. `rows` are stored slots."""
     occupied, closed_ids = _occupied_spans(rows, now)
@@ -178,7 +179,7 @@ def _group_by_day(
 
 
 def _occupied_spans(
-    rows: Iterable[Row[Any]], now: datetime
+    rows: Iterable[ResultRow], now: datetime
 ) -> tuple[dict[date, list[OccupiedSpan]], set[Any]]:
     """Return the occupied spans by UTC day, and the ids of closed slots.
 

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import sessions
+from services.api.auth.row_security import read_as
 from services.api.auth.stream_tickets import LIFETIME_SECONDS, TicketClaims, issue_ticket
 from services.api.auth.widget_authentication import WidgetVisitor
 from services.api.consistency import WAIT_FOR_TOKEN
@@ -37,8 +38,8 @@ async def create_stream_ticket(
     """
     context, property_id = context_of(request), caller.property_id
     session_ids = possible_ids(property_id, "session", parsed.body.session_id)
-    async with caller.transaction(context.engine) as conn:
-        row = (await conn.execute(sessions.by_ids(property_id, session_ids))).first()
+    async with read_as(context.pool, caller.claims) as conn:
+        row = await conn.first(sessions.by_ids(property_id, session_ids))
     if row is None or not caller.owns(row.id, row.visitor_id):
         raise not_found("session")
     async with context.pool.acquire() as pooled:

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from events.record import Stream
 from projections import tasks
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, SUBJECT, TASK, error_responses
@@ -49,11 +50,11 @@ router = APIRouter(prefix="/api", tags=["tasks"])
     responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def list_tasks_of_lead(request: Request, caller: ConsoleReader, lead_id: LeadId) -> Response:
-    async with caller.transaction(context_of(request).engine) as conn:
+    async with read_as(context_of(request).pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         query = tasks.of_leads(caller.org_id, lead["members"], MAX_TASKS)
-        rows = (await conn.execute(query)).all()
-    return json_response({"tasks": [row._asdict() for row in rows]})
+        rows = await conn.all(query)
+    return json_response({"tasks": [dict(row) for row in rows]})
 
 
 @router.get(
@@ -70,10 +71,10 @@ async def list_tasks(
     """Return the first 200 tasks, of one agent and one status if they are given."""
     context = context_of(request)
     await require_property(context, caller, property_id)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         query = tasks.of_property(caller.org_id, property_id, agent_id, status, MAX_TASKS)
-        rows = (await conn.execute(query)).all()
-    return json_response({"tasks": [row._asdict() for row in rows]})
+        rows = await conn.all(query)
+    return json_response({"tasks": [dict(row) for row in rows]})
 
 
 @router.post(

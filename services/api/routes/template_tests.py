@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from events.record import Stream
 from projections import leads
 from services.api.auth.console_authentication import ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.context import context_of
 from services.api.error_codes import SUBJECT, TEMPLATE_TEST, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
@@ -48,7 +49,7 @@ async def send_template_test(
     property_id = await property_of_stream(context, caller, stream, "template")
     lead_id = parsed.body.lead_id
     if lead_id is None:
-        async with caller.transaction(context.engine) as conn:
+        async with read_as(context.pool, caller.claims) as conn:
             lead_id = await conn.scalar(leads.newest_of(property_id))
     if lead_id is None:
         raise Problem(

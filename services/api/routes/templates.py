@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from events.record import Stream
 from projections import templates
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import (
@@ -58,10 +59,10 @@ async def list_templates(
 ) -> Response:
     context = context_of(request)
     await require_property(context, caller, property_id)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         query = templates.of_property(caller.org_id, property_id)
-        rows = (await conn.execute(query)).all()
-    return json_response({"templates": [row._asdict() for row in rows]})
+        rows = await conn.all(query)
+    return json_response({"templates": [dict(row) for row in rows]})
 
 
 @router.post(

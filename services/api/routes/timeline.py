@@ -2,22 +2,26 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query
+from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import timeline
 from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import CURSOR, NOT_FOUND, error_responses
 from services.api.problems import Problem
 from services.api.property_lookup import load_surviving_lead
+from services.api.reading import CompiledQuery, PreparedQuery
 from services.api.responses import json_response
 from services.api.schemas.schema import LeadId
 from services.api.schemas.timeline import TimelineResponse
@@ -48,11 +52,10 @@ async def get_timeline(
     """Return what happened, newest first. The first page also has what is planned."""
     context = context_of(request)
     before = None if not cursor else decode_cursor(cursor)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         # One row more than the page: it tells whether there is a next page.
-        query = timeline.page(caller.org_id, lead["members"], before, limit + 1)
-        rows = (await conn.execute(query)).all()
+        rows = await conn.all(_page_query(caller.org_id, lead["members"], before, limit + 1))
     items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
     next_cursor = None if last is None else encode_cursor((last.at, last.kind, last.id))
@@ -62,6 +65,22 @@ async def get_timeline(
             actions = await list_planned_actions(pool_conn, caller.org_id, lead["members"])
         planned = [_planned_item(action) for action in actions]
     return json_response({"items": items, "planned": planned, "nextCursor": next_cursor})
+
+
+def _page_query(
+    org_id: UUID, lead_ids: Sequence[UUID], before: timeline.TimelinePosition | None, limit: int
+) -> "CompiledQuery | Select[Any]":
+    """Return the query of a page, prepared for the first page of a person with one lead."""
+    if before is None and len(lead_ids) == 1:
+        return _FIRST_PAGE(org_id=org_id, lead_id=lead_ids[0], limit=limit)
+    return timeline.page(org_id, lead_ids, before, limit)
+
+
+def _build_first_page(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
+    return timeline.page(org_id, [lead_id], None, limit)
+
+
+_FIRST_PAGE = PreparedQuery(_build_first_page, "org_id", "lead_id", "limit")
 
 
 def _planned_item(action: PlannedAction) -> dict[str, Any]:

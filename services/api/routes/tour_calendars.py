@@ -12,6 +12,7 @@ from events.record import RecordedEvent, Stream
 from events.tours import TourScheduled
 from projections import tours
 from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.row_security import read_as
 from services.api.auth.visitors import Visitor
 from services.api.auth.widget_authentication import WidgetVisitor
 from services.api.calendar_response import CALENDAR_FILE, CalendarResponse
@@ -91,14 +92,14 @@ async def download_tour_calendar(
     request: Request, caller: ConsoleReader, lead_id: LeadId, tour_id: TourId
 ) -> Response:
     context = context_of(request)
-    async with caller.transaction(context.engine) as conn:
+    async with read_as(context.pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         query = tours.by_id(caller.org_id, lead["members"], tour_id)
-        row = (await conn.execute(query)).mappings().first()
+        row = await conn.first(query)
         if row is None:
             raise not_found("tour")
     async with context.pool.acquire() as pool_conn:
         property_id = row["property_id"]
         host_property = await load_property(pool_conn, property_id)
-    invitation = build_invitation(row, host_property, lead["email"])
+    invitation = build_invitation(dict(row), host_property, lead["email"])
     return CalendarResponse(build_calendar_file(invitation))

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from projections import tours
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import (
@@ -59,11 +60,11 @@ router = APIRouter(prefix="/api/leads/{lead_id}/tours", tags=["tours"])
     responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def list_tours(request: Request, caller: ConsoleReader, lead_id: LeadId) -> Response:
-    async with caller.transaction(context_of(request).engine) as conn:
+    async with read_as(context_of(request).pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
-        rows = (await conn.execute(tours.of_leads(caller.org_id, lead["members"]))).all()
+        rows = await conn.all(tours.of_leads(caller.org_id, lead["members"]))
     return json_response(
-        {"tours": [_with_agent(row._asdict()) for row in rows],
+        {"tours": [_with_agent(dict(row)) for row in rows],
          "lead": {name: lead[name] for name in LEAD_FIELDS}}
     )  # fmt: skip
 

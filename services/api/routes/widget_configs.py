@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from projections import widgets
 from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
@@ -38,8 +39,8 @@ async def get_widget_config(
     """Return all settings. The key is never part of them."""
     context = context_of(request)
     await require_property(context, caller, property_id)
-    async with caller.transaction(context.engine) as conn:
-        row = (await conn.execute(widgets.of_property(property_id))).mappings().first()
+    async with read_as(context.pool, caller.claims) as conn:
+        row = await conn.first(widgets.of_property(property_id))
     if row is None:
         raise not_found("widget")
     return json_response({"config": dict(row)})

@@ -57,6 +57,10 @@ async def submit_widget_lead(
             400, "no_contact", "email and phone are both missing: send at least one of them"
         )
     await limit_contacts(request, caller, body.session_id, body.email, body.phone)
+    # Before the transaction: it needs a connection of the pool too.
+    conversation_ids = await list_conversation_ids(
+        context, caller, body.session_id, body.conversation_id
+    )
     new_lead_id = uuid7()
 
     async def work(uow: UnitOfWork) -> ResponseBody:
@@ -76,11 +80,7 @@ async def submit_widget_lead(
             await uow.execute(start)
             await restart_session(uow, start)
             await uow.execute(IdentifySession(
-                start.session_id, lead_id,
-                await list_conversation_ids(
-                    context, caller, body.session_id, body.conversation_id
-                ),
-                caller.visitor_hash,
+                start.session_id, lead_id, conversation_ids, caller.visitor_hash
             ))  # fmt: skip
         holder = f"session/{body.session_id}" if body.session_id else caller.principal
         reference = await make_lead_reference(uow, lead_id, holder)

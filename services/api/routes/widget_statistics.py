@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from projections import conversation_list, widget_statistics
 from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import ApiContext, context_of
 from services.api.error_codes import NOT_FOUND, RANGE, TIME_ZONE, error_responses
@@ -47,8 +48,8 @@ async def list_widget_conversations(
     context = context_of(request)
     await require_property(context, caller, property_id)
     query = conversation_list.newest(property_id, limit, of_widget=True)
-    async with caller.transaction(context.engine) as conn:
-        rows = (await conn.execute(query)).all()
+    async with read_as(context.pool, caller.claims) as conn:
+        rows = await conn.all(query)
     return json_response({"conversations": [_summarize(row) for row in rows]})
 
 
@@ -75,8 +76,8 @@ async def get_widget_statistics(
     if first is not None and last is not None and last < first:
         raise Problem(400, "invalid_range", f"from ({begin}) is after to ({end}): exchange them")
     query = widget_statistics.of_property(property_id, first, last)
-    async with caller.transaction(context.engine) as conn:
-        row = (await conn.execute(query)).one()
+    async with read_as(context.pool, caller.claims) as conn:
+        [row] = await conn.all(query)
     seconds = row.response_seconds
     return json_response(
         {

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import widgets
+from services.api.auth.row_security import read_as
 from services.api.auth.widget_authentication import PageVisitor
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
@@ -28,8 +29,8 @@ router = APIRouter(prefix="/api/lumaleasing", tags=["widget"])
 async def load_widget(request: Request, caller: PageVisitor) -> Response:
     """Return the appearance of the widget, its business hours, and whether it is open now."""
     context = context_of(request)
-    async with caller.transaction(context.engine) as conn:
-        row = (await conn.execute(widgets.of_property(caller.property_id))).mappings().first()
+    async with read_as(context.pool, caller.claims) as conn:
+        row = await conn.first(widgets.of_property(caller.property_id))
     if row is None:
         raise not_found("widget")
     async with context.pool.acquire() as pool_conn:

@@ -13,6 +13,7 @@ from events.log import read
 from events.log.plain_append import PLAIN_EVENTS, append_plain
 from events.record import NewEvent, Stream
 from tests.events.frozen import CURRENT, Sample
+from tests.events.keys.loaded_keys import forget_keys
 from tests.stored_events import read_stored_events
 from tests.world import World, make_world
 
@@ -23,14 +24,9 @@ PLAIN_SAMPLES = [
 
 
 @pytest.fixture
-async def world(pool: asyncpg.Pool) -> World:
-    forget_keys()  # the samples have the same ids in the databases of other tests
+async def world(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> World:
+    forget_keys(monkeypatch)  # the samples have the same ids in the databases of other tests
     return await make_world(pool, properties=2)
-
-
-def forget_keys() -> None:
-    """Let the key ring be that of a process that has just started."""
-    current_ring()._loaded.clear()
 
 
 def noted(world: World, lead: UUID, note: str = "quiet") -> NewEvent:
@@ -151,9 +147,11 @@ async def test_a_destroyed_key_that_this_process_remembers_is_not_used(
     assert await count(world, new) == 0
 
 
-async def test_the_key_that_a_subject_has_already_is_not_replaced(world: World) -> None:
+async def test_the_key_that_a_subject_has_already_is_not_replaced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lead, stream = await create_lead(world)
-    forget_keys()
+    forget_keys(monkeypatch)
     new = noted(world, lead)
     assert await try_append(world, new, expected={stream: 1}) is None
     await world.append(new)

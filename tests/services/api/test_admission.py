@@ -3,13 +3,17 @@
 import asyncio
 
 import asyncpg
+import httpx2
 import pytest
 
 from services.api import admission
 from services.api.admission import RequestAdmission, Turn
+from services.api.app import create_app
 from services.api.problems import Problem
+from services.api.server import ApiServer
+from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.services.api.site import Site
+from tests.services.api.site import Site, url_of
 
 
 @pytest.fixture
@@ -71,6 +75,33 @@ async def test_a_request_that_waits_elsewhere_lets_another_one_work() -> None:
     assert not third.done(), "the first one works again"
     first.end()
     (await third).end()
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_a_full_queue_refuses_requests_before_the_application_sees_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_WAIT_SECONDS", 60)
+    app = create_app(settings.model_copy(update={"http_port": 0}))
+    server = ApiServer(settings.model_copy(update={"http_port": 0}), app)
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    gate: RequestAdmission = app.state.admission
+    working = await gate.begin()
+    waiting = asyncio.create_task(gate.begin())
+    async with httpx2.AsyncClient(base_url=url_of(server)) as client:
+        await until(lambda: gate.is_full)
+        body = {"text": "x" * 100_000}
+        await client.post("/api/leads", json=body)
+        refused = await client.post("/api/leads", json=body)  # on the same connection
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert refused.headers["Retry-After"] == "1"
+        assert (await client.get("/healthz")).status_code == 200
+        working.end()
+        (await waiting).end()
+        assert (await client.get("/api/leads")).status_code == 401
+    server.should_exit = True
+    await serving
 
 
 @pytest.mark.usefixtures("narrow")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.api.rate_limit.limits import comparable_contact, too_many_requests
+from services.api.rate_limit.contacts import comparable_contact
+from services.api.rate_limit.limits import too_many_requests
 
 
 @pytest.mark.parametrize(

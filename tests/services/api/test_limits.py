@@ -9,11 +9,10 @@ import asyncpg
 import httpx2
 import pytest
 from limits import parse
-from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import ValidationError
 
 from services.api.rate_limit import counters
-from services.api.rate_limit.counters import Counters
+from services.api.rate_limit.counters import Count, Counted, count_request
 from services.runtime.settings import Settings
 from tests.conftest import LIMITS, make_settings, until
 from tests.services.api.site import (
@@ -242,34 +241,30 @@ async def test_the_api_purges_expired_counters(api: ApiOpener, pool: asyncpg.Poo
         await until(is_empty)
 
 
-async def test_the_storage_implements_the_interface_of_limits(pool: asyncpg.Pool) -> None:
+async def test_a_request_is_counted_until_a_counter_has_more_than_it_allows(
+    pool: asyncpg.Pool,
+) -> None:
+    first, second = Counted("a", 2, 3_600), Counted("b", 3, 3_600)
     async with pool.acquire() as conn:
-        storage = Counters(conn)
-        limiter, item = FixedWindowRateLimiter(storage), parse("3/minute")
-        assert await storage.check()
-        assert [await limiter.hit(item, "a") for _ in range(4)] == [True, True, True, False]
-        assert (await limiter.get_window_stats(item, "a")).remaining == 0
-        assert (await limiter.get_window_stats(item, "b")).remaining == 3
-        assert not await limiter.test(item, "a")
-        await limiter.clear(item, "a")
-        assert await limiter.test(item, "a")
-        assert await limiter.hit(item, "b", cost=3)
-        assert await storage.reset() == 1
+        counts = [await count_request(conn, [first, second]) for _ in range(3)]
+        assert [[count.hits for count in both] for both in counts] == [[1, 1], [2, 2], [3]]
+        assert [count.hits for count in await count_request(conn, [second])] == [3]
 
 
 async def test_a_counter_starts_again_when_its_window_has_ended(pool: asyncpg.Pool) -> None:
     """A counter at its limit is counted up to the end of its window, and from one after it."""
     async with pool.acquire() as conn:
-        storage = Counters(conn)
-        assert [await storage.incr("a", 3_600) for _ in range(3)] == [1, 2, 3]
-        end = await storage.get_expiry("a")
-        assert await storage.incr("a", 7_200) == 4
-        assert await storage.get_expiry("a") == end
+
+        async def count(seconds: int) -> Count:
+            [result] = await count_request(conn, [Counted("a", 2, seconds)])
+            return result
+
+        assert [(await count(3_600)).hits for _ in range(3)] == [1, 2, 3]
+        end = (await count(7_200)).ends_at
+        assert (await count(7_200)) == (5, end)
         await conn.execute("UPDATE crm.rate_limits SET ends_at = clock_timestamp()")
-        assert await storage.get("a") == 0
-        assert [await storage.incr("a", 3_600) for _ in range(2)] == [1, 2]
-        assert await storage.get_expiry("a") >= end
-        assert await storage.get("a") == 2
+        assert [(await count(3_600)).hits for _ in range(2)] == [1, 2]
+        assert (await count(3_600)).ends_at >= end
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -5,13 +5,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.api.auth.console_users import ConsoleUser
+from services.api.auth.row_security import read_as
 from services.api.auth.visitors import Visitor
-from services.runtime.database import open_engine, pooled
+from services.api.reading import CompiledQuery
+from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from tests.services.api.site import Site
 
@@ -21,11 +20,10 @@ VISITOR = Visitor(uuid4(), uuid4(), "v_1")
 
 
 @pytest.fixture
-async def narrow_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Open an engine with one connection, which every transaction of the test shares."""
-    engine = open_engine(settings, "test", size=1)
-    yield engine
-    await engine.dispose()
+async def narrow_pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool with one connection, which every transaction of the test shares."""
+    async with pooled(settings, "test", size=1) as narrow_pool:
+        yield narrow_pool
 
 
 @pytest.mark.parametrize(
@@ -34,14 +32,14 @@ async def narrow_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     ids=["user", "visitor"],
 )
 async def test_a_caller_has_its_database_role_until_its_transaction_ends(
-    narrow_engine: AsyncEngine, caller: ConsoleUser | Visitor, role: str
+    narrow_pool: asyncpg.Pool, caller: ConsoleUser | Visitor, role: str
 ) -> None:
-    async with caller.transaction(narrow_engine) as conn:
-        assert await conn.scalar(text(CURRENT_ROLE)) == role
-        assert await conn.scalar(text("SELECT auth.role()")) == role
-    async with narrow_engine.begin() as conn:
-        assert await conn.scalar(text(CURRENT_ROLE)) == "service_role"
-        assert await conn.scalar(text("SELECT auth.role()")) is None
+    async with read_as(narrow_pool, caller.claims) as conn:
+        assert await conn.scalar(CompiledQuery(CURRENT_ROLE)) == role
+        assert await conn.scalar(CompiledQuery("SELECT auth.role()")) == role
+    async with narrow_pool.acquire() as pooled_conn:
+        assert await pooled_conn.fetchval(CURRENT_ROLE) == "service_role"
+        assert await pooled_conn.fetchval("SELECT auth.role()") is None
 
 
 @pytest.mark.parametrize(
@@ -68,19 +66,16 @@ async def test_a_caller_has_its_database_role_until_its_transaction_ends(
     ],
 )
 async def test_a_caller_is_denied_what_its_role_has_no_privilege_for(
-    narrow_engine: AsyncEngine, caller: ConsoleUser | Visitor, statement: str, relation: str
+    narrow_pool: asyncpg.Pool, caller: ConsoleUser | Visitor, statement: str, relation: str
 ) -> None:
-    async with caller.transaction(narrow_engine) as conn:
-        with pytest.raises(DBAPIError) as raised:
-            await conn.execute(text(statement))
-    cause = raised.value.orig
-    assert cause is not None
-    assert getattr(cause, "sqlstate", None) == asyncpg.InsufficientPrivilegeError.sqlstate
-    assert f"permission denied for {relation}" in str(cause)
+    async with read_as(narrow_pool, caller.claims) as conn:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError) as raised:
+            await conn.all(CompiledQuery(statement))
+    assert f"permission denied for {relation}" in str(raised.value)
 
 
 async def test_a_caller_reads_no_row_of_another_organisation(
-    site: Site, narrow_engine: AsyncEngine
+    site: Site, narrow_pool: asyncpg.Pool
 ) -> None:
     await site.create_lead()
     await site.send_chat("hello", visitor="v_1")
@@ -94,8 +89,10 @@ async def test_a_caller_reads_no_row_of_another_organisation(
         (member, "leads", 1), (CONSOLE_USER, "leads", 0), (owner, "widget_sessions", 1),
         (other_visitor, "widget_sessions", 0), (VISITOR, "widget_sessions", 0),
     ):  # fmt: skip
-        async with caller.transaction(narrow_engine) as conn:
-            assert await conn.scalar(text(f"SELECT count(*) FROM {table}")) == count, caller
+        async with read_as(narrow_pool, caller.claims) as conn:
+            assert await conn.scalar(CompiledQuery(f"SELECT count(*) FROM {table}")) == count, (
+                caller
+            )
 
 
 async def test_a_workers_connection_has_service_role_each_time_it_is_acquired(

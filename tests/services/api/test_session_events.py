@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import event as sqlalchemy_event
+from asyncpg.connection import LoggedQuery
 
 from services.api import session_listeners
 from services.api.app import create_app
@@ -26,7 +26,7 @@ from services.api.session_listeners import (
     SessionListeners,
     StreamLimits,
 )
-from services.runtime.database import open_engine
+from services.runtime.database import pooled
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.services.api.lost_connections import terminate_api_connections
@@ -308,22 +308,22 @@ async def test_any_number_of_listeners_needs_one_query_per_poll(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_listeners, "POLL_SECONDS", 0.01)
-    engine = open_engine(settings, "test")
     query_times: list[float] = []
 
-    @sqlalchemy_event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def record_query(*_: Any) -> None:
+    def record_query(_query: LoggedQuery) -> None:
         query_times.append(time.monotonic())
 
-    listeners = SessionListeners(engine, StreamLimits(100, 100, 100, 0))
-    joined = [listeners.join(uuid4(), uuid4(), "x") for _ in range(50)]
-    polling = asyncio.create_task(listeners.run())
-    await until(lambda: len(query_times) >= 5)
-    for listener in joined:
-        listeners.leave(listener)
-        listeners.leave(listener)
-    assert len(listeners) == 0
-    polling.cancel()
-    await asyncio.gather(polling, return_exceptions=True)
+    async with pooled(settings, "test", size=1) as pool:
+        async with pool.acquire() as conn:
+            conn.add_query_logger(record_query)
+        listeners = SessionListeners(pool, StreamLimits(100, 100, 100, 0))
+        joined = [listeners.join(uuid4(), uuid4(), "x") for _ in range(50)]
+        polling = asyncio.create_task(listeners.run())
+        await until(lambda: len(query_times) >= 5)
+        for listener in joined:
+            listeners.leave(listener)
+            listeners.leave(listener)
+        assert len(listeners) == 0
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
     assert all(later - before >= 0.009 for before, later in itertools.pairwise(query_times))
-    await engine.dispose()

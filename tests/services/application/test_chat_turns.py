@@ -108,9 +108,9 @@ async def _do_nothing() -> None: ...
 
 async def _store_result_at_once(
     pool: asyncpg.Pool, scope: Scope, work: Work[Any], *, command_id: CommandId,
-    is_final: bool = True, seed: UUID | None = None,
+    is_final: bool = True, **more: Any,
 ) -> CommandResult[Any]:  # fmt: skip
-    result = await transact(pool, scope, work, command_id=command_id, is_final=is_final, seed=seed)
+    result = await transact(pool, scope, work, command_id=command_id, is_final=is_final, **more)
     if not is_final and not result.repeated:
         async with pool.acquire() as conn:
             await commands.settle(
