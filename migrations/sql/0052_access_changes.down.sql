@@ -1,3 +1,2 @@
-DROP TRIGGER crm_announce_access ON crm_state.widget_keys;
-DROP TRIGGER crm_announce_access ON profiles;
-DROP FUNCTION crm.announce_access();
+-- With CASCADE: the table that a rebuild has kept has the trigger too.
+DROP FUNCTION crm.announce_access() CASCADE;
