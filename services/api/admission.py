@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from services.adapters.responder import Responder, ResponderReply, ResponderRequest
 from services.api.problems import Problem
 
-MAX_WORKING = 32
+MAX_WORKING = 64
 """Requests of a process that work at the same time; more would only wait for each other."""
 MAX_WAITING = 64
 MAX_WAIT_SECONDS = 0.5
