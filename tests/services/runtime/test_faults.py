@@ -32,6 +32,8 @@ from tests.races.processes import wait_until_level
 from tests.world import make_world
 
 pytestmark = pytest.mark.stack
+SILENT_SECONDS = 5.0
+"""The time for which a process without its protection is watched: it would report by then."""
 
 DAMAGES = pytest.mark.parametrize(
     ("damage", "repair"),
@@ -205,7 +207,7 @@ async def test_without_the_distinction_a_missing_table_is_retried_in_silence(
     async with run_process(kafka_settings, timers.work) as process:
         await owner_pool.execute("ALTER TABLE crm_state.lead_score_state RENAME TO lost")
         with pytest.raises(AssertionError, match="not true within"):
-            await until(lambda: process.names("UndefinedTableError"))
+            await until(lambda: process.names("UndefinedTableError"), SILENT_SECONDS)
 
 
 async def test_a_projector_waits_for_the_rebuild_of_a_new_projection_and_names_it(
