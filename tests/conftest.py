@@ -246,10 +246,18 @@ async def key_store_url(server_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path, pooler: PgBouncer | None) -> Settings:
+def direct_settings(database_url: str, tmp_path: Path) -> Settings:
+    """Return the settings of a process in production that reaches the database without a pooler."""
+    return make_settings(as_login(database_url), "127.0.0.1:9", tmp_path)
+
+
+@pytest.fixture
+def settings(
+    direct_settings: Settings, database_url: str, tmp_path: Path, pooler: PgBouncer | None
+) -> Settings:
     """Return the settings of a process in production, without a broker."""
     if pooler is None:
-        return make_settings(as_login(database_url), "127.0.0.1:9", tmp_path)
+        return direct_settings
     return make_settings(
         pooler.url(as_login(database_url)), "127.0.0.1:9", tmp_path, database_pooler="transaction"
     )

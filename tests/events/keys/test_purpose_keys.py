@@ -31,7 +31,8 @@ async def test_a_key_is_read_once(pool: asyncpg.Pool, monkeypatch: pytest.Monkey
             keys = {await current_ring().contact_key(conn) for _ in range(3)}
             await asyncio.sleep(0)  # the driver reports a query in the next turn of the loop
     assert len(keys) == 1
-    assert len(statements) == 1
+    # Behind a pooler, BEGIN and COMMIT are statements too.
+    assert len([text for text in statements if "crm_keys" in text]) == 1
 
 
 async def test_a_key_is_read_again_when_its_lifespan_has_passed(

@@ -49,8 +49,11 @@ async def revoke_key(site: Site) -> None:
 
 
 @pytest.fixture
-async def remembering(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+async def remembering(
+    settings: Settings, direct_settings: Settings, pool: asyncpg.Pool
+) -> AsyncIterator[Site]:
     """Run an API that remembers callers for ever, unless a change is announced."""
+    settings = settings.model_copy(update={"database_direct_url": direct_settings.database_url})
     app = create_app(settings, responder := EchoResponder())
     transport = httpx2.ASGITransport(app=app)
     async with app.router.lifespan_context(app), open_client("http://crm", transport) as client:

@@ -37,9 +37,10 @@ class CountedSite:
 
 
 @pytest.fixture
-async def counted(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[CountedSite]:
+async def counted(direct_settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[CountedSite]:
+    """Run an API without a pooler, behind which a statement alone begins a transaction."""
     responder = EchoResponder()
-    app = create_app(settings.model_copy(update={"pool_size": 1}), responder)
+    app = create_app(direct_settings.model_copy(update={"pool_size": 1}), responder)
     transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 1))
     async with app.router.lifespan_context(app), open_client("http://crm", transport) as client:
         counted = CountedSite(await create_site(client, await make_world(pool), responder))

@@ -305,7 +305,7 @@ async def test_a_stopping_process_ends_its_streams(site: Site, settings: Setting
 
 
 async def test_any_number_of_listeners_needs_one_query_per_poll(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    direct_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_listeners, "POLL_SECONDS", 0.01)
     query_times: list[float] = []
@@ -313,7 +313,7 @@ async def test_any_number_of_listeners_needs_one_query_per_poll(
     def record_query(_query: LoggedQuery) -> None:
         query_times.append(time.monotonic())
 
-    async with pooled(settings, "test", size=1) as pool:
+    async with pooled(direct_settings, "test", size=1) as pool:
         async with pool.acquire() as conn:
             conn.add_query_logger(record_query)
         listeners = SessionListeners(pool, StreamLimits(100, 100, 100, 0))
