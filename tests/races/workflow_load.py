@@ -1,7 +1,7 @@
 """Leads over HTTP that start runs of two workflows, opt out, report and leave: all repeated."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from events.workflows import Step, StepAction
 from services.api.provider_signatures import SMS_SIGNATURE, sign_sms_callback
 from services.deciders.sending_rules.property_rules import KEY
 from services.runtime.settings import Settings
+from tests.conftest import until
 from tests.races.lying_server import LyingServer
 from tests.races.sender_kills import NO_LIMITS
 from tests.services.api.site import create_profile, make_bearer_token
@@ -31,6 +32,8 @@ SOON_HOURS = 1 / 3600
 PAUSE_SECONDS = 0.05
 """Time between two looks at another process, which sends no signal of its own."""
 REQUEST_SECONDS = 5.0
+REPEAT_SECONDS = 300.0
+"""Time in which a request succeeds, also after the worst kill on a busy machine."""
 NUMBERS = {
     "Pacific/Honolulu": "+1808555{:04d}", "America/New_York": "+1212555{:04d}",
     "Europe/Berlin": "+49301234{:04d}", "Asia/Kolkata": "+91981000{:04d}",
@@ -85,9 +88,7 @@ class WorkflowLoad:
     async def _create_leads(self, client: httpx2.AsyncClient, stop: asyncio.Event) -> None:
         while not stop.is_set():
             if self._begun >= FIRST_LEADS + LEADS_PER_REQUEST * self.provider.posted:
-                await asyncio.sleep(
-                    PAUSE_SECONDS
-                )  # until the senders have handed over more messages
+                await asyncio.sleep(PAUSE_SECONDS)  # until the senders hand over more
                 continue
             number, self._begun = self._begun, self._begun + 1
             await self._create_lead(client, number)
@@ -117,20 +118,16 @@ class WorkflowLoad:
         self, client: httpx2.AsyncClient, method: str, path: str, body: dict[str, Any], key: str
     ) -> dict[str, Any]:
         """Send a request with the same key until it succeeds."""
-        while True:
+
+        async def send() -> httpx2.Response:
             token = make_bearer_token(self.manager)
             headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
-            try:
-                response = await client.request(method, path, json=body, headers=headers)
-            except httpx2.HTTPError:
-                await asyncio.sleep(PAUSE_SECONDS)  # until the killed API runs again
-                continue
-            if response.is_success:
-                answer: dict[str, Any] = response.json()
-                return answer
-            # 404: the tables do not show the lead yet. 503: the database was killed.
-            assert response.status_code in (404, 503), response.text
-            await asyncio.sleep(PAUSE_SECONDS)  # until the projector or the database has caught up
+            return await client.request(method, path, json=body, headers=headers)
+
+        # 404: the tables do not show the lead yet. 503: the database was killed.
+        response = await _repeat(send, 404, 503)
+        answer: dict[str, Any] = response.json()
+        return answer
 
     async def _report_deliveries(self, client: httpx2.AsyncClient, stop: asyncio.Event) -> None:
         """Report every second SMS that the provider took as delivered, until it is answered."""
@@ -157,16 +154,26 @@ class WorkflowLoad:
             SMS_SIGNATURE: sign_sms_callback(token, f"{public_url}{path}", fields.items()),
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        while True:
-            try:
-                response = await client.post(path, content=urlencode(fields), headers=headers)
-            except httpx2.HTTPError:
-                await asyncio.sleep(PAUSE_SECONDS)  # until the killed API runs again
-                continue
-            if response.is_success:
-                return
-            assert response.status_code == 503, response.text
-            await asyncio.sleep(PAUSE_SECONDS)  # until the killed database runs again
+        content = urlencode(fields)
+        # 503: the database was killed.
+        await _repeat(lambda: client.post(path, content=content, headers=headers), 503)
+
+
+async def _repeat(
+    send: Callable[[], Awaitable[httpx2.Response]], *expected: int
+) -> httpx2.Response:
+    """Send a request until it succeeds; it may fail without a response, or with these statuses."""
+
+    async def is_done() -> httpx2.Response | None:
+        try:
+            response = await send()
+        except httpx2.HTTPError:
+            return None  # the API was killed
+        assert response.is_success or response.status_code in expected, response.text
+        return response if response.is_success else None
+
+    answered: httpx2.Response = await until(is_done, REPEAT_SECONDS)
+    return answered
 
 
 async def make_load(pool: asyncpg.Pool, settings: Settings, provider: LyingServer) -> WorkflowLoad:
