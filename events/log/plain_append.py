@@ -64,7 +64,7 @@ async def append_plain(
 ) -> int | None:
     """Append new events outside of a transaction; return the log generation.
 
-    `expected` names the version of every written stream. Return None, with nothing written, if
+    `expected` names the version of every written stream. Return None, with no event written, if
     the events need `append` in a transaction: because they change more than the log, or because
     they are duplicates, in conflict, of an erased subject, or come after staged changes. Raises
     `LimitExceeded`.

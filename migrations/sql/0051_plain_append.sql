@@ -1,6 +1,6 @@
 -- Append events that change nothing but the log, in one statement: lock, compare, insert. It returns
--- the log generation. It writes nothing and returns null if anything is not as the caller expects:
--- staged changes come first, a stream has another version, an event is a duplicate, a subject is
+-- the log generation. It writes no event and returns null if anything is not as the caller expects
+-- (keys of new subjects may be stored then; the next append uses them): staged changes come first, a stream has another version, an event is a duplicate, a subject is
 -- erased or its key is another one, a message is a row of the host. The caller then does the same in
 -- a transaction, which says what it is.
 CREATE FUNCTION crm.append_plain(
