@@ -14,11 +14,12 @@ from rich.progress import Progress
 
 from benchmarks import trees
 from benchmarks.report import RoundResults, as_json, show
-from benchmarks.run import QUICK, BenchmarkRun, WorkloadSize
+from benchmarks.run import BenchmarkRun
 from benchmarks.servers import BenchmarkServers, run_servers
+from benchmarks.workload_size import QUICK, WorkloadSize
 from services.runtime.logging import configure_logging
 
-Part = Literal["append", "project", "rebuild", "latency", "read", "timers", "http"]
+Part = Literal["append", "project", "rebuild", "latency", "read", "timers", "http", "idle"]
 TREE = Path(__file__).resolve().parents[1]
 app = App(name="benchmarks", help_format="plaintext")
 
@@ -43,7 +44,7 @@ def bench(
     only
         Run only these parts.
     against
-        Directories of other trees: measure append, project, rebuild and latency of all in turn.
+        Directories of other trees: measure append, project, rebuild, latency, idle of all in turn.
     json_file
         The file for the JSON; - is the standard output.
     """

@@ -5,8 +5,9 @@ from typing import Any
 
 from benchmarks import floor
 from benchmarks.child import measure
-from benchmarks.run import BenchmarkRun, WorkloadSize
+from benchmarks.run import BenchmarkRun
 from benchmarks.servers import BenchmarkServers
+from benchmarks.workload_size import WorkloadSize
 
 SMALL_EVENTS, LARGE_EVENTS = 100_000, 1_000_000
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.http.report import http_lines
+from benchmarks.idle import idle_lines
 from benchmarks.report_line import ReportLine
 from benchmarks.timers.report import timer_lines
 
@@ -73,8 +74,16 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
                 f"{median(bare):.1f} ms",
                 median(a / b for a, b in zip(real, bare, strict=True)), target, is_maximum=True,
             ))  # fmt: skip
+    if rounds.results.get("rare"):
+        rare, real = rounds.percentile("rare", 0.5), rounds.percentile("real", 0.5)
+        report.append(ReportLine(
+            "action → visible row after a pause, p50", f"{median(rare):.1f} ms",
+            "without pauses", f"{median(real):.1f} ms",
+            median(a / b for a, b in zip(rare, real, strict=True)),
+        ))  # fmt: skip
     report += _reads(rounds.results.get("read", []))
     report += http_lines(rounds.results.get("http", []))
+    report += idle_lines(rounds.results.get("idle", []))
     report += timer_lines(rounds.results.get("timers", []))
     return report
 

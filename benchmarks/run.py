@@ -12,43 +12,19 @@ from rich.progress import Progress
 from benchmarks import floor
 from benchmarks.child import measure
 from benchmarks.http.jobs import Target
-from benchmarks.http.measuring import HttpSize, measure_round
+from benchmarks.http.measuring import measure_round
 from benchmarks.http.preparation import prepare_target
+from benchmarks.idle import measure_idle
 from benchmarks.servers import BenchmarkServers
-from benchmarks.timers.rounds import TimerSize, measure_contenders
+from benchmarks.timers.rounds import measure_contenders
 from benchmarks.workload import insert_host_rows, make_organization
+from benchmarks.workload_size import WorkloadSize
 from services.runtime.database import connect
 from services.runtime.migrations import migrate
 from services.runtime.settings import Settings
 
 HOST_EVENTS_PER_PROPERTY = 2
 """The events of a property and its agent; the organisation has one more."""
-
-
-@dataclass(frozen=True)
-class WorkloadSize:
-    """The numbers of a run; `slow_events` is for measurements that are very slow."""
-
-    seed: int = 1
-    properties: int = 24
-    events: int = 60_000
-    single_events: int = 1_000
-    sink_events: int = 20_000
-    slow_events: int = 1_000
-    rate: float = 50.0
-    rate_seconds: float = 6.0
-    leads: int = 200_000
-    leads_in_large_property: int = 20_000
-    timers: TimerSize = field(default_factory=TimerSize)
-    http: HttpSize = field(default_factory=HttpSize)
-    rounds: int = 5
-
-
-QUICK = WorkloadSize(
-    events=20_000, single_events=300, sink_events=10_000, slow_events=300, rate_seconds=3.0,
-    leads=50_000, leads_in_large_property=5_000, rounds=3,
-    timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000), http=HttpSize(400, 200),
-)  # fmt: skip
 
 
 @dataclass
@@ -91,7 +67,7 @@ class BenchmarkRun:
                 "crowded", self.settings(self.crowded), leads=self.size.leads,
                 in_large_property=self.size.leads_in_large_property,
             )  # fmt: skip
-        if not self.only or self.only - {"read", "timers"}:
+        if not self.only or self.only - {"read", "timers", "idle"}:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
@@ -120,7 +96,7 @@ class BenchmarkRun:
                 ("append", self._append_round), ("project", self._project_round),
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
                 ("read", self._read_round), ("timers", self._timer_round),
-                ("http", self._http_round),
+                ("http", self._http_round), ("idle", self._idle_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -182,18 +158,21 @@ class BenchmarkRun:
         self._add("fold", {"events": result["events"], "seconds": result["stages"]["events"]})
 
     async def _latency_round(self, _number: int) -> None:
-        pace = {"rate": self.size.rate, "seconds": self.size.rate_seconds}
+        size = self.size
         async with self._copy(self.empty) as database:
-            self._add("bare", await measure("bare", self.settings(database), **pace))
+            settings = self.settings(database)
+            result = await measure("bare", settings, rate=size.rate, seconds=size.rate_seconds)
+            self._add("bare", result)
+        await self._real("real", size.rate, size.rate_seconds)
+        await self._real("rare", size.rare_rate, size.rare_seconds)
+
+    async def _real(self, name: str, rate: float, seconds: float) -> None:
         async with self._copy(self.empty) as database:
             result = await measure(
-                "real",
-                self.settings(database),
-                seed=self.size.seed,
-                organization=self.organization,
-                **pace,
-            )
-            self._add("real", result)
+                "real", self.settings(database), seed=self.size.seed,
+                organization=self.organization, rate=rate, seconds=seconds,
+            )  # fmt: skip
+            self._add(name, result)
 
     async def _read_round(self, _number: int) -> None:
         settings = self.settings(self.crowded)
@@ -212,6 +191,9 @@ class BenchmarkRun:
                 settings = self.settings(database)
                 result = await measure_round(settings, self.target, self.size.http, number)
                 self._add("http", result)
+
+    async def _idle_round(self, _number: int) -> None:
+        self._add("idle", await measure_idle(self.size.idle_seconds))
 
     async def _append(self, database: str) -> dict[str, Any]:
         return await measure(

@@ -15,12 +15,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.child import measure
-from benchmarks.run import HOST_EVENTS_PER_PROPERTY, WorkloadSize
+from benchmarks.idle import core_percent, measure_idle
+from benchmarks.run import HOST_EVENTS_PER_PROPERTY
 from benchmarks.servers import BenchmarkServers
+from benchmarks.workload_size import WorkloadSize
 from services.runtime.settings import Settings
 
 Results = dict[str, list[float]]
-"""Measurement → seconds (or milliseconds) of each round."""
+"""Measurement → seconds (or milliseconds, or percent) of each round."""
 
 
 @dataclass
@@ -78,12 +80,21 @@ class MeasuredTree:
             self._add("  fold only", result["stages"]["events"])
 
     async def latency(self) -> None:
-        pace = {"rate": self.size.rate, "seconds": self.size.rate_seconds}
+        await self._latency("action → visible row, p50", self.size.rate, self.size.rate_seconds)
+        rare = (self.size.rare_rate, self.size.rare_seconds)
+        await self._latency("action → visible row after a pause, p50", *rare)
+
+    async def _latency(self, name: str, rate: float, seconds: float) -> None:
+        pace = {"seed": self.size.seed, "rate": rate, "seconds": seconds}
         async with self._copy(self.empty) as database:
-            result = await self._measure(
-                "real", database, seed=self.size.seed, **self._organization, **pace
-            )
-            self._add("action → visible row, p50", median(result["milliseconds"]))
+            result = await self._measure("real", database, **self._organization, **pace)
+            self._add(name, median(result["milliseconds"]))
+
+    async def idle(self) -> None:
+        result = await measure_idle(self.size.idle_seconds, self.path)
+        self._add("idle: percent of a core", core_percent(result))
+        for name, percent in result["percent"].items():
+            self._add(f"  {name}", percent)
 
     @property
     def _organization(self) -> dict[str, Any]:
@@ -131,6 +142,7 @@ async def compare(
     steps: dict[str, Callable[[MeasuredTree], Coroutine[Any, Any, None]]] = {
         "append": MeasuredTree.append, "project": MeasuredTree.project,
         "rebuild": MeasuredTree.rebuild, "latency": MeasuredTree.latency,
+        "idle": MeasuredTree.idle,
     }  # fmt: skip
     chosen = [step for name, step in steps.items() if not only or name in only]
     task = progress.add_task("rounds", total=size.rounds * len(chosen))
