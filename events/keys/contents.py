@@ -66,6 +66,16 @@ async def open_contents(source: Source, sealed: Sequence[bytes]) -> list[bytes |
     ]  # fmt: skip
 
 
+async def open_each(source: Source, sealed: Sequence[bytes]) -> list[bytes | TamperedValue | None]:
+    """Return the same as `open_contents`, with the error in the place of a changed content."""
+    try:
+        return list(await open_contents(source, sealed))
+    except TamperedValue as error:
+        if len(sealed) == 1:
+            return [error]
+    return [opened for value in sealed for opened in await open_each(source, [value])]
+
+
 def subject_of(sealed: bytes) -> UUID | None:
     """Return the data subject of a sealed content, None of a clear or erased one.
 

@@ -7,6 +7,7 @@ for what identifies the person.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -14,12 +15,16 @@ from uuid import UUID
 import asyncpg
 
 from events.keys import store
-from events.keys.contents import ERASED, open_contents, subject_of
+from events.keys.contents import ERASED, open_each, subject_of
+from events.keys.data_key import TamperedValue
 from events.keys.ring import current_ring
 from events.log.connection import Connection
 from services.application.person_terms import PersonTerms
+from services.runtime.logging import get_logger
 
 PAGE_ROWS = 500
+
+log = get_logger("sealed_tables")
 
 
 class SealedTable(StrEnum):
@@ -51,7 +56,8 @@ async def find_rows(
     """Return the rows of these tables that are about a person, in the open transaction.
 
     They are found by their lead, by the data subject of their key, or by their content. An
-    erased content is not found again. Raises `DataKeyMissing`.
+    erased content is not found again; one that was changed in its table is logged. Raises
+    `DataKeyMissing`.
     """
     if not conn.is_in_transaction():
         raise RuntimeError("find_rows reads with cursors: open a transaction before it")
@@ -67,15 +73,24 @@ async def _find_in(conn: Connection, rows: Sequence[_Row], person: PersonTerms) 
     rows = [row for row in rows if row.content != ERASED]
     named = {
         row.found for row in rows
-        if {row.lead_id, subject_of(row.content)} & person.subject_ids
+        if row.lead_id in person.subject_ids or _subject_of(row) in person.subject_ids
     }  # fmt: skip
     others = [row for row in rows if row.found not in named]
-    contents = await open_contents(conn, [row.content for row in others])
-    texts = {
-        row.found for row, content in zip(others, contents, strict=True)
-        if content is not None and person.is_named_in(content)
-    }  # fmt: skip
-    return [row.found for row in rows if row.found in named | texts]
+    contents = await open_each(conn, [row.content for row in others])
+    for row, content in zip(others, contents, strict=True):
+        if isinstance(content, TamperedValue):
+            table, row_id = row.found.table.value, str(row.found.id)
+            log.warning("sealed_tables.row_changed", table=table, row_id=row_id, problem=content)
+        elif content is not None and person.is_named_in(content):
+            named.add(row.found)
+    return [row.found for row in rows if row.found in named]
+
+
+def _subject_of(row: _Row) -> UUID | None:
+    """Return the data subject of a row; None also for a content that was changed."""
+    with suppress(TamperedValue):
+        return subject_of(row.content)
+    return None
 
 
 async def erase_rows(conn: Connection, found: Sequence[FoundRow]) -> None:

@@ -54,7 +54,16 @@ async def check_file(path: Path) -> list[dict[str, Any]]:
     finally:
         await conn.close()
     return [
-        *({"place": place.place, "problem": f"{place.readable} readable rows"} for place in places),
+        *(
+            {"place": place.place, "problem": f"{place.readable} readable rows"}
+            for place in places
+            if place.readable
+        ),
+        *(
+            {"place": place.place, "problem": f"the payload of event {event_id} was changed"}
+            for place in places
+            for event_id in place.changed
+        ),
         *(
             {"place": "the log", "problem": f"lacks the erasure of {subject}"}
             for subject in missing

@@ -69,7 +69,8 @@ def certificate(
 ) -> int:
     """Write the signed certificate of an erasure, or look again at what one names.
 
-    The exit code is 1 if a personal value of the person is readable.
+    The exit code is 1 if a personal value of the person is readable, or if the payload of an event
+    was changed.
 
     Parameters
     ----------
@@ -83,11 +84,17 @@ def certificate(
     if check is not None:
         problems = asyncio.run(check_file(check))
         print_rows(problems, ["place", "problem"], empty="no place has a problem")
-        note("something is readable again" if problems else "valid, and nothing is readable")
+        note(
+            "something is readable again or was changed"
+            if problems
+            else "valid, and nothing is readable"
+        )
         return int(bool(problems))
     if lead_id is None:
         raise Failure("give the id of a lead, or --check FILE")
     document = asyncio.run(write_certificate(lead_id))
+    for event_id in [key for place in document["looked_at"] for key in place["changed"]]:
+        note(f"the payload of event {event_id} was changed: nobody can say what it contains")
     if out is None:
         print_json(document)
     else:

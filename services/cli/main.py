@@ -16,6 +16,7 @@ from services.cli import commands
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.environment import explain
 from services.runtime.kafka_settings import KafkaSettings
+from services.runtime.logging import configure_logging
 from services.runtime.provider_settings import ProviderSettings
 from services.runtime.settings import Settings
 from services.runtime.terminal import Failure
@@ -56,6 +57,7 @@ def _help(module: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
+    configure_logging("cli", form="console", level="warning")  # on stderr: stdout is the result
     raise SystemExit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -57,8 +57,8 @@ async def issue_certificate(
                      if isinstance(recorded.event, LeadErased)],
         "destroyed": [_describe_completion(recorded) for recorded in history
                       if isinstance(recorded.event, LeadErasureCompleted)],
-        "looked_at": [asdict(place) for place in places],
-        "is_unreadable": not any(place.readable for place in places),
+        "looked_at": [_describe_place(place) for place in places],
+        "is_unreadable": not any(place.has_problem for place in places),
         "remains": list(REMAINS),
     })  # fmt: skip
 
@@ -66,7 +66,7 @@ async def issue_certificate(
 async def check_certificate(
     conn: Connection, document: Mapping[str, Any]
 ) -> tuple[list[InspectedPlace], list[UUID]]:
-    """Look again; return the places with readable values, and subjects without an erasure.
+    """Look again; return the places with problems, and subjects without an erasure.
 
     The log has these subjects and lacks their erasure. In the open transaction. Raises
     `InvalidCertificate`.
@@ -76,7 +76,7 @@ async def check_certificate(
     subjects = frozenset(map(UUID, document["subject_ids"]))
     missing = [subject.id for subject in await find_lost_erasures(conn, subjects)]
     places = await inspect(conn, properties, subjects)
-    return [place for place in places if place.readable], missing
+    return [place for place in places if place.has_problem], missing
 
 
 def _describe_erasure(recorded: RecordedEvent) -> dict[str, Any]:
@@ -93,6 +93,10 @@ def _describe_erasure(recorded: RecordedEvent) -> dict[str, Any]:
         "reason": event.reason,
         "erased_at": _instant(recorded.occurred_at),
     }
+
+
+def _describe_place(place: InspectedPlace) -> dict[str, Any]:
+    return asdict(place) | {"changed": list(map(str, place.changed))}
 
 
 def _describe_completion(recorded: RecordedEvent) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from events.log.connection import Connection
 from events.log.refused_changes import open_payload
 from events.personal import data_subject, personal_content
 from events.record import UnreadableEvent
-from events.sealed_payload import find_sealed
 from services.application.person_terms import PersonTerms
 from services.application.sealed_tables import SealedTable, find_rows
+from services.privacy.person_payloads import read_person_payloads
 from services.privacy.personal_tables import count_rows
 
 LOG, KEYS, STAGED = "public.crm_events", "crm_keys.data_keys", "crm.staged_changes"
@@ -28,11 +28,21 @@ LOG, KEYS, STAGED = "public.crm_events", "crm_keys.data_keys", "crm.staged_chang
 
 @dataclass(frozen=True, slots=True)
 class InspectedPlace:
-    """A place with the number of rows of the person; `readable` of them have personal values."""
+    """A place with the number of rows of the person; `readable` of them have personal values.
+
+    `changed` are the ids of events whose stored payload somebody changed: nobody can say what they
+    contain.
+    """
 
     place: str
     rows: int
     readable: int
+    changed: tuple[UUID, ...] = ()
+
+    @property
+    def has_problem(self) -> bool:
+        """Return whether the place has, or can have, personal values of the person."""
+        return bool(self.readable or self.changed)
 
 
 async def inspect(
@@ -54,23 +64,16 @@ async def inspect(
 async def _inspect_log(conn: Connection, subject_ids: Collection[UUID]) -> InspectedPlace:
     """Count the events about the person, and those whose values a key or nothing protects."""
     keys = await current_ring().last_keys(conn, subject_ids)
-    rows = await conn.fetch(
-        "SELECT id, event_type, schema_version, payload::text AS payload FROM public.crm_events "
-        "WHERE lead_id = ANY($1::uuid[]) OR (entity_type IN ('lead', 'session', 'conversation') "
-        "AND entity_id = ANY($1::uuid[]))",
-        list(subject_ids),
-    )
+    payloads = await read_person_payloads(conn, subject_ids)
     readable = 0
-    for row in rows:
-        sealed = find_sealed(row["payload"])
+    for (event_id, name, version, payload), sealed in payloads.whole:
         if sealed is not None:
             readable += sealed.key_id in keys
             continue
-        event = read_event(
-            row["event_type"], row["schema_version"], row["payload"], row["id"], None, keys
-        )
+        event = read_event(name, version, payload, event_id, None, keys)
         readable += _has_clear_values(event, subject_ids)
-    return InspectedPlace(LOG, len(rows), readable)
+    rows = len(payloads.whole) + len(payloads.changed)
+    return InspectedPlace(LOG, rows, readable, tuple(sorted(payloads.changed)))
 
 
 def _has_clear_values(event: Event | UnreadableEvent, subject_ids: Collection[UUID]) -> bool:

@@ -14,7 +14,8 @@ import orjson
 
 from events.deliveries import DeliveryHandedOver
 from events.event import Event
-from events.keys.contents import open_contents
+from events.keys.contents import open_each
+from events.keys.data_key import TamperedValue
 from events.log import read
 from events.record import Cause, Stream
 from services.application.erasures import find_erasable
@@ -38,11 +39,11 @@ async def read_sent_messages(conn: asyncpg.Connection, person: Person) -> Rows:
     )
     while page := await cursor.fetch(PAGE_ROWS):
         for recorded in await read.decode_rows(conn, page):
-            if isinstance(recorded.event, Event):
-                yield {
-                    "sent_at": recorded.occurred_at,
-                    **recorded.event.model_dump(mode="json", exclude_none=True),
-                }
+            event, head = recorded.event, {"sent_at": recorded.occurred_at}
+            if isinstance(event, Event):
+                yield head | event.model_dump(mode="json", exclude_none=True)
+            else:
+                yield head | {"event_id": str(recorded.id), "unreadable": event.why}
 
 
 async def read_dead_letters(conn: asyncpg.Connection, person: Person) -> Rows:
@@ -85,7 +86,7 @@ async def _read_sealed(conn: asyncpg.Connection, person: Person, table: SealedTa
         list(terms.property_ids),
     )
     while page := await cursor.fetch(PAGE_ROWS):
-        contents = await open_contents(conn, [row["content"] for row in page])
+        contents = await open_each(conn, [row["content"] for row in page])
         for row, content in zip(page, contents, strict=True):
             if content is not None:
                 columns = {name: row[name] for name in dict(row) if name != "content"}
@@ -103,11 +104,13 @@ async def _read_terms(conn: asyncpg.Connection, person: Person) -> PersonTerms:
     return PersonTerms(frozenset({owner[1]}), subjects, await read_stored_texts(conn, subjects))
 
 
-def _describe_record(content: bytes) -> dict[str, str]:
+def _describe_record(content: bytes | TamperedValue) -> dict[str, str]:
     """Return why a record was refused, and its value as text.
 
     Before them, the content has a line of JSON with the length of the key.
     """
+    if isinstance(content, TamperedValue):
+        return {"detail": f"the record cannot be read: {content}", "value": ""}
     line, _, rest = content.partition(b"\n")
     head = orjson.loads(line)
     value = rest[head["key"] or 0 :].decode("utf-8", "replace")

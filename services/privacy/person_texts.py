@@ -8,13 +8,16 @@ from events.event import Event, personal_fields
 from events.keys.ring import current_ring
 from events.log.connection import Connection
 from events.record import UnreadableEvent
-from events.sealed_payload import find_sealed
+from services.privacy.person_payloads import read_person_payloads
 from services.privacy.personal_tables import PERSONAL_TABLES
+from services.runtime.logging import get_logger
 
 IDENTIFYING = ("email", "phone", "recipient", "external_id")
 """Personal fields that name one person. A first name or a note would find other persons too."""
 MIN_CHARACTERS = 6
 """A shorter text, such as the number 1234 of another system, names nobody alone."""
+
+log = get_logger("privacy")
 
 
 async def read_stored_texts(conn: Connection, subject_ids: Collection[UUID]) -> frozenset[str]:
@@ -34,23 +37,23 @@ async def read_stored_texts(conn: Connection, subject_ids: Collection[UUID]) -> 
 async def read_identifying_texts(conn: Connection, subject_ids: Collection[UUID]) -> frozenset[str]:
     """Return e-mail addresses, phone numbers and ids of other systems of an erased person.
 
-    They are only found until the keys of the person are destroyed. Afterwards there are none.
+    They are only found until the keys of the person are destroyed. Afterwards there are none. An
+    event that cannot be read, or was changed in the log, is logged and has no texts.
     """
     keys = await current_ring().last_keys(conn, subject_ids)
-    rows = await conn.fetch(
-        "SELECT id, event_type, schema_version, payload::text AS payload FROM public.crm_events "
-        "WHERE lead_id = ANY($1::uuid[]) OR (entity_type IN ('lead', 'session', 'conversation') "
-        "AND entity_id = ANY($1::uuid[]))",
-        list(subject_ids),
-    )
-    events: list[Event | UnreadableEvent] = []
-    for row in rows:
-        sealed = find_sealed(row["payload"])
-        if sealed is None or sealed.key_id in keys:
-            events.append(read_event(
-                row["event_type"], row["schema_version"], row["payload"], row["id"], sealed, keys
-            ))  # fmt: skip
-    return frozenset(text for text in _texts(events) if len(text) >= MIN_CHARACTERS)
+    payloads = await read_person_payloads(conn, subject_ids)
+    events: dict[UUID, Event | UnreadableEvent] = {
+        event_id: read_event(name, version, payload, event_id, sealed, keys)
+        for (event_id, name, version, payload), sealed in payloads.whole
+        if sealed is None or sealed.key_id in keys
+    }
+    unreadable = dict(payloads.changed) | {
+        event_id: event.why for event_id, event in events.items()
+        if isinstance(event, UnreadableEvent)
+    }  # fmt: skip
+    for event_id, problem in unreadable.items():
+        log.warning("erasure.event_unreadable", event_id=str(event_id), problem=problem)
+    return frozenset(text for text in _texts(events.values()) if len(text) >= MIN_CHARACTERS)
 
 
 def _texts(events: Iterable[Event | UnreadableEvent]) -> Iterator[str]:

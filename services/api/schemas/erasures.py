@@ -14,7 +14,7 @@ _ERASURE = {
     "leadId": example.LEAD, "state": "completed", "erasedAt": example.AT, "subjects": 3,
     "keysLeft": 0,
 }  # fmt: skip
-_PLACE = {"place": "public.leads", "rows": 1, "readable": 0}
+_PLACE = {"place": "public.leads", "rows": 1, "readable": 0, "changed": []}
 _CERTIFICATE = {
     "document": "certificate of erasure", "issued_at": example.AT, "org_id": example.PROPERTY,
     "property_ids": [example.PROPERTY], "lead_ids": [example.LEAD], "subject_ids": [example.LEAD],
@@ -85,13 +85,17 @@ class ErasureAccepted(ResponseModel):
 
 
 class InspectedRows(ResponseModel):
-    """A place that was looked at; `readable` of its rows about the person have personal values."""
+    """A place that was looked at; `readable` of its rows about the person have personal values.
+
+    `changed` are events whose stored payload was changed, so that nobody can say what is in it.
+    """
 
     examples: ClassVar[Examples] = {"a place": _PLACE}
 
     place: str
     rows: int
     readable: int
+    changed: list[UUID]
 
 
 class ErasureCertificate(ResponseModel):
