@@ -2,7 +2,7 @@
 
 `python -m services.api` imports for 2 s of processor time before it does anything. A forked one
 runs the same `__main__` at once, with its own id, environment, signals and exit code. Modules
-`test_process.py` and `tests/races` start the interpreter itself.
+`test_process.py` start the interpreter itself.
 """
 
 import asyncio
@@ -27,12 +27,20 @@ _CONTEXT.set_forkserver_preload(
 
 
 class ForkedProcess:
-    """The process `services.<name>`; its error output goes to a file, or to that of the test."""
+    """The process `services.<name>`; its error output goes to a file, or to that of the test.
+
+    `change`: Python code that changes modules of the process before it starts.
+    """
 
     def __init__(
-        self, name: str, settings: Settings, stderr: Path | None = None, **environment: str
+        self,
+        name: str,
+        settings: Settings,
+        stderr: Path | None = None,
+        change: str = "",
+        **environment: str,
     ) -> None:
-        arguments = (name, to_environment(settings) | environment, stderr)
+        arguments = (name, to_environment(settings) | environment, stderr, change)
         self._process = _CONTEXT.Process(target=_run, args=arguments, daemon=True)
 
     async def start(self) -> None:
@@ -62,9 +70,10 @@ class ForkedProcess:
         return code
 
 
-def _run(name: str, environment: Mapping[str, str], stderr: Path | None) -> None:
+def _run(name: str, environment: Mapping[str, str], stderr: Path | None, change: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     if stderr is not None:
         os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
+    exec(change, {})
     runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,22 +10,19 @@ from uuid import UUID
 import asyncpg
 
 from services.event_consumer import consumer
-from services.local_stack.child_process import kill, spawn, stop
-from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.forked import ForkedProcess
 from tests.races.processes import append_chats, assert_live_equals_rebuilt, wait_until_level
 from tests.world import World, make_world
 
 WORKERS = ("relay", "projector", "relay", "projector")
-STOP_SECONDS = 20.0
+END_SECONDS = 30.0
 
 
-PROJECTOR_CODE = """
-import runpy
+SESSION_CHANGE = """
 from services.event_consumer import consumer
 consumer.SESSION_MILLISECONDS = {session}
-runpy.run_module("services.projector", run_name="__main__")
 """
 
 
@@ -39,30 +35,28 @@ class Workers:
     def __init__(
         self, settings: Settings, log: Path, session: int = consumer.SESSION_MILLISECONDS
     ) -> None:
-        self.environment = to_environment(settings)
-        self.log = log
-        self.projector_code = PROJECTOR_CODE.format(session=session)
-        self.pids: list[int] = []
+        self.settings, self.log = settings, log
+        self.change = SESSION_CHANGE.format(session=session)
+        self.running: dict[int, ForkedProcess] = {}
 
-    def start(self, name: str) -> int:
-        arguments = (
-            ["-c", self.projector_code] if name == "projector" else ["-m", f"services.{name}"]
-        )
-        return spawn(
-            [sys.executable, *arguments], log=self.log / f"{name}.log", env=self.environment
-        )
+    async def start(self, number: int) -> None:
+        """Start a worker, the first one or another in the place of a killed one."""
+        name = WORKERS[number]
+        change = self.change if name == "projector" else ""
+        process = ForkedProcess(name, self.settings, self.log / f"{name}.log", change)
+        await process.start()
+        self.running[number] = process
 
-    def start_all(self) -> None:
-        self.pids = [self.start(name) for name in WORKERS]
-
-    async def kill_one(self, number: int) -> None:
-        """Send SIGKILL to a worker and start another."""
-        await asyncio.to_thread(kill, self.pids[number])
-        self.pids[number] = self.start(WORKERS[number])
+    async def kill(self, number: int) -> None:
+        """Send SIGKILL to a worker and wait for its end."""
+        process = self.running.pop(number)
+        process.kill()
+        await process.wait(END_SECONDS)
 
     async def stop_all(self) -> None:
-        stopping = [asyncio.to_thread(stop, pid, STOP_SECONDS) for pid in self.pids]
-        await asyncio.gather(*stopping)
+        for process in self.running.values():
+            process.stop()
+        await asyncio.gather(*(process.wait(END_SECONDS) for process in self.running.values()))
 
 
 @asynccontextmanager
@@ -71,8 +65,8 @@ async def run_workers(
 ) -> AsyncIterator[Workers]:
     """Run the workers during a block."""
     workers = Workers(settings, log, session)
-    workers.start_all()
     try:
+        await asyncio.gather(*(workers.start(number) for number in range(len(WORKERS))))
         yield workers
     finally:
         await workers.stop_all()
@@ -92,7 +86,9 @@ async def kill_under_load(
             for _ in range(kills):
                 target = len(rounds) + chance.randint(1, 6)
                 await until(lambda target=target: len(rounds) >= target)  # type: ignore[misc]
-                await workers.kill_one(chance.randrange(len(WORKERS)))
+                number = chance.randrange(len(WORKERS))
+                await workers.kill(number)
+                await workers.start(number)
         finally:
             stop_load.set()
             await loading

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,18 +17,18 @@ from events.record import Cause
 from services.application.unit_of_work import Scope
 from services.deciders.deliveries import PlanDelivery
 from services.deciders.sending_rules.property_rules import KEY
-from services.local_stack.child_process import kill, spawn, stop
 from services.runtime.clock import Clock
-from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
 from tests.commands import handle_command
 from tests.conftest import until
+from tests.forked import ForkedProcess
 from tests.races.lying_server import lying_server, name_sender, use_lying_server
 from tests.races.message_account import Account, Kill, read_messages, take_account
 from tests.services.adapters.provider_servers import HttpServer
 from tests.world import World, make_world
 
 SENDERS = 2
+END_SECONDS = 30.0
 NO_LIMITS = {"intents_per_lead": 1_000_000, "intents_per_hour": 1_000_000}
 
 
@@ -38,36 +37,39 @@ class Senders:
 
     def __init__(self, settings: Settings, log: Path) -> None:
         self.settings, self.log = settings, log
-        self.pids: list[tuple[str, int]] = []
+        self.running: list[tuple[str, ForkedProcess]] = []
         self.kills: list[Kill] = []
         self._numbers = count(1)
 
-    def start(self, *code: str) -> tuple[str, int]:
-        """Start a sender; return its name and its process id."""
+    async def start(self, change: str = "") -> tuple[str, ForkedProcess]:
+        """Start a sender; return its name and its process."""
         name = f"sender-{next(self._numbers)}"
-        arguments = ["-c", *code] if code else ["-m", "services.sender"]
-        environment = to_environment(name_sender(self.settings, name))
-        command = [sys.executable, *arguments]
-        return name, spawn(command, log=self.log / "sender.log", env=environment)
+        settings = name_sender(self.settings, name)
+        process = ForkedProcess("sender", settings, self.log / "sender.log", change)
+        await process.start()
+        return name, process
 
     async def kill_one(self, number: int) -> None:
         """Send SIGKILL to a sender and start another."""
-        name, pid = self.pids[number]
+        name, process = self.running[number]
         began_at = datetime.now(UTC)
-        await asyncio.to_thread(kill, pid)
+        process.kill()
+        await process.wait(END_SECONDS)
         self.kills.append(Kill(name, began_at, datetime.now(UTC)))
-        self.pids[number] = self.start()
+        self.running[number] = await self.start()
 
 
 @asynccontextmanager
 async def run_senders(settings: Settings, log: Path, number: int) -> AsyncIterator[Senders]:
     """Run sender processes during a block."""
     senders = Senders(settings, log)
-    senders.pids = [senders.start() for _ in range(number)]
+    senders.running = [await senders.start() for _ in range(number)]
     try:
         yield senders
     finally:
-        await asyncio.gather(*(asyncio.to_thread(stop, pid, 20.0) for _, pid in senders.pids))
+        for _, process in senders.running:
+            process.stop()
+        await asyncio.gather(*(process.wait(END_SECONDS) for _, process in senders.running))
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """A message is handed over at most once, whenever its sender is killed."""
 
+import signal
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from services.local_stack.child_process import has_ended
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.races.lying_server import use_lying_server
@@ -21,8 +21,8 @@ from tests.world import make_world
 
 pytestmark = [pytest.mark.kill, pytest.mark.stack]
 
-KILLED_SENDER = """
-import os, runpy, signal
+DEATH = """
+import os, signal
 from services.sender import delivery_worker
 
 def die():
@@ -37,7 +37,6 @@ async def killed(*arguments):
     die()
 
 delivery_worker.{name} = killed
-runpy.run_module("services.sender", run_name="__main__")
 """
 HANDED_OVER = ["planned", "claimed", "handed_over"]
 RECONCILED = ["planned", "claimed", "unknown", "reconciled"]
@@ -63,8 +62,8 @@ async def test_a_sender_that_is_killed_at_a_boundary_sends_at_most_once(
     async with http_server() as server:
         settings = use_lying_server(settings, server)
         killed = Senders(settings, tmp_path)
-        _, pid = killed.start(KILLED_SENDER.format(name=name, is_before=is_before))
-        await until(lambda: has_ended(pid))
+        _, process = await killed.start(DEATH.format(name=name, is_before=is_before))
+        assert await process.wait(60) == -signal.SIGKILL
         async with run_senders(settings, tmp_path, 1):
             await until(lambda: has_no_timers(pool))
         assert server.posted == requests

@@ -17,7 +17,6 @@ from services.event_consumer.consumer import EventConsumer
 from services.event_consumer.liveness import LivenessLock, find_dead_owners
 from services.event_consumer.metrics import ConsumerMetrics
 from services.event_consumer.watchdog import Watchdog
-from services.local_stack.child_process import kill
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.races.killing import run_workers
@@ -48,9 +47,9 @@ async def test_shards_of_a_killed_projector_are_folded_before_its_session_ends(
         await until(lambda: is_owned_by(pool, 2))
         await append_chats(world, 1)
         await wait_until_level(pool)
-        await asyncio.to_thread(kill, workers.pids[1])
+        await workers.kill(1)
         if replaced:
-            workers.pids[1] = workers.start("projector")
+            await workers.start(1)
         began = time.monotonic()
         await append_chats(world, 1)
         await wait_until_level(pool)
