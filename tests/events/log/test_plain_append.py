@@ -6,10 +6,13 @@ import asyncpg
 import pytest
 
 from events import codec
+from events.engagements import EngagementRecorded, EngagementType
 from events.event import Event
 from events.keys.ring import current_ring
 from events.leads import LeadErased, LeadNoted
 from events.log import read
+from events.log.append import append
+from events.log.connection import Connection
 from events.log.plain_append import PLAIN_EVENTS, append_plain
 from events.record import NewEvent, Stream
 from tests.events.frozen import CURRENT, Sample
@@ -173,3 +176,36 @@ async def test_other_events_need_a_transaction(world: World) -> None:
     captured = world.new(world.captured(uuid4()))
     assert await try_append(world, captured, expected={captured.stream: 0}) is None
     assert await count(world, captured) == 0
+
+
+async def test_a_plan_of_an_empty_log_reads_no_whole_table_when_the_log_has_grown(
+    world: World,
+) -> None:
+    async with world.pool.acquire() as conn:
+        for _ in range(7):  # PostgreSQL may keep a plan from the sixth execution on
+            await append_engagement(world, conn)
+        async with conn.transaction():
+            new = [
+                world.new(world.captured(email=f"{number}@example.com")) for number in range(2_000)
+            ]
+            await append(conn, new, expected={event.stream: 0 for event in new})
+        before = await count_rows_of_scans(conn)
+        await append_engagement(world, conn)
+        assert await count_rows_of_scans(conn) == before
+
+
+async def append_engagement(world: World, conn: Connection) -> None:
+    new = world.new(EngagementRecorded(
+        engagement_id=uuid4(), lead_id=uuid4(), event_type=EngagementType.EMAIL_OPENED,
+        score_weight=1,
+    ))  # fmt: skip
+    assert await append_plain(conn, [new], expected={new.stream: 0}, guards={}) is not None
+
+
+async def count_rows_of_scans(conn: Connection) -> list[asyncpg.Record]:
+    """Return the numbers of rows that this session has read by scans of whole tables."""
+    await conn.execute("SELECT pg_stat_force_next_flush()")
+    return await conn.fetch(
+        "SELECT relname, seq_tup_read FROM pg_stat_all_tables WHERE relname "
+        "IN ('crm_events', 'data_keys', 'messages', 'lock_rows', 'erased_subjects')"
+    )
