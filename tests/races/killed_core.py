@@ -20,7 +20,7 @@ from services.runtime.process import UNREACHABLE
 from services.runtime.settings import Settings
 from tests.conftest import make_broker, make_settings
 from tests.forked import ForkedProcess
-from tests.races.lying_server import name_sender
+from tests.races.lying_server import SHORT_PAUSE, name_sender
 from tests.races.message_account import Kill
 
 PROCESSES = (
@@ -99,8 +99,10 @@ class KilledCore:
 
     async def _start(self, name: str) -> _Running:
         instance = f"{name}-{next(self._numbers)}"
-        settings = name_sender(self.settings, instance) if name == "sender" else self.settings
-        process = ForkedProcess(name, settings, self.log / f"{name}.log")
+        settings, change = self.settings, ""
+        if name == "sender":
+            settings, change = name_sender(settings, instance), SHORT_PAUSE
+        process = ForkedProcess(name, settings, self.log / f"{name}.log", change)
         await process.start()
         return _Running(name, instance, process)
 

@@ -24,6 +24,15 @@ MODES = {
 }  # fmt: skip
 """The answers of the provider to requests, in per cent."""
 UNCLEAR = (Mode.DROP, Mode.LATE, Mode.FAIL_AFTER_STORING, Mode.GARBAGE)
+SHORT_PAUSE = """
+from datetime import timedelta
+from services.sender import provider_pace
+provider_pace.PAUSE = timedelta(seconds=2)
+"""
+"""The change of a sender process that pauses 2 s, not 30, after three requests without success.
+
+This provider causes such pauses often, and nothing is killed while all senders pause.
+"""
 DENIALS = 0.3
 """The part of the questions about messages to which the provider answers that it has none."""
 

@@ -22,13 +22,13 @@ from services.runtime.settings import Settings
 from tests.commands import handle_command
 from tests.conftest import until
 from tests.forked import ForkedProcess
-from tests.races.lying_server import lying_server, name_sender, use_lying_server
+from tests.races.lying_server import SHORT_PAUSE, lying_server, name_sender, use_lying_server
 from tests.races.message_account import Account, Kill, read_messages, take_account
 from tests.services.adapters.provider_servers import HttpServer
 from tests.world import World, make_world
 
 SENDERS = 2
-END_SECONDS = 30.0
+END_SECONDS = 60.0
 NO_LIMITS = {"intents_per_lead": 1_000_000, "intents_per_hour": 1_000_000}
 
 
@@ -45,6 +45,7 @@ class Senders:
         """Start a sender; return its name and its process."""
         name = f"sender-{next(self._numbers)}"
         settings = name_sender(self.settings, name)
+        change = SHORT_PAUSE + change
         process = ForkedProcess("sender", settings, self.log / "sender.log", change)
         await process.start()
         return name, process

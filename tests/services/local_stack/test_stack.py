@@ -85,7 +85,8 @@ def test_the_stack_limits_no_address_unless_it_is_configured(
         assert "127.0.0.0/8" in stack.settings.proxies, "simulated visitors state their networks"
 
 
-def test_a_failed_start_leaves_nothing_running(home: Path) -> None:
+def test_a_failed_start_leaves_nothing_running(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.local_stack.core_process.MAX_PAUSE_SECONDS", 0.05)
     stack = Stack(home, processes=("no_such_process",), durable=False)
     with pytest.raises(StackError, match="no_such_process"):
         stack.start()
