@@ -36,7 +36,7 @@ from services.runtime.settings import Settings
 from tests.pgbouncer import PgBouncer
 from tests.releases import release_of
 
-pytest_plugins = ("tests.produced_codes",)
+pytest_plugins = ("tests.produced_codes", "tests.run_order")
 
 # By default structlog formats the local variables of each frame of a traceback: it takes seconds.
 structlog.configure(
@@ -90,11 +90,6 @@ def pytest_collection_finish() -> None:
     """Collect garbage from now on, without another look at all modules and tests."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest test first, so that no worker waits for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
 @pytest.hookimpl(wrapper=True)
