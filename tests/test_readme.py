@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx2
 import pytest
 
 from services.runtime.environment import to_environment
@@ -21,12 +20,15 @@ from services.runtime.schema_check import WRITE_GUARD
 from services.runtime.settings import Settings
 from tests.checkout import ROOT, Checkout
 from tests.conftest import until
+from tests.local_http import open_local_client
 from tests.process import running
 from tests.world import make_world
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = "http://127.0.0.1:8080"
 TABLE = "lead_tour_counts"
+RUNS = "Ctrl-C stops it"
+"""The last line of `crm up` when all processes are ready contains it."""
 START_SECONDS = 120
 STOP_SECONDS = 60
 
@@ -41,15 +43,17 @@ def blocks(tag: str) -> str:
 @asynccontextmanager
 async def up(checkout: Checkout, command: str) -> AsyncIterator[str]:
     """Run `crm up` as README.md says; yield the address of the API when all processes are ready."""
-    log = (checkout.root / "up.log").open("w")
+    output = checkout.root / "up.log"
+    log = output.open("w")
     state = Path(checkout.environment["CRM_HOME"]) / "stack.json"
     process = subprocess.Popen(  # noqa: ASYNC220 — starting it does not block
         ["bash", "-c", f"exec {command.strip()} --http-port 0"],
         cwd=checkout.root, env=checkout.environment, stdout=log, stderr=log,
     )  # fmt: skip
     try:
-        await until(lambda: state.exists() or process.poll() is not None, START_SECONDS)
-        assert process.poll() is None, (checkout.root / "up.log").read_text()
+        # Not with `crm status` only: each start of it would slow down what it waits for.
+        await until(lambda: RUNS in output.read_text() or process.poll() is not None, START_SECONDS)
+        assert process.poll() is None, output.read_text()
         await until(lambda: is_ready(checkout), START_SECONDS)
         yield json.loads(state.read_text())["api_url"]
     finally:
@@ -175,7 +179,7 @@ def read_last_object(text: str) -> dict[str, Any]:
 
 async def book_tour(api: str, token: str, lead_id: str) -> None:
     day = date.today() + timedelta(days=2)  # noqa: DTZ011 — any day in the near future
-    async with httpx2.AsyncClient(base_url=api, timeout=30) as client:
+    async with open_local_client(base_url=api, timeout=30) as client:
         response = await client.post(
             f"/api/leads/{lead_id}/tours",
             json={"tourDate": day.isoformat(), "tourTime": "14:00"},
@@ -205,6 +209,6 @@ async def names_the_table(checkout: Checkout) -> bool:
     """Return whether /readyz of the API is not ready and names the table."""
     state = Path(checkout.environment["CRM_HOME"]) / "stack.json"
     health_url = json.loads(state.read_text())["urls"]["api"]
-    async with httpx2.AsyncClient(base_url=health_url, timeout=30) as client:
+    async with open_local_client(base_url=health_url, timeout=30) as client:
         response = await client.get("/readyz")
     return response.status_code == 503 and TABLE in response.text

@@ -19,6 +19,7 @@ from services.runtime.environment import to_environment
 from services.runtime.process import UNREACHABLE
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.local_http import open_local_client
 from tests.services.api.site import CHAT, create_widget
 from tests.world import World, make_world
 
@@ -64,7 +65,7 @@ async def run_workers(settings: Settings, world: World) -> AsyncIterator[Running
         sys.executable, "-m", "services.api", env=to_environment(settings.model_copy(update=update))
     )
     try:
-        async with httpx2.AsyncClient(timeout=30) as client:
+        async with open_local_client(timeout=30) as client:
             running = RunningWorkers(
                 parent, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{health_port}", client,
                 {"X-API-Key": key, "X-Visitor-ID": "v_1"},
@@ -83,7 +84,7 @@ async def test_workers_share_a_port_and_add_up_their_metrics(
     async with run_workers(settings, await make_world(pool)) as running:
         assert len(running.worker_ids()) == PROCESSES
         for _ in range(20):  # a new connection each time, so that both workers accept some
-            async with httpx2.AsyncClient() as client:
+            async with open_local_client() as client:
                 assert (await client.get(f"{running.url}/healthz")).status_code == 200
         assert await running.count_requests() == 20
         chat = await running.client.post(
@@ -107,7 +108,7 @@ async def test_a_worker_that_crashed_is_started_again(
             return len(ids) == PROCESSES and crashed not in ids and await running.is_ready()
 
         for _ in range(5):  # the other one answers meanwhile
-            async with httpx2.AsyncClient(timeout=30) as client:
+            async with open_local_client(timeout=30) as client:
                 assert (await client.get(f"{running.url}/healthz")).status_code == 200
         await until(is_replaced)
 

@@ -18,6 +18,7 @@ from services.intake import intake
 from services.local_stack.ports import HOST, free_port
 from services.projector import projector
 from services.relay import relay
+from services.runtime import process as process_frame
 from services.runtime.clock import Clock
 from services.runtime.health import serve_health
 from services.runtime.metrics import REGISTRY, exposition
@@ -28,6 +29,7 @@ from services.timers import timers
 from services.workflows import workflows
 from tests.conftest import until
 from tests.forked import ForkedProcess
+from tests.local_http import open_local_client
 from tests.races.processes import wait_until_level
 from tests.world import make_world
 
@@ -47,6 +49,13 @@ DAMAGES = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def short_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again soon after a fault, and soon no longer report it: most tests here wait for both."""
+    monkeypatch.setattr(process_frame, "FAULT_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(process_frame, "FAULT_REPORT_SECONDS", 2.0)
+
+
 class RunningProcess:
     """A process with its health routes."""
 
@@ -56,7 +65,7 @@ class RunningProcess:
     async def load_problems(self) -> dict[str, str] | None:
         """Return what /readyz reports; None while there is no server."""
         try:
-            async with httpx2.AsyncClient() as client:
+            async with open_local_client() as client:
                 response = await client.get(f"http://{HOST}:{self.port}/readyz")
         except httpx2.HTTPError:
             return None
@@ -70,6 +79,10 @@ class RunningProcess:
         """Return True if one problem contains all the texts."""
         problems = (await self.load_problems() or {}).values()
         return any(all(text in problem for text in texts) for problem in problems)
+
+    async def names_only(self, check: str) -> bool:
+        """Return True if this check has a problem and no other one has."""
+        return set(await self.load_problems() or {}) == {check}
 
 
 @asynccontextmanager
@@ -111,7 +124,7 @@ async def test_readyz_of_the_api_names_a_table_that_is_missing_or_unprotected(
 
 
 async def test_the_api_serves_its_metrics_on_the_health_port(settings: Settings) -> None:
-    async with run_api(settings) as api, httpx2.AsyncClient() as client:
+    async with run_api(settings) as api, open_local_client() as client:
         metrics = await client.get(f"http://{HOST}:{api.port}/metrics")
         assert "crm_events_appended_total" in metrics.text
 
@@ -226,7 +239,7 @@ async def test_a_projector_waits_for_the_rebuild_of_a_new_projection_and_names_i
             task, process = asyncio.create_task(work), RunningProcess(port)
             try:
                 await until(lambda: process.names("run `crm replay rebuild leads tours`"))
-                assert set(await process.load_problems() or {}) == {OPERATOR}
+                await until(lambda: process.names_only(OPERATOR))
                 assert not task.done()
                 await pool.execute("UPDATE crm.checkpoints SET version = $1", LIVE.version)
                 await until(process.is_ready)

@@ -26,6 +26,7 @@ from services.runtime.environment import to_environment
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.forked import ForkedProcess
+from tests.local_http import open_local_client
 
 OTHER_ADDRESS = "127.0.0.2"
 PROBE = """
@@ -57,7 +58,7 @@ async def run_probe(settings: Settings, log: Path) -> AsyncIterator[None]:
 
 async def answers(address: str, port: int) -> bool:
     try:
-        async with httpx2.AsyncClient() as client:
+        async with open_local_client() as client:
             return (await client.get(f"http://{address}:{port}/healthz")).status_code == 200
     except httpx2.TransportError:
         return False
