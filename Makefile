@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without compiled files each test process, and each process that a test starts, compiles all modules again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
-# Number of parallel test processes. Each has its own servers; tests mostly wait.
-JOBS ?= 3
+# Number of parallel test processes. Each has its own servers; tests wait for half of their time.
+JOBS ?= 4
 # Tests of behaviour that depends on PostgreSQL: schema, permissions, functions, order, folds, races.
 POSTGRES_TESTS := tests/migrations tests/events/log tests/projections/engine tests/services/application \
 	tests/services/adoption tests/projections/test_reads.py tests/projections/scoring/test_score_lead.py
