@@ -35,6 +35,7 @@ INTAKE_RULES = "the rules of the intake"
 PLAN = "the function score_lead of the plan"
 WEIGHTS = "the engagement vocabulary and its default weights"
 TOURS = "the rules of tours"
+READS = "decision 41: a year, and a day for the difference of clocks"
 RETENTION = "the answer to the plan's question about retention"
 NETWORKS = "the rules of the rate limits"
 LOG = "the limits of the event log"
@@ -103,11 +104,12 @@ CONSTANTS = {
         rules.DEFAULT_DAYS,
         {
             "sessions_days": 90, "engagement_days": 2 * 365, "consents_days": 4 * 365 + 1,
-            "dead_letters_days": 30,
+            "dead_letters_days": 30, "reads_days": 3 * 365 + 1,
         },
         RETENTION,
     ),
-    "retention of engagement at least": (rules.MIN_DAYS, {"engagement_days": 31}, PLAN),
+    "retention of engagement at least": (rules.MIN_DAYS["engagement_days"], 31, PLAN),
+    "retention of accounts of reads at least": (rules.MIN_DAYS["reads_days"], 366, READS),
     "shards": (shard.SHARDS, 64, LOG),
     "shards of settings": (setting_types.SHARDS, 64, LOG),
     "an event": (limits.MAX_EVENT_BYTES, 256 * 1024, LOG),

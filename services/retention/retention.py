@@ -1,23 +1,23 @@
 """Retention: remove the rows that an organisation keeps for a limited time.
 
 A run appends `retention.applied` for each batch of expired rows; the projectors remove exactly the
-rows that the event names. Dead letters are not events and are deleted at once. The event log itself
-is kept.
+rows that the event names. Dead letters and other rows that are no events are deleted at once. The
+event log itself is kept.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
-from services.retention import dead_letters, rows, sessions
+from services.retention import kept_rows, rows, sessions
 from services.retention.rules import DEFAULT_DAYS, RetentionRules, load_rules
 from services.runtime import metrics
 
-KINDS = ("engagement", "consents", "sessions", *dead_letters.INSTANT_OF)
+KINDS = ("engagement", "consents", "sessions", *kept_rows.TABLES)
 
 
 async def apply_rules(
@@ -36,29 +36,33 @@ async def apply_rules(
     for rules in all_rules:
         if rules.org_id in due:
             removed += await _expire_events(pool, rules, today, dry_run=dry_run)
-        days = rules.dead_letters_days
-        removed += await _expire_records(pool, rules.org_id, today, days, dry_run=dry_run)
+        days = {
+            "dead_letters_days": rules.dead_letters_days, "reads_days": rules.reads_days,
+        }  # fmt: skip
+        removed += await _expire_kept(pool, rules.org_id, today, days, dry_run=dry_run)
         await asyncio.sleep(0)
     if org_id is None:  # records whose organisation is unknown have no rules of their own
-        days = DEFAULT_DAYS["dead_letters_days"]
-        removed += await _expire_records(pool, None, today, days, dry_run=dry_run)
+        removed += await _expire_kept(pool, None, today, DEFAULT_DAYS, dry_run=dry_run)
     if not dry_run:
         for kind, count in removed.items():
             metrics.RETIRED.labels(kind).inc(count)
     return Counter({kind: removed[kind] for kind in KINDS})
 
 
-async def _expire_records(
-    pool: asyncpg.Pool, org_id: UUID | None, today: datetime, days: int, *, dry_run: bool
+async def _expire_kept(
+    pool: asyncpg.Pool,
+    org_id: UUID | None,
+    today: datetime,
+    days: Mapping[str, int],
+    *,
+    dry_run: bool,
 ) -> Counter[str]:
-    """Remove old dead letters and outcomes of the intake: the same days apply to both."""
-    cutoff = today - timedelta(days=days)
-    return Counter(
-        {
-            table: await dead_letters.expire(pool, table, org_id, cutoff, dry_run=dry_run)
-            for table in dead_letters.INSTANT_OF
-        }
-    )
+    """Remove old rows that are no events; `days` by the name of the rule."""
+    removed: Counter[str] = Counter()
+    for table, kept in kept_rows.TABLES.items():
+        cutoff = today - timedelta(days=days[kept.rule])
+        removed[table] = await kept_rows.expire(pool, table, org_id, cutoff, dry_run=dry_run)
+    return removed
 
 
 async def _expire_events(

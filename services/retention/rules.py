@@ -8,13 +8,17 @@ from uuid import UUID
 import asyncpg
 
 MAX_DAYS = 36_500
-MIN_DAYS = {"engagement_days": 31}
-"""Engagement counts in a score for 30 days, and its rows explain the score."""
+MIN_DAYS = {"engagement_days": 31, "reads_days": 366}
+"""Engagement counts in a score for 30 days, and its rows explain the score.
+
+Accounts of reads are evidence: the database refuses to delete them in their first year.
+"""
 DEFAULT_DAYS = {
     "sessions_days": 90,
     "engagement_days": 730,
     "consents_days": 1_461,
     "dead_letters_days": 30,
+    "reads_days": 1_096,
 }
 
 
@@ -27,6 +31,7 @@ class RetentionRules:
     engagement_days: int
     consents_days: int
     dead_letters_days: int
+    reads_days: int
 
     @classmethod
     def of(cls, org_id: UUID, settings: Any) -> "RetentionRules":

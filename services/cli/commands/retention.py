@@ -1,7 +1,8 @@
 """`crm retention`: remove the rows that an organisation keeps for a limited time.
 
 The timers process does so once a day. The days come from `retention` in an organisation's settings:
-`sessions_days` (90), `engagement_days` (730), `consents_days` (1461), `dead_letters_days` (30).
+`sessions_days` (90), `engagement_days` (730), `consents_days` (1461), `dead_letters_days` (30) and
+`reads_days` (1096), for the accounts of reads by API keys and consumers.
 """
 
 import asyncio

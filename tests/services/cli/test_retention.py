@@ -23,7 +23,13 @@ async def test_retention_counts_the_expired_rows_and_then_removes_them(
     long_ago = datetime.now(UTC) - timedelta(days=100)
     await world.append(*(world.new(event, at=long_ago) for event in world.chat(None)))
     await world.project()
-    counts = {"consents": 0, "dead_letters": 0, "intake_outcomes": 0, "engagement": 0}
+    counts = {
+        "consents": 0,
+        "dead_letters": 0,
+        "intake_outcomes": 0,
+        "payload_reads": 0,
+        "engagement": 0,
+    }
     for arguments, column in (
         (("--dry-run",), "would_go"),
         (("--org", str(world.org_id)), "gone"),

@@ -1,17 +1,31 @@
-"""Deletion of old dead letters and outcomes of the intake.
+"""Deletion of old rows that are no events: dead letters, outcomes of the intake, accounts of reads.
 
-They are not events, so they are deleted from their tables.
+They are deleted from their tables.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from services.retention.retention_events import MAX_BATCHES, ROWS_PER_EVENT
 
-INSTANT_OF = {"dead_letters": "last_at", "intake_outcomes": "decided_at"}
-"""Table in schema `crm` → the column with the instant from which its retention counts."""
+
+class KeptTable(NamedTuple):
+    """The column with the instant from which the retention counts, and the rule with its days."""
+
+    instant: str
+    rule: str
+
+
+TABLES: Mapping[str, KeptTable] = {
+    "dead_letters": KeptTable("last_at", "dead_letters_days"),
+    "intake_outcomes": KeptTable("decided_at", "dead_letters_days"),
+    "payload_reads": KeptTable("read_at", "reads_days"),
+}
+"""Tables in schema `crm`."""
 
 
 async def expire(
@@ -22,7 +36,7 @@ async def expire(
     Their status does not matter. Without `org_id`, those are deleted that belong to no
     organisation.
     """
-    old = f"FROM crm.{table} WHERE org_id IS NOT DISTINCT FROM $1 AND {INSTANT_OF[table]} < $2"
+    old = f"FROM crm.{table} WHERE org_id IS NOT DISTINCT FROM $1 AND {TABLES[table].instant} < $2"
     if dry_run:
         count: int = await pool.fetchval(f"SELECT count(*) {old}", org_id, cutoff)
         return count
