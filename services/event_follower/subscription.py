@@ -23,6 +23,17 @@ class GenerationEnded(Exception):
         )
 
 
+class TypesChanged(Exception):
+    """The name was followed with other types: events of the new ones were left out until now."""
+
+    def __init__(self, name: str, stored: str, present: str) -> None:
+        super().__init__(
+            f"--types: the position of the name {name} is that of {_describe_types(stored)}, not "
+            f"of {_describe_types(present)}: it would leave out earlier events. Give other types "
+            "another --name, or run `crm events forget` with the same name and begin again"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A name, and the events of an organisation: of some properties and types, or of all.
@@ -45,6 +56,11 @@ class Subscription:
         return f"follow.{self.name}.{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     @property
+    def version(self) -> str:
+        """Return the version of the checkpoints: with other types they leave out other events."""
+        return " ".join([VERSION, *sorted(self.types)])
+
+    @property
     def reader(self) -> str:
         """Return the name in the accounts of reads."""
         return f"consumer:{self.name}"
@@ -61,14 +77,23 @@ async def create_checkpoints(
 ) -> None:
     """Create the checkpoints of a new subscription; those that exist are kept.
 
-    Raise `GenerationEnded` if they are of another generation.
+    Raise `GenerationEnded` if they are of another generation, and `TypesChanged`.
     """
-    group = subscription.group
-    stored: int | None = await conn.fetchval(
-        "SELECT min(generation) FROM crm.checkpoints WHERE projection_group = $1", group
+    group, version = subscription.group, subscription.version
+    stored = await conn.fetchrow(
+        "SELECT generation, version FROM crm.checkpoints WHERE projection_group = $1 "
+        "ORDER BY generation LIMIT 1",
+        group,
     )
-    if stored is not None and stored != generation:
-        raise GenerationEnded(stored, generation)
     if stored is None:
         create = create_at_heads if at_head else checkpoints.create
-        await create(conn, group, VERSION, generation)
+        await create(conn, group, version, generation)
+    elif stored["generation"] != generation:
+        raise GenerationEnded(stored["generation"], generation)
+    elif stored["version"] != version:
+        raise TypesChanged(subscription.name, stored["version"], version)
+
+
+def _describe_types(version: str) -> str:
+    """Return the types in the version of checkpoints, as they are given to `--types`."""
+    return ",".join(version.split()[1:]) or "all types"

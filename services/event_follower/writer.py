@@ -13,7 +13,7 @@ from events.log.shard import SHARDS
 from projections.engine import checkpoints
 from projections.engine.checkpoints import Checkpoint
 from services.application.clear_events import ClearEvent, account_reads, open_records, open_rows
-from services.event_follower.subscription import VERSION, Subscription
+from services.event_follower.subscription import Subscription
 
 WriteLines: TypeAlias = Callable[[bytes], None]
 Place: TypeAlias = tuple[int, int]
@@ -41,8 +41,8 @@ class EventWriter:
         """Become the owner of the checkpoints, which exist; fence the former owner."""
         async with self._pool.acquire() as conn, conn.transaction():
             self._owned = await checkpoints.own(
-                conn, self._subscription.group, VERSION, self._state.generation, range(SHARDS),
-                owner,
+                conn, self._subscription.group, self._subscription.version,
+                self._state.generation, range(SHARDS), owner,
             )  # fmt: skip
 
     async def write_records(self, records: Sequence[ReceivedRecord]) -> None:
@@ -101,8 +101,9 @@ class EventWriter:
             return
         async with self._pool.acquire() as conn, conn.transaction():
             await checkpoints.advance(
-                conn, self._subscription.group, VERSION, self._state.generation, moves
-            )
+                conn, self._subscription.group, self._subscription.version,
+                self._state.generation, moves,
+            )  # fmt: skip
         for shard, (checkpoint, position) in moves.items():
             self._owned[shard] = Checkpoint(position, checkpoint.epoch)
 

@@ -15,20 +15,26 @@ from events.keys.master import WrongMasterKey
 from events.log.erasures import ErasuresLost
 from projections.engine.checkpoints import FencingError
 from services.event_follower import follow as follower
-from services.event_follower.subscription import NAME_PATTERN, GenerationEnded, Subscription
+from services.event_follower.subscription import (
+    NAME_PATTERN,
+    GenerationEnded,
+    Subscription,
+    TypesChanged,
+)
 from services.runtime.database import CONNECTION_ERRORS
 from services.runtime.process import UNREACHABLE, WRONG_SETTINGS, stop_event
 from services.runtime.reachability import UnreachableServer
 from services.runtime.settings import Settings
 from services.runtime.terminal import Failure, examples, note
 
-KEY_MISSING, GENERATION_ENDED, TAKEN_OVER, OUTPUT_CLOSED = 4, 5, 6, 7
+FAILED, KEY_MISSING, GENERATION_ENDED, TAKEN_OVER, OUTPUT_CLOSED = 1, 4, 5, 6, 7
 EXIT_CODES: dict[type[Exception], int] = {
     WrongMasterKey: WRONG_SETTINGS,
     MasterKeyMissing: WRONG_SETTINGS,
     ErasuresLost: WRONG_SETTINGS,
     DataKeyMissing: KEY_MISSING,
     GenerationEnded: GENERATION_ENDED,
+    TypesChanged: FAILED,
     FencingError: TAKEN_OVER,
     BrokenPipeError: OUTPUT_CLOSED,
     UnreachableServer: UNREACHABLE,
@@ -63,7 +69,9 @@ def follow(
     *,
     name: Name = "default",
     property_: Properties = (),
-    types: Annotated[str, Parameter(help="Only these types, separated by commas.")] = "",
+    types: Annotated[
+        str, Parameter(help="Only these types, separated by commas; always the same for a name.")
+    ] = "",
     from_: Annotated[
         Literal["head", "start"],
         Parameter(name="--from", help="Where a new name begins: at new events, or at the first."),
@@ -78,9 +86,10 @@ def follow(
     Each event is written at least once: after a crash some of the last ones are written again.
     Each read of personal values is recorded: see `crm api-key reads`.
 
-    Exit codes: 0 stopped by SIGTERM or Ctrl-C, or done with --once; 2 wrong settings or usage;
-    3 a server cannot be reached; 4 a data key is missing; 5 the log has another generation;
-    6 another process follows with this name; 7 the reader of the output has ended.
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, or done with --once; 1 other --types than before,
+    or another failure; 2 wrong settings or usage; 3 a server cannot be reached; 4 a data key is
+    missing; 5 the log has another generation; 6 another process follows with this name; 7 the
+    reader of the output has ended.
     """
     subscription = _subscription(name, org_id, property_, types)
     try:

@@ -15,7 +15,7 @@ from events.leads import LeadErased
 from events.log.generation import begin_generation
 from projections.engine.checkpoints import FencingError
 from services.event_follower.follow import follow, forget
-from services.event_follower.subscription import GenerationEnded, Subscription
+from services.event_follower.subscription import GenerationEnded, Subscription, TypesChanged
 from services.relay import relay
 from services.runtime.reachability import UnreachableServer
 from services.runtime.settings import Settings
@@ -130,6 +130,27 @@ async def test_a_subscription_has_its_properties_types_and_beginning(
     await forget(relayed, head.subscription)
     await head.run()
     assert head.leads == [later, *sorted((first, second, later), key=head.leads[1:].index)]
+
+
+async def test_a_name_keeps_its_types(relayed: Settings, world: World) -> None:
+    def typed(*types: str) -> Output:
+        return Output(relayed, Subscription("test", world.org_id, types=frozenset(types)))
+
+    lead = await add_lead(world)
+    await until(lambda: is_bus_complete(relayed, world.pool))
+    first, same = typed("lead.noted", "tour.scheduled"), typed("tour.scheduled", "lead.noted")
+    await first.run()
+    for other in (typed("lead.captured"), typed("lead.noted"), typed()):
+        with pytest.raises(TypesChanged, match=r"that of lead\.noted,tour\.scheduled, not"):
+            await other.run()
+        assert other.chunks == []
+    await same.run()
+    everything = typed()
+    await forget(relayed, everything.subscription)
+    await everything.run()
+    assert everything.leads == [lead]
+    with pytest.raises(TypesChanged, match=r"that of all types, not of lead\.noted"):
+        await typed("lead.noted").run()
 
 
 async def test_forged_records_are_not_written(relayed: Settings, world: World) -> None:
