@@ -11,7 +11,7 @@ import orjson
 from events.record import Stream
 from services.application.merged_leads import list_members
 from services.application.unit_of_work import UnitOfWork
-from services.cli.erasure import erasure_row
+from services.cli.erasure import erasure_row, require_fitting_tables
 from services.cli.operator_scope import find_scope, operator_cause
 from services.cli.privacy import APPLICATION
 from services.deciders.decider import Refused
@@ -83,10 +83,12 @@ async def list_rows(org_id: UUID | None) -> list[dict[str, Any]]:
 async def reapply(paths: Sequence[Path]) -> list[UUID]:
     """Append the erasures again that a restored log lacks; return the leads.
 
-    Raise `Failure` for a file that is no certificate of this installation, and append nothing.
+    Raise `Failure` for a file that is no certificate of this installation, or if a table of the
+    host refuses erased values, and append nothing.
     """
     certificates = [_read(path) for path in paths]
     async with pooled(DatabaseSettings(), APPLICATION, size=2) as pool:
+        await require_fitting_tables(pool)
         try:
             return await reapply_erasures(pool, datetime.now(UTC), operator_cause(), certificates)
         except InvalidCertificate as error:

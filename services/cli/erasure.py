@@ -54,7 +54,7 @@ async def erase_person(lead_id: UUID, reason: str, wait_seconds: float) -> list[
     async with pooled(DatabaseSettings(), APPLICATION, size=2) as pool:
         async with pool.acquire() as conn:
             scope = await find_scope(conn, Stream("lead", lead_id))  # type: ignore[arg-type]
-        await _require_fitting_tables(pool)
+        await require_fitting_tables(pool)
 
         async def work(uow: UnitOfWork) -> list[UUID]:
             person = await erase(uow, lead_id, reason=reason, by=None)
@@ -68,7 +68,7 @@ async def erase_person(lead_id: UUID, reason: str, wait_seconds: float) -> list[
         return await list_erasures(pool, lead_ids=lead_ids)
 
 
-async def _require_fitting_tables(pool: asyncpg.Pool) -> None:
+async def require_fitting_tables(pool: asyncpg.Pool) -> None:
     """Raise `Failure` if a table of the host refuses erased values: the erasure would be parked."""
     try:
         await TableFit(pool).require()

@@ -28,6 +28,10 @@ class TableFit:
         self._problems: tuple[str, ...] = ()
         self._valid_until = 0.0
 
+    def forget(self) -> None:
+        """Check at the next use: before an event that is rare, and must not be parked."""
+        self._valid_until = 0.0
+
     async def require(self) -> None:
         """Raise `UnfitTables` while a table cannot hold the core's rows.
 

@@ -49,7 +49,9 @@ async def erase_person(
     The erasure is in the log with the response. When all tables contain it, copies outside of the
     log are erased and the keys are destroyed: see `GET` of the same path.
     """
-    property_id = await property_of_lead(context_of(request), caller, lead_id)
+    context = context_of(request)
+    property_id = await property_of_lead(context, caller, lead_id)
+    context.table_fit.forget()
 
     async def work(uow: UnitOfWork) -> ResponseBody:
         person = await erase(uow, lead_id, reason=parsed.body.reason, by=caller.id)

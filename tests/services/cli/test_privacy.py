@@ -149,3 +149,15 @@ async def test_an_erasure_waits_for_a_host_column_that_refuses_it(
     await crm(capsys, *command)
     await world.project()
     assert await world.count("leads WHERE email IS NULL") == 1
+
+
+async def test_lost_erasures_wait_for_a_host_column_that_refuses_them(
+    world: World, capsys: pytest.CaptureFixture[str], owner_pool: asyncpg.Pool
+) -> None:
+    lead_id = await make_lead(world)
+    await current_ring().destroy(world.pool, [lead_id])
+    await owner_pool.execute("ALTER TABLE leads ALTER COLUMN email SET NOT NULL")
+    assert (await crm(capsys, "privacy", "reapply"))[0] == 1
+    assert await world.count("crm_events WHERE event_type = 'lead.erased'") == 0
+    await owner_pool.execute("ALTER TABLE leads ALTER COLUMN email DROP NOT NULL")
+    assert (await crm(capsys, "privacy", "reapply"))[0] == 0
