@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.child import run_process
 from benchmarks.workload import Organization, history
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
 from events.leads import LeadCaptured

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from events.bus import wire
 from events.bus.brokers import client_options
 from events.bus.digest import RecordDigest
 from events.bus.header_names import tolerate_header_names
-from events.bus.tail import TopicTail, read_tails
-from events.bus.topic_creation import create_topics
+from events.bus.tail import TopicTail, find_shown, read_tails
 from events.bus.wire import Row
 from events.log.shard import SHARDS, check_partitions
 
@@ -80,8 +78,12 @@ class Publisher:
         await self._producer.stop()
         await self._reader.stop()
 
-    async def publish(self, rows: Sequence[Row], digest: RecordDigest, generation: int) -> None:
+    async def publish(
+        self, rows: Sequence[Row], digest: RecordDigest, generation: int
+    ) -> dict[int, int]:
         """Publish signed records of rows in order, and return when every replica has them.
+
+        Return partition → the offset of its first record.
 
         Raises `LostRecords` if the broker assigns offsets a second time, `PartitionCountChanged`,
         and errors of aiokafka. After an error it is unknown what was published: publish again.
@@ -108,16 +110,19 @@ class Publisher:
         for partition, batch in batches.items():
             pending.append(await self._send(batch, partition))
         acknowledgements = await asyncio.gather(*(sent.acknowledged for sent in pending))
+        first: dict[int, int] = {}
         ends = dict(self.ends)
         lost: dict[int, int] = {}
         for sent, acknowledged in zip(pending, acknowledgements, strict=True):
             # A broker that lost records continues at a lower offset than it acknowledged before.
             if acknowledged.offset < ends.get(sent.partition, 0):
                 lost.setdefault(sent.partition, acknowledged.offset)
+            first.setdefault(sent.partition, acknowledged.offset)
             ends[sent.partition] = acknowledged.offset + 1
         if lost:
             raise LostRecords(lost)
         self.ends = ends
+        return first
 
     async def check(self) -> None:
         """Compare the topic with the acknowledged ends.
@@ -136,26 +141,23 @@ class Publisher:
         ends = await self._reader.end_offsets(partitions)
         return {partition.partition: end for partition, end in ends.items()}
 
-    async def last_positions(
-        self, ends: Mapping[int, int], digest: RecordDigest, generation: int
-    ) -> dict[int, int]:
-        """Return partition → the position of its last record before the offset in `ends`.
+    async def require_shown(self, offsets: Mapping[int, int]) -> None:
+        """Raise `LostRecords` if the broker does not show the records at these offsets.
 
-        It is 0 without a record of this generation that the relay wrote.
+        The embedded broker acknowledges records for a topic that it does not know after a restart.
+        They count in the end offsets, and no client can ever read them.
         """
-        tails = await read_tails(self._reader, self.topic, ends, digest, within_ends=True)
-        return {
-            partition: tails[partition].position
-            if partition in tails and tails[partition].generation == generation
-            else 0
-            for partition in ends
-        }
+        if hidden := await self._find_hidden(offsets):
+            raise LostRecords(dict.fromkeys(hidden, 0))
+
+    async def _find_hidden(self, offsets: Mapping[int, int]) -> set[int]:
+        """Return the partitions in which the broker shows no record at the given offset."""
+        shown = await find_shown(self._reader, self.topic, offsets)
+        return offsets.keys() - shown
 
     async def latest_tail(self, digest: RecordDigest) -> TopicTail:
         """Return the latest record on the topic that the relay wrote, (0, 0) without one."""
-        tails = await read_tails(
-            self._reader, self.topic, await self.broker_ends(), digest, within_ends=False
-        )
+        tails = await read_tails(self._reader, self.topic, await self.broker_ends(), digest)
         return max(tails.values(), default=TopicTail(0, 0))
 
     async def _check_partition_count(self) -> None:
@@ -179,32 +181,6 @@ class _PendingBatch(NamedTuple):
 
     partition: int
     acknowledged: "asyncio.Future[Any]"
-
-
-async def create_topic(
-    bootstrap_servers: str, topic: str, *, partitions: int, replicas: int
-) -> None:
-    """Create a topic if it does not exist. Raise what `create_topics` raises."""
-    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
-    await admin.start()
-    try:
-        if topic not in await admin.list_topics():
-            await create_topics(admin, [topic], partitions=partitions, replicas=replicas)
-    finally:
-        await admin.close()
-
-
-async def partitions_of(bootstrap_servers: str, topic: str) -> int:
-    """Return the number of partitions of a topic, 0 if it does not exist; never create it."""
-    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
-    await admin.start()
-    try:
-        if topic not in await admin.list_topics():
-            return 0
-        (description,) = await admin.describe_topics([topic])
-        return len(description["partitions"])
-    finally:
-        await admin.close()
 
 
 def shards_of(partitions: Sequence[int], count: int) -> list[int]:

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.brokers import client_options
 from events.bus.header_names import tolerate_header_names
-from events.bus.publish import partitions_of
+from events.bus.topic_creation import partitions_of
 from events.bus.verify import VerifyingReader
 from events.bus.wire import ReceivedRecord
 

@@ -36,28 +36,33 @@ async def read_tails(
     topic: str,
     ends: Mapping[int, int],
     digest: RecordDigest,
-    *,
-    within_ends: bool,
 ) -> dict[int, TopicTail]:
     """Return partition → the latest of its last records that the relay of this log wrote.
 
     `ends`: partition → the end offset that the broker reports. A broker may report the offset after
-    the first record of the last batch; unless `within_ends`, the whole batch counts. A partition
-    without a record of the relay is left out.
+    the first record of the last batch; the whole batch counts. A partition without a record of the
+    relay is left out.
     """
     tails: dict[int, TopicTail] = {}
     count, missing = FIRST_RECORDS, {p: end for p, end in ends.items() if end > 0}
     while missing and count <= MAX_RECORDS:
         starts = {partition: max(0, end - count) for partition, end in missing.items()}
         for record in await _fetch(consumer, topic, starts, missing):
-            if within_ends and record.offset >= missing[record.partition]:
-                continue
             if received := _verify(record, digest):
                 tail = TopicTail(received.generation, received.position)
                 tails[record.partition] = max(tail, tails.get(record.partition, tail))
         missing = {p: end for p, end in missing.items() if p not in tails and starts[p] > 0}
         count *= RECORDS_FACTOR
     return tails
+
+
+async def find_shown(
+    consumer: AIOKafkaConsumer, topic: str, offsets: Mapping[int, int]
+) -> set[int]:
+    """Return the partitions in which the broker shows a record at the given offset."""
+    ends = {partition: offset + 1 for partition, offset in offsets.items()}
+    records = await _fetch(consumer, topic, offsets, ends)
+    return {r.partition for r in records if r.offset == offsets[r.partition]}
 
 
 async def _fetch(

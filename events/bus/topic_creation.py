@@ -1,10 +1,14 @@
-"""The creation of topics with their settings. Each topic that is refused is an error."""
+"""The creation of topics with their settings, and their number of partitions.
+
+Each topic that is refused is an error.
+"""
 
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from events.bus.brokers import client_options
 from events.bus.topics import EVENTS_SUFFIX
 from events.log.shard import check_partitions
 
@@ -42,3 +46,29 @@ async def create_topics(
         if not code:
             created.append(topic)
     return created
+
+
+async def create_topic(
+    bootstrap_servers: str, topic: str, *, partitions: int, replicas: int
+) -> None:
+    """Create a topic if it does not exist. Raise what `create_topics` raises."""
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
+    await admin.start()
+    try:
+        if topic not in await admin.list_topics():
+            await create_topics(admin, [topic], partitions=partitions, replicas=replicas)
+    finally:
+        await admin.close()
+
+
+async def partitions_of(bootstrap_servers: str, topic: str) -> int:
+    """Return the number of partitions of a topic, 0 if it does not exist; never create it."""
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers))
+    await admin.start()
+    try:
+        if topic not in await admin.list_topics():
+            return 0
+        (description,) = await admin.describe_topics([topic])
+        return len(description["partitions"])
+    finally:
+        await admin.close()

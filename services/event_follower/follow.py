@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.brokers import client_options
 from events.bus.header_names import tolerate_header_names
-from events.bus.publish import partitions_of
+from events.bus.topic_creation import partitions_of
 from events.bus.topics import Topics
 from events.log import sequencer
 from projections.engine import checkpoints

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from events.bus.digest import RecordDigest
-from events.bus.publish import Publisher, partitions_of
+from events.bus.publish import Publisher
 from events.bus.tail import TopicTail
+from events.bus.topic_creation import partitions_of
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.connection import Connection

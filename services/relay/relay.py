@@ -8,7 +8,8 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from events.bus.digest import RecordDigest
-from events.bus.publish import LostRecords, PartitionCountChanged, Publisher, create_topic
+from events.bus.publish import LostRecords, PartitionCountChanged, Publisher
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.sequencer import LeaseLost, RelayLease

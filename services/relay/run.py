@@ -1,10 +1,12 @@
 """A relay run: number new events, publish them, save the progress."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
+from aiokafka.errors import UnknownError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from events.bus.digest import RecordDigest
 from events.bus.publish import LostRecords, Publisher, shards_of
@@ -21,6 +23,7 @@ SAVE_SECONDS = 0.05
 CHECK_SECONDS = 2.0
 """Time between two comparisons of the broker's end offsets with the acknowledged ones."""
 BATCH_EVENTS = 2_000
+ATTEMPTS = 3
 
 log = get_logger("relay")
 
@@ -39,9 +42,8 @@ class RelayRun:
     async def recall(self) -> None:
         """Compare the broker with the end offsets that it acknowledged to earlier relay runs.
 
-        Publish again what it lost. Without saved end offsets (a new topic name, or a restored
-        database) nothing can be compared, so everything above the broker's last position is
-        published again.
+        Publish the partitions that lost records again. Without saved end offsets (a new topic, or
+        an interrupted repetition) nothing can be compared, so all of them are published again.
         """
         rows = await self.conn.fetch(
             "SELECT partition, partitions, end_offset FROM crm.relay_partitions WHERE topic = $1",
@@ -51,15 +53,14 @@ class RelayRun:
         if any(row["partitions"] != self.publisher.partitions for row in rows):
             # Other partitions contain other shards: saved offsets say nothing about them.
             log.warning("relay.partitions_changed", partitions=self.publisher.partitions)
-            await self._publish_again(dict.fromkeys(range(self.publisher.partitions), 0))
-            return
+            acknowledged = {}
         self.publisher.ends = acknowledged
         if not acknowledged and self.published:
-            await self._publish_again(await self.publisher.broker_ends())
+            await self._publish_again(range(self.publisher.partitions))
         try:
             await self.publisher.check()
-        except LostRecords as lost:
-            await self._publish_again(lost.ends)
+        except LostRecords:
+            await self._publish_again(range(self.publisher.partitions))
 
     async def catch_up(self) -> None:
         """Publish the events that have a position but were not saved as published.
@@ -115,31 +116,37 @@ class RelayRun:
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
         """Wait for the broker. If it lost records, publish them again.
 
-        Raise `Lost` afterwards if a partition was empty: then the topic itself may be gone, and
-        only the next relay run creates it. The embedded broker accepts records for a topic that
-        it does not know, but no other client can read them.
+        Raise `LostRecords` instead if a partition is empty: then the topic itself may be gone, and
+        only the next relay run creates it.
         """
         try:
             await sending
         except LostRecords as lost:
-            await self._publish_again(lost.ends)
             if 0 in lost.ends.values():
+                await self._save({})
                 raise
+            await self._publish_again(lost.ends)
 
     async def _save_after(self, rows: Sequence[asyncpg.Record]) -> None:
         self.published = rows[-1]["position"]
-        await self._save()
+        await self._save(self.publisher.ends)
 
-    async def _save(self) -> None:
-        """Save the last published position and the end offsets that the broker acknowledged."""
+    async def _save(self, ends: Mapping[int, int]) -> None:
+        """Save the last published position and the end offsets that the broker acknowledged.
+
+        Without end offsets, the next relay run compares and completes all partitions.
+        """
         async with self.conn.transaction():
-            # A crash may lose this commit. Then the same records are published once more.
-            await self.conn.execute("SET LOCAL synchronous_commit = off")
+            if ends:
+                # A crash may lose this commit. Then the same records are published once more.
+                await self.conn.execute("SET LOCAL synchronous_commit = off")
             await sequencer.mark_published(self.conn, self.lease, self.published)
             await self.conn.execute(
-                "DELETE FROM crm.relay_partitions WHERE topic = $1 AND partitions <> $2",
+                "DELETE FROM crm.relay_partitions WHERE topic = $1 "
+                "AND (partitions <> $2 OR partition <> ALL ($3::int[]))",
                 self.topic,
                 self.publisher.partitions,
+                list(ends),
             )
             await self.conn.executemany(
                 """
@@ -149,29 +156,48 @@ class RelayRun:
                 """,
                 [
                     (self.topic, number, self.publisher.partitions, end)
-                    for number, end in self.publisher.ends.items()
+                    for number, end in ends.items()
                 ],
             )
 
-    async def _publish_again(self, ends: dict[int, int]) -> None:
-        """Publish again what the broker lost. `ends`: partition → its end offset now.
+    async def _publish_again(self, partitions: Iterable[int]) -> None:
+        """Publish all events of partitions again. Consumers skip duplicates by their positions.
 
-        The last record that the broker still has gives the position to continue after. The saved
-        end offsets are removed first, so that the publisher accepts the lower ones.
+        What the broker still has is no reason to leave an event out: a batch that was on its way
+        when the broker lost the others may be the first record now.
+
+        The saved end offsets are removed first: the publisher then accepts lower ones, and if this
+        is interrupted, the next relay run begins again. Raise `LostRecords` if the broker does not
+        show what it acknowledged now.
         """
         publisher = self.publisher
+        await self._save({})
         state = await sequencer.read_log_state(self.conn)
         self.digest = await self.digest.renew(self.conn)
-        after = await publisher.last_positions(ends, self.digest, self.generation)
-        log.warning("relay.publishing_again", after=after, upto=state.position)
-        for partition in ends:
+        log.warning("relay.publishing_again", partitions=list(partitions), upto=state.position)
+        first: dict[int, int] = {}
+        for partition in partitions:
             publisher.ends.pop(partition, None)
-        for partition, last in after.items():
-            at = last
-            shards = shards_of([partition], publisher.partitions)
+            at, shards = 0, shards_of([partition], publisher.partitions)
             while rows := await read.shards_rows(
                 self.conn, shards, after=at, upto=state.position, limit=BATCH_EVENTS
             ):
-                await publisher.publish(rows, self.digest, self.generation)
+                first = await self._publish_rows_again(rows) | first
                 at = rows[-1]["position"]
-        await self._save()
+        await publisher.check()
+        await publisher.require_shown(first)
+        await self._save(publisher.ends)
+
+    async def _publish_rows_again(self, rows: Sequence[Any]) -> dict[int, int]:
+        """Return partition → the offset of its first record.
+
+        After a restart, the embedded broker refuses the first records for a partition once.
+        """
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception_type(UnknownError),
+            reraise=True,
+        ):
+            with attempt:
+                return await self.publisher.publish(rows, self.digest, self.generation)
+        raise AssertionError("the last attempt returns or raises")

@@ -19,7 +19,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from events.bus import wire
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.log import read, sequencer
 from services.runtime.environment import to_environment

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from events.bus import wire
-from events.bus.publish import partitions_of
+from events.bus.topic_creation import partitions_of
 from events.bus.topics import Topics
 from events.log import sequencer
 from events.log.connection import Connection

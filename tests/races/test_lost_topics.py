@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from events.bus.publish import partitions_of
+from events.bus.topic_creation import partitions_of
 from events.bus.topics import Topics
 from services.intake import intake
 from services.projector import projector

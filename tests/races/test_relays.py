@@ -10,7 +10,8 @@ import pytest
 
 from events.bus import wire
 from events.bus.digest import RecordDigest
-from events.bus.publish import Publisher, create_topic
+from events.bus.publish import Publisher
+from events.bus.topic_creation import create_topic
 from events.log import read, sequencer
 from events.log.sequencer import LeaseLost, RelayLease
 from services.projector import projector

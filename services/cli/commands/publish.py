@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 from cyclopts import App, Parameter
 from rich.progress import Progress, TaskID
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.intake.publish import PublicationResult, SigningKey, open_producer
 from services.intake.publish import publish as publish_lines

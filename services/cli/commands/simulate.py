@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.runtime.database import pooled
 from services.runtime.settings import Settings

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from events.bus.digest import RecordDigest
-from events.bus.publish import LostRecords, Publisher, create_topic
+from events.bus.publish import LostRecords, Publisher
+from events.bus.topic_creation import create_topic
 from events.log import read, sequencer
 from services.runtime.settings import Settings
 from tests.conftest import until

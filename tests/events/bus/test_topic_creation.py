@@ -14,7 +14,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.runtime.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.header_names import TolerantBatch
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.intake import stall_check
 from services.intake.consumer import AdmitRecords, IntakeConsumer

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from aiokafka.errors import KafkaError
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.keys.contents import open_contents
 from events.keys.ring import KeyRing, current_ring, use_ring

@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.intake import dead_letters, intake, scoping
 from services.intake.dead_letters import DeadLetterFilter

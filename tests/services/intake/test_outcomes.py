@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.application.intake_outcomes import OutcomeFilter, find_outcomes
 from services.intake import dead_letter_topic, outcome_topic

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.cli.commands.down import down
 from services.local_stack.child_process import StackError, spawn, stop, wait_for_end, wait_until

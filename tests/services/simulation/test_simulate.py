@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 import pytest
 
-from events.bus.publish import create_topic
+from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.widgets import WidgetConfigured
 from services.intake.admission import Admission
