@@ -58,6 +58,7 @@ def _help(module: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
     configure_logging("cli", form="console", level="warning")  # on stderr: stdout is the result
+    sys.excepthook = sys.__excepthook__  # with CRM_TRACEBACK=1, a developer reads everything
     raise SystemExit(run(sys.argv[1:] if arguments is None else arguments))
 
 

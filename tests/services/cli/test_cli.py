@@ -1,6 +1,8 @@
 """The `crm` command: an error is one line on stderr, and the exit code tells its kind."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,16 @@ def test_a_wrong_value_of_every_settings_class_is_explained() -> None:
         classes += kind.__subclasses__()
     names = {kind.__name__ for kind in classes if kind.__module__.startswith("services.runtime.")}
     assert names == set(SETTINGS)
+
+
+def test_a_traceback_is_shown_on_request_and_stdout_stays_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRM_TRACEBACK", "1")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://crm@127.0.0.1:1/crm")
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.cli", "privacy", "list"], capture_output=True, check=False
+    )
+    assert ended.returncode == 1
+    assert b"Traceback (most recent call last)" in ended.stderr
+    assert ended.stdout == b""
