@@ -12,6 +12,7 @@ import orjson
 from events import codec, sealed_payload
 from events.claims import CLAIMED_FIELDS
 from events.log import limits, reserved_times
+from events.log.announcements import note_append
 from events.log.append_state import ContentKeys, read_state, subjects_of
 from events.log.claims import update_claims
 from events.log.connection import Connection
@@ -95,6 +96,7 @@ async def append(
         versions[item.new.stream] += 1
         rows.append(build_row(item, versions[item.new.stream], keys))
     await insert_rows(conn, rows)
+    note_append(conn)
     # Only new events change claims, times, runs and timers: duplicates did at their first append.
     claiming = [item.new for item in new if _is_claiming(item, keys)]
     await update_claims(conn, claiming, state.contact_key)

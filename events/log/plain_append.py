@@ -24,6 +24,7 @@ from events.ids import message_id_of
 from events.keys.data_key import DataKey
 from events.keys.ring import NewKey, current_ring
 from events.leads import LeadAssigned, LeadContacted, LeadNoted, LeadStatusChanged
+from events.log.announcements import note_append
 from events.log.append import PreparedEvent, build_row, prepare_event
 from events.log.append_state import ContentKeys, Subjects, subjects_of
 from events.log.connection import Connection
@@ -84,6 +85,7 @@ async def append_plain(
     )
     if generation is not None:
         current_ring().remember(new.key for new in keys.new)
+        note_append(conn)
     return generation
 
 

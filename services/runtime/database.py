@@ -11,6 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from services.runtime.announcer import Announcer, AnnouncingConnection
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.json_codecs import register_json_codecs
 from services.runtime.keys import use_keys
@@ -96,16 +97,18 @@ async def _create_pool(
     role: str | None,
     min_size: int = 1,
 ) -> asyncpg.Pool:
+    announcer = Announcer()
     with _explain_pooler():
-        return await asyncpg.create_pool(
+        announcer.sender = await asyncpg.create_pool(
             settings.dsn,
             min_size=min_size,
             max_size=size or settings.pool_size,
-            init=partial(_prepare_connection, role=role),
+            init=partial(_prepare_connection, role=role, announcer=announcer),
             timeout=CONNECT_SECONDS,
             command_timeout=response_timeout_seconds(settings),
             **_driver_options(settings, application_name, role),
         )
+    return announcer.sender
 
 
 @asynccontextmanager
@@ -166,12 +169,17 @@ def _explain_pooler() -> Iterator[None]:
 
 
 async def _prepare_connection(
-    connection: "asyncpg.Connection | PoolConnectionProxy", *, role: str | None
+    connection: "asyncpg.Connection | PoolConnectionProxy",
+    *,
+    role: str | None,
+    announcer: Announcer | None = None,
 ) -> None:
     """Register the codecs. Raise `PoolerSettingMissing` if the connection has another role.
 
     A pooler can drop start-up parameters silently. Then row level security would hide all rows.
     """
+    if isinstance(connection, AnnouncingConnection):
+        connection.announcer = announcer
     async with connection.transaction():
         await register_json_codecs(connection)
         name = await connection.fetchval("SELECT current_user::text")

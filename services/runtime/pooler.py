@@ -7,7 +7,7 @@ statement outside of a transaction gets one of its own.
 
 from typing import Any
 
-import asyncpg
+from services.runtime.announcer import AnnouncingConnection
 
 NO_CACHED_STATEMENTS = {"statement_cache_size": 0}
 """Arguments of asyncpg: a statement without a name lives until the next one."""
@@ -19,7 +19,7 @@ NO_CACHED_STATEMENTS_OF_SQLALCHEMY = {
 """The same as arguments of SQLAlchemy's dialect, which would give every statement a name."""
 
 
-class SessionlessConnection(asyncpg.Connection):
+class SessionlessConnection(AnnouncingConnection):
     """A connection whose session keeps nothing: no code of the core sets, locks or listens in it.
 
     So the pool needs no statement to reset it.
