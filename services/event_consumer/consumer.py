@@ -12,7 +12,9 @@ from events.bus.verify import VerifyingReader
 from events.log.sequencer import LogState
 from events.log.shard import shards_in
 from projections.engine.live import Engine
+from services.event_consumer.fetch_sleep import FetchSleep, is_lagging
 from services.event_consumer.standstill_report import LAST_FAILURE
+from services.runtime.event_signal import EventSignal
 from services.runtime.kafka_batches import join, raw_broker
 from services.runtime.logging import get_logger
 
@@ -21,7 +23,10 @@ BATCH_EVENTS = 2_500
 FETCH_WAIT_MILLISECONDS = 5
 """Longest wait of a fetch. The embedded broker always waits this long, also if records arrive."""
 POLL_MILLISECONDS = 2
-"""Wait of a poll in the client, which sleeps as long again after an empty one: keep it short."""
+"""Wait of a poll in the client, which sleeps as long again after an empty one: keep it short.
+
+Nothing is fetched or polled while the process sleeps: see `FetchSleep`.
+"""
 SESSION_MILLISECONDS = 6_000
 """Time without a heartbeat after which the group assigns the partitions of a member again."""
 COMMIT_SECONDS = 5.0
@@ -38,9 +43,10 @@ class EventConsumer:
 
     def __init__(
         self, bootstrap_servers: str, topic: str, engine: Engine, state: LogState,
-        batch_events: int = BATCH_EVENTS,
+        batch_events: int = BATCH_EVENTS, signal: EventSignal | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine
+        self.sleep = FetchSleep(signal or EventSignal())
         self.assigned: frozenset[int] = frozenset()
         """The shards of the assigned partitions: this consumer is to own them."""
         self.joined = False
@@ -111,11 +117,7 @@ class EventConsumer:
     async def is_lagging(self) -> bool:
         """Return whether the broker has records that this consumer has not read."""
         kafka = self.kafka
-        partitions = kafka.assignment() if kafka is not None else set()
-        if not partitions:
-            return False
-        ends = await kafka.end_offsets(partitions)
-        return any([await kafka.position(key) < ends[key] for key in partitions])
+        return kafka is not None and await is_lagging(kafka)
 
     async def own_partitions(self, partitions: Sequence[TopicPartition]) -> None:
         """Own the shards of these partitions, before any of their records is applied."""
@@ -157,13 +159,12 @@ class _AssignmentListener(ConsumerRebalanceListener):  # type: ignore[misc]
         # The client delivers records while this runs, unless the partitions are paused first.
         # No record may be applied before its shard is owned and its checkpoint is loaded.
         kafka = self.consumer.kafka
-        kafka.pause(*assigned)
-        try:
-            await self.consumer.own_partitions(sorted(assigned))
-        except Exception as error:  # noqa: BLE001 — the watchdog tries again or ends the process
-            log.warning("consumer.claim_failed", error=error, is_retry=True)
-        finally:
-            kafka.resume(*assigned)
+        self.consumer.sleep.control(kafka)
+        with self.consumer.sleep.paused(kafka, assigned):
+            try:
+                await self.consumer.own_partitions(sorted(assigned))
+            except Exception as error:  # noqa: BLE001 — the watchdog tries again or ends the process
+                log.warning("consumer.claim_failed", error=error, is_retry=True)
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         try:

@@ -23,7 +23,7 @@ FORGET_SECONDS = 3_600.0
 
 
 class Liveness(Protocol):
-    """The interface of lock and lease. The watchdog calls `acquire` at least twice a second."""
+    """The interface of lock and lease. The watchdog calls `acquire` every few seconds at least."""
 
     async def acquire(self) -> None:
         """Show that this consumer is alive, or check it. Raise errors of the connection."""

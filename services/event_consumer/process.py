@@ -20,6 +20,7 @@ from services.event_consumer.liveness import make_liveness
 from services.event_consumer.metrics import PROJECTION, ConsumerMetrics, GroupMetrics
 from services.event_consumer.standstill_report import LAST_FAILURE, StandstillReport
 from services.event_consumer.watchdog import Watchdog
+from services.runtime.event_signal import EventSignal
 from services.runtime.health import Check
 from services.runtime.process import Checks, run_until_first_ends
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
@@ -49,6 +50,7 @@ async def consume_events(
     options: ConsumerOptions,
     extra_checks: Checks,
     *also: Awaitable[object],
+    signal: EventSignal | None = None,
 ) -> None:
     """Give the events of the bus to the pipeline until stopped; run `also` meanwhile.
 
@@ -60,7 +62,8 @@ async def consume_events(
     # Containers can share a host name and a process id: a random part makes the name unique.
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     engine = Engine(pipeline, owner)
-    consumer = EventConsumer(settings.brokers, topic, engine, state, options.batch_events)
+    signal = signal or EventSignal(safety_seconds=settings.safety_poll_seconds)
+    consumer = EventConsumer(settings.brokers, topic, engine, state, options.batch_events, signal)
     checks["database"] = reachability_check(settings, DATABASE)
     checks["kafka"] = reachability_check(settings, KAFKA)
     checks["shards"] = _ownership_check(consumer, engine)
@@ -76,8 +79,9 @@ async def consume_events(
         await liveness.acquire()
         try:
             await run_until_first_ends(
-                _run(consumer, watchdog, stop), report.run(), keeper.run(), *also
-            )
+                _run(consumer, watchdog, stop), report.run(), keeper.run(),
+                signal.listen(settings), *also,
+            )  # fmt: skip
         except asyncpg.PostgresError as error:
             LAST_FAILURE.record(error)
             raise

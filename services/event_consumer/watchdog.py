@@ -19,10 +19,13 @@ from services.event_consumer.liveness import Liveness, find_dead_owners
 from services.event_consumer.metrics import ConsumerMetrics
 from services.event_consumer.standstill_report import LAST_FAILURE
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
+from services.runtime.event_signal import wait_for_any
 from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 
 LOOK_SECONDS = 0.5
+IDLE_LOOK_SECONDS = 2.0
+"""Longest time between two looks while all shards are level and no event is announced."""
 QUIET_SECONDS = 2.0
 """Time after which the gap of a shard is filled from the log if no record of it arrives.
 
@@ -41,7 +44,7 @@ log = get_logger("consumer")
 
 
 class Watchdog:
-    """A loop that looks at one consumer twice a second, until stopped."""
+    """A loop that looks at one consumer, until stopped: twice a second unless nothing happens."""
 
     def __init__(
         self,
@@ -61,6 +64,10 @@ class Watchdog:
         self._progress_at = self._now()
         self._success_at = self._now()
         self._last_positions: dict[int, int] = {}
+        self._is_idle = False
+        """True if the last look found all shards level, and this consumer the owner of its own."""
+        self._woken = asyncio.Event()
+        consumer.sleep.signal.add_sleeper(self._woken)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until stopped.
@@ -68,8 +75,10 @@ class Watchdog:
         Raise `WrongVersion`, a fault of the database at once, and a connection error when the
         database has been unreachable for `AWAY_SECONDS`.
         """
-        while not await sleep_unless(stop, LOOK_SECONDS):
+        while not await self._pause(stop):
             try:
+                self._is_idle = False
+                self._woken.clear()
                 await self._look()
                 self._success_at = self._now()
             except (*CONNECTION_ERRORS, *TRANSACTION_ERRORS) as error:
@@ -81,6 +90,12 @@ class Watchdog:
                 log.warning("consumer.fenced", shards=error.shards, is_retry=True)
             except KafkaError as error:
                 log.warning("consumer.broker_away", error=error, is_retry=True)
+
+    async def _pause(self, stop: asyncio.Event) -> bool:
+        """Wait for the next look; return True at once when `stop` is set."""
+        if self._is_idle and not self.consumer.sleep.signal.is_awake:
+            await wait_for_any(IDLE_LOOK_SECONDS - LOOK_SECONDS, stop, self._woken)
+        return await sleep_unless(stop, LOOK_SECONDS)
 
     async def _look(self) -> None:
         await self._liveness.acquire()
@@ -103,6 +118,8 @@ class Watchdog:
             await self.engine.fill_gap(shard, heads[shard])
         await self.consumer.commit()
         await self._restart_if_stalled(heads, positions)
+        is_level = all(positions.get(shard, 0) >= head for shard, head in heads.items())
+        self._is_idle = is_level and self.consumer.assigned <= self.engine.owned_shards
 
     async def _take_over(self, heads: Mapping[int, int], positions: Mapping[int, int]) -> None:
         """Apply shards that are behind and without a living owner, until the group assigns them.

@@ -12,6 +12,7 @@ from events.bus.publish import LostRecords, PartitionCountChanged, Publisher
 from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.log import sequencer
+from events.log.announcements import APPENDED
 from events.log.sequencer import LeaseLost, RelayLease
 from services.relay.history import LostHistory, refuse_lost_history
 from services.relay.run import RelayRun
@@ -19,6 +20,7 @@ from services.relay.staged_changes import StagedChangeWorker
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, connect
+from services.runtime.event_signal import EventSignal
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, run_until_first_ends, sleep_unless
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
@@ -44,8 +46,11 @@ log = get_logger("relay")
 class Relay:
     """A relay that waits for the lease, works while it has it, and waits again."""
 
-    def __init__(self, settings: Settings, name: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, name: str | None = None, signal: EventSignal | None = None
+    ) -> None:
         self.settings = settings
+        self.signal = signal or EventSignal()
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
         self.topic = Topics.of(settings.topic_prefix).events
         self.active = False
@@ -117,7 +122,7 @@ class Relay:
             await publisher.start()
             state = await sequencer.read_log_state(conn)
             digest = await RecordDigest.load(conn, self.topic, state.id)
-            run = RelayRun(conn, lease, publisher, state, digest)
+            run = RelayRun(conn, lease, publisher, state, digest, self.signal)
             await refuse_lost_history(conn, publisher, digest)
             self._set_problem(None)
             await run.recall()
@@ -136,16 +141,17 @@ class Relay:
 
 async def work(settings: Settings, stop: asyncio.Event, checks: Checks, _clock: Clock) -> None:
     """Run the process until stopped. It is also ready while it waits for the lease."""
-    relay = Relay(settings)
+    signal = EventSignal([APPENDED], settings.safety_poll_seconds)
+    relay = Relay(settings, signal=signal)
 
     async def ready() -> str | None:
         return relay.problem
 
-    staged = StagedChangeWorker(settings, lambda: relay.active)
+    staged = StagedChangeWorker(settings, lambda: relay.active, signal.wake)
     keeper = TopicKeeper(settings, [relay.topic])
     checks["relay"] = ready
     checks["staged_changes"] = staged.check
     checks["database"] = reachability_check(settings, DATABASE)
     checks["kafka"] = reachability_check(settings, KAFKA)
     checks["topics"] = keeper.check
-    await run_until_first_ends(relay.run(stop), keeper.run(), staged.run())
+    await run_until_first_ends(relay.run(stop), keeper.run(), staged.run(), signal.listen(settings))

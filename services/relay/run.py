@@ -13,11 +13,11 @@ from events.bus.publish import LostRecords, Publisher, shards_of
 from events.log import read, sequencer
 from events.log.sequencer import LogState, RelayLease
 from services.runtime import metrics
+from services.runtime.event_signal import EventSignal, PollPause
 from services.runtime.logging import get_logger
-from services.runtime.process import sleep_unless
 
 POLL_SECONDS = 0.003
-"""Pause of an idle relay between two polls. A NOTIFY in every append would cost far more."""
+"""Pause of a relay that is awake between two polls."""
 SAVE_SECONDS = 0.05
 """Time between two saves of the progress. The next relay run publishes what was not saved again."""
 CHECK_SECONDS = 2.0
@@ -33,8 +33,10 @@ class RelayRun:
 
     def __init__(
         self, conn: asyncpg.Connection, lease: RelayLease, publisher: Publisher,
-        state: LogState, digest: RecordDigest,
+        state: LogState, digest: RecordDigest, signal: EventSignal | None = None,
     ) -> None:  # fmt: skip
+        self.signal = signal or EventSignal()
+        self._pause = PollPause(self.signal, POLL_SECONDS)
         self.conn, self.lease, self.publisher, self.digest = conn, lease, publisher, digest
         self.topic, self.generation = publisher.topic, state.generation
         self.published = state.published
@@ -91,6 +93,7 @@ class RelayRun:
                 if rows:
                     sending = asyncio.create_task(self._send(rows))
                 last, rows = rows, []
+                self._pause.begin_look()
                 if await sequencer.has_unnumbered_rows(self.conn):
                     rows = await sequencer.assign_positions(self.conn, self.lease, BATCH_EVENTS)
                 if sending is not None:
@@ -103,8 +106,10 @@ class RelayRun:
                     self.digest = await self.digest.renew(self.conn)
                     await self._unless_lost(self.publisher.check())
                     check_at = loop.time() + CHECK_SECONDS
+                if rows or sent:
+                    self.signal.stay_awake()
                 if not rows:
-                    await sleep_unless(stop, POLL_SECONDS)
+                    await self._pause.wait(stop)
         finally:
             if sending is not None:
                 sending.cancel()
@@ -112,6 +117,7 @@ class RelayRun:
     async def _send(self, rows: Sequence[Any]) -> None:
         await self.publisher.publish(rows, self.digest, self.generation)
         metrics.PUBLISHED.inc(len(rows))
+        self.signal.published.announce()
 
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
         """Wait for the broker. If it lost records, publish them again.

@@ -23,7 +23,14 @@ from services.runtime.settings import Settings
 
 STAGED_LOCK = "staged changes"
 POLL_SECONDS = 0.005
-"""Pause between two polls of the relay that publishes. A NOTIFY in every write would cost more."""
+"""Pause of the relay that publishes between two polls, while the host writes."""
+AWAKE_SECONDS = 1.0
+"""Time after the last change for which the host is taken to be writing."""
+QUIET_POLL_SECONDS = 0.25
+"""Pause of the relay that publishes while the host does not write.
+
+The host's transactions announce nothing: a NOTIFY would make their commits wait for each other.
+"""
 STANDBY_SECONDS = 0.5
 """Pause between two polls of any other relay process."""
 CHECK_SECONDS = 1.0
@@ -41,8 +48,12 @@ log = get_logger("relay")
 class StagedChangeWorker:
     """The loop that moves staged changes into the log; `check` reports changes that stay."""
 
-    def __init__(self, settings: Settings, is_publishing: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: Settings, is_publishing: Callable[[], bool],
+        on_appended: Callable[[], object] = bool,
+    ) -> None:  # fmt: skip
         self.settings, self.is_publishing = settings, is_publishing
+        self._on_appended = on_appended
         self.backlog = StagedBacklog(0, 0.0, 0)
         self._retry_at: dict[int, float] = {}
         """Number of a refused change → when it is tried again."""
@@ -77,15 +88,23 @@ class StagedChangeWorker:
 
     async def _work(self, conn: asyncpg.Connection) -> NoReturn:
         loop = asyncio.get_running_loop()
-        check_at = loop.time()
+        check_at, awake_until = loop.time(), 0.0
         while True:
             moved = await self._move(conn)
+            if moved:
+                self._on_appended()
+                awake_until = loop.time() + AWAKE_SECONDS
             if loop.time() >= check_at:
                 await self._count(conn)
                 await self._retry_refused(conn, loop.time())
                 check_at = loop.time() + CHECK_SECONDS
             if moved < BATCH_ROWS:
-                await asyncio.sleep(POLL_SECONDS if self.is_publishing() else STANDBY_SECONDS)
+                await asyncio.sleep(self._pause_seconds(is_awake=loop.time() < awake_until))
+
+    def _pause_seconds(self, *, is_awake: bool) -> float:
+        if not self.is_publishing():
+            return STANDBY_SECONDS
+        return POLL_SECONDS if is_awake else QUIET_POLL_SECONDS
 
     async def _retry_refused(self, conn: asyncpg.Connection, now: float) -> None:
         """Let refused changes be tried again when they are due: what refuses them may be gone."""

@@ -123,6 +123,13 @@ class Settings(ProviderSettings):
         description="longest time in seconds that a read waits for the write of its consistency "
         "token; then it answers 503",
     )
+    safety_poll_seconds: float = Field(
+        default=1,
+        ge=0.01,
+        le=600,
+        description="longest time in seconds for which an idle process sleeps before it looks for "
+        "events by itself, in case that the database's announcement of them was lost",
+    )
     streams_per_process: int = Field(
         default=200,
         ge=0,

@@ -39,6 +39,7 @@ BOUNDS: dict[type[BaseSettings], dict[str, tuple[Any, Any, Any, Any]]] = {
         "http_head_seconds": (0, TINY, 300, 300.1),
         "http_body_seconds": (0, TINY, 300, 300.1),
         "token_wait_seconds": (-TINY, 0, 60, 60.1),
+        "safety_poll_seconds": (0.009, 0.01, 600, 600.1),
         "streams_per_process": (-1, 0, 10_000, 10_001),
         "streams_per_property_percent": (0, 1, 100, 101),
         "streams_per_network_percent": (0, 1, 100, 101),
