@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.bus.topics import Topics
+from events.log.announcements import APPENDED
 from services.intake import dead_letter_topic, metrics, outcome_topic
 from services.intake.admission import ADMISSION_CONNECTIONS, Admission
 from services.intake.consumer import IntakeConsumer
@@ -19,9 +20,10 @@ from services.intake.settings import load_intake_settings
 from services.intake.stall_check import end_when_stalled
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
+from services.runtime.event_signal import EventSignal, PollPause
 from services.runtime.health import Check
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.process import Checks, run_until_first_ends
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
@@ -29,6 +31,8 @@ from services.runtime.topics import TopicKeeper
 
 CopyNew: TypeAlias = Callable[[asyncpg.Pool, AIOKafkaProducer, str], Awaitable[int]]
 RETRY_SECONDS = 0.5
+IDLE_SECONDS = 2.0
+"""Time between two looks for pending records and copies while no record or event comes."""
 METRICS_SECONDS = 5.0
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 
@@ -48,12 +52,16 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
         fit = TableFit(pool)
         await fit.require()
         admission = Admission(pool, intake_settings, clock)
+        signal = EventSignal([APPENDED])
         patience_seconds = intake_settings.patience_seconds
 
         async def admit(records: Sequence[RawRecord]) -> list[IntakeOutcome]:
             await fit.require()
             await make_room(admission)
-            return await admission.admit(records)
+            try:
+                return await admission.admit(records)
+            finally:
+                signal.wake()
 
         consumer = IntakeConsumer(
             servers, topics.intake, admit,
@@ -84,9 +92,12 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
             await run_until_first_ends(
                 stop.wait(),
                 consumer.failed,
-                _retry_pending_records(admission, fit, stop, patience_seconds),
-                _copy_rows(dead_letter_topic.copy_new, pool, producer, topics.dead_letters, stop),
-                _copy_rows(outcome_topic.copy_new, pool, producer, topics.outcomes, stop),
+                _retry_pending_records(admission, fit, signal, stop, patience_seconds),
+                _copy_rows(
+                    dead_letter_topic.copy_new, pool, producer, topics.dead_letters, signal, stop
+                ),
+                _copy_rows(outcome_topic.copy_new, pool, producer, topics.outcomes, signal, stop),
+                signal.listen(settings),
                 end_when_stalled(consumer, stop, patience_seconds),
                 keeper.run(),
             )
@@ -105,12 +116,18 @@ def _assignment_check(consumer: IntakeConsumer) -> Check:
 
 
 async def _retry_pending_records(
-    admission: Admission, fit: TableFit, stop: asyncio.Event, patience_seconds: float
+    admission: Admission,
+    fit: TableFit,
+    signal: EventSignal,
+    stop: asyncio.Event,
+    patience_seconds: float,
 ) -> None:
     """Retry pending records that are due, and update the gauges."""
     loop = asyncio.get_running_loop()
     success_at, metrics_at = loop.time(), 0.0
-    while not await sleep_unless(stop, RETRY_SECONDS):
+    pause = PollPause(signal, RETRY_SECONDS, IDLE_SECONDS)
+    while not await pause.wait(stop):
+        pause.begin_look()
         try:
             await fit.require()
             while await retry_pending(admission) and not stop.is_set():
@@ -131,10 +148,13 @@ async def _copy_rows(
     pool: asyncpg.Pool,
     producer: AIOKafkaProducer,
     topic: str,
+    signal: EventSignal,
     stop: asyncio.Event,
 ) -> None:
     """Copy new rows of a table to their topic. Nothing depends on the copies: retry without end."""
-    while not await sleep_unless(stop, RETRY_SECONDS):
+    pause = PollPause(signal, RETRY_SECONDS, IDLE_SECONDS)
+    while not await pause.wait(stop):
+        pause.begin_look()
         try:
             while await copy_new(pool, producer, topic) and not stop.is_set():
                 pass
