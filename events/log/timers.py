@@ -12,6 +12,7 @@ by a sweep from the beginning, every few seconds.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,15 @@ MAX_BACKLOG = 200_000
 """Timers that a worker remembers at most; the rest it sees when these are done."""
 BATCH_TIMERS = 100
 """Timers of one property that one claim takes at most."""
+_LOOK = """
+    (SELECT entity_id, property_id, queue_at FROM crm.timers
+     WHERE kind = $1 AND queue_at <= $2 AND (queue_at, entity_id) > ($3, $4)
+     ORDER BY queue_at, entity_id LIMIT $5)
+    UNION ALL
+    (SELECT entity_id, property_id, queue_at FROM crm.timers
+     WHERE kind = $1 AND queue_at > $2 ORDER BY queue_at LIMIT 1)
+"""
+"""The due timers in order, and the next one that is not due."""
 _REMOVE = (
     "DELETE FROM crm.timers timer USING unnest($1::text[], $2::uuid[]) AS gone (kind, id) "
     "WHERE timer.kind = gone.kind AND timer.entity_id = gone.id"
@@ -178,6 +188,12 @@ class TimerBacklog:
         self._forgotten: set[UUID] = set()
         self._after = FIRST
         self._sweep_at = 0.0
+        self._next_at: datetime | None = None
+        """The time of the first timer that was not due at the last look."""
+
+    def seconds_to_next(self, now: datetime) -> float:
+        """Return the seconds until the next timer is due that was known at the last look."""
+        return math.inf if self._next_at is None else (self._next_at - now).total_seconds()
 
     @property
     def count(self) -> int:
@@ -195,14 +211,14 @@ class TimerBacklog:
         after = max(FIRST, (self._after[0] - OVERLAP, FIRST[1])) if self._after != FIRST else FIRST
         while self.count < MAX_BACKLOG:
             rows = await conn.fetch(
-                "SELECT entity_id, property_id, queue_at FROM crm.timers WHERE kind = $1 "
-                "AND queue_at <= $2 AND (queue_at, entity_id) > ($3, $4) "
-                "ORDER BY queue_at, entity_id LIMIT $5",
+                _LOOK,
                 self.kind,
                 now,
                 *after,
                 WINDOW_TIMERS,
             )
+            self._next_at = next((row["queue_at"] for row in rows if row["queue_at"] > now), None)
+            rows = [row for row in rows if row["queue_at"] <= now]
             for row in rows:
                 if row["property_id"] in self._forgotten:
                     continue

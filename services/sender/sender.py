@@ -13,14 +13,16 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from events.deliveries import DeliveryChannel
+from events.log.announcements import APPENDED
 from events.log.timers import TimerBacklog
 from events.timers import TimerKind
 from services.adapters.providers import open_providers
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
+from services.runtime.event_signal import EventSignal, PollPause, wait_for_any
 from services.runtime.health import Check
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, sleep_unless
+from services.runtime.process import Checks
 from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.settings import Settings
 from services.sender import metrics
@@ -28,6 +30,11 @@ from services.sender.delivery_worker import DeliveryWorker
 from services.sender.provider_pace import ProviderPace
 
 POLL_SECONDS = 0.5
+IDLE_SECONDS = 1.0
+"""Longest time between two looks while no events come and no message is known to be due."""
+LANE_SECONDS = 5.0
+"""Longest wait of a lane that has nothing to do; a look that finds messages ends it."""
+MIN_PAUSE_SECONDS = 0.05
 LANES = 8
 """Properties that are worked on at the same time."""
 ZONES_SECONDS = 60.0
@@ -45,8 +52,14 @@ log = get_logger("sender")
 class SendingLoop:
     """The backlog of due messages, and the lanes that work it off until `stop` is set."""
 
-    def __init__(self, pool: asyncpg.Pool, worker: DeliveryWorker, stop: asyncio.Event) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, worker: DeliveryWorker, stop: asyncio.Event,
+        signal: EventSignal | None = None,
+    ) -> None:  # fmt: skip
         self.pool, self.worker, self.stop = pool, worker, stop
+        self._pause = PollPause(signal or EventSignal(), POLL_SECONDS, IDLE_SECONDS)
+        self._found = asyncio.Event()
+        """Set when a look has found messages."""
         self._backlog = TimerBacklog(TimerKind.DELIVERY)
         self._busy: set[UUID] = set()
         """Properties that a lane works on. A sweep finds their messages again."""
@@ -63,18 +76,23 @@ class SendingLoop:
             if loop.time() >= clear_at:
                 ZoneInfo.clear_cache()
                 clear_at = loop.time() + ZONES_SECONDS
+            self._pause.begin_look()
             try:
                 async with self.pool.acquire() as conn:
                     await self._backlog.look(conn, self.worker.clock.now())
             except RETRY_ERRORS as error:
                 log.warning("sender.database_away", error=error, is_retry=True)
-            await sleep_unless(self.stop, POLL_SECONDS)
+            if self._backlog.count:
+                self._found.set()
+            seconds = self._backlog.seconds_to_next(self.worker.clock.now())
+            await self._pause.wait(self.stop, max(MIN_PAUSE_SECONDS, seconds))
 
     async def _run_lane(self) -> None:
         while not self.stop.is_set():
             batch = self._backlog.take(self._busy)
             if batch is None:
-                await sleep_unless(self.stop, POLL_SECONDS)
+                self._found.clear()
+                await wait_for_any(LANE_SECONDS, self.stop, self._found)
                 continue
             property_id, delivery_ids = batch
             self._busy.add(property_id)
@@ -141,8 +159,12 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
         checks["deliveries"] = overdue_check(pool, clock)
         paces = make_paces(settings)
         worker = DeliveryWorker(pool, providers, clock, settings.send_lease_seconds, paces)
+        signal = EventSignal([APPENDED])
+        listening = asyncio.create_task(signal.listen(settings))
         try:
-            await SendingLoop(pool, worker, stop).run()
+            await SendingLoop(pool, worker, stop, signal).run()
         finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
             for provider in providers.values():
                 await provider.close()

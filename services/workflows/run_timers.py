@@ -12,12 +12,15 @@ from services.application.run_steps import Progress, reach_step
 from services.application.unit_of_work import UnitOfWork
 from services.deciders import runs
 from services.runtime.clock import Clock
+from services.runtime.event_signal import EventSignal
 from services.workflows.timer_worker import TimerReport, TimerWorker
 
 
-async def move_runs_regularly(pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock) -> None:
+async def move_runs_regularly(
+    pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock, signal: EventSignal | None = None
+) -> None:
     """Move the runs whose timers are due, until stopped."""
-    await run_worker(pool).run(stop, clock)
+    await run_worker(pool).run(stop, clock, signal)
 
 
 def run_worker(pool: asyncpg.Pool) -> TimerWorker:

@@ -10,12 +10,15 @@ from services.application.unit_of_work import UnitOfWork
 from services.deciders import tasks
 from services.deciders.tasks import MarkTaskDue
 from services.runtime.clock import Clock
+from services.runtime.event_signal import EventSignal
 from services.workflows.timer_worker import TimerReport, TimerWorker
 
 
-async def mark_tasks_due_regularly(pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock) -> None:
+async def mark_tasks_due_regularly(
+    pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock, signal: EventSignal | None = None
+) -> None:
     """Mark the tasks whose timers are due, until stopped."""
-    await task_worker(pool).run(stop, clock)
+    await task_worker(pool).run(stop, clock, signal)
 
 
 def task_worker(pool: asyncpg.Pool) -> TimerWorker:

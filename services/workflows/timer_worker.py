@@ -24,10 +24,13 @@ from services.application.command_handler import transact
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
+from services.runtime.event_signal import EventSignal, PollPause
 from services.runtime.logging import get_logger
-from services.runtime.process import sleep_unless
 
 POLL_SECONDS = 0.5
+IDLE_SECONDS = 1.0
+"""Longest time between two looks while no events come and no timer is known to be due."""
+MIN_PAUSE_SECONDS = 0.05
 CAUSE = Cause(actor="timer")
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 ERROR_DELAY = timedelta(minutes=1)
@@ -64,17 +67,22 @@ class TimerWorker:
     move: Move
     read_ahead: ReadAhead = _read_nothing
 
-    async def run(self, stop: asyncio.Event, clock: Clock) -> None:
+    async def run(
+        self, stop: asyncio.Event, clock: Clock, signal: EventSignal | None = None
+    ) -> None:
         """Do what is due, until stopped."""
         backlog = TimerBacklog(self.kind)
+        pause = PollPause(signal or EventSignal(), POLL_SECONDS, IDLE_SECONDS)
         while not stop.is_set():
+            pause.begin_look()
             try:
                 moved = await self.move_due(backlog, clock.now())
             except RETRY_ERRORS as error:
                 log.warning("timers.database_away", error=error, is_retry=True)
                 moved = 0
             if not moved:
-                await sleep_unless(stop, POLL_SECONDS)
+                seconds = max(MIN_PAUSE_SECONDS, backlog.seconds_to_next(clock.now()))
+                await pause.wait(stop, seconds)
 
     async def move_due(self, backlog: TimerBacklog, now: datetime) -> int:
         """Do one batch of due timers; return how many were claimed, 0 if none is due."""

@@ -16,12 +16,15 @@ from services.deciders import tour_outcomes
 from services.deciders.tour_outcomes import RecordNoShow
 from services.deciders.tours import LIVE
 from services.runtime.clock import Clock
+from services.runtime.event_signal import EventSignal
 from services.workflows.timer_worker import TimerReport, TimerWorker
 
 
-async def record_no_shows_regularly(pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock) -> None:
+async def record_no_shows_regularly(
+    pool: asyncpg.Pool, stop: asyncio.Event, clock: Clock, signal: EventSignal | None = None
+) -> None:
     """Record the no-shows of tours whose timers are due, until stopped."""
-    await no_show_worker(pool).run(stop, clock)
+    await no_show_worker(pool).run(stop, clock, signal)
 
 
 def no_show_worker(pool: asyncpg.Pool) -> TimerWorker:

@@ -13,6 +13,7 @@ from services.event_consumer.process import ConsumerOptions, consume_events
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
+from services.runtime.event_signal import EventSignal
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.logging import get_logger
 from services.runtime.process import Checks, sleep_unless
@@ -66,16 +67,18 @@ async def _consume(
         await create_at_heads(conn, POLICIES.name, POLICIES.version, state.generation)
     runner = PolicyRunner(pool, clock, CATALOG)
     pipeline = PolicyPipeline(runner, state.generation)
+    signal = EventSignal(safety_seconds=settings.safety_poll_seconds)
 
     async def check_failures() -> str | None:
         return await policy_failures.find_recent_problem(pool)
 
     await consume_events(
         settings, stop, checks, pipeline, state, OPTIONS, {"policies": check_failures},
-        _retry_failures(runner), _until_cancelled(move_runs_regularly(pool, stop, clock)),
-        _until_cancelled(record_no_shows_regularly(pool, stop, clock)),
-        _until_cancelled(mark_tasks_due_regularly(pool, stop, clock)),
+        _retry_failures(runner), _until_cancelled(move_runs_regularly(pool, stop, clock, signal)),
+        _until_cancelled(record_no_shows_regularly(pool, stop, clock, signal)),
+        _until_cancelled(mark_tasks_due_regularly(pool, stop, clock, signal)),
         _until_cancelled(count_stuck_runs_regularly(pool, stop, clock)),
+        signal=signal,
     )  # fmt: skip
 
 
