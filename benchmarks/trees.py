@@ -42,9 +42,11 @@ class MeasuredTree:
     def total_events(self) -> int:
         return self.size.events + HOST_EVENTS_PER_PROPERTY * self.size.properties + 1
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, has_history: bool) -> None:
         self.empty = await self.servers.database()
         await self._measure("prepared", self.empty, **self._organization)
+        if not has_history:
+            return
         self.appended = await self.servers.database(self.empty)
         await self._measure("bulk", self.appended, **self._history(self.size.events))
         self.projected = await self.servers.database(self.appended)
@@ -137,8 +139,9 @@ async def compare(
 ) -> list[Results]:
     """Return the results of each tree. The order of the trees alternates from round to round."""
     trees = [MeasuredTree(path, servers, size) for path in paths]
+    has_history = not only or bool(only - {"latency", "idle"})
     for tree in trees:
-        await tree.prepare()
+        await tree.prepare(has_history=has_history)
     steps: dict[str, Callable[[MeasuredTree], Coroutine[Any, Any, None]]] = {
         "append": MeasuredTree.append, "project": MeasuredTree.project,
         "rebuild": MeasuredTree.rebuild, "latency": MeasuredTree.latency,
