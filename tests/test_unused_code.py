@@ -51,6 +51,7 @@ ALLOWED = {
     "Kafka": "Apache Kafka without Docker, for `make test-kafka` and the benchmarks",
     "log_message": "overrides a method of http.server, which calls it",
     "model_config": "read by pydantic",
+    "main_loop": "called by uvicorn",
     "lead_time": "a field of a step of a simulation, printed by its name",
     "property_time": "a field of a step of a simulation, printed by its name",
     "on_partitions_assigned": "called by aiokafka",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -108,8 +109,7 @@ class DerivedTable:
     @property
     def column_types(self) -> tuple[str, ...]:
         """Return the type of each column as PostgreSQL spells it."""
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        return tuple(column.type.compile(dialect) for column in self.table.columns)
+        return _compile_types(self.table)
 
     def followed_keys(self, rows: Iterable[Row | None]) -> dict[int, UUID]:
         """Return the keys in the `follows` columns of these rows, by their integer value."""
@@ -136,3 +136,9 @@ def naming_tables(tables: Iterable[DerivedTable]) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"while writing {', '.join(table.live_name for table in tables)}")
         raise
+
+
+@cache
+def _compile_types(table: sa.Table) -> tuple[str, ...]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return tuple(column.type.compile(dialect) for column in table.columns)

@@ -24,10 +24,11 @@ class Announcer:
 
     def __init__(self, channel: str = APPENDED) -> None:
         self.sender: asyncpg.Pool | asyncpg.Connection | None = None
-        """What sends them; without it none is sent."""
+        """The pool or connection that sends them; without one none is sent."""
         self._channel = channel
         self._quiet_until = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        """The event loop itself holds a task only weakly."""
 
     def announce(self) -> None:
         """Announce, unless an announcement was sent a moment ago."""
@@ -35,7 +36,9 @@ class Announcer:
         if self.sender is None or now < self._quiet_until:
             return
         self._quiet_until = now + QUIET_SECONDS
-        self._task = asyncio.create_task(self._send(self.sender), name=TASK)
+        task = asyncio.create_task(self._send(self.sender), name=TASK)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _send(self, sender: "asyncpg.Pool | asyncpg.Connection") -> None:
         with suppress(*SEND_ERRORS):

@@ -4,7 +4,6 @@ The host made these tables for its own rows. A row that the core cannot store pa
 these differences are looked for before: by `crm db migrate`, `crm adopt` and `crm db check`.
 """
 
-import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,16 +91,10 @@ def compare_columns(rows: Sequence[Any]) -> list[ColumnProblem]:
     return problems
 
 
-@functools.cache
-def _column_types(table: DerivedTable) -> tuple[str, ...]:
-    """Return the types of the columns, which SQLAlchemy compiles at each use."""
-    return table.column_types
-
-
 def _compare_column(table: DerivedTable, row: Any) -> Iterator[ColumnProblem]:
     column, name = row["column"], f"{table.live_name}.{row['column']}"
     alter = f"ALTER TABLE {table.live_name} ALTER COLUMN {column}"
-    kind = _column_types(table)[table.columns.index(column)].lower()
+    kind = table.column_types[table.columns.index(column)].lower()
     if row["type"] != kind and (kind, row["type"]) not in SAME_TYPES:
         yield ColumnProblem(
             f"column {name} has the type {row['type']}, and the core stores {kind}",
