@@ -20,7 +20,8 @@ from events.event import Event, time_fields
 from events.invalid_fields import name_invalid_fields
 from events.keys.data_key import DataKey
 from events.record import UnreadableEvent
-from events.sealed_payload import SealedPayload, unseal
+from events.sealed_member import SealedPayload
+from events.sealed_payload import unseal
 from events.upcasts import upcast
 
 VALIDATORS: dict[tuple[str, int], Callable[[bytes | str], Event]] = {
@@ -47,22 +48,24 @@ def read_event(
     payload: bytes | str,
     event_id: UUID | None = None,
     sealed: SealedPayload | None = None,
-    keys: Mapping[UUID, DataKey | None] | None = None,
+    keys: Mapping[bytes, DataKey | None] | None = None,
 ) -> Event | UnreadableEvent:
     """Return the event in the current version, or an `UnreadableEvent` with the reason.
 
     `sealed` is what `find_sealed` returns for the payload, `keys` what the key ring has loaded for
-    it: key id → data key, None for an erased subject.
+    it: key id as text → data key, None for an erased subject.
     """
     try:
+        validate = VALIDATORS.get((name, version))
         clear = payload
         if sealed is not None:
-            kind_of(name)
+            if validate is None:
+                kind_of(name)
             if event_id is None or keys is None:
                 raise RuntimeError(f"{name}: an encrypted payload is read with its id and keys")
-            key = None if sealed.key_id is None else keys[sealed.key_id]
+            key = None if sealed.key_id is None else keys[sealed.key_text]
             clear = unseal(name, event_id, sealed, key)
-        if validate := VALIDATORS.get((name, version)):
+        if validate is not None:
             return validate(clear)
         return _decode_old(name, version, clear)
     except UnknownEvent as error:

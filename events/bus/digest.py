@@ -5,12 +5,14 @@ changed or exchanged. The header names the key, so a rotation refuses nothing in
 reasons are in `docs/decisions/0021-a-keyed-digest-proves-who-wrote-a-record.md`.
 """
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from events.bus.wire import KafkaRecord
 from events.log.connection import Connection
@@ -36,9 +38,7 @@ class RecordDigest:
         context = f"crm record 1\n{topic}\n{log_id}\n".encode()
         self.topic, self.log_id = topic, log_id
         self._signing_id = str(keys[0].id).encode()
-        self._states = {
-            str(key.id).encode(): hmac.new(key.key, context, hashlib.sha256) for key in keys
-        }
+        self._states = {str(key.id).encode(): _begin(key, context) for key in keys}
 
     @classmethod
     async def load(cls, conn: Connection, topic: str, log_id: UUID) -> Self:
@@ -59,7 +59,11 @@ class RecordDigest:
         self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> DigestProblem | None:
         """Return why the digest of a received record is not valid; None if it is valid."""
-        content = next((text for name, text in headers if name == DIGEST_HEADER), None)
+        content: bytes | None = None
+        for name, text in headers:
+            if name == DIGEST_HEADER:
+                content = text
+                break
         if content is None:
             return DigestProblem.MISSING
         key_id, _, digest = content.partition(b":")
@@ -73,4 +77,11 @@ class RecordDigest:
         # The length of the key keeps bytes from moving between key and value.
         state.update(b"%d\n%b" % (len(key), key))
         state.update(value)
-        return state.hexdigest().encode()
+        return state.finalize().hex().encode()
+
+
+def _begin(key: SecretKey, context: bytes) -> HMAC:
+    """Return an HMAC that has read the context. Its copies are faster than those of `hmac`."""
+    state = HMAC(key.key, SHA256())
+    state.update(context)
+    return state

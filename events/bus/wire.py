@@ -17,7 +17,7 @@ import orjson
 
 from events.event import Event
 from events.keys.store import Source
-from events.log.payloads import LoadedPayloads, StoredPayload, load_payloads
+from events.log.payloads import LoadedPayloads, load_payloads, make_stored_payload
 from events.log.shard import SHARDS
 from events.record import RecordedEvent, UnreadableEvent, make_recorded_event
 from events.uuids import QuickUUID
@@ -168,7 +168,9 @@ async def load_records(source: Source, received: Sequence[ReceivedRecord]) -> Lo
     `DataKeyMissing`.
     """
     stored = [
-        StoredPayload(QuickUUID(record.id), record.type, record.schema_version, bytes(record.data))
+        make_stored_payload(
+            (QuickUUID(record.id), record.type, record.schema_version, bytes(record.data))
+        )
         for record in received
     ]
     return LoadedRecords(received, await load_payloads(source, stored))

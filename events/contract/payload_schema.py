@@ -5,7 +5,7 @@ from typing import Any
 from events.catalog import Entry
 from events.event import MAX_HASHED_LENGTH, Event
 from events.field_descriptions import DESCRIPTIONS
-from events.sealed_payload import SEALED
+from events.sealed_member import SEALED
 
 Schema = dict[str, Any]
 PROPERTY_ID: Schema = {

@@ -21,6 +21,8 @@ class DataKey:
     A rebuild makes one for each data subject, so only what every use needs is made at once.
     """
 
+    __slots__ = ("_cipher", "_digest_key", "_id_bytes", "_id_text", "_key", "id", "subject_id")
+
     def __init__(self, key_id: UUID, subject_id: UUID, key: bytes) -> None:
         self.id, self.subject_id = key_id, subject_id
         self._key, self._id_bytes, self._cipher = key, key_id.bytes, AESGCM(key)

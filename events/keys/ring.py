@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -122,15 +122,20 @@ class KeyRing:
         await self.secret_key(source, CERTIFICATE)
 
     async def load(
-        self, source: Source, needed: Mapping[UUID, UUID | None]
+        self,
+        source: Source,
+        key_ids: Collection[UUID],
+        subject_of: Callable[[UUID], UUID | None],
     ) -> Mapping[UUID, DataKey | None]:
         """Return key id → data key, None where the subject is erased; one query for those missing.
 
-        `needed`: key id → its data subject, as far as the event says it. Raises `DataKeyMissing`.
+        `subject_of` returns the data subject of a key, as far as the event says it; only keys that
+        the store does not have need it. Raises `DataKeyMissing`.
         """
-        found = self.find_loaded(needed)
-        if unknown := {k: subject_id for k, subject_id in needed.items() if k not in found}:
-            found |= await self._load_unknown(source, unknown)
+        found = self.find_loaded(key_ids)
+        if len(found) < len(key_ids):
+            unknown = [key_id for key_id in key_ids if key_id not in found]
+            found |= await self._load_unknown(source, unknown, subject_of)
         return found
 
     def find_loaded(self, key_ids: Iterable[UUID]) -> dict[UUID, DataKey | None]:
@@ -142,22 +147,26 @@ class KeyRing:
         }  # fmt: skip
 
     async def _load_unknown(
-        self, source: Source, needed: Mapping[UUID, UUID | None]
+        self,
+        source: Source,
+        key_ids: Sequence[UUID],
+        subject_of: Callable[[UUID], UUID | None],
     ) -> dict[UUID, DataKey | None]:
         if self._open_store is None:
-            stored, erased = await store.read_keys_and_erasures(source, needed)
+            stored, erased = await store.read_keys_and_erasures(source, key_ids)
+            owners = {}
         else:
-            stored = await store.read_keys(await self._open_store(), needed)
-            owners = {row.subject_id for row in stored.values()} | set(needed.values())
-            erased = await store.read_erased(source, {s for s in owners if s is not None})
-        subjects = {
-            key_id: stored[key_id].subject_id if key_id in stored else subject_id
-            for key_id, subject_id in needed.items()
-        }
+            stored = await store.read_keys(await self._open_store(), key_ids)
+            owners = {key_id: row.subject_id for key_id, row in stored.items()}
+            erased = set()
+        owners |= {key_id: subject_of(key_id) for key_id in key_ids if key_id not in stored}
+        if subjects := {subject_id for subject_id in owners.values() if subject_id is not None}:
+            erased |= await store.read_erased(source, subjects)
         found: dict[UUID, DataKey | None] = {}
         missing: list[UUID | None] = []
-        for key_id, subject_id in subjects.items():
+        for key_id in key_ids:
             row = stored.get(key_id)
+            subject_id = owners[key_id] if row is None else row.subject_id
             # A key store that was restored may still have the key of an erased subject.
             if subject_id in erased:
                 found[key_id] = None

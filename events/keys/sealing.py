@@ -37,7 +37,7 @@ async def open_all(source: Source, sealed: Sequence[tuple[UUID, bytes]]) -> list
     needed: dict[UUID, UUID | None] = {
         UUID(bytes=value[:_ID_BYTES]): subject_id for subject_id, value in sealed
     }
-    keys = await current_ring().load(source, needed)
+    keys = await current_ring().load(source, needed, needed.get)
     return [
         None
         if (key := keys[UUID(bytes=value[:_ID_BYTES])]) is None

@@ -34,26 +34,20 @@ async def read_keys(source: Source, key_ids: Iterable[UUID]) -> dict[UUID, Store
 
 
 async def read_keys_and_erasures(
-    source: Source, needed: Mapping[UUID, UUID | None]
+    source: Source, key_ids: Iterable[UUID]
 ) -> tuple[dict[UUID, StoredKey], set[UUID]]:
-    """Return the rows of `read_keys` and the erased subjects, from one database in one query.
-
-    `needed`: key id → its data subject, as far as it is known without the key store.
-    """
+    """Return the rows of `read_keys`, and which of their subjects are erased, in one query."""
     rows = await source.fetch(
         """
         SELECT keys.subject_id, keys.key_id, keys.wrapped, keys.master_key,
-          erased.subject_id AS erased_id
-        FROM unnest($1::uuid[], $2::uuid[]) AS needed (key_id, subject_id)
-        LEFT JOIN crm_keys.data_keys keys USING (key_id)
-        LEFT JOIN crm.erased_subjects erased
-          ON erased.subject_id = coalesce(keys.subject_id, needed.subject_id)
+          erased.subject_id IS NOT NULL AS is_erased
+        FROM crm_keys.data_keys keys LEFT JOIN crm.erased_subjects erased USING (subject_id)
+        WHERE keys.key_id = ANY($1::uuid[])
         """,
-        list(needed),
-        list(needed.values()),
+        list(key_ids),
     )
-    stored = {row["key_id"]: StoredKey(*row[:4]) for row in rows if row["key_id"] is not None}
-    return stored, {row["erased_id"] for row in rows if row["erased_id"] is not None}
+    stored = {row["key_id"]: StoredKey(*row[:4]) for row in rows}
+    return stored, {row["subject_id"] for row in rows if row["is_erased"]}
 
 
 async def read_keys_of(source: Source, subject_ids: Iterable[UUID]) -> dict[UUID, StoredKey]:

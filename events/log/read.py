@@ -8,7 +8,7 @@ import asyncpg
 from events.event import Event
 from events.keys.store import Source
 from events.log.connection import Connection
-from events.log.payloads import LoadedPayloads, StoredPayload, load_payloads
+from events.log.payloads import LoadedPayloads, load_payloads, make_stored_payload
 from events.record import RecordedEvent, Stream, UnreadableEvent, make_recorded_event
 
 AnyRow: TypeAlias = asyncpg.Record | Mapping[str, Any]
@@ -46,7 +46,8 @@ class LoadedRows(NamedTuple):
 async def load_rows(source: Source, rows: Sequence[AnyRow]) -> LoadedRows:
     """Load the keys of rows, which can then be decoded without a query. Raises `DataKeyMissing`."""
     values = [tuple(row.values()) for row in rows]
-    return LoadedRows(values, await load_payloads(source, [StoredPayload(*v[:4]) for v in values]))
+    stored = [make_stored_payload(row[:4]) for row in values]
+    return LoadedRows(values, await load_payloads(source, stored))
 
 
 def _recorded(event: Event | UnreadableEvent, row: tuple[Any, ...]) -> RecordedEvent:

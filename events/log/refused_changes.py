@@ -15,7 +15,7 @@ from events.keys.errors import DataKeyMissing
 from events.keys.sealing import open_all, seal_all
 from events.log.connection import Connection
 from events.log.erased_subjects import ERASABLE
-from events.sealed_payload import SEALED
+from events.sealed_member import SEALED
 
 _IDS = ("lead_id", "session_id", "conversation_id", "message_id", "assigned_agent_id")
 """Members of a payload that stay in clear."""

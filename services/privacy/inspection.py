@@ -66,11 +66,11 @@ async def _inspect_log(conn: Connection, subject_ids: Collection[UUID]) -> Inspe
     keys = await current_ring().last_keys(conn, subject_ids)
     payloads = await read_person_payloads(conn, subject_ids)
     readable = 0
-    for (event_id, name, version, payload), sealed in payloads.whole:
+    for (_, name, version, payload), sealed in payloads.whole:
         if sealed is not None:
             readable += sealed.key_id in keys
             continue
-        event = read_event(name, version, payload, event_id, None, keys)
+        event = read_event(name, version, payload)
         readable += _has_clear_values(event, subject_ids)
     rows = len(payloads.whole) + len(payloads.changed)
     return InspectedPlace(LOG, rows, readable, tuple(sorted(payloads.changed)))

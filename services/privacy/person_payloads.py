@@ -7,7 +7,7 @@ from uuid import UUID
 from events.keys.data_key import TamperedValue
 from events.log.connection import Connection
 from events.log.payloads import StoredPayload
-from events.sealed_payload import SealedPayload, find_sealed
+from events.sealed_member import SealedPayload, find_sealed
 
 
 class PersonPayloads(NamedTuple):

@@ -40,12 +40,13 @@ async def read_identifying_texts(conn: Connection, subject_ids: Collection[UUID]
     They are only found until the keys of the person are destroyed. Afterwards there are none. An
     event that cannot be read, or was changed in the log, is logged and has no texts.
     """
-    keys = await current_ring().last_keys(conn, subject_ids)
+    last_keys = await current_ring().last_keys(conn, subject_ids)
+    keys = {key.id_text: key for key in last_keys.values()}
     payloads = await read_person_payloads(conn, subject_ids)
     events: dict[UUID, Event | UnreadableEvent] = {
         event_id: read_event(name, version, payload, event_id, sealed, keys)
         for (event_id, name, version, payload), sealed in payloads.whole
-        if sealed is None or sealed.key_id in keys
+        if sealed is None or sealed.key_text in keys
     }
     unreadable = dict(payloads.changed) | {
         event_id: event.why for event_id, event in events.items()

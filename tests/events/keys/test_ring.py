@@ -113,15 +113,17 @@ async def test_a_missing_key_is_an_alarm_and_nothing_is_folded(
     assert await world.pool.fetchval("SELECT email FROM leads") == f"{lead}@example.com"
 
 
-async def test_an_erased_subject_has_erased_values_also_if_its_key_comes_back(
+async def test_an_erased_subject_has_erased_values_whatever_becomes_of_its_key(
     world: World, monkeypatch: pytest.MonkeyPatch, master_keys: MasterKeys
 ) -> None:
     erased, other = await add_noted_lead(world), await add_noted_lead(world)
     backup = await read_key(world, erased)
     await world.append(world.new(erasure(erased)))
     assert await store.destroy_keys(world.pool, [erased]) == 1
-    for is_restored in (False, True):
-        if is_restored:
+    for state in ("destroyed", "restored", "lost"):
+        if state == "lost":
+            await lose_key(world, erased)
+        elif state == "restored":
             await world.pool.execute(
                 "UPDATE crm_keys.data_keys SET wrapped = $2, master_key = $3, destroyed_at = NULL "
                 "WHERE subject_id = $1", erased, backup["wrapped"], backup["master_key"],

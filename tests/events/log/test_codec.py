@@ -1,6 +1,7 @@
 """The codec of log and bus: personal values are encrypted for their data subject, nothing else."""
 
 import json
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -15,7 +16,8 @@ from events.leads import LeadNoted
 from events.log import read, sequencer
 from events.personal import personal_content
 from events.record import UnreadableEvent
-from events.sealed_payload import find_sealed, seal
+from events.sealed_member import SealedPayload, find_sealed
+from events.sealed_payload import seal
 from tests.replay_determinism.delivery import DeliveryPlan, make_bus
 from tests.replay_determinism.history import read_tables
 from tests.world import World, make_world
@@ -23,6 +25,7 @@ from tests.world import World, make_world
 SECRETS = ("Ada", "ada@example.com", "hello 0")
 EVENT, OTHER, LEAD = UUID(int=1), UUID(int=2), UUID(int=3)
 KEY = DataKey(UUID(int=4), LEAD, bytes(32))
+PRINTED = ("key", "value", "fields")
 NOTED = LeadNoted(lead_id=LEAD, note="a note")
 
 
@@ -32,7 +35,13 @@ def sealed_note() -> bytes:
 
 def read_note(payload: bytes, event_id: UUID, key: DataKey | None) -> object:
     sealed = find_sealed(payload)
-    return read_event(NOTED.name, 1, payload, event_id, sealed, {KEY.id: key})
+    return read_event(NOTED.name, 1, payload, event_id, sealed, {KEY.id_text: key})
+
+
+def note_as_printed() -> dict[str, Any]:
+    """Return the payload with its member in the order of PostgreSQL: the shortest names first."""
+    payload: dict[str, Any] = orjson.loads(sealed_note())
+    return payload | {"sealed": {part: payload["sealed"][part] for part in PRINTED}}
 
 
 def test_an_event_is_read_with_its_key() -> None:
@@ -59,8 +68,7 @@ def test_values_moved_to_another_event_cannot_be_read() -> None:
 
 @pytest.mark.parametrize("part", ["value", "key", "fields", "form"])
 def test_a_changed_value_cannot_be_read(part: str) -> None:
-    payload = orjson.loads(sealed_note())
-    sealed = payload["sealed"]
+    sealed = (payload := orjson.loads(sealed_note()))["sealed"]
     match part:
         case "value":
             sealed["value"] = sealed["value"][:-8] + "AAAAAAA="
@@ -80,8 +88,8 @@ def test_a_changed_value_cannot_be_read(part: str) -> None:
 
 @pytest.mark.parametrize("place", ["first", "between", "last", "compact"])
 def test_the_encrypted_values_are_read_wherever_their_member_is(place: str) -> None:
-    payload = orjson.loads(sealed_note())
-    member, noted_by = payload.pop("sealed"), {"noted_by": str(OTHER)}
+    payload, noted_by = note_as_printed(), {"noted_by": str(OTHER)}
+    member = payload.pop("sealed")
     stored = {
         "first": {"sealed": member} | payload | noted_by,
         "between": payload | {"sealed": member} | noted_by,
@@ -90,6 +98,7 @@ def test_the_encrypted_values_are_read_wherever_their_member_is(place: str) -> N
     }[place]
     # PostgreSQL prints a space after colons and commas, as Python does.
     text = orjson.dumps(stored) if place == "compact" else json.dumps(stored).encode()
+    assert (cast(SealedPayload, find_sealed(text)).start >= 0) == (place != "compact")
     assert read_note(text, EVENT, KEY) == LeadNoted(lead_id=LEAD, note="a note", noted_by=OTHER)
     erased = LeadNoted(lead_id=LEAD, note=ERASED_TEXT, noted_by=OTHER)
     assert read_note(text, EVENT, None) == erased
@@ -104,7 +113,7 @@ def test_a_clear_value_does_not_replace_an_encrypted_one(is_first: bool) -> None
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_copy_of_the_encrypted_member_in_another_one_is_no_event(is_first: bool) -> None:
-    payload = orjson.loads(sealed_note())
+    payload = note_as_printed()
     copy = {"metadata": {"sealed": payload["sealed"]}}
     text = json.dumps(copy | payload if is_first else payload | copy)
     assert isinstance(read_note(text.encode(), EVENT, KEY), UnreadableEvent)
