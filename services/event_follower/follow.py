@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from events.bus.brokers import client_options
+from events.bus.group_leave import leave_first_generations
 from events.bus.header_names import tolerate_header_names
 from events.bus.topic_creation import partitions_of
 from events.bus.topics import Topics
@@ -66,6 +67,7 @@ async def _open_consumer(
     if not count:
         raise UnreachableServer(f"the broker has no topic {topic} yet: start the relay")
     tolerate_header_names()
+    leave_first_generations()
     consumer = AIOKafkaConsumer(
         **client_options(settings.brokers), group_id=f"{topic}.{subscription.group}",
         enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50,

@@ -8,6 +8,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from events.bus.brokers import security_of
+from events.bus.group_leave import leave_first_generations
 from events.bus.header_names import tolerate_header_names
 from services.runtime.logging import get_logger
 
@@ -21,6 +22,7 @@ log = get_logger("batches")
 def raw_broker(bootstrap_servers: str) -> KafkaBroker:
     """Return a broker whose subscribers get batches of raw records. It creates no topics."""
     tolerate_header_names()
+    leave_first_generations()
     return KafkaBroker(
         str(bootstrap_servers),
         security=_security(bootstrap_servers),
