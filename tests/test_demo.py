@@ -9,12 +9,12 @@ import pytest
 
 
 @pytest.mark.stack
-def test_the_demo_succeeds_and_deletes_its_files(tmp_path: Path) -> None:
-    env = {**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+def test_the_demo_succeeds_and_deletes_its_files(home: Path) -> None:
+    env = {**os.environ, "HOME": str(home / "home"), "TMPDIR": str(home)}
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "CRM_HOME"):
         env.pop(name, None)
-    (tmp_path / "home").mkdir()
-    tmp_path.chmod(0o755)  # if root starts PostgreSQL, it runs under another account
+    (home / "home").mkdir()
+    home.chmod(0o755)  # if root starts PostgreSQL, it runs under another account
     demo = subprocess.run(
         [sys.executable, "-m", "services.cli", "demo"],
         env=env, capture_output=True, text=True, check=False, timeout=500,
@@ -25,4 +25,4 @@ def test_the_demo_succeeds_and_deletes_its_files(tmp_path: Path) -> None:
     assert "the servers for e-mail and SMS got 14 messages" in demo.stderr
     assert "Ben did not come: a no-show" in demo.stderr
     assert "messages are not sent at this hour where the person is" in demo.stdout
-    assert list(tmp_path.glob("crm-demo-*")) == []
+    assert list(home.glob("crm-demo-*")) == []
