@@ -1,9 +1,7 @@
 """Bounds of the settings: a value at a bound is accepted, and the next one is refused by name."""
 
-import asyncio
 import base64
 import re
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +11,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from services.intake.settings import PREFIX, IntakeSettings
-from services.runtime.environment import explain, to_environment
+from services.local_stack.ports import free_port
+from services.runtime.environment import explain
 from services.runtime.settings import Settings
 from tests.checkout import ROOT
+from tests.forked import ForkedProcess
 
 ADDRESSES = {"database_url": "postgresql://u:p@db/crm", "kafka_bootstrap_servers": "b:1"}
 TINY = 1e-9
@@ -142,17 +142,26 @@ def test_the_bounds_of_every_setting_are_tested(cls: type[BaseSettings]) -> None
     assert texts <= set(LENGTHS)
 
 
-@pytest.mark.parametrize("cls", BOUNDS)
-def test_every_setting_is_set_by_a_test_of_its_effect(cls: type[BaseSettings]) -> None:
-    """The tests of this directory that only read and refuse settings do not count."""
+@pytest.fixture(scope="module")
+def used_names() -> set[str]:
+    """Return what the tests contain of `name=`, `"name"` and `NAME`.
+
+    The tests of this directory that only read and refuse settings do not count.
+    """
     others = {"conftest.py", "test_settings.py", Path(__file__).name}
-    sources = [
-        path.read_text() for path in (ROOT / "tests").rglob("*.py") if path.name not in others
-    ]
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name not in others]
+    source = "\n".join(path.read_text() for path in paths)
+    return {*re.findall(r'\b\w+=|"\w+"', source), *re.findall(r"\b[A-Z][A-Z0-9_]*\b", source)}
+
+
+@pytest.mark.parametrize("cls", BOUNDS)
+def test_every_setting_is_set_by_a_test_of_its_effect(
+    cls: type[BaseSettings], used_names: set[str]
+) -> None:
     for name in cls.model_fields:
         variable = f"{cls.model_config['env_prefix']}{name}".upper()
-        used = re.compile(rf'\b{name}=|"{name}"|\b{variable}\b|\b{name.upper()}\b')
-        assert any(used.search(source) for source in sources), f"no test sets {name}"
+        forms = {f"{name}=", f'"{name}"', variable, name.upper()}
+        assert not forms.isdisjoint(used_names), f"no test sets {name}"
 
 
 @pytest.mark.parametrize(
@@ -164,18 +173,15 @@ def test_every_setting_is_set_by_a_test_of_its_effect(cls: type[BaseSettings]) -
     ],
 )
 async def test_the_intake_ends_with_a_line_that_names_its_wrong_setting(
-    settings: Settings, name: str, value: str
+    kafka_settings: Settings, tmp_path: Path, name: str, value: str
 ) -> None:
     """The line has no value: it may be the secret of a producer."""
-    environment = to_environment(settings) | {f"{PREFIX}{name}": value}
-    probe = "from services.intake.intake import work\nfrom services.runtime.process import "
-    probe += "run_process\nrun_process('intake', work)"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", probe, env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    _, output = await asyncio.wait_for(process.communicate(), 60)
-    lines = output.decode().splitlines()
-    assert process.returncode == 2
-    assert lines[-1].startswith(f"intake: {PREFIX}{name}")
-    assert "Traceback" not in output.decode()
-    assert "hidden" not in output.decode()
+    ready = kafka_settings.model_copy(update={"health_port": free_port()})
+    stderr = tmp_path / "stderr"
+    process = ForkedProcess("intake", ready, stderr, **{f"{PREFIX}{name}": value})
+    await process.start()
+    assert await process.wait(60) == 2
+    output = stderr.read_text()
+    assert output.splitlines()[-1].startswith(f"intake: {PREFIX}{name}")
+    assert "Traceback" not in output
+    assert "hidden" not in output
