@@ -21,7 +21,7 @@ from services.runtime.terminal import NOTES, Failure, note, print_line, print_ro
 
 ZONE = ZoneInfo("America/New_York")
 DAYS = 5
-WAIT_SECONDS, PAUSE_SECONDS = 40.0, 0.2
+WAIT_SECONDS, PAUSE_SECONDS = 120.0, 0.2
 WORKFLOWS = "/api/workflows"
 ADA, BEN, CLEO = (
     {"firstName": name, "email": f"{name.lower()}@example.com", "phone": f"+1212555010{number}"}
