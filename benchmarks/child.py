@@ -22,6 +22,7 @@ MODULES = {
     "bulk": "appending", "single": "appending", "relay": "relaying", "project": "projecting",
     "rebuild": "rebuilding", "tutorial": "tutorial", "sink": "sink", "crowded": "reading",
     "read": "reading", "real": "latency", "bare": "latency",
+    "commands": "committing", "inserts": "committing",
     "timers": "timers.measuring", "prepared": "preparing", "http_load": "http.measuring",
 }  # fmt: skip
 """Measurement → its module in this package."""

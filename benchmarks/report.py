@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.commit_lines import commit_lines
 from benchmarks.http.report import http_lines
 from benchmarks.idle import idle_lines
 from benchmarks.report_line import ReportLine
@@ -37,16 +38,16 @@ class RoundResults:
 
 
 RATES = (
-    ("append, in bulk", "bulk", "psql's COPY of the same log rows", "log_floor", None),
+    ("append, in bulk", "bulk", "psql's COPY of the same log rows", "log_floor", 0.6),
     ("relay: number and publish", "relay", "append, in bulk", "bulk", None),
-    ("project: all cores", "projectors", "floor: psql's COPY of the rows", "floor", 0.5),
-    ("project: one projector", "project", "floor: psql's COPY of the rows", "floor", None),
+    ("project: all cores", "projectors", "floor: psql's COPY of the rows", "floor", 0.6),
+    ("project: one projector", "project", "floor: psql's COPY of the rows", "floor", 0.5),
     ("project", "project", "Quix Streams' PostgreSQL sink", "sink", 3.0),
     ("project", "project", "as in a tutorial", "tutorial", 20.0),
-    ("rebuild: log → swapped tables", "rebuild", "floor of the same round", "rebuild_floor", 0.6),
+    ("rebuild: log → swapped tables", "rebuild", "floor of the same round", "rebuild_floor", 0.8),
     ("rebuild: fold only", "fold", "floor of the same round", "rebuild_floor", None),
 )  # fmt: skip
-LATENCIES = (("p50", 0.5, 3.0), ("p99", 0.99, 5.0))
+LATENCIES = (("p50", 0.5, 2.0), ("p99", 0.99, 2.0))
 
 
 def lines(rounds: RoundResults) -> list[ReportLine]:
@@ -66,6 +67,7 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
             "append, one commit per event", _rate(rounds.rate("single")), "on sixteen connections",
             _rate(median(single["events"] / single["seconds_on_16"] for single in singles)),
         ))  # fmt: skip
+    report += commit_lines(rounds.results)
     for name, share, target in LATENCIES:
         real, bare = rounds.percentile("real", share), rounds.percentile("bare", share)
         if real and bare:

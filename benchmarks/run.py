@@ -118,6 +118,14 @@ class BenchmarkRun:
                 organization=self.organization, events=self.size.single_events,
             )  # fmt: skip
             self._add("single", result)
+        for name in ("commands", "inserts"):
+            for durable in (True, False):
+                async with self._copy(self.appended) as database:
+                    result = await measure(
+                        name, self.settings(database), events=self.size.single_events,
+                        durable=durable,
+                    )  # fmt: skip
+                    self._add(name if durable else f"{name} not durable", result)
 
     async def _project_round(self, number: int) -> None:
         steps = [self._floor, self._project, self._projectors, self._sink, self._tutorial]
