@@ -65,6 +65,9 @@ mutate: $(VENV)/.installed-mutation  ## list changes of the code that no test no
 bench: $(VENV)/.installed-bench  ## measure throughput and latency, compared with simpler methods (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(VENV)/.installed-bench  ## append the same events to other event stores (needs Node and npm; ARGS=--quick)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 lint: install  ## check style, types, import order, unused code and unused dependencies
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
@@ -78,4 +81,4 @@ contract: install  ## check that the event catalog is compatible with the releas
 clean:  ## delete the environment and the data of the local stack
 	rm -rf $(VENV) .crm .crm-test .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 
-.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench lint contract clean
+.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench bench-peers lint contract clean

@@ -23,7 +23,8 @@ MODULES = {
     "rebuild": "rebuilding", "tutorial": "tutorial", "sink": "sink", "crowded": "reading",
     "read": "reading", "real": "latency", "bare": "latency",
     "commands": "committing", "inserts": "committing",
-    "timers": "timers.measuring", "prepared": "preparing", "http_load": "http.measuring",
+    "eventsourcing": "peers.eventsourcing_store", "timers": "timers.measuring",
+    "prepared": "preparing", "http_load": "http.measuring",
 }  # fmt: skip
 """Measurement → its module in this package."""
 

@@ -1,0 +1,1 @@
+"""Measurement of other event stores: the same events, appended in bulk to the same PostgreSQL."""
