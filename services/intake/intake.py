@@ -69,8 +69,6 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
         )  # fmt: skip
         metrics.UNREAD.set_function(lambda: consumer.unread.count(consumer.kafka))
         producer = dead_letter_topic.create_producer(servers)
-        checks["database"] = reachability_check(settings, DATABASE)
-        checks["kafka"] = reachability_check(settings, KAFKA)
 
         async def fill_again(topic: str) -> None:
             if topic == topics.intake:
@@ -82,9 +80,11 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
 
         own_topics = [topic for topic in topics if topic != topics.events]
         keeper = TopicKeeper(settings, own_topics, fill_again)
-        await keeper.create_missing()
+        checks["database"] = reachability_check(settings, DATABASE)
+        checks["kafka"] = reachability_check(settings, KAFKA)
         checks["topics"] = keeper.check
         checks["intake"] = _assignment_check(consumer)
+        await keeper.create_missing()
         try:
             await producer.start()
             await consumer.start()
