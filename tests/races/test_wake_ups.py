@@ -141,14 +141,17 @@ async def test_without_announcements_the_safety_poll_delivers(
 
 
 async def test_the_safety_time_of_the_setting_holds_for_the_relay_process(
-    listening_settings: Settings, direct_settings: Settings, pool: asyncpg.Pool, world: World
+    listening_settings: Settings,
+    direct_settings: Settings,
+    pool: asyncpg.Pool,
+    owner_pool: asyncpg.Pool,
+    world: World,
 ) -> None:
     """A connection outside of a pool announces nothing."""
     settings = listening_settings.model_copy(update={"safety_poll_seconds": 600})
     async with run_processes(settings, relay.work):
         await until(lambda: is_numbered(pool))
-        # The relay falls asleep a moment after its last event; only this test could observe it.
-        await asyncio.sleep(4 * AWAKE_SECONDS)
+        await until(lambda: is_relay_asleep(owner_pool))
         conn = await connect(direct_settings, "test append")
         async with conn.transaction():
             await append(conn, [world.new(world.captured(uuid4()))], expected={})
@@ -158,6 +161,17 @@ async def test_the_safety_time_of_the_setting_holds_for_the_relay_process(
         assert not await is_numbered(pool)
         await pool.execute(ANNOUNCE, APPENDED)
         await until(lambda: is_numbered(pool))
+
+
+async def is_relay_asleep(owner_pool: asyncpg.Pool) -> bool:
+    """Return whether the relay has asked nothing for longer than it stays awake."""
+    is_asleep: bool = await owner_pool.fetchval(
+        "SELECT bool_and(state_change < clock_timestamp() - make_interval(secs => $1)) "
+        "FROM pg_stat_activity "
+        "WHERE application_name = 'crm relay' AND datname = current_database()",
+        2 * AWAKE_SECONDS,
+    )
+    return is_asleep
 
 
 async def is_numbered(pool: asyncpg.Pool) -> bool:
