@@ -145,7 +145,7 @@ class Publisher:
         """Raise `LostRecords` if the broker does not show the records at these offsets.
 
         The embedded broker acknowledges records for a topic that it does not know after a restart.
-        They count in the end offsets, and no client can ever read them.
+        They count in the end offsets, but no client gets them.
         """
         if hidden := await self._find_hidden(offsets):
             raise LostRecords(dict.fromkeys(hidden, 0))

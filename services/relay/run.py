@@ -44,8 +44,8 @@ class RelayRun:
     async def recall(self) -> None:
         """Compare the broker with the end offsets that it acknowledged to earlier relay runs.
 
-        Publish the partitions that lost records again. Without saved end offsets (a new topic, or
-        an interrupted repetition) nothing can be compared, so all of them are published again.
+        Publish all partitions again if one of them lost records, and if there are no saved end
+        offsets to compare (a new topic, or an interrupted repetition).
         """
         rows = await self.conn.fetch(
             "SELECT partition, partitions, end_offset FROM crm.relay_partitions WHERE topic = $1",

@@ -91,6 +91,14 @@ async def is_applied(pool: asyncpg.Pool, consumer: EventConsumer) -> bool:
     return await is_level(pool)
 
 
+async def append_while_asleep(world: World, consumer: EventConsumer, *signals: EventSignal) -> None:
+    """Append when all processes sleep; wait until the tables contain the events."""
+    await until(lambda: is_applied(world.pool, consumer))
+    await sleep_deeply(*signals)
+    await append_chats(world, 1)
+    await until(lambda: is_applied(world.pool, consumer))
+
+
 async def test_an_append_wakes_a_sleeping_relay_and_a_sleeping_consumer(
     listening_settings: Settings, pool: asyncpg.Pool, world: World
 ) -> None:
@@ -101,10 +109,7 @@ async def test_an_append_wakes_a_sleeping_relay_and_a_sleeping_consumer(
         run_consumer(listening_settings, pool, consuming) as consumer,
     ):
         for _ in range(ROUNDS):
-            await until(lambda: is_applied(pool, consumer))
-            await sleep_deeply(relaying, consuming)
-            await append_chats(world, 1)
-            await until(lambda: is_applied(pool, consumer))
+            await append_while_asleep(world, consumer, relaying, consuming)
 
 
 async def test_a_publication_wakes_a_consumer_that_missed_the_append(
@@ -117,10 +122,7 @@ async def test_a_publication_wakes_a_consumer_that_missed_the_append(
         run_relay(listening_settings, relaying),
         run_consumer(listening_settings, pool, consuming) as consumer,
     ):
-        await until(lambda: is_applied(pool, consumer))
-        await sleep_deeply(relaying, consuming)
-        await append_chats(world, 1)
-        await until(lambda: is_applied(pool, consumer))
+        await append_while_asleep(world, consumer, relaying, consuming)
 
 
 async def test_without_announcements_the_safety_poll_delivers(
@@ -134,10 +136,7 @@ async def test_without_announcements_the_safety_poll_delivers(
         run_consumer(listening_settings, pool, consuming) as consumer,
     ):
         for _ in range(ROUNDS):
-            await until(lambda: is_applied(pool, consumer))
-            await sleep_deeply(relaying, consuming)
-            await append_chats(world, 1)
-            await until(lambda: is_applied(pool, consumer))
+            await append_while_asleep(world, consumer, relaying, consuming)
 
 
 async def test_the_safety_time_of_the_setting_holds_for_the_relay_process(
