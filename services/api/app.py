@@ -25,6 +25,7 @@ from services.runtime.health import HEALTHZ, Check
 from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.schema_readiness import schema_check
 from services.runtime.settings import Settings
+from services.runtime.tasks import end_tasks
 
 
 def create_app(
@@ -60,9 +61,7 @@ def create_app(
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end_tasks(tasks)
                 await engine.dispose()
 
     checks: dict[str, Check] = {}

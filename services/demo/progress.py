@@ -9,6 +9,7 @@ import asyncpg
 from rich.live import Live
 from rich.table import Table
 
+from services.runtime.tasks import end_tasks
 from services.runtime.terminal import NOTES
 
 READ_SECONDS = 0.5
@@ -63,8 +64,7 @@ class ProgressMonitor:
             try:
                 yield
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await end_tasks([task])
 
     async def _show(self, screen: Live) -> None:
         print_at = 0.0

@@ -107,7 +107,8 @@ class EventConsumer:
         current = {key: offset for key, offset in offsets.items() if key in assigned}
         if current:
             try:
-                await asyncio.wait_for(kafka.commit(current), COMMIT_SECONDS)
+                async with asyncio.timeout(COMMIT_SECONDS):
+                    await kafka.commit(current)
             except (KafkaError, TimeoutError) as error:
                 log.info("consumer.commit_postponed", error=error)
         for partition, offset in offsets.items():

@@ -78,14 +78,16 @@ class FetchSleep:
     async def _is_woken(self) -> bool:
         """Wait for an announcement; return False after the safety time."""
         try:
-            return await asyncio.wait_for(self._woken.wait(), self.signal.safety_seconds)
+            async with asyncio.timeout(self.signal.safety_seconds):
+                return await self._woken.wait()
         except TimeoutError:
             return not self.signal.is_listening
 
     async def _may_have_records(self, kafka: Any) -> bool:
         """Return whether this consumer is behind, or the broker does not answer."""
         try:
-            return await asyncio.wait_for(is_lagging(kafka), LAG_SECONDS)
+            async with asyncio.timeout(LAG_SECONDS):
+                return await is_lagging(kafka)
         except (KafkaError, TimeoutError):
             return True
 

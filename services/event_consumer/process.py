@@ -22,9 +22,10 @@ from services.event_consumer.standstill_report import LAST_FAILURE, StandstillRe
 from services.event_consumer.watchdog import Watchdog
 from services.runtime.event_signal import EventSignal
 from services.runtime.health import Check
-from services.runtime.process import Checks, run_until_first_ends
+from services.runtime.process import Checks
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.tasks import run_until_first_ends
 from services.runtime.topics import TopicKeeper
 
 

@@ -190,7 +190,8 @@ class Watchdog:
         now = self._now()
         is_level = all(positions.get(shard, 0) >= head for shard, head in heads.items())
         if self.consumer.assigned:
-            lags = await asyncio.wait_for(self.consumer.is_lagging(), 10)
+            async with asyncio.timeout(10):
+                lags = await self.consumer.is_lagging()
             is_stalled = lags and not self.engine.is_busy and now - self.consumer.read_at > 1
         else:
             is_stalled = not is_level and dict(positions) == self._last_positions

@@ -125,4 +125,5 @@ async def _commit_hint(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition,
     """Commit offsets, which are only a hint where to read on after a restart."""
     if offsets:
         with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(consumer.commit(offsets), COMMIT_SECONDS)
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await consumer.commit(offsets)

@@ -75,7 +75,8 @@ class IntakeConsumer:
         """Finish the current batch within `seconds`, then leave the group."""
         self._subscriber.running = False
         try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
         except TimeoutError:
             log.warning("intake.batch_unfinished")
         await self._broker.stop()

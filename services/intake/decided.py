@@ -16,6 +16,7 @@ from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.scoping import scope_ids
 from services.intake.subjects import load_stream_owners
 from services.intake.turns import PropertyQueue, Turns
+from services.runtime.tasks import end_tasks
 
 PARALLEL_QUEUES = 4
 """Properties whose records are decided at the same time."""
@@ -50,9 +51,7 @@ async def append_decided(
         await asyncio.gather(*tasks)
     except BaseException:
         # The batch will be repeated: no task of this attempt may append beside it.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         raise
 
 

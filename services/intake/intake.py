@@ -23,10 +23,11 @@ from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, poo
 from services.runtime.event_signal import EventSignal, PollPause
 from services.runtime.health import Check
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, run_until_first_ends
+from services.runtime.process import Checks
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
+from services.runtime.tasks import run_until_first_ends
 from services.runtime.topics import TopicKeeper
 
 CopyNew: TypeAlias = Callable[[asyncpg.Pool, AIOKafkaProducer, str], Awaitable[int]]

@@ -36,7 +36,8 @@ async def end_when_stalled(
         now = loop.time()
         passed, looked_at = now - looked_at, now
         try:
-            unread = await asyncio.wait_for(consumer.load_unread(), 10)
+            async with asyncio.timeout(10):
+                unread = await consumer.load_unread()
         except LookupError as error:
             raise StalledConsumer(str(error)) from error
         except (KafkaError, OSError, TimeoutError) as error:

@@ -22,9 +22,10 @@ from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, connect
 from services.runtime.event_signal import EventSignal
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.process import Checks, sleep_unless
 from services.runtime.reachability import DATABASE, KAFKA, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.tasks import run_until_first_ends
 from services.runtime.topics import TopicKeeper
 
 LEASE_SECONDS = 3.0

@@ -20,6 +20,7 @@ from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
 from services.runtime.process import Checks, ProcessFunction, sleep_unless
 from services.runtime.settings import Settings
+from services.runtime.tasks import end_tasks
 
 APPLIED_SECONDS = 5.0
 """Time after which a process that serves asks whether its database was replaced by another one."""
@@ -67,8 +68,7 @@ def after_erasures(work: ProcessFunction) -> ProcessFunction:
                 if watching.done():
                     watching.result()
             finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                await end_tasks([watching])
 
     return check_and_work
 

@@ -62,7 +62,8 @@ async def collect_problems(checks: Mapping[str, Check]) -> dict[str, str]:
 
     async def run(check: Check) -> str | None:
         try:
-            return await asyncio.wait_for(check(), CHECK_SECONDS)
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await check()
         except TimeoutError:
             return f"no answer within {CHECK_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001 — an edge: the error is the result of the check

@@ -59,7 +59,8 @@ async def join(broker: KafkaBroker) -> None:
     """
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            await asyncio.wait_for(broker.start(), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await broker.start()
         except TimeoutError:
             log.warning("batches.join_hangs", attempt=attempt, seconds=START_SECONDS)
             await broker.stop()

@@ -158,19 +158,6 @@ def _fault_check(text: str, until: float) -> Check:
     return check
 
 
-async def run_until_first_ends(*works: Awaitable[object]) -> None:
-    """Run all until one of them ends, then cancel the others. Raise its error if it failed."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def stop_event() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
@@ -183,7 +170,8 @@ def stop_event() -> asyncio.Event:
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
     """Sleep between two rounds of a worker; return True at once when `stop` is set."""
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return False
     return True

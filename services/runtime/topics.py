@@ -56,7 +56,8 @@ class TopicKeeper:
         check_partitions(self._settings.topic_partitions)
         async with self._lock:
             if missing := await self._find_missing():
-                await asyncio.wait_for(self._create(missing), CREATION_SECONDS)
+                async with asyncio.timeout(CREATION_SECONDS):
+                    await self._create(missing)
         while self._created:
             await self._on_created(self._created[0])
             del self._created[0]
@@ -89,7 +90,8 @@ class TopicKeeper:
 
     async def _find_missing(self) -> list[str]:
         try:
-            existing = await asyncio.wait_for(self._list(), RESPONSE_SECONDS)
+            async with asyncio.timeout(RESPONSE_SECONDS):
+                existing = await self._list()
         except (KafkaError, OSError, TimeoutError):
             await self.stop()
             raise

@@ -119,7 +119,8 @@ class WorkerGroup:
             process.terminate()
         for process in running:
             try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
 

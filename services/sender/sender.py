@@ -25,6 +25,7 @@ from services.runtime.logging import get_logger
 from services.runtime.process import Checks
 from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.settings import Settings
+from services.runtime.tasks import end_tasks
 from services.sender import metrics
 from services.sender.delivery_worker import DeliveryWorker
 from services.sender.provider_pace import ProviderPace
@@ -120,9 +121,7 @@ async def _run_to_the_end(*works: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 def make_paces(settings: Settings) -> dict[DeliveryChannel, ProviderPace]:
@@ -164,7 +163,6 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
         try:
             await SendingLoop(pool, worker, stop, signal).run()
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await end_tasks([listening])
             for provider in providers.values():
                 await provider.close()

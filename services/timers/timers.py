@@ -22,10 +22,11 @@ from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS, pooled
 from services.runtime.logging import get_logger
-from services.runtime.process import Checks, run_until_first_ends, sleep_unless
+from services.runtime.process import Checks, sleep_unless
 from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
+from services.runtime.tasks import run_until_first_ends
 
 POLL_SECONDS = 1.0
 RETENTION_POLL_SECONDS = 300.0

@@ -21,8 +21,8 @@ from services.relay import relay
 from services.relay.relay import Relay
 from services.runtime.database import connect
 from services.runtime.event_signal import AWAKE_SECONDS, EventSignal
-from services.runtime.process import run_until_first_ends
 from services.runtime.settings import Settings
+from services.runtime.tasks import run_until_first_ends
 from tests.conftest import until
 from tests.races.processes import append_chats, events_topic, is_level, run_processes
 from tests.world import World, make_world

@@ -145,7 +145,8 @@ async def _format_events(
 async def _is_woken(listener: Listener, seconds_left: float) -> bool:
     """Wait for a change; return False when a heartbeat is due or the stream's time ends."""
     try:
-        await asyncio.wait_for(listener.changed.wait(), min(seconds_left, HEARTBEAT_SECONDS))
+        async with asyncio.timeout(min(seconds_left, HEARTBEAT_SECONDS)):
+            await listener.changed.wait()
     except TimeoutError:
         return False
     return True

@@ -8,7 +8,7 @@ import pytest
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, is_fault
 from services.runtime.health import collect_problems
-from services.runtime.process import Checks, run_until_first_ends, survive_faults
+from services.runtime.process import Checks, survive_faults
 from services.runtime.settings import Settings
 from tests.conftest import until
 
@@ -96,32 +96,6 @@ async def test_a_process_with_a_fault_can_be_stopped(settings: Settings) -> None
 
     async with asyncio.timeout(5):
         await survive_faults(work, settings, stop, Checks(), Clock())
-
-
-async def end_at_once() -> None: ...
-
-
-async def test_the_first_task_that_ends_cancels_the_others() -> None:
-    cancelled = asyncio.Event()
-
-    async def run_for_ever() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
-    async with asyncio.timeout(5):
-        await run_until_first_ends(run_for_ever(), end_at_once())
-    assert cancelled.is_set()
-
-
-async def test_the_error_of_the_first_task_is_raised() -> None:
-    async def fail() -> None:
-        raise LookupError("first")
-
-    async with asyncio.timeout(5):
-        with pytest.raises(LookupError, match="first"):
-            await run_until_first_ends(asyncio.Event().wait(), fail())
 
 
 async def _pass() -> str | None:
