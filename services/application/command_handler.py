@@ -28,7 +28,8 @@ from services.application.permanent_errors import (
     permanent_errors_as_refusals,
 )
 from services.application.staged_first import StagedChangesFirst, attempt_after_staged
-from services.application.unit_of_work import Histories, Scope, TransactionNeeded, UnitOfWork
+from services.application.stream_reads import Histories
+from services.application.unit_of_work import Scope, TransactionNeeded, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
 

@@ -8,7 +8,7 @@ from events.event import Event
 from events.log.append import AppendResult
 from events.log.token import Token
 from events.personal import data_subject
-from services.application.unit_of_work import Histories
+from services.application.stream_reads import Histories
 from services.deciders.decider import Refused
 
 T = TypeVar("T")

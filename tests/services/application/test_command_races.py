@@ -21,6 +21,7 @@ from events.record import NewEvent
 from events.tours import TourCancelled
 from services.application import command_handler
 from services.application.command_handler import transact
+from services.application.decided_appends import DecidedAppends
 from services.application.leads import capture_lead
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
@@ -129,7 +130,7 @@ async def test_a_late_repetition_does_not_undo_later_commands(
     if "claim" in removed:
         monkeypatch.setattr(commands, "claim", _is_always_new)
     if "ids" in removed:
-        monkeypatch.setattr(UnitOfWork, "_event_id", _random_id)
+        monkeypatch.setattr(DecidedAppends, "_event_id", _random_id)
     lead, command_id = await harness.lead(), CommandId(uuid4(), b"Ada")
     first = await harness.execute(UpdateLead(lead, {"first_name": "Ada"}), command_id)
     await harness.execute(UpdateLead(lead, {"first_name": "Grace"}))
