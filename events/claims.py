@@ -58,6 +58,9 @@ CLAIMED_FIELDS: Mapping[type[Event], Mapping[str, str]] = {
 }
 """Event class → field → the kind of claim that the field makes."""
 
+CLAIM_EVENTS: tuple[type[Event], ...] = (*CLAIMED_FIELDS, LeadErased, LeadMerged, LeadUnmerged)
+"""The classes whose events make, end or transfer claims."""
+
 KEY_FIELDS: Mapping[str, str] = {EMAIL: "email_key", PHONE: "phone_key"}
 """The kind of a claim → the field with its value, if that is not the claimed field itself."""
 

@@ -1,10 +1,10 @@
 """Events as rows of the log: new ones, recorded ones and those that this build cannot read."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -72,10 +72,11 @@ class NewEvent:
     property_id: UUID | None
     occurred_at: datetime
     cause: Cause
+    stream: Stream = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def stream(self) -> Stream:
-        return Stream(self.event.stream, self.event.stream_id)
+    def __post_init__(self) -> None:
+        # Not with `cached_property`, which in Python 3.11 takes a lock.
+        self.__dict__["stream"] = Stream(self.event.stream, self.event.stream_id)
 
     @property
     def ordering_key(self) -> UUID:

@@ -67,6 +67,16 @@ class TimerChange(NamedTuple):
     due_at: datetime | None
 
 
+TIMER_EVENTS: tuple[type[Event], ...] = (
+    RunEnrolled, RunStepReached, RunResumed, RunMoved, RunPaused, RunStopped, RunConverted,
+    RunCompleted, TourScheduled, TourRescheduled, TourCompleted, TourCancelled, TourNoShowRecorded,
+    TourNoShowCorrected, DeliveryPlanned, DeliveryHeld, DeliveryClaimed, DeliveryReleased,
+    DeliveryHandedOver, DeliverySkipped, DeliveryFailed, DeliveryUnknown, DeliveryDelivered,
+    DeliveryReconciled, TaskCreated, TaskDue, TaskDone,
+)  # fmt: skip
+"""The classes of which `timer_change` is not None."""
+
+
 def timer_change(event: Event) -> TimerChange | None:
     """Return how an event changes a timer, or None if it changes none."""
     match event:

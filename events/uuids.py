@@ -32,6 +32,6 @@ def _with_quick_ids(part: Any) -> Any:
 _FROM_JSON = core_schema.no_info_after_validator_function(
     QuickUUID,
     core_schema.str_schema(),
-    serialization=core_schema.to_string_ser_schema(when_used="json-unless-none"),
+    serialization=core_schema.simple_ser_schema("uuid"),  # faster than `str` of a standard UUID
     metadata={"pydantic_js_updates": {"format": "uuid"}},
 )

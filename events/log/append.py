@@ -11,22 +11,19 @@ import orjson
 
 from events import codec, sealed_payload
 from events.claims import CLAIMED_FIELDS
-from events.log import limits, reserved_times
+from events.log import limits
 from events.log.announcements import note_append
 from events.log.append_state import ContentKeys, read_state, subjects_of
-from events.log.claims import update_claims
 from events.log.connection import Connection
 from events.log.digests import UNKNOWN, digest_of, find_duplicates
 from events.log.erased_subjects import require_not_erased
-from events.log.erasures import store_erasures
 from events.log.errors import IdReused
 from events.log.event_rows import insert_rows
-from events.log.live_runs import store_live_runs
 from events.log.locks import lock_for_append
 from events.log.shard import shard_of
 from events.log.staged_changes import BATCH_ROWS, move_changes
+from events.log.state_rows import STATE_EVENTS, store_state
 from events.log.stream_versions import check_versions
-from events.log.timers import store_timers
 from events.personal import personal_content
 from events.record import NewEvent, Stream
 
@@ -97,13 +94,10 @@ async def append(
         rows.append(build_row(item, versions[item.new.stream], keys))
     await insert_rows(conn, rows)
     note_append(conn)
-    # Only new events change claims, times, runs and timers: duplicates did at their first append.
-    claiming = [item.new for item in new if _is_claiming(item, keys)]
-    await update_claims(conn, claiming, state.contact_key)
-    await reserved_times.store_times(conn, new_events)
-    await store_live_runs(conn, new_events)
-    await store_timers(conn, new_events)
-    await store_erasures(conn, new_events)
+    # Only new events change other rows: duplicates did at their first append.
+    if changing := [item for item in new if type(item.new.event) in STATE_EVENTS]:
+        claiming = [item.new for item in changing if _is_claiming(item, keys)]
+        await store_state(conn, [item.new for item in changing], claiming, state.contact_key)
     return AppendResult(tuple(event.id for event in new_events), tuple(duplicates))
 
 

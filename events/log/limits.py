@@ -57,6 +57,8 @@ def _stored_size(payload: bytes) -> int:
 
 def check_instant(occurred_at: datetime, now: datetime) -> None:
     """Raise `LimitExceeded` for an instant beyond the clock tolerance or before `EARLIEST`."""
+    if occurred_at.tzinfo is not None and EARLIEST <= occurred_at <= now:
+        return
     if occurred_at.tzinfo is None:
         raise LimitExceeded("occurred_at has no time zone: send an instant, for example with Z")
     if occurred_at > now + CLOCK_TOLERANCE:

@@ -10,6 +10,8 @@ from events.log.connection import Connection
 from events.record import NewEvent
 from events.runs import RunCompleted, RunConverted, RunEnrolled, RunMoved, RunStopped
 
+RUN_EVENTS = (RunEnrolled, RunMoved, RunStopped, RunConverted, RunCompleted)
+
 
 async def store_live_runs(conn: Connection, events: Sequence[NewEvent]) -> None:
     """Update the rows with these events, which were appended in the same transaction."""

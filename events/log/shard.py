@@ -8,6 +8,7 @@ from aiokafka.partitioner import murmur2
 SHARDS = 64
 
 
+@lru_cache(maxsize=65_536)
 def shard_of(ordering_key: UUID) -> int:
     """Return the shard, 0 to 63, as Kafka's default partitioner and `crm.shard_of` in SQL do."""
     return shard_of_key(str(ordering_key).encode())

@@ -22,15 +22,22 @@ def check_versions(
     guards: Mapping[Stream, int],
 ) -> dict[Stream, int]:
     """Return the version of each stream, 0 for a new one. Raises `Conflict`, `WrongProperty`."""
-    versions = dict.fromkeys([*(event.stream for event in events), *guards], 0)
-    versions |= {stream: heads[stream].version for stream in versions if stream in heads}
+    known_keys = {stream: head.ordering_key for stream, head in heads.items()}
+    written: dict[Stream, UUID] = {}
+    wrong: Stream | None = None
+    for event in events:
+        stream, key = event.stream, event.ordering_key
+        if (first := written.get(stream)) is None:
+            written[stream] = first = known_keys.get(stream, key)
+        if first != key and wrong is None:
+            wrong = stream
+    versions = dict.fromkeys([*written, *guards], 0)
+    versions |= {stream: head.version for stream, head in heads.items() if stream in versions}
     # Conflicts come first: who expected a new stream, which another property has begun meanwhile,
     # decides again and then sees whose it is.
     for stream, version in [*guards.items(), *expected.items()]:
         if versions.get(stream, version) != version:
             raise Conflict(stream, version, versions[stream])
-    ordering_keys = {stream: head.ordering_key for stream, head in heads.items()}
-    for event in events:
-        if ordering_keys.setdefault(event.stream, event.ordering_key) != event.ordering_key:
-            raise WrongProperty(event.stream)
+    if wrong is not None:
+        raise WrongProperty(wrong)
     return versions

@@ -10,9 +10,8 @@ from events.claims import EMAIL, MERGED, claims_of, contact_value, move_of, rele
 from events.event import Event
 from events.keys.ring import current_ring
 from events.leads import LeadErased, LeadUpdated
-from events.log import append as appending
 from events.log import claims as claim_rows
-from events.log import read
+from events.log import read, state_rows
 from events.log.errors import ClaimTaken
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import Stream
@@ -50,7 +49,7 @@ async def test_one_of_twenty_concurrent_leads_gets_an_email(
     world: World, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(appending, "update_claims", _claim_nothing)
+        monkeypatch.setattr(state_rows, "update_claims", _claim_nothing)
     appends = [world.append(world.new(world.captured())) for _ in range(20)]
     outcomes = await asyncio.gather(*appends, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]

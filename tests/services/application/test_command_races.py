@@ -11,8 +11,7 @@ import asyncpg
 import pytest
 
 from events.leads import LeadStatus
-from events.log import append as appending
-from events.log import commands
+from events.log import commands, state_rows
 from events.log.append import AppendResult, append
 from events.log.commands import CommandId
 from events.log.connection import Connection
@@ -209,7 +208,7 @@ async def test_two_concurrent_captures_of_one_person_give_one_lead(
     if removed == "retry":
         monkeypatch.setattr(command_handler, "_CONFLICTS", (Conflict,))
     if removed == "claim":
-        monkeypatch.setattr(appending, "update_claims", _claim_nothing)
+        monkeypatch.setattr(state_rows, "update_claims", _claim_nothing)
     details = Details(email="ada@example.com", first_name="Ada")
     first, second = uuid4(), uuid4()
     attempts: list[UnitOfWork] = []
