@@ -84,9 +84,7 @@ async def compare_table(
     """
     columns = [column for column in table.columns if column not in omitted]
     row = ", ".join(f'"{column}"' for column in columns)
-    summary = (
-        f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)::numeric) AS checksum FROM "
-    )
+    summary = f"SELECT count(*), sum(hash_record_extended(ROW({row}), 0)) AS checksum FROM "
     sides = _ComparedSides.of(table, schema, host)
     (live,) = await conn.fetch(summary + sides.live, *sides.values, timeout=TIMEOUT_SECONDS)
     (new,) = await conn.fetch(summary + sides.new, *sides.values, timeout=TIMEOUT_SECONDS)
