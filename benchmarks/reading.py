@@ -23,7 +23,8 @@ from projections import (
     timeline,
     tours,
 )
-from projections.lead_list import LeadFilter, SortBy
+from projections.lead_list import LeadFilter
+from projections.lead_orders import SortBy
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.row_security import assume_role
 from services.runtime.database import connect, open_engine

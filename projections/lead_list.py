@@ -6,16 +6,15 @@ rows of that property.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select
 
 from events.leads import LeadStatus
+from projections import lead_orders
+from projections.lead_orders import SortBy
 from projections.leads import TABLE, listed_only
-from projections.scores import STATE
-
-SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +53,19 @@ def page(
 
     Sorted by score, the stored score counts, which timers keep current; leads without a score are
     left out.
+
+    The ids of the page are selected first: an index has them in order, and the leads before the
+    page are not read.
     """
-    query = select(TABLE).where(*lead_filter.conditions).offset(offset).limit(limit)
     if sort_by == "score":
-        score, key = STATE.c.total_score, STATE.c.lead_id
-        return (
-            query.join(STATE, STATE.c.lead_id == TABLE.c.id)
-            .where(STATE.c.property_id == lead_filter.property_id, listed_only())
-            .order_by(*((score.desc(), key.desc()) if descending else (score, key)))
-        )
-    query = query.where(TABLE.c.property_id == lead_filter.property_id, listed_only())
-    column: ColumnElement[Any] = TABLE.c[sort_by]
-    if sort_by == "created_at":  # never null: the same order as in the index
-        key = TABLE.c.id
-        return query.order_by(*((column.desc(), key.desc()) if descending else (column, key)))
-    folded = column if sort_by == "status" else func.lower(column)
-    ordered = folded.desc() if descending else folded.asc()
-    return query.order_by(ordered.nulls_last(), TABLE.c.id)
+        return lead_orders.by_score(lead_filter.property_id, lead_filter.conditions,
+                                    descending=descending, offset=offset, limit=limit)  # fmt: skip
+    conditions = [
+        TABLE.c.property_id == lead_filter.property_id, listed_only(), *lead_filter.conditions
+    ]  # fmt: skip
+    return lead_orders.by_column(
+        sort_by, conditions, descending=descending, offset=offset, limit=limit
+    )
 
 
 def count(lead_filter: LeadFilter) -> "Select[Any]":

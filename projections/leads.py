@@ -42,6 +42,9 @@ from projections.delivery_lines import is_to_lead
 from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
+LISTED = text("merged_into IS NULL AND org_id IS NOT NULL")
+SORTED_TEXTS = ("first_name", "last_name", "source")
+"""The columns that lists sort without case. A lead may have no value."""
 TABLE = Table(
     "leads",
     METADATA,
@@ -66,14 +69,12 @@ TABLE = Table(
     Column("lead_zone", Text, comment="added by the core"),
     Column("restricted_at", INSTANT),
     Index("idx_leads_property", "property_id"),
-    Index(
-        "idx_leads_property_created", "property_id", "created_at", "id",
-        postgresql_where=text("merged_into IS NULL AND org_id IS NOT NULL"),
-    ),
-    Index(
-        "idx_leads_property_standing", "property_id", "status", "source",
-        postgresql_where=text("merged_into IS NULL AND org_id IS NOT NULL"),
-    ),
+    Index("idx_leads_property_created", "property_id", "created_at", "id", postgresql_where=LISTED),
+    Index("idx_leads_property_standing", "property_id", "status", "source", "id",
+          postgresql_where=LISTED),
+    *(Index(f"idx_leads_property_{name}", "property_id", text(f"({name} IS NULL)"),
+            text(f"lower(left({name}, 100))"), "id", postgresql_where=LISTED)
+      for name in SORTED_TEXTS),
     Index("idx_leads_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
     Index("idx_leads_email", "email", postgresql_where=text("email IS NOT NULL")),
     Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),

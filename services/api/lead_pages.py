@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from projections import lead_list
-from projections.lead_list import LeadFilter, SortBy
+from projections.lead_list import LeadFilter
+from projections.lead_orders import SortBy
 from services.api.reading import PreparedQuery, Query
 
 

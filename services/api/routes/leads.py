@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 from events.fields import Line
 from events.leads import LeadStatus
 from projections import lead_list
-from projections.lead_list import LeadFilter, SortBy
+from projections.lead_list import LeadFilter
+from projections.lead_orders import SortBy
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN

@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 
 from events.leads import LeadCaptured
+from projections.lead_orders import SortBy
 from tests.services.api.lead_requests import change_lead, create_people, list_names, request_list
 from tests.services.api.site import Site, create_profile
 from tests.world import make_world
@@ -94,17 +95,22 @@ async def test_search_finds_parts_of_names_e_mails_and_phone_numbers(
     assert body["pagination"]["total"] == len(expected)
 
 
-async def test_pages_contain_every_lead_once(site: Site) -> None:
-    leads = await create_people(site)
-    for sort in ("created_at", "status", "score", "source"):
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_pages_contain_every_lead_once(site: Site, order: str) -> None:
+    leads = [*await create_people(site), await site.create_lead(), await site.create_lead()]
+    await site.project()
+    for sort in get_args(SortBy):
         listed: list[str] = []
-        for number in (1, 2, 3):
-            body = (await request_list(site, page=number, limit=2, sortBy=sort)).json()
+        for number in (1, 2, 3, 4):
+            query = {"page": number, "limit": 2, "sortBy": sort, "sortOrder": order}
+            body = (await request_list(site, **query)).json()
             listed += [lead["id"] for lead in body["leads"]]
             assert body["pagination"] == {
-                "page": number, "limit": 2, "total": 4, "totalPages": 2,
+                "page": number, "limit": 2, "total": 6, "totalPages": 3,
             }  # fmt: skip
         assert sorted(listed) == sorted(map(str, leads)), sort
+        whole = (await request_list(site, sortBy=sort, sortOrder=order)).json()["leads"]
+        assert [lead["id"] for lead in whole] == listed, sort
 
 
 async def test_an_empty_property_has_an_empty_list(site: Site) -> None:

@@ -1,0 +1,14 @@
+"""Add indexes for each order of the list of leads."""
+
+from migrations.scripts import run
+
+revision = "0062"
+down_revision = "0057"
+
+
+def upgrade() -> None:
+    run("0062_lead_orders.sql")
+
+
+def downgrade() -> None:
+    run("0062_lead_orders.down.sql")
