@@ -7,8 +7,10 @@ without a transaction; the statement compares the versions under the locks of an
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import orjson
 
 from events.activities import ActivityRecorded
 from events.conversations import (
@@ -38,9 +40,8 @@ PLAIN_EVENTS: frozenset[type[Event]] = frozenset({
     ConversationStarted, ConversationWaiting, EngagementRecorded, LeadAssigned, LeadContacted,
     LeadNoted, LeadStatusChanged, SessionStarted,
 })  # fmt: skip
-_CONDITIONS = 14
-"""Number of the parameters before the columns of the events."""
-_PLACES = ", ".join(f"${number}" for number in range(1, 1 + _CONDITIONS + len(COLUMNS)))
+_PARAMETERS = 12
+_PLACES = ", ".join(f"${number}" for number in range(1, 1 + _PARAMETERS))
 _APPEND = f"SELECT crm.append_plain({_PLACES})"
 
 
@@ -62,10 +63,13 @@ async def append_plain(
     *,
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
+    newest: Mapping[Stream, UUID] | None = None,
 ) -> int | None:
     """Append new events outside of a transaction; return the log generation.
 
-    `expected` names the version of every written stream. Return None, with no event written, if
+    `expected` names the version of every written stream, and `newest` the newest event of streams
+    that are remembered from before: a restore may have replaced it by another one with the same
+    version. Return None, with no event written, if
     the events need `append` in a transaction: because they change more than the log, or because
     they are duplicates, in conflict, of an erased subject, or come after staged changes. Raises
     `LimitExceeded`.
@@ -80,9 +84,11 @@ async def append_plain(
         return None
     generation: int | None = await conn.fetchval(
         _APPEND,
-        *_conditions(events, expected, guards, subjects, keys),
-        *zip(*_rows(prepared, expected, keys.contents), strict=True),
-    )
+        *_conditions(events, expected, guards, newest or {}),
+        list(subjects.erasable), [key.id for key in keys.known.values()],
+        [key for new in events if (key := message_id_of(new.event)) is not None],
+        _keys_as_json(keys.new), _rows_as_json(prepared, expected, keys.contents),
+    )  # fmt: skip
     if generation is not None:
         current_ring().remember(new.key for new in keys.new)
         note_append(conn)
@@ -103,29 +109,49 @@ def _conditions(
     events: Sequence[NewEvent],
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
-    subjects: Subjects,
-    keys: _SubjectKeys,
+    newest: Mapping[Stream, UUID],
 ) -> tuple[Sequence[object], ...]:
-    """Return the first parameters of the statement: locks, versions, subjects and keys."""
-    properties, locks = lock_arguments(events, guards)
+    """Return the first parameters: locks, versions, newest events, properties and event ids."""
+    properties, (kinds, ids, shared) = lock_arguments(events, guards)
     versions = {**guards, **expected}
-    messages = [key for new in events if (key := message_id_of(new.event)) is not None]
+    # Locks of properties have no version.
+    streams = [Stream(kind, key) for kind, key in zip(kinds, ids, strict=True)]
     return (
-        *locks, properties,
-        [stream.entity_type for stream in versions], [stream.entity_id for stream in versions],
-        list(versions.values()),
-        list(subjects.erasable), [key.id for key in keys.known.values()], messages,
-        [new.key.subject_id for new in keys.new], [new.key.id for new in keys.new],
-        [new.wrapped.wrapped for new in keys.new], [new.wrapped.master_key for new in keys.new],
+        kinds, ids, shared,
+        [versions.get(stream) for stream in streams], [newest.get(stream) for stream in streams],
+        properties, [new.id for new in events],
     )  # fmt: skip
 
 
-def _rows(
+def _keys_as_json(new: Sequence[NewKey]) -> bytes | None:
+    if not new:
+        return None
+    return orjson.dumps([
+        {
+            "subject_id": item.key.subject_id, "key_id": item.key.id,
+            "wrapped": _as_bytea(item.wrapped.wrapped), "master_key": item.wrapped.master_key,
+        }
+        for item in new
+    ], default=str)  # fmt: skip
+
+
+def _rows_as_json(
     prepared: Sequence[PreparedEvent], expected: Mapping[Stream, int], keys: ContentKeys
-) -> list[tuple[object, ...]]:
+) -> bytes:
+    """Return the rows as objects; their payloads are JSON already."""
     versions = dict(expected)
     rows = []
     for item in prepared:
         versions[item.new.stream] += 1
-        rows.append(build_row(item, versions[item.new.stream], keys))
-    return rows
+        row: dict[str, Any] = dict(
+            zip(COLUMNS, build_row(item, versions[item.new.stream], keys), strict=True)
+        )
+        row["payload"] = orjson.Fragment(row["payload"])
+        row["digest"] = _as_bytea(row["digest"])
+        rows.append(row)
+    # With `default=str`, because ids of asyncpg are subclasses of UUID, which orjson refuses.
+    return orjson.dumps(rows, default=str)
+
+
+def _as_bytea(value: bytes) -> str:
+    return f"\\x{value.hex()}"

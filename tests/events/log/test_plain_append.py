@@ -49,9 +49,12 @@ async def try_append(
     *events: NewEvent,
     expected: dict[Stream, int],
     guards: dict[Stream, int] | None = None,
+    newest: dict[Stream, UUID] | None = None,
 ) -> int | None:
     async with world.pool.acquire() as conn:
-        return await append_plain(conn, events, expected=expected, guards=guards or {})
+        return await append_plain(
+            conn, events, expected=expected, guards=guards or {}, newest=newest
+        )
 
 
 async def count(world: World, *events: NewEvent) -> int:
@@ -119,6 +122,22 @@ async def test_another_version_of_a_written_or_guarded_stream_writes_nothing(wor
     assert await try_append(world, new, expected={stream: 1}, guards={guarded: 2}) is None
     assert await count(world, new) == 0
     assert await try_append(world, new, expected={stream: 1}, guards={guarded: 1}) is not None
+
+
+async def test_another_newest_event_of_the_same_version_writes_nothing(world: World) -> None:
+    lead, stream = await create_lead(world)
+    _, guarded = await create_lead(world)
+    newest = {
+        one: await world.pool.fetchval("SELECT id FROM crm_events WHERE entity_id = $1", one[1])
+        for one in (stream, guarded)
+    }
+    versions = {"expected": {stream: 1}, "guards": {guarded: 1}}
+    new = noted(world, lead)
+    for one in newest:
+        other = {**newest, one: uuid4()}  # as after a restore that lost the event
+        assert await try_append(world, new, **versions, newest=other) is None
+    assert await count(world, new) == 0
+    assert await try_append(world, new, **versions, newest=newest) is not None
 
 
 async def test_a_duplicate_writes_nothing(world: World) -> None:

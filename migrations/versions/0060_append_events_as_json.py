@@ -1,0 +1,14 @@
+"""Append plain events from JSON, and compare streams with their newest event."""
+
+from migrations.scripts import run
+
+revision = "0060"
+down_revision = "0057"
+
+
+def upgrade() -> None:
+    run("0060_append_events_as_json.sql")
+
+
+def downgrade() -> None:
+    run("0060_append_events_as_json.down.sql")
