@@ -15,6 +15,8 @@ from services.api.rate_limit.networks import ClientNetworks
 from services.api.reading import ACQUIRE_SECONDS, Query, QueryRunner, ResultRow
 from services.api.secret_keys import SecretKeyCache
 from services.api.session_listeners import SessionListeners
+from services.application.stream_cache import StreamCache
+from services.host import HostProperty, load_property
 from services.runtime.applied_erasures import AppliedErasures
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
@@ -28,9 +30,10 @@ class ApiContext:
     """Pools, responder, listeners and keys of this process.
 
     `engine` is only for exports, which read rows while they are sent. `clock` is the only source of
-    the current instant. `identities`, `profiles` and `widgets` are remembered look-ups by bearer
-    token, profile id and the hash of a widget key; `owners` are the organisation and the property
-    of a stream, which never moves.
+    the current instant. `identities`, `profiles`, `widgets` and `properties` are remembered
+    look-ups by bearer token, profile id, the hash of a widget key and property id; `owners` are the
+    organisation and the property of a stream, which never moves. `streams` are those that commands
+    used a short time ago.
     """
 
     settings: Settings
@@ -48,11 +51,24 @@ class ApiContext:
     profiles: LookupCache[UUID, ResultRow]
     widgets: LookupCache[str, ResultRow]
     owners: LookupCache[Stream, tuple[UUID, UUID | None]]
+    streams: StreamCache
+    properties: LookupCache[UUID, HostProperty]
 
     async def find(self, query: Query) -> ResultRow | None:
         """Return the first row of a query that no row level security limits."""
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             return await QueryRunner(conn).first(query)
+
+    async def load_property(self, property_id: UUID) -> HostProperty:
+        """Return a property as it was a short time ago. Raises `Refused` without one."""
+
+        async def find() -> HostProperty:
+            async with self.pool.acquire() as conn:
+                return await load_property(conn, property_id)
+
+        found = await self.properties.load(property_id, find)
+        assert found is not None  # noqa: S101 — `find` raises instead
+        return found
 
 
 def context_of(request: Request) -> ApiContext:
@@ -75,5 +91,5 @@ def open_context(
         ClientNetworks(settings.proxies), SecretKeyCache(pool), TableFit(pool),
         AppliedErasures(pool), clock, LookupCache(settings.caller_seconds),
         LookupCache(settings.caller_seconds), LookupCache(settings.caller_seconds),
-        LookupCache(OWNER_SECONDS),
+        LookupCache(OWNER_SECONDS), StreamCache(), LookupCache(settings.caller_seconds),
     )  # fmt: skip

@@ -72,7 +72,12 @@ async def execute_write(
 
     scope = caller.scope(property_id, now)
     result = await transact(
-        context.pool, scope, work_to_json, command_id=command, is_plain=is_plain
+        context.pool,
+        scope,
+        work_to_json,
+        command_id=command,
+        is_plain=is_plain,
+        cache=context.streams,
     )
     body = result.result
     if row_ids and (event := await parked.find_blocking(context.pool, LIVE.name, row_ids)):

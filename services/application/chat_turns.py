@@ -14,12 +14,14 @@ from events.log.token import Token
 from events.record import Cause, Stream
 from services.adapters.responder import Responder, ResponderRequest
 from services.application.command_handler import transact
+from services.application.stream_cache import StreamCache
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.application.visitor_messages import ReceivedMessage, VisitorMessage, receive_message
 from services.deciders import conversations
 from services.deciders.chats import Conversation
 from services.deciders.conversations import PostBotReply, WaitForAgent
 from services.deciders.decider import Refused, UnknownSubject
+from services.host import HostProperty
 from services.runtime.clock import Clock
 from services.runtime.logging import get_logger
 
@@ -58,22 +60,25 @@ async def take_turn(
     message: VisitorMessage,
     command_id: CommandId | None = None,
     clock: Clock | None = None,
+    cache: StreamCache | None = None,
+    host_property: HostProperty | None = None,
 ) -> ChatTurnResult:
     """Receive a visitor's message and reply to it. Raises `Refused`.
 
     `tenant` is (organisation, property). There are two transactions and none between them, because
     the responder may need seconds. A repetition is recognised by the id of the message, and so is
     its reply. Without a `clock`, times are those of the system clock.
+    `cache` may remember the chat. `host_property`: see `receive_message`.
     """
-    clock = clock or Clock()
+    clock, cache = clock or Clock(), cache or StreamCache()
 
     async def receive(uow: UnitOfWork) -> ReceivedMessage:
-        return await receive_message(uow, message)
+        return await receive_message(uow, message, host_property)
 
     visitor = Cause(f"visitor:{message.visitor_hash}" if message.visitor_hash else "visitor")
     scope = Scope(*tenant, clock.now(), visitor)
     first = await transact(
-        pool, scope, receive, command_id=command_id, is_final=False, is_plain=True
+        pool, scope, receive, command_id=command_id, is_final=False, is_plain=True, cache=cache
     )
     if first.repeated:
         return ChatTurnResult(first.stored, first.token)
@@ -87,8 +92,7 @@ async def take_turn(
     scope = Scope(*tenant, clock.now(), bot)
     seed = command_id.seed("reply") if command_id else None
     second = await transact(
-        pool, scope, post, command_id=command_id, seed=seed, is_plain=True,
-        assumed=first.histories,
+        pool, scope, post, command_id=command_id, seed=seed, is_plain=True, cache=cache
     )  # fmt: skip
     own_session_id = received.ids.session_id if received.is_own_session else None
     return ChatTurnResult(second.result, second.token or first.token, own_session_id)

@@ -32,6 +32,11 @@ class IdOwner(NamedTuple):
 async def resolve_client_ids(uow: UnitOfWork, entities: Sequence[Stream]) -> list[UUID]:
     """Return the stored id of each entity that a client of the unit of work's property named."""
     property_id = uow.scope.property_id
+    streams = [entity for entity in entities if entity.entity_type != MESSAGE]
+    is_reserved_id = any(is_reserved(entity.entity_id) for entity in entities)
+    if streams and not is_reserved_id and uow.recall(streams):
+        # The append refuses a message that exists already, here or elsewhere, and erased subjects.
+        return [entity.entity_id for entity in entities]
     owners, erased = await _load_owners_and_erased(uow, entities)
     stored = [choose_id(property_id, entity, owners.get(entity)) for entity in entities]
     replaced = [

@@ -1,6 +1,6 @@
 """The result of a transaction, and its JSON form under which a repetition gets it again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -8,7 +8,6 @@ from events.event import Event
 from events.log.append import AppendResult
 from events.log.token import Token
 from events.personal import data_subject
-from services.application.stream_reads import Histories
 from services.deciders.decider import Refused
 
 T = TypeVar("T")
@@ -29,8 +28,6 @@ class CommandResult(Generic[T]):
     events: tuple[tuple[UUID, Event], ...] = ()
     stored: Any = None
     repeated: bool = False
-    histories: Histories = field(default_factory=dict)
-    """The streams of the transaction as they are after it, if it appended plain events."""
 
 
 def encode_outcome(outcome: CommandResult[Any] | Refused) -> dict[str, Any]:

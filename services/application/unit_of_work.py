@@ -21,7 +21,8 @@ from services.application.append_checks import (
 from services.application.decided_appends import DecidedAppends
 from services.application.merge_redirect import redirect_command
 from services.application.scope import Scope as Scope  # noqa: PLC0414 — part of this interface
-from services.application.stream_reads import Histories, StreamReads
+from services.application.stream_cache import StateKey, StreamCache
+from services.application.stream_reads import StreamReads
 from services.deciders.catalog import DECIDER_OF
 from services.deciders.decider import Decider
 from services.host import HostProperty, load_property
@@ -38,8 +39,8 @@ class UnitOfWork:
 
     Every stream that was read must still have the same version at the append: a stream that is
     written has it as its expected version, any other stream as a guard. So a decision never rests
-    on a state that another transaction has changed meanwhile. `assumed` are histories that were
-    read before, which the append checks in the same way.
+    on a state that another transaction has changed meanwhile. Streams that `cache` remembers are
+    not read; only an append without a transaction may rest on them.
     """
 
     def __init__(
@@ -47,13 +48,14 @@ class UnitOfWork:
         conn: asyncpg.Connection,
         scope: Scope,
         seed: UUID | None,
-        assumed: Histories | None = None,
+        cache: StreamCache | None = None,
     ) -> None:
         self.conn, self.scope = conn, scope
-        self._reads = StreamReads(conn, scope, assumed)
+        self._cache = cache
+        self._reads = StreamReads(conn, scope, cache)
         self._decided = DecidedAppends(scope, seed)
-        self._states: dict[tuple[Any, tuple[Stream, ...]], tuple[Any, int]] = {}
-        """Function `evolve`, streams → the state, and the number of decided events in it."""
+        self._states: dict[StateKey, tuple[Any, int]] = {}
+        """The states, each with the number of decided events in it."""
         self._property: HostProperty | None = None
         self.generation: int | None = None
         """The log generation, if the append has returned it."""
@@ -164,18 +166,33 @@ class UnitOfWork:
                 raise Conflict(Stream("event", error.event_id), 0, 1) from error
             raise
 
-    def histories(self) -> Histories:
-        """Return the streams that were read, with the events that were appended to them."""
-        histories = self._reads.histories
-        streams = dict.fromkeys((*histories, *self._decided.numbers))
-        return {
-            stream: self._decided.continued(stream, histories.get(stream, ())) for stream in streams
+    @property
+    def remembered(self) -> set[Stream]:
+        """Return the streams that were not read, because the cache remembers them."""
+        return self._reads.remembered
+
+    def recall(self, streams: Iterable[Stream]) -> bool:
+        """Return whether the streams exist in this property, as far as the cache remembers them."""
+        return self._reads.recall(streams)
+
+    def remember(self) -> None:
+        """Let the cache remember the streams that were read, as they are after the append."""
+        if self._cache is None:
+            return
+        own = self._reads.histories.keys() - self._reads.foreign
+        histories = {
+            stream: self._decided.continued(stream, self._reads.histories[stream]) for stream in own
         }
+        states = {key: self._continue(key, *stored) for key, stored in self._states.items()}
+        self._cache.store(self.scope, histories, states)
 
     async def _append_plain(
         self, new: Sequence[NewEvent], expected: Mapping[Stream, int], guards: Mapping[Stream, int]
     ) -> AppendResult:
-        generation = await append_plain(self.conn, new, expected=expected, guards=guards)
+        newest = self._reads.newest_events()
+        generation = await append_plain(
+            self.conn, new, expected=expected, guards=guards, newest=newest
+        )
         if generation is None:
             raise TransactionNeeded
         self.generation = generation
@@ -209,12 +226,13 @@ class UnitOfWork:
         """Return the state; a state of the same streams is continued, not folded again."""
         # Deciders of the same entity have the same `evolve`, and so the same state.
         key = (decider.evolve, tuple(dict.fromkeys(streams)))
-        stored: tuple[S, int] | None = self._states.get(key)
-        state, count = stored or (self._reads.fold(decider, key[1]), 0)
-        numbers = self._decided.numbers_of(key[1])
-        if stored and count == len(numbers):
-            return state
-        for number in numbers[count:]:
-            state = decider.evolve(state, self._decided.events[number][1])
-        self._states[key] = (state, len(numbers))
+        stored: tuple[S, int] = self._states.get(key) or (self._reads.fold(decider, key), 0)
+        state = self._continue(key, *stored)
+        self._states[key] = (state, len(self._decided.numbers_of(key[1])))
+        return state
+
+    def _continue(self, key: StateKey, state: S, count: int) -> S:
+        """Return the state after the decided events; the first `count` are in it already."""
+        for number in self._decided.numbers_of(key[1])[count:]:
+            state = key[0](state, self._decided.events[number][1])
         return state

@@ -14,7 +14,7 @@ from services.deciders import chats, sessions, widgets
 from services.deciders.chats import Chat, Conversation
 from services.deciders.leads import Details
 from services.deciders.sessions import IdentifySession, ReceiveMessage, StartSession
-from services.host import HostProperty, load_property
+from services.host import HostProperty
 
 PROJECTION_DELAY = timedelta(days=1)
 """The longest time after which the row of a session must exist, if it was not deleted."""
@@ -57,8 +57,13 @@ class ReceivedMessage:
     is_bot_enabled: bool
 
 
-async def receive_message(uow: UnitOfWork, message: VisitorMessage) -> ReceivedMessage:
-    """Append a visitor's message, its session, and the lead of its details. Raises `Refused`."""
+async def receive_message(
+    uow: UnitOfWork, message: VisitorMessage, host_property: HostProperty | None = None
+) -> ReceivedMessage:
+    """Append a visitor's message, its session, and the lead of its details. Raises `Refused`.
+
+    The property is loaded if it is not given.
+    """
     ids = await resolve_chat_ids(
         uow, message.message_id, message.session_id, message.conversation_id
     )
@@ -88,7 +93,7 @@ async def receive_message(uow: UnitOfWork, message: VisitorMessage) -> ReceivedM
     return ReceivedMessage(
         ids, is_own,
         chat.conversations[conversation_id], lead_id, settings,
-        await load_property(uow.conn, uow.scope.property_id),
+        host_property or await uow.load_property(),
         settings.get("auto_reply_enabled") is not False,
     )  # fmt: skip
 

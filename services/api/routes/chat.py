@@ -41,7 +41,6 @@ from services.api.table_fit import require_fitting_tables
 from services.application.chat_turns import take_turn
 from services.application.visitor_messages import VisitorMessage
 from services.deciders.leads import Details
-from services.host import load_property
 
 MAX_HEADER_LENGTH = 2_000
 _CONTENT: TypeAdapter[str] = TypeAdapter(Body)
@@ -79,7 +78,14 @@ async def send_chat_message(
     )  # fmt: skip
     tenant = (caller.org_id, caller.property_id)
     result = await take_turn(
-        context.pool, context.responder, tenant, message, command, context.clock
+        context.pool,
+        context.responder,
+        tenant,
+        message,
+        command,
+        context.clock,
+        context.streams,
+        await context.load_property(caller.property_id),
     )
     session_token = None
     if (session_id := result.own_session_id or caller.verified_session_id) is not None:
@@ -150,9 +156,7 @@ async def _lead_details(
     """Return the details that can be read, and the note with the others."""
     if info is None:
         return None, None
-    async with context.pool.acquire() as conn:
-        host_property = await load_property(conn, caller.property_id)
-    return info.read_details(CHAT_SOURCE, host_property)
+    return info.read_details(CHAT_SOURCE, await context.load_property(caller.property_id))
 
 
 def _header(request: Request, name: str) -> str | None:

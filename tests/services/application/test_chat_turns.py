@@ -15,8 +15,9 @@ from services.adapters.responder import ResponderReply, ResponderRequest
 from services.application import chat_turns
 from services.application.chat_ids import default_conversation_id
 from services.application.chat_turns import ChatTurnResult, take_turn
-from services.application.command_handler import Work, transact
+from services.application.command_handler import transact
 from services.application.command_result import CommandResult
+from services.application.command_work import Work
 from services.application.unit_of_work import Scope
 from services.application.visitor_messages import VisitorMessage
 from services.deciders.conversations import PostBotReply, ReleaseConversation, TakeOverConversation
