@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0060"
-down_revision = "0057"
+down_revision = "0062"
 
 
 def upgrade() -> None:
