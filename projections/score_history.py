@@ -24,7 +24,7 @@ def add_changes_by_time(
         due: int | None = micros(change)
         while due is not None and due <= until:
             expire(inputs, due)
-            _add_if_changed(tables, state, inputs, due)
+            _add_if_changed(tables, state, inputs, instant(due), due)
             due = v1.next_change(inputs, due)
     expire(inputs, until)
 
@@ -40,21 +40,23 @@ def update_state(
     if state["is_restricted"]:
         state["fold_time"] = moment
         return
-    _add_if_changed(tables, state, inputs, now)
+    _add_if_changed(tables, state, inputs, moment, now)
     change = v1.next_change(inputs, now)
     state["fold_time"] = moment
     state["next_change_at"] = None if change is None else instant(change)
 
 
-def _add_if_changed(tables: Tables, state: Row, inputs: ScoringInputs, at: int) -> None:
-    """Add a row if the result differs from the last one."""
+def _add_if_changed(
+    tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, at: int
+) -> None:
+    """Add a row if the result at `moment` differs from the last one; `at`: in microseconds."""
     score, values, factors = v1.score_to_store(inputs, at)
     if state["result"] == values:
         return
     state["revision"] = revision = state["revision"] + 1
     state["result"] = values
     state["total_score"] = score.total
-    state["scored_at"] = scored_at = instant(at)
+    state["scored_at"] = moment
     lead_id = state["lead_id"]
     tables.rows.add(
         {
@@ -69,7 +71,7 @@ def _add_if_changed(tables: Tables, state: Row, inputs: ScoringInputs, at: int) 
             "score_bucket": score.bucket,
             "factors": factors,
             "model_version": v1.VERSION,
-            "scored_at": scored_at,
+            "scored_at": moment,
             "org_id": state["org_id"],
             "property_id": state["property_id"],
             "revision": revision,

@@ -31,13 +31,10 @@ class TolerantBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        last = -1
         try:
-            for record in self._batch:
-                yield record
-                last = record.offset
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            yield from (record for record in _RenamingBatch(self._data) if record.offset > last)
+            return iter(_RenamingBatch(self._data))
 
     def validate_crc(self) -> bool:
         """Return whether the batch has the bytes that the producer sent."""

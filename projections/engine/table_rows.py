@@ -51,7 +51,7 @@ class TableRows:
         self._key = table.columns.index(table.key)
         self._in_order = itemgetter(*table.columns)
         self._scrubber = Scrubber(table) if table.erased_values else None
-        self._json = [table.columns.index(column) for column in table.json_columns]
+        self._json = [(column, table.columns.index(column)) for column in table.json_columns]
         self._added: list[StoredRow] = []
         self._current: dict[int, Row | None] = {}
         self._inserted: dict[int, Row] = {}
@@ -69,8 +69,15 @@ class TableRows:
             ) from None
 
     def add(self, row: Row) -> None:
-        """Add a new row that no later event reads. A missing column is null, bytes are JSON."""
-        self._added.append(self._stored(row))
+        """Add a new row that no later event reads. A missing column is null, bytes are JSON.
+
+        The row is not used afterwards: its JSON is encoded in place.
+        """
+        for column, _ in self._json:
+            value = row.get(column)
+            if value is not None and type(value) is not bytes:
+                row[column] = json_bytes(value)
+        self._added.append(self._ordered(row))
 
     def insert(self, key: UUID, row: Row) -> None:
         """Insert a new row. A missing column is null. Raise `ValueError` if the row exists."""
@@ -176,18 +183,22 @@ class TableRows:
 
         JSON is encoded now, because the row may be changed while it is sent.
         """
-        is_complete = len(row) == len(self._columns)
-        ordered: StoredRow = (
-            self._in_order(row) if is_complete else tuple(map(row.get, self._columns))
-        )
+        ordered = self._ordered(row)
         if not self._json:
             return ordered
         stored = list(ordered)
-        for at in self._json:
+        for _, at in self._json:
             value = stored[at]
             if value is not None and type(value) is not bytes:
                 stored[at] = json_bytes(value)
         return tuple(stored)
+
+    def _ordered(self, row: Row) -> StoredRow:
+        """Return the values of the row in column order."""
+        if len(row) == len(self._columns):
+            ordered: StoredRow = self._in_order(row)
+            return ordered
+        return tuple(map(row.get, self._columns))
 
     def __len__(self) -> int:
         return len(self._current)

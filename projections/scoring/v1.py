@@ -161,10 +161,10 @@ def timing_score(age: int) -> int:
 
 def engagement_score(inputs: ScoringInputs, as_of: int) -> int:
     """Return the sum of the weights of the last 30 days, at most 40; it may be negative."""
-    low = as_of - WINDOW
-    return min(
-        sum([weight for at, weight in inputs["window"] if low < at <= as_of]), ENGAGEMENT_CAP
-    )
+    window, low = inputs["window"], as_of - WINDOW
+    if window and (window[0][0] <= low or window[-1][0] > as_of):
+        window = [entry for entry in window if low < entry[0] <= as_of]
+    return min(sum([weight for _, weight in window]), ENGAGEMENT_CAP)
 
 
 def behavior_score(inputs: ScoringInputs) -> int:
