@@ -14,7 +14,7 @@ from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.02
 JOIN_SECONDS = 3.0
-"""The time for other projectors to start, before the first one may own a shard."""
+"""The time for each other projector to start, before the first one may own a shard."""
 
 
 async def project(settings: Settings, events: int, projectors: int = 1) -> dict[str, float]:
@@ -33,7 +33,7 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
             work_task = asyncio.create_task(projector.work(settings, stop, {}, Clock()))
             for _ in range(projectors - 1):
                 await stack.enter_async_context(run_process("services.projector", settings))
-            await asyncio.sleep(JOIN_SECONDS if projectors > 1 else 0)
+            await asyncio.sleep(JOIN_SECONDS * (projectors - 1))
         while len(await conn.fetch(_OWNERS, LIVE.name)) < projectors:
             await asyncio.sleep(POLL_SECONDS)
         before = await checkpoints.positions(conn, LIVE.name)

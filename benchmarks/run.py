@@ -138,23 +138,23 @@ class BenchmarkRun:
             self._add(name, {"events": self.total_events, "seconds": seconds})
 
     async def _project(self) -> None:
-        async with self._relayed_database(adds_result=True) as settings:
+        async with self.relayed_database(adds_result=True) as settings:
             self._add("project", await measure("project", settings, events=self.total_events))
 
     async def _projectors(self) -> None:
         """Measure one projector for each core, as an operator runs them."""
         cores = os.cpu_count() or 1
-        async with self._relayed_database() as settings:
+        async with self.relayed_database() as settings:
             result = await measure("project", settings, events=self.total_events, projectors=cores)
             self._add("projectors", result)
 
     async def _sink(self) -> None:
-        async with self._relayed_database() as settings:
+        async with self.relayed_database() as settings:
             result = await measure("sink", settings, events=self.size.sink_events)
             self._add("sink", result)
 
     async def _tutorial(self) -> None:
-        async with self._relayed_database() as settings:
+        async with self.relayed_database() as settings:
             result = await measure("tutorial", settings, events=self.size.slow_events)
             self._add("tutorial", result)
 
@@ -210,7 +210,7 @@ class BenchmarkRun:
         )  # fmt: skip
 
     @asynccontextmanager
-    async def _relayed_database(self, *, adds_result: bool = False) -> AsyncIterator[Settings]:
+    async def relayed_database(self, *, adds_result: bool = False) -> AsyncIterator[Settings]:
         """Yield the settings of a database with empty tables, whose log is on a new topic."""
         async with self._copy(self.appended) as database:
             settings = self.settings(database)
