@@ -26,7 +26,7 @@ def personal_content(event: Event) -> tuple[str, ...]:
     fields = personal_fields(type(event))
     if not fields:
         return ()
-    values, present = event.__dict__, event.model_fields_set
+    values, present = event.__dict__, event.__pydantic_fields_set__
     names = [
         name for name in fields
         if name in present and (value := values[name]) is not None and (value or value != {})
@@ -43,7 +43,7 @@ def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
 def data_subject(event: Event) -> UUID | None:
     """Return the data subject of an event, or None for a class without personal fields."""
     field = subject_field(type(event))
-    subject_id: UUID | None = None if field is None else getattr(event, field)
+    subject_id: UUID | None = None if field is None else event.__dict__[field]
     return subject_id
 
 

@@ -73,15 +73,13 @@ class NewEvent:
     occurred_at: datetime
     cause: Cause
     stream: Stream = field(init=False, repr=False, compare=False)
+    ordering_key: UUID = field(init=False, repr=False, compare=False)
+    """The property id, or the organisation id for events without a property."""
 
     def __post_init__(self) -> None:
-        # Not with `cached_property`, which in Python 3.11 takes a lock.
+        # An append reads them several times. A `cached_property` of Python 3.11 takes a lock.
         self.__dict__["stream"] = Stream(self.event.stream, self.event.stream_id)
-
-    @property
-    def ordering_key(self) -> UUID:
-        """Return the property id, or the organisation id for events without a property."""
-        return self.property_id or self.org_id
+        self.__dict__["ordering_key"] = self.property_id or self.org_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The encrypted form of a stored payload: personal values in one member, other fields in clear."""
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from binascii import b2a_base64
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -17,19 +17,21 @@ _COMMA = ord(",")
 
 
 def seal(
-    name: str, event_id: UUID, clear: bytes | Mapping[str, Any], fields: Sequence[str],
-    key: DataKey | None,
+    name: str, event_id: UUID, clear: bytes | dict[str, Any], fields: Sequence[str],
+    key: DataKey | None, nonce: bytes = b"",
 ) -> bytes:  # fmt: skip
     """Return the stored payload: these fields of a clear one (JSON, or parsed) are encrypted.
 
-    Without a key, because the data subject is erased, their values are left out.
+    Without a key, because the data subject is erased, their values are left out. They are taken
+    out of a parsed payload too. `nonce`: as for `DataKey.seal`.
     """
-    payload = orjson.loads(clear) if isinstance(clear, bytes) else dict(clear)
+    payload = orjson.loads(clear) if isinstance(clear, bytes) else clear
     values = {field: payload.pop(field) for field in fields}
     member = _member_start(tuple(fields))
     if key is not None:
-        encrypted = key.seal(orjson.dumps(values), _context(name, event_id))
-        member += b',"key":"%b","value":"%b"' % (key.id_text, b64encode(encrypted))
+        encrypted = key.seal(orjson.dumps(values), _context(name, event_id), nonce)
+        value = b2a_base64(encrypted, newline=False)  # as `b64encode`, with one call less
+        member = b'%b,"key":"%b","value":"%b"' % (member, key.id_text, value)
     # Joined, because a result of orjson that is kept occupies a kilobyte.
     return b"%b%b%b}}" % (orjson.dumps(payload)[:-1], b"," if payload else b"", member)
 

@@ -46,9 +46,12 @@ class DataKey:
             self._digest_key = hmac.digest(self._key, b"content digest", "sha256")
         return self._digest_key
 
-    def seal(self, value: bytes, context: bytes) -> bytes:
-        """Return nonce and ciphertext of a value, bound to `context`."""
-        nonce = os.urandom(NONCE_BYTES)
+    def seal(self, value: bytes, context: bytes, nonce: bytes = b"") -> bytes:
+        """Return nonce and ciphertext of a value, bound to `context`.
+
+        `nonce` are random bytes that are used only once; without them, new ones are made.
+        """
+        nonce = nonce or os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, value, self._id_bytes + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:

@@ -66,9 +66,9 @@ class ConfiguredMasterKeys:
         return frozenset(self.ciphers)
 
     def wrap(self, key: bytes, context: bytes) -> WrappedKey:
-        nonce = os.urandom(NONCE_BYTES)
-        encrypted = self.ciphers[self.current].encrypt(nonce, key, context)
-        return WrappedKey(nonce + encrypted, self.current)
+        nonce, current = os.urandom(NONCE_BYTES), self.current
+        encrypted = self.ciphers[current].encrypt(nonce, key, context)
+        return WrappedKey(nonce + encrypted, current)
 
     def unwrap(self, stored: WrappedKey, context: bytes) -> bytes:
         cipher = self.ciphers.get(stored.master_key)

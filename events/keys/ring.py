@@ -97,8 +97,9 @@ class KeyRing:
 
     def remember(self, keys: Iterable[DataKey]) -> None:
         """Remember keys that the store has now."""
+        until = time.monotonic() + LIFESPAN_SECONDS
         for key in keys:
-            self._remember(key)
+            self._remember_as(key.id, key, until)
 
     async def store_of(self, source: Source) -> Source:
         """Return where statements about keys run."""
@@ -170,7 +171,7 @@ class KeyRing:
             # A key store that was restored may still have the key of an erased subject.
             if subject_id in erased:
                 found[key_id] = None
-                self._remember_as(key_id, None)
+                self._remember_as(key_id, None, time.monotonic() + LIFESPAN_SECONDS)
             elif row is None or row.wrapped is None:
                 missing.append(subject_id)
             else:
@@ -253,11 +254,11 @@ class KeyRing:
         found = {subject_id: rows[subject_id] for subject_id in living if subject_id in rows}
         keys: dict[UUID, DataKey | None] = dict.fromkeys(erased)
         if new := [subject_id for subject_id in living if subject_id not in found]:
-            made = {subject_id: self._make_key(subject_id) for subject_id in new}
-            wrapped = {subject_id: (key.id, stored) for subject_id, (key, stored) in made.items()}
-            others = await store.add_keys(target, wrapped)
+            made = self._make_keys(new)
+            others = await store.add_keys(target, {s: (key.id, w) for s, (key, w) in made.items()})
             found |= others
-            keys |= {s: self._remember(key) for s, (key, _) in made.items() if s not in others}
+            keys |= {subject_id: key for subject_id, (key, _) in made.items()}
+            self.remember(key for subject_id, (key, _) in made.items() if subject_id not in others)
         if missing := [s for s, row in found.items() if row.wrapped is None]:
             raise DataKeyMissing(missing)
         keys |= {subject_id: self._unwrap(row) for subject_id, row in found.items()}
@@ -276,12 +277,18 @@ class KeyRing:
         """Return whether `contact_key` needs no query now."""
         return self._secrets.find_loaded(CONTACT_HASH) is not None
 
-    def _make_key(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
-        """Return a new key of a subject, and its form in the key store."""
-        random = os.urandom(ID_BYTES + KEY_BYTES)
-        key_id, key = QuickUUID(random[:ID_BYTES]), random[ID_BYTES:]
-        wrapped = self.master_keys.wrap(key, context_of(key_id, subject_id))
-        return DataKey(key_id, subject_id, key), wrapped
+    def _make_keys(self, subject_ids: Sequence[UUID]) -> dict[UUID, NewKey]:
+        """Return subject → a new key and its form in the key store."""
+        size = ID_BYTES + KEY_BYTES
+        random = os.urandom(size * len(subject_ids))  # one system call for all keys
+        wrap = self.master_keys.wrap
+        made: dict[UUID, NewKey] = {}
+        for start, subject_id in zip(range(0, len(random), size), subject_ids, strict=True):
+            id_bytes = random[start : start + ID_BYTES]
+            key_id, key = QuickUUID(id_bytes), random[start + ID_BYTES : start + size]
+            wrapped = wrap(key, id_bytes + subject_id.bytes)  # as `context_of`
+            made[subject_id] = NewKey(DataKey(key_id, subject_id, key), wrapped)
+        return made
 
     def _unwrap(self, row: StoredKey) -> DataKey:
         """Return the key of a row, which has one, and remember it."""
@@ -300,12 +307,12 @@ class KeyRing:
         return DataKey(key_id, subject_id, bytes_)
 
     def _remember(self, key: DataKey) -> DataKey:
-        self._remember_as(key.id, key)
+        self._remember_as(key.id, key, time.monotonic() + LIFESPAN_SECONDS)
         return key
 
-    def _remember_as(self, key_id: UUID, key: DataKey | None) -> None:
+    def _remember_as(self, key_id: UUID, key: DataKey | None, until: float) -> None:
         self._loaded.pop(key_id, None)  # the newest are last, so the first ones are the oldest
-        self._loaded[key_id] = _Loaded(key, time.monotonic() + LIFESPAN_SECONDS)
+        self._loaded[key_id] = _Loaded(key, until)
         if key is not None:
             self._key_ids[key.subject_id] = key_id
         if len(self._loaded) > MAX_KEYS:

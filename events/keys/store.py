@@ -87,16 +87,14 @@ async def add_keys(
     transactions, so that two of them cannot deadlock.
     """
     subjects = sorted(new, key=attrgetter("int"))
+    rows = [(subject, key_id, *key) for subject in subjects for key_id, key in [new[subject]]]
     status: str = await source.execute(
         """
         INSERT INTO crm_keys.data_keys (subject_id, key_id, wrapped, master_key)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[])
         ON CONFLICT (subject_id) DO NOTHING
         """,
-        subjects,
-        [new[subject][0] for subject in subjects],
-        [new[subject][1].wrapped for subject in subjects],
-        [new[subject][1].master_key for subject in subjects],
+        *zip(*rows, strict=True),
     )
     if int(status.rpartition(" ")[2]) == len(new):
         return {}

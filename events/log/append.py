@@ -4,23 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
 from uuid import UUID
 
-import orjson
-
-from events import codec, sealed_payload
 from events.claims import CLAIMED_FIELDS
-from events.log import limits
+from events.log import limits, overlap
 from events.log.announcements import note_append
-from events.log.append_state import ContentKeys, read_state, subjects_of
+from events.log.append_state import (
+    NO_SUBJECTS,
+    AppendState,
+    ContentKeys,
+    Subjects,
+    read_state,
+    subjects_of,
+)
 from events.log.connection import Connection
-from events.log.digests import UNKNOWN, digest_of, find_duplicates
+from events.log.digests import digest_of, find_duplicates
 from events.log.erased_subjects import require_not_erased
 from events.log.errors import IdReused
-from events.log.event_rows import insert_rows
+from events.log.event_rows import PreparedEvent, insert_events
 from events.log.locks import lock_for_append
-from events.log.shard import shard_of
 from events.log.staged_changes import BATCH_ROWS, move_changes
 from events.log.state_rows import STATE_EVENTS, store_state
 from events.log.stream_versions import check_versions
@@ -34,6 +36,13 @@ class AppendResult:
 
     new: tuple[UUID, ...]
     duplicates: tuple[UUID, ...]
+
+
+def prepare_event(new: NewEvent, now: datetime) -> PreparedEvent:
+    """Check the limits of an event. Raises `LimitExceeded`."""
+    limits.check_instant(new.occurred_at, now)
+    clear = limits.checked_payload(new.event)
+    return PreparedEvent(new, clear, personal_content(new.event))
 
 
 async def append(
@@ -59,20 +68,18 @@ async def append(
         )
     if not events:
         return AppendResult((), ())
-    now = datetime.now(UTC)
-    prepared = [prepare_event(event, now) for event in events]
     guards = guards or {}
-    # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
-    # sees everything that the previous holders of the locks committed.
-    if not await lock_for_append(conn, events, guards, after_staged=after_staged):
-        await append_staged(conn, list({event.ordering_key for event in events}))
-        await lock_for_append(conn, events, guards, after_staged=False)
-    state = await read_state(
-        conn,
-        [event.id for event in events],
-        list({*(event.stream for event in events), *guards}),
-        subjects_of((item.new.event, item.fields) for item in prepared),
-    )
+    prepare = partial(prepare_event, now=datetime.now(UTC))
+    if len(events) < overlap.MIN_EVENTS:
+        prepared = list(map(prepare, events))
+        subjects = subjects_of((item.new.event, item.fields) for item in prepared)
+        state = await _read_locked(conn, events, guards, subjects, after_staged)
+    else:
+        # The payloads are made while the server locks and reads. The keys need them.
+        reading = _read_locked(conn, events, guards, NO_SUBJECTS, after_staged)
+        state, prepared = await overlap.run(reading, overlap.make_all(prepare, events))
+        subjects = subjects_of((item.new.event, item.fields) for item in prepared)
+        state = state._replace(keys=(await read_state(conn, [], [], subjects)).keys)
     keys = state.keys
     duplicates, reused = await find_duplicates(conn, events, state.digests, keys)
     if reused:
@@ -80,7 +87,7 @@ async def append(
         # report the conflict first, so that the loser decides again.
         check_versions(events, state.heads, expected, guards)
         raise IdReused(min(reused))
-    new = [item for item in prepared if item.new.id not in duplicates]
+    new = [item for item in prepared if not duplicates or item.new.id not in duplicates]
     if len(new) > len({item.new.id for item in new}):
         new = _without_repetitions(new, keys)
     if not new:
@@ -88,17 +95,30 @@ async def append(
     new_events = [item.new for item in new]
     require_not_erased(new_events, keys.erased)
     versions = check_versions(new_events, state.heads, expected, guards)
-    rows = []
-    for item in new:
-        versions[item.new.stream] += 1
-        rows.append(build_row(item, versions[item.new.stream], keys))
-    await insert_rows(conn, rows)
+    await insert_events(conn, new, versions, keys)
     note_append(conn)
     # Only new events change other rows: duplicates did at their first append.
     if changing := [item for item in new if type(item.new.event) in STATE_EVENTS]:
         claiming = [item.new for item in changing if _is_claiming(item, keys)]
         await store_state(conn, [item.new for item in changing], claiming, state.contact_key)
     return AppendResult(tuple(event.id for event in new_events), tuple(duplicates))
+
+
+async def _read_locked(
+    conn: Connection,
+    events: Sequence[NewEvent],
+    guards: Mapping[Stream, int],
+    subjects: Subjects,
+    after_staged: bool,
+) -> AppendState:
+    """Take the locks of an append and return the state."""
+    # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
+    # sees everything that the previous holders of the locks committed.
+    if not await lock_for_append(conn, events, guards, after_staged=after_staged):
+        await append_staged(conn, list({event.ordering_key for event in events}))
+        await lock_for_append(conn, events, guards, after_staged=False)
+    streams = list({*(event.stream for event in events), *guards})
+    return await read_state(conn, [event.id for event in events], streams, subjects)
 
 
 async def append_staged(
@@ -110,21 +130,6 @@ async def append_staged(
     """
     append_events = partial(append, conn, expected={}, after_staged=False)
     return await move_changes(conn, append_events, ordering_keys, limit)
-
-
-class PreparedEvent(NamedTuple):
-    """An event to append, with its clear payload and the personal fields to encrypt."""
-
-    new: NewEvent
-    clear: bytes
-    fields: tuple[str, ...]
-
-
-def prepare_event(new: NewEvent, now: datetime) -> PreparedEvent:
-    """Check the limits of an event. Raises `LimitExceeded`."""
-    limits.check_instant(new.occurred_at, now)
-    clear = limits.checked_payload(new.event)
-    return PreparedEvent(new, clear, personal_content(new.event))
 
 
 def _without_repetitions(new: list[PreparedEvent], keys: ContentKeys) -> list[PreparedEvent]:
@@ -141,22 +146,3 @@ def _is_claiming(item: PreparedEvent, keys: ContentKeys) -> bool:
     """Return False for contact details of an erased subject, which are not stored either."""
     event = item.new.event
     return not (item.fields and type(event) in CLAIMED_FIELDS and keys.has_erased(event))
-
-
-def build_row(item: PreparedEvent, version: int, keys: ContentKeys) -> tuple[object, ...]:
-    """Return the values of an event's row, in the order of `event_rows.COLUMNS`."""
-    event, payload = item.new, item.clear
-    content, cause = event.event, event.cause
-    parsed = orjson.loads(payload)
-    if not item.fields:
-        digest = codec.digest(content, content=parsed)
-    else:
-        key = keys.of(content)
-        digest = UNKNOWN if key is None else codec.digest(content, key.digest_key, parsed)
-        payload = sealed_payload.seal(content.name, event.id, parsed, item.fields, key)
-    return (
-        event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
-        content.name, content.version, event.org_id, event.property_id, content.lead,
-        event.occurred_at, payload, digest,
-        cause.actor, cause.origin, cause.correlation_id, cause.causation_id,
-    )  # fmt: skip

@@ -10,7 +10,7 @@ from events.keys.master import WrappedKey
 from events.keys.ring import CONTACT_HASH, current_ring
 from events.keys.store import StoredKey
 from events.log.connection import Connection
-from events.log.erased_subjects import subject_ids
+from events.log.erased_subjects import add_subject_ids, subject_ids
 from events.log.stream_versions import StreamHead
 from events.personal import data_subject
 from events.record import Stream
@@ -45,12 +45,15 @@ class Subjects(NamedTuple):
     erasable: Collection[UUID]
 
 
+NO_SUBJECTS = Subjects((), ())
+
+
 def subjects_of(events: Iterable[tuple[Event, Sequence[str]]]) -> Subjects:
     """Return the data subjects of events, each with its personal fields that have a content."""
     sealed: set[UUID] = set()
     erasable: set[UUID] = set()
     for event, fields in events:
-        erasable |= subject_ids(event)
+        add_subject_ids(event, erasable)
         if fields and (subject_id := data_subject(event)) is not None:
             sealed.add(subject_id)
     return Subjects(sealed, erasable)
@@ -69,7 +72,7 @@ class ContentKeys(NamedTuple):
     def of(self, event: Event) -> DataKey | None:
         """Return the data key of an event with personal content; None if it is erased."""
         subject_id = data_subject(event)
-        if subject_id is None or self.has_erased(event):
+        if subject_id is None or (self.erased and self.has_erased(event)):
             return None
         return self.keys[subject_id]
 

@@ -31,6 +31,8 @@ async def find_duplicates(
     `stored`: event id → fingerprint, of the events that the log has. The content of an erased
     subject cannot be compared: the same id is the same event.
     """
+    if not stored:
+        return set(), set()
     duplicates: set[UUID] = set()
     reused: set[UUID] = set()
     unknown: dict[UUID, NewEvent] = {}

@@ -34,15 +34,20 @@ def subject_ids(event: Event) -> Set[UUID]:
     They are its data subject and the leads, sessions and conversations that it requires. A new lead
     has its own data, whatever it came from.
     """
-    values = event.__dict__
     ids: set[UUID] = set()
+    add_subject_ids(event, ids)
+    return ids
+
+
+def add_subject_ids(event: Event, ids: set[UUID]) -> None:
+    """Add the ids of `subject_ids` to a set: faster than a set for each event."""
+    values = event.__dict__
     for field in _subject_fields(type(event)):
         value = values[field]
         if isinstance(value, UUID):
             ids.add(value)
         elif value:
             ids.update(value)
-    return ids
 
 
 @cache

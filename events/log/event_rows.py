@@ -1,6 +1,20 @@
-"""The insertion of rows into the event log."""
+"""The rows of the event log: made of new events, and inserted."""
 
+import os
+from collections.abc import Sequence
+from io import BytesIO
+from typing import NamedTuple
+
+import orjson
+
+from events import codec, sealed_payload
+from events.keys.master import NONCE_BYTES
+from events.log import overlap
+from events.log.append_state import ContentKeys
 from events.log.connection import Connection
+from events.log.digests import UNKNOWN
+from events.log.shard import shard_of
+from events.record import NewEvent, Stream
 
 COLUMNS = (
     "id", "entity_type", "entity_id", "version", "shard", "event_type", "schema_version",
@@ -17,6 +31,65 @@ _INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM u
 )
 MIN_COPY_EVENTS = 16
 """From this number of rows on, COPY is faster than INSERT."""
+PART_EVENTS = 500
+"""Events that one COPY stores, while the rows of the next ones are made."""
+
+
+class PreparedEvent(NamedTuple):
+    """An event to append, with its clear payload and the personal fields to encrypt."""
+
+    new: NewEvent
+    clear: bytes
+    fields: tuple[str, ...]
+
+
+def build_row(
+    item: PreparedEvent, version: int, keys: ContentKeys, nonce: bytes = b""
+) -> tuple[object, ...]:
+    """Return the values of an event's row, in the order of `COLUMNS`.
+
+    `nonce`: as for `DataKey.seal`.
+    """
+    event, payload = item.new, item.clear
+    content, cause = event.event, event.cause
+    parsed = orjson.loads(payload)
+    if not item.fields:
+        digest = codec.digest(content, content=parsed)
+    else:
+        key = keys.of(content)
+        digest = UNKNOWN if key is None else codec.digest(content, key.digest_key, parsed)
+        payload = sealed_payload.seal(content.name, event.id, parsed, item.fields, key, nonce)
+    return (
+        event.id, content.stream, content.stream_id, version, shard_of(event.ordering_key),
+        content.name, content.version, event.org_id, event.property_id, content.lead,
+        event.occurred_at, payload, digest,
+        cause.actor, cause.origin, cause.correlation_id, cause.causation_id,
+    )  # fmt: skip
+
+
+async def insert_events(
+    conn: Connection, new: Sequence[PreparedEvent], versions: dict[Stream, int], keys: ContentKeys
+) -> None:
+    """Insert the rows of new events; `versions` has the version of each stream before them."""
+    random = BytesIO(os.urandom(NONCE_BYTES * len(new)))  # one system call for all events
+
+    def build(item: PreparedEvent) -> tuple[object, ...]:
+        stream = item.new.stream
+        versions[stream] = version = versions[stream] + 1
+        return build_row(item, version, keys, random.read(NONCE_BYTES))
+
+    if len(new) < overlap.MIN_EVENTS:
+        await insert_rows(conn, list(map(build, new)))
+        return
+    # The rows of a part are made while the server stores the part before it.
+    rows: list[tuple[object, ...]] = []
+    for start in range(0, len(new), PART_EVENTS):
+        part = overlap.make_all(build, new[start : start + PART_EVENTS])
+        if rows:
+            _, rows = await overlap.run(insert_rows(conn, rows), part)
+        else:
+            rows = await part
+    await insert_rows(conn, rows)
 
 
 async def insert_rows(conn: Connection, rows: list[tuple[object, ...]]) -> None:

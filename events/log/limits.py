@@ -12,6 +12,8 @@ from events.log.errors import LimitExceeded
 MAX_EVENT_BYTES = 256 * 1024
 MAX_NUMBER_GROWTH = 64
 """A number as PostgreSQL prints it has at most so many times the bytes: 1e308 has 309 digits."""
+_SMALL_BYTES = MAX_EVENT_BYTES // MAX_NUMBER_GROWTH
+"""A payload of so many bytes is within the limit, whatever numbers it has."""
 CLOCK_TOLERANCE = timedelta(minutes=2)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -29,8 +31,7 @@ def checked_payload(event: Event) -> bytes:
         payload = codec.serialize(event)
     except ValueError as error:
         raise LimitExceeded(f"{event.name}: a text is not valid Unicode: {error}") from error
-    size = _stored_size(payload)
-    if size > MAX_EVENT_BYTES:
+    if len(payload) > _SMALL_BYTES and (size := _stored_size(payload)) > MAX_EVENT_BYTES:
         raise LimitExceeded(
             f"{event.name}: the event has {size:,} bytes, the limit is {MAX_EVENT_BYTES:,}"
         )
@@ -41,8 +42,7 @@ def checked_payload(event: Event) -> bytes:
 
 def _stored_size(payload: bytes) -> int:
     """Return the size as PostgreSQL prints it: 1e300 becomes a one and three hundred zeros."""
-    is_small = len(payload) * MAX_NUMBER_GROWTH <= MAX_EVENT_BYTES
-    if is_small or len(payload) > MAX_EVENT_BYTES or not _EXPONENT.search(payload):
+    if len(payload) > MAX_EVENT_BYTES or not _EXPONENT.search(payload):
         return len(payload)
     added_bytes = 0
 

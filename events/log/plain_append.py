@@ -27,10 +27,10 @@ from events.keys.data_key import DataKey
 from events.keys.ring import NewKey, current_ring
 from events.leads import LeadAssigned, LeadContacted, LeadNoted, LeadStatusChanged
 from events.log.announcements import note_append
-from events.log.append import PreparedEvent, build_row, prepare_event
+from events.log.append import prepare_event
 from events.log.append_state import ContentKeys, Subjects, subjects_of
 from events.log.connection import Connection
-from events.log.event_rows import COLUMNS, MIN_COPY_EVENTS
+from events.log.event_rows import COLUMNS, MIN_COPY_EVENTS, PreparedEvent, build_row
 from events.log.locks import lock_arguments
 from events.record import NewEvent, Stream
 from events.sessions import SessionStarted

@@ -29,7 +29,7 @@ def check_versions(
         stream, key = event.stream, event.ordering_key
         if (first := written.get(stream)) is None:
             written[stream] = first = known_keys.get(stream, key)
-        if first != key and wrong is None:
+        if first is not key and first != key and wrong is None:
             wrong = stream
     versions = dict.fromkeys([*written, *guards], 0)
     versions |= {stream: head.version for stream, head in heads.items() if stream in versions}
