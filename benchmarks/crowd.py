@@ -14,6 +14,7 @@ SOURCES = "'{Google,Zillow,Referral,Facebook Ads,Luma chat,Website,Walk-in}'::te
 STATUSES = "'{new,new,contacted,contacted,tour_booked,toured,leased,lost}'::text[]"
 FIRST = "'{Ada,Grace,José,Mei,Oluwaseun,Søren,Zoë,Ali,Noor,Kim}'::text[]"
 LAST = "'{Lovelace,Hopper,García,Lin,Adeyemi,Nguyen,Kaya,Park}'::text[]"
+LISTED_TABLES = ("leads", "crm_state.lead_texts", "crm_state.lead_score_state")
 KINDS = "'{email_opened,email_clicked,price_check,document_viewed}'::text[]"
 
 
@@ -60,11 +61,11 @@ async def insert_crowd(conn: Connection, leads: int, in_large_property: int) -> 
             "AND merged_into IS NULL",
             properties[0],
         )
-    for table in ("leads", "crm_state.lead_score_state", "lead_scores", "lead_activities",
-                  "lead_engagement_events", "tours", "conversations", "messages"):  # fmt: skip
+    for table in (*LISTED_TABLES, "lead_scores", "lead_activities", "lead_engagement_events",
+                  "tours", "conversations", "messages"):  # fmt: skip
         await conn.execute(f"VACUUM (ANALYZE) {table}")
     # Again: the first run could not mark pages that an automatic ANALYZE still saw as visible.
-    for table in ("leads", "crm_state.lead_score_state"):
+    for table in LISTED_TABLES:
         await conn.execute(f"VACUUM {table}")
     return Crowd(org, properties[0], member, busy)
 
@@ -96,6 +97,14 @@ _ROWS = (
     SELECT id, property_id, org_id, {_of(SOURCES, "n / 3")}, {_of(FIRST, "n / 5")},
       {_of(LAST, "n / 7")}, 'lead.' || n || '@example.com', '+1212' || lpad(n::text, 7, '0'),
       {_of(STATUSES, "n / 11")}, at, at, merged_into FROM new_leads
+    """,
+    """
+    INSERT INTO crm_state.lead_texts (lead_id, org_id, property_id, created_at, is_merged,
+      first_name, last_name, email, phone, searched)
+    SELECT id, org_id, property_id, created_at, merged_into IS NOT NULL, first, last, email, phone,
+      concat_ws(' ', first, last, email, phone)
+    FROM leads, crm_api.search_form(first_name) AS first, crm_api.search_form(last_name) AS last
+    WHERE org_id IS NOT NULL
     """,
     f"""
     INSERT INTO crm_state.lead_score_state (lead_id, org_id, property_id, inputs, fold_time,

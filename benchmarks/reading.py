@@ -24,7 +24,7 @@ from projections import (
     tours,
 )
 from projections.lead_list import LeadFilter
-from projections.lead_orders import SortBy
+from projections.lead_orders import PageCut, SortBy
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.row_security import assume_role
 from services.runtime.database import connect, open_engine
@@ -43,23 +43,23 @@ def make_queries(crowd: Crowd) -> dict[str, "Select[Any]"]:
     since = now - timedelta(days=30)
     sorted_lists = {
         f"list by {sort}, {'last' if down else 'first'} ones first": lead_list.page(
-            LeadFilter(property_id), sort, descending=down, offset=0, limit=PAGE
+            LeadFilter(property_id), sort, PageCut(0, PAGE, down)
         )
         for sort in get_args(SortBy)
         for down in (True, False)
     }
     filtered = LeadFilter(property_id, status=LeadStatus.TOURED, source="Zillow")
     searched = LeadFilter(property_id, search="lovelace")
-    newest: dict[str, Any] = {"descending": True, "offset": 0, "limit": PAGE}
+    newest = PageCut(0, PAGE, descending=True)
     return {
         **sorted_lists,
         "list, far back": lead_list.page(
-            LeadFilter(property_id), "created_at", descending=True, offset=FAR_OFFSET, limit=PAGE
+            LeadFilter(property_id), "created_at", PageCut(FAR_OFFSET, PAGE, descending=True)
         ),
-        "list, narrowed": lead_list.page(filtered, "created_at", **newest),
-        "list, narrowed, by score": lead_list.page(filtered, "score", **newest),
-        "search": lead_list.page(searched, "created_at", **newest),
-        "search, by last name": lead_list.page(searched, "last_name", **newest),
+        "list, narrowed": lead_list.page(filtered, "created_at", newest),
+        "list, narrowed, by score": lead_list.page(filtered, "score", newest),
+        "search": lead_list.page(searched, "created_at", newest),
+        "search, by last name": lead_list.page(searched, "last_name", newest),
         "search, counted": lead_list.count(searched),
         "statuses and sources": lead_list.count_by_status_and_source(property_id),
         "scores of a page": score_inputs.standings(property_id, lead_ids),

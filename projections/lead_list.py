@@ -4,16 +4,15 @@ Every query names the property, so that its index is used, and row level securit
 rows of that property.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, intersect, select
 
 from events.leads import LeadStatus
-from projections import lead_orders
-from projections.lead_orders import SortBy
+from projections import lead_orders, lead_texts
+from projections.lead_orders import PageCut, SortBy
 from projections.leads import TABLE, listed_only
 
 
@@ -32,8 +31,8 @@ class LeadFilter:
     searched_numbers: tuple[str, ...] = ()
 
     @property
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Return the conditions besides the property."""
+    def column_conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on columns of the lead besides the property."""
         conditions: list[ColumnElement[bool]] = []
         if self.status is not None:
             conditions.append(TABLE.c.status == self.status)
@@ -41,13 +40,25 @@ class LeadFilter:
             conditions.append(TABLE.c.source == self.source)
         if self.assigned_agent_id is not None:
             conditions.append(TABLE.c.assigned_agent_id == self.assigned_agent_id)
-        if self.search is not None:
-            conditions.append(_contains(self.search, self.searched_numbers))
         return conditions
+
+    @property
+    def listed(self) -> list[ColumnElement[bool]]:
+        """Return the conditions that a lead of the property is listed, with those on columns."""
+        return [TABLE.c.property_id == self.property_id, listed_only(), *self.column_conditions]
+
+    @property
+    def found(self) -> "Select[Any] | None":
+        """Select the ids of the listed leads in which the text is found; None without a text."""
+        if self.search is None:
+            return None
+        return lead_texts.ids(
+            lead_texts.found(self.property_id, self.search, self.searched_numbers)
+        )
 
 
 def page(
-    lead_filter: LeadFilter, sort_by: SortBy, *, descending: bool, offset: int, limit: int
+    lead_filter: LeadFilter, sort_by: SortBy, cut: PageCut, *, is_rare: bool = False
 ) -> "Select[Any]":
     """Select a page of leads in order; ties by id, leads without a value last.
 
@@ -55,23 +66,38 @@ def page(
     left out.
 
     The ids of the page are selected first: an index has them in order, and the leads before the
-    page are not read.
+    page are not read. If only few leads match, `is_rare`, all of them are read and sorted.
     """
+    conditions = lead_filter.column_conditions
+    found = lead_filter.found
+    if found is not None and sort_by == "created_at" and not conditions:
+        return lead_orders.by_creation_of_texts(found, cut)
+    if found is not None:
+        search = lead_texts.contains(lead_filter.search or "", lead_filter.searched_numbers)
+        conditions.append(
+            TABLE.c.id.in_(found) if is_rare else lead_texts.of_lead(TABLE.c.id, search)
+        )
     if sort_by == "score":
-        return lead_orders.by_score(lead_filter.property_id, lead_filter.conditions,
-                                    descending=descending, offset=offset, limit=limit)  # fmt: skip
-    conditions = [
-        TABLE.c.property_id == lead_filter.property_id, listed_only(), *lead_filter.conditions
-    ]  # fmt: skip
-    return lead_orders.by_column(
-        sort_by, conditions, descending=descending, offset=offset, limit=limit
-    )
+        return lead_orders.by_score(lead_filter.property_id, conditions, cut, is_rare=is_rare)
+    conditions = [TABLE.c.property_id == lead_filter.property_id, listed_only(), *conditions]
+    return lead_orders.by_column(sort_by, conditions, cut, is_rare=is_rare)
 
 
 def count(lead_filter: LeadFilter) -> "Select[Any]":
-    """Select the number of leads."""
-    conditions = (TABLE.c.property_id == lead_filter.property_id, listed_only())
-    return select(func.count()).select_from(TABLE).where(*conditions, *lead_filter.conditions)
+    """Select the number of leads.
+
+    With a text and other conditions, the ids of both are compared: to look up every lead in which
+    the text is found would take longer.
+    """
+    found = lead_filter.found
+    listed = select(TABLE.c.id).where(*lead_filter.listed)
+    if found is None:
+        matching = listed.subquery("matching")
+    elif lead_filter.column_conditions:
+        matching = intersect(listed, found).subquery("matching")
+    else:
+        matching = found.subquery("matching")
+    return select(func.count()).select_from(matching)
 
 
 def count_by_status_and_source(property_id: UUID) -> "Select[Any]":
@@ -80,23 +106,3 @@ def count_by_status_and_source(property_id: UUID) -> "Select[Any]":
     counted = select(*pair, func.count().label("leads"))
     conditions = (TABLE.c.property_id == property_id, listed_only())
     return counted.where(*conditions).group_by(*pair)
-
-
-def _contains(text: str, numbers: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that name, e-mail or phone contains the text, or one of the numbers.
-
-    Case, accents and the shape of quotes are ignored. `strpos` is used instead of ILIKE: under row
-    level security the planner has no statistics, and it expects almost no rows of ILIKE and then
-    chooses a bad plan.
-    """
-    columns = TABLE.c
-    searched = func.concat_ws(
-        " ", columns.first_name, columns.last_name, columns.email, columns.phone
-    )
-    found = func.strpos(_search_form(searched), _search_form(text)) > 0
-    digits = func.translate(columns.phone, " ()-./", "")
-    return or_(found, *(func.strpos(digits, number) > 0 for number in numbers))
-
-
-def _search_form(text: Any) -> ColumnElement[str]:
-    return func.crm_api.search_form(text, type_=Text)

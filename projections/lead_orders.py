@@ -4,6 +4,7 @@ The indexes are those of the property's listed leads; see the migrations 0032 an
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -12,72 +13,99 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
-    Table,
     cast,
     func,
     literal_column,
     select,
+    true,
     union_all,
 )
 
+from projections import lead_texts
 from projections.leads import SORTED_TEXTS, TABLE, listed_only
 from projections.scores import STATE
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
+Keys: TypeAlias = Sequence[ColumnElement[Any]]
 COMPARED_CHARACTERS: ColumnElement[int] = literal_column("100")
 """The characters of a text that are sorted. It is no parameter: the index has the same number."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageCut:
+    """The part of an order that a page contains, and the direction of the order."""
+
+    offset: int
+    limit: int
+    descending: bool
+
+    def of(self, query: "Select[Any]") -> "Select[Any]":
+        return query.offset(self.offset).limit(self.limit)
+
+    def ordered(self, query: "Select[Any]", keys: Keys) -> "Select[Any]":
+        return query.order_by(*(key.desc() if self.descending else key for key in keys))
+
+
+def by_creation_of_texts(found: "Select[Any]", cut: PageCut) -> "Select[Any]":
+    """Select a page of the leads in which a text is found; the texts are in this order too."""
+    texts = lead_texts.TABLE.c
+    page = cut.of(cut.ordered(found, (texts.created_at, texts.lead_id))).subquery("page")
+    return cut.ordered(_select_leads(page).where(listed_only()), _keys("created_at"))
+
+
 def by_score(
-    property_id: UUID,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    descending: bool,
-    offset: int,
-    limit: int,
+    property_id: UUID, conditions: Sequence[ColumnElement[bool]], cut: PageCut, *, is_rare: bool
 ) -> "Select[Any]":
     """Select a page of leads by their stored score.
 
-    Without conditions, the ids are selected from the scores alone: only listed leads have one.
+    Without conditions, the ids are selected from the scores alone: only listed leads have one. With
+    conditions that many leads fulfil, each lead is looked up in the order of the scores.
     """
     score = STATE.c
     ids = select(score.lead_id.label("id"), score.total_score).where(
         score.property_id == property_id, score.total_score.is_not(None)
     )
-    if conditions:
+    if conditions and is_rare:
         ids = ids.join(TABLE, TABLE.c.id == score.lead_id).where(listed_only(), *conditions)
-    ids = _cut(_directed(ids, (score.total_score, score.lead_id), descending), offset, limit)
-    page = ids.subquery("page")
+    elif conditions:
+        fulfils = select(true()).where(TABLE.c.id == score.lead_id, listed_only(), *conditions)
+        ids = ids.where(fulfils.scalar_subquery())
+    page = cut.of(cut.ordered(ids, (score.total_score, score.lead_id))).subquery("page")
     query = _select_leads(page).where(listed_only())
-    return _directed(query, (page.c.total_score, page.c.id), descending)
+    return cut.ordered(query, (page.c.total_score, page.c.id))
 
 
 def by_column(
-    sort_by: SortBy,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    descending: bool,
-    offset: int,
-    limit: int,
+    sort_by: SortBy, conditions: Sequence[ColumnElement[bool]], cut: PageCut, *, is_rare: bool
 ) -> "Select[Any]":
     """Select a page of leads by a column of their own; `conditions` include the property."""
-    if sort_by in SORTED_TEXTS and descending:
-        return _descending_texts(sort_by, conditions, offset, limit)
-    query = select(TABLE.c.id).where(*conditions)
-    page = _cut(_ordered(query, TABLE, sort_by, descending), offset, limit).subquery("page")
-    return _ordered(_select_leads(page), TABLE, sort_by, descending)
+    ids = select(TABLE.c.id).where(*conditions)
+    if sort_by in SORTED_TEXTS:
+        missing, text = keys = _text_keys(sort_by)
+        if not cut.descending:
+            page = cut.of(ids.order_by(*keys, TABLE.c.id)).subquery("page")
+            return _select_leads(page).order_by(*keys, TABLE.c.id)
+        from_z_to_a = (missing, text.desc(), TABLE.c.id.desc())
+        if is_rare:
+            page = cut.of(ids.order_by(*from_z_to_a)).subquery("page")
+        else:
+            page = _descending_texts(sort_by, conditions, cut).subquery("page")
+        return _select_leads(page).order_by(*from_z_to_a)
+    keys_of_column = _keys(sort_by)
+    page = cut.of(cut.ordered(ids, keys_of_column)).subquery("page")
+    return cut.ordered(_select_leads(page), keys_of_column)
 
 
 def _descending_texts(
-    sort_by: SortBy, conditions: Sequence[ColumnElement[bool]], offset: int, limit: int
+    sort_by: SortBy, conditions: Sequence[ColumnElement[bool]], cut: PageCut
 ) -> "Select[Any]":
-    """Select a page of leads from z to a, then the leads without a value.
+    """Select the ids of a page of leads from z to a, then those without a value.
 
     An index that is read backwards has the leads without a value first. So it is read twice: each
     part returns the rows up to the end of the page.
     """
-    missing, text = _text_keys(TABLE, sort_by)
-    end = cast(offset, BigInteger) + cast(limit, BigInteger)
+    missing, text = _text_keys(sort_by)
+    end = cast(cut.offset, BigInteger) + cast(cut.limit, BigInteger)
     parts = [
         select(TABLE.c.id, missing.label("missing"), text.label("text"))
         .where(*conditions, missing.is_(is_missing))
@@ -86,37 +114,20 @@ def _descending_texts(
         for is_missing in (False, True)
     ]
     found = union_all(*(select(part.subquery()) for part in parts)).subquery("found").c
-    ids = select(found.id).order_by(found.missing, found.text.desc(), found.id.desc())
-    page = _cut(ids, offset, limit).subquery("page")
-    query = _select_leads(page)
-    return query.order_by(missing, text.desc(), TABLE.c.id.desc())
+    return cut.of(select(found.id).order_by(found.missing, found.text.desc(), found.id.desc()))
 
 
-def _ordered(
-    query: "Select[Any]", table: Table, sort_by: SortBy, descending: bool
-) -> "Select[Any]":
-    """Order by the columns of an index, so that it has the rows in this order."""
-    columns = table.c
-    if sort_by in SORTED_TEXTS:
-        return query.order_by(*_text_keys(table, sort_by), columns.id)
+def _keys(sort_by: SortBy) -> Keys:
+    """Return the columns of an index, so that it has the rows in this order."""
+    columns = TABLE.c
     if sort_by == "status":
-        return _directed(query, (columns.status, columns.source, columns.id), descending)
-    return _directed(query, (columns.created_at, columns.id), descending)
+        return (columns.status, columns.source, columns.id)
+    return (columns.created_at, columns.id)
 
 
-def _text_keys(table: Table, name: str) -> tuple[ColumnElement[bool], ColumnElement[str]]:
-    column = table.c[name]
+def _text_keys(name: str) -> tuple[ColumnElement[bool], ColumnElement[str]]:
+    column = TABLE.c[name]
     return column.is_(None), func.lower(func.left(column, COMPARED_CHARACTERS))
-
-
-def _directed(
-    query: "Select[Any]", keys: Sequence[ColumnElement[Any]], descending: bool
-) -> "Select[Any]":
-    return query.order_by(*(key.desc() if descending else key for key in keys))
-
-
-def _cut(query: "Select[Any]", offset: int, limit: int) -> "Select[Any]":
-    return query.offset(offset).limit(limit)
 
 
 def _select_leads(page: FromClause) -> "Select[Any]":

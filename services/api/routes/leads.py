@@ -14,7 +14,7 @@ from events.fields import Line
 from events.leads import LeadStatus
 from projections import lead_list
 from projections.lead_list import LeadFilter
-from projections.lead_orders import SortBy
+from projections.lead_orders import PageCut, SortBy
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
@@ -117,15 +117,15 @@ async def list_leads(
                 searched_numbers=searched_numbers(search, country),
             )
         groups = await conn.all(_GROUPS(property_id=property_id))
-        query = page_query(
-            lead_filter, sort_by, sort_order == "desc", offset=(page - 1) * limit, limit=limit
-        )
-        rows = [dict(row) for row in await conn.all(query)]
+        listed = sum(group.leads for group in groups)
         if search or assigned_agent_id:
             total = await conn.scalar(lead_list.count(lead_filter)) or 0
         else:
             # The groups have been read already; counting again would scan all leads once more.
             total = sum(group.leads for group in groups if _matches(group, lead_filter))
+        cut = PageCut((page - 1) * limit, limit, sort_order == "desc")
+        query = page_query(lead_filter, sort_by, cut, total=total, listed=listed)
+        rows = [dict(row) for row in await conn.all(query)] if total else []
         leads = await add_current_scores(conn, property_id, rows, context.clock.now())
     summary: dict[str, int] = {}
     for group in groups:

@@ -1,0 +1,14 @@
+"""Add the table of the texts by which leads are searched."""
+
+from migrations.scripts import run
+
+revision = "0063"
+down_revision = "0062"
+
+
+def upgrade() -> None:
+    run("0063_lead_texts.sql")
+
+
+def downgrade() -> None:
+    run("0063_lead_texts.down.sql")
