@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0063"
-down_revision = "0062"
+down_revision = "0060"
 
 
 def upgrade() -> None:
