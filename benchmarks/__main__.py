@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import trees
-from benchmarks.report import RoundResults, as_json, show
+from benchmarks.picture import write_picture
+from benchmarks.report import RoundResults, as_json, lines, show
 from benchmarks.run import BenchmarkRun
 from benchmarks.servers import BenchmarkServers, run_servers
 from benchmarks.workload_size import QUICK, WorkloadSize
@@ -32,6 +33,7 @@ def bench(
     only: Annotated[tuple[Part, ...], Parameter(consume_multiple=True)] = (),
     against: Annotated[tuple[Path, ...], Parameter(consume_multiple=True)] = (),
     json_file: Annotated[Path | None, Parameter("--json")] = None,
+    svg: Path | None = None,
 ) -> None:
     """Measure, print a table of ratios, and with `--json` write all results as JSON.
 
@@ -47,6 +49,8 @@ def bench(
         Directories of other trees: measure append, project, rebuild, latency, idle of all in turn.
     json_file
         The file for the JSON; - is the standard output.
+    svg
+        The file for a picture of the ratios that have a target.
     """
     configure_logging("bench", form="console", level="error")
     size = QUICK if quick else WorkloadSize()
@@ -70,6 +74,8 @@ def bench(
     if quick:
         title += "; the targets hold for the full sizes"
     show(results, title)
+    if svg is not None:
+        write_picture(lines(results), title, svg)
     if json_file is not None:
         text = json.dumps(as_json(results, about), indent=2)
         if str(json_file) == "-":
