@@ -108,7 +108,7 @@ _ROWS = (
     """,
     f"""
     INSERT INTO crm_state.lead_score_state (lead_id, org_id, property_id, inputs, fold_time,
-      next_change_at, revision, result, merged_into, merged, total_score, scored_at)
+      next_change_at, revision, result, merged_into, merged, total_score, scored_at, factors_key)
     SELECT id, org_id, property_id,
       jsonb_build_object('created', (extract(epoch FROM at) * 1000000)::bigint, 'source', 'Google',
         'email', true, 'phone', true, 'first_name', true, 'last_name', true, 'engagements', 2,
@@ -121,7 +121,8 @@ _ROWS = (
           'type', 'positive'),
         jsonb_build_object('factor', 'Tour no-show', 'impact', '-5', 'type', 'negative'))),
       merged_into, CASE WHEN merged_into IS NOT NULL THEN '[]'::jsonb END,
-      CASE WHEN merged_into IS NULL THEN score END, CASE WHEN merged_into IS NULL THEN scored END
+      CASE WHEN merged_into IS NULL THEN score END, CASE WHEN merged_into IS NULL THEN scored END,
+      CASE WHEN merged_into IS NULL THEN (n / 3) % 7 END
     FROM new_leads, LATERAL (SELECT least(now(), at + make_interval(days => 14)) AS scored) AS _
     """,
     f"""

@@ -50,12 +50,13 @@ def _add_if_changed(
     tables: Tables, state: Row, inputs: ScoringInputs, moment: datetime, at: int
 ) -> None:
     """Add a row if the result at `moment` differs from the last one; `at`: in microseconds."""
-    score, values, factors = v1.score_to_store(inputs, at)
+    score, values, factors, factors_key = v1.score_to_store(inputs, at)
     if state["result"] == values:
         return
     state["revision"] = revision = state["revision"] + 1
     state["result"] = values
     state["total_score"] = score.total
+    state["factors_key"] = factors_key
     state["scored_at"] = moment
     lead_id = state["lead_id"]
     tables.rows.add(

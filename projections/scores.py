@@ -8,7 +8,7 @@ own instants. So a late timer changes no row.
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
@@ -65,7 +65,9 @@ STATE = Table(
     Column("merged_into", Uuid),
     Column("merged", JSONB),
     Column("is_restricted", Boolean, nullable=False, server_default=text("false")),
-    Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at"),
+    Column("factors_key", BigInteger),
+    Index("lead_score_state_standing", "property_id", "total_score", "lead_id", "scored_at",
+          postgresql_include=["factors_key"]),
     Index("lead_score_state_merged_into", "merged_into",
           postgresql_where=text("merged_into IS NOT NULL")),
     Index("lead_score_state_next_change", "next_change_at",
@@ -74,7 +76,7 @@ STATE = Table(
 )  # fmt: skip
 projection = Projection(
     "lead_scores",
-    version=5,
+    version=6,
     table=DerivedTable(TABLE),
     state=DerivedTable(
         STATE, keyed_by=("lead_id", "loser_id", "winner_id"), follows=("merged_into", "merged")
@@ -85,7 +87,10 @@ null while the lead is no part of a merge. Only the top lead of a merge is score
 time: see `scoring.merged_leads`. While a lead is restricted, its inputs are kept up to date, and
 no score is computed of them."""
 
-NO_SCORE: Row = {"result": (), "total_score": None, "scored_at": None, "next_change_at": None}
+NO_SCORE: Row = {
+    "result": (), "total_score": None, "scored_at": None, "next_change_at": None,
+    "factors_key": None,
+}  # fmt: skip
 """The state of a lead before its first score, and while it is merged into another."""
 
 ARRIVED: set[type[Event]] = {LeadCaptured, LeadImported, LeadAdopted}

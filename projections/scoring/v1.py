@@ -4,7 +4,10 @@ Intended differences: the instant is a parameter, days have 24 hours, an event a
 does not count, a missing source is named "unknown", and the factors sum to the total.
 """
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import md5
 from typing import Any, NamedTuple, TypedDict
 
 import orjson
@@ -21,6 +24,9 @@ OLDEST = 2
 SOURCES = ((("referral",), 15), (("google",), 12), (("luma",), 10), (("facebook", "meta"), 8),
            (("website",), 8))  # fmt: skip
 OTHER_SOURCE = 5
+LIMIT = "Limit"
+"""The factor that keeps a score between 0 and 100; it explains nothing."""
+COUNT = re.compile(r" \(\d+ events\)\Z", re.ASCII)
 
 
 class Factor(TypedDict):
@@ -50,6 +56,7 @@ class StoredScore(NamedTuple):
     score: Score
     as_list: list[Any]
     factors_json: bytes
+    factors_key: int
 
 
 def score(inputs: ScoringInputs, as_of: int) -> Score:
@@ -98,11 +105,25 @@ def _result(
     sum_of_factors = completeness + source_points + engagement + timing + behavior
     total = max(0, min(100, sum_of_factors))
     if total != sum_of_factors:
-        factors.append(_factor("Limit", total - sum_of_factors))
+        factors.append(_factor(LIMIT, total - sum_of_factors))
     result = Score(
         total, engagement, timing, source_points, completeness, behavior, bucket_of(total), factors
     )
-    return StoredScore(result, list(result), orjson.dumps(factors))
+    return StoredScore(result, list(result), orjson.dumps(factors), factors_key(factors))
+
+
+def factors_key(factors: Sequence[Factor]) -> int:
+    """Return a number that is equal for equal names and types of factors, as insights count them.
+
+    The impacts, the number of events and `LIMIT` do not count.
+    """
+    names = [
+        f"{item['type']} {COUNT.sub('', item['factor'])}\n"
+        for item in factors
+        if item["factor"] != LIMIT
+    ]
+    digest = md5("".join(names).encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def next_change(inputs: ScoringInputs, now: int) -> int | None:

@@ -1,0 +1,14 @@
+"""Add the key by which insights count the leads with equal factors."""
+
+from migrations.scripts import run
+
+revision = "0066"
+down_revision = "0063"
+
+
+def upgrade() -> None:
+    run("0066_factors_keys.sql")
+
+
+def downgrade() -> None:
+    run("0066_factors_keys.down.sql")
