@@ -16,6 +16,7 @@ from services.api.docs_page.routes import documentation_routes
 from services.api.erasure_gate import ErasureGate
 from services.api.expired_rows import purge_expired_rows
 from services.api.middleware import EdgeMiddleware
+from services.api.path_index import include_routers
 from services.api.routes import consent_pages, provider_callbacks
 from services.api.routes.catalog import ROUTERS
 from services.api.session_listeners import SessionListeners, parse_stream_limits
@@ -70,8 +71,7 @@ def create_app(
         title="Leasing CRM", version="1", lifespan=lifespan, redirect_slashes=False,
         openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
-    for router in ROUTERS:
-        app.include_router(router)
+    include_routers(app, ROUTERS)
     app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
     app.router.routes.extend(documentation_routes())
     app.router.routes.append(HEALTHZ)

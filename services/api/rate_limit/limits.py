@@ -68,7 +68,7 @@ async def limit_visitor(request: Request, caller: Visitor) -> None:
     visitor = caller.visitor_hash or caller.verified_session_id
     hash_key = await context.keys.load_newest("rate_limit")
     subjects = [
-        _network_subject(context, request),
+        LimitedSubject(settings.limit_address, "address", caller.network),
         LimitedSubject(settings.limit_key, "key", str(property_id)),
     ]
     if visitor is not None:

@@ -1,6 +1,7 @@
 """The network from which a request came, also behind trusted proxies."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -59,11 +60,13 @@ class ClientNetworks:
         return any(address in network for network in self._proxies)
 
 
+@lru_cache(maxsize=1_024)
 def _shorten(address: Address) -> str:
     prefix = IPV4_PREFIX if address.version == 4 else IPV6_PREFIX
     return str(ip_network(f"{address}/{prefix}", strict=False))
 
 
+@lru_cache(maxsize=1_024)
 def _parse_address(text: str) -> Address | None:
     """Return an address, with or without port; IPv4 inside IPv6 as IPv4. None if malformed."""
     host = text.strip()
