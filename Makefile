@@ -11,7 +11,7 @@ JOBS ?= 4
 POSTGRES_TESTS := tests/migrations tests/events/log tests/projections/engine tests/services/application \
 	tests/services/adoption tests/projections/test_reads.py tests/projections/scoring/test_score_lead.py
 # Tests of code that uses the database in every way: locks, COPY, snapshots, row level security, rebuilds.
-POOLER_TESTS := tests/events/log tests/events/keys tests/projections/engine tests/services/application tests/services/api
+POOLER_TESTS := tests/events/log tests/events/keys tests/projections/engine tests/services/application tests/services/api tests/services/cli
 RELEASES ?= 15 16 17
 PACKAGES := events projections services migrations tests $(wildcard benchmarks)
 # The first of these that is 3.11 or newer creates the environment; override with PYTHON=/path/to/python3.

@@ -268,6 +268,12 @@ def owner_settings(settings: Settings, database_url: str, pooler: PgBouncer | No
     return settings.model_copy(update={"database_url": SecretStr(url)})
 
 
+def use_database(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Let `crm` use the database of these settings, through the pooler if the run has one."""
+    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    monkeypatch.setenv("CRM_DATABASE_POOLER", settings.database_pooler)
+
+
 @pytest.fixture
 def kafka_settings(settings: Settings, bootstrap_servers: str) -> Settings:
     """Return the same settings with the run's broker."""

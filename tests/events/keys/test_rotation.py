@@ -17,6 +17,7 @@ from events.record import Stream
 from services.cli.main import run
 from services.privacy.signature import sign
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.events.keys.loaded_keys import forget_keys
 from tests.world import World, make_world
 
@@ -112,8 +113,7 @@ async def test_the_command_rotates_and_shows_no_key(
     await add_note(world)
     assert settings.master_key is not None
     old = settings.master_key.get_secret_value()
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
-    monkeypatch.setenv("CRM_DATABASE_POOLER", settings.database_pooler)
+    use_database(monkeypatch, settings)
     for keys, code in ((NEW, 1), (f"{NEW},{old}", 0), (NEW, 0)):
         monkeypatch.setenv("CRM_MASTER_KEY", keys)
         assert await asyncio.to_thread(run, ["privacy", "rotate-master-key"]) == code

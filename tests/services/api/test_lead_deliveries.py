@@ -27,6 +27,7 @@ from events.deliveries import (
 from events.event import Event
 from services.cli.main import run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.api.site import Site, create_profile
 from tests.services.api.workflow_requests import create_template
 from tests.world import START, make_world
@@ -152,8 +153,7 @@ async def test_leads_of_other_organisations_are_not_found(site: Site) -> None:
 @pytest.fixture
 def command_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `crm` use the test's database, through the pooler if the run has one."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
-    monkeypatch.setenv("CRM_DATABASE_POOLER", settings.database_pooler)
+    use_database(monkeypatch, settings)
 
 
 @pytest.mark.usefixtures("command_environment")

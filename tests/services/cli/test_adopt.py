@@ -12,6 +12,7 @@ import pytest
 
 from services.cli.main import run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.world import World, make_world
 
 
@@ -35,7 +36,7 @@ def crm(
     owner_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
     """Return a function that runs `crm …` in a thread: exit code, stdout and stderr."""
-    monkeypatch.setenv("DATABASE_URL", owner_settings.dsn)
+    use_database(monkeypatch, owner_settings)
     monkeypatch.setenv("COLUMNS", "200")
 
     async def call(*arguments: str) -> tuple[int, str, str]:

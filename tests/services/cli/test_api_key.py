@@ -9,6 +9,7 @@ import pytest
 
 from services.cli.main import run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.api.api_key_requests import EVENTS, find_event_id, get_event
 from tests.services.api.conftest import site_in_process  # noqa: F401 — a fixture
 from tests.services.api.site import Site
@@ -31,7 +32,7 @@ async def test_a_key_is_created_used_listed_and_revoked(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     org_id, lead = str(site.world.org_id), await site.create_lead()
     await site.project()
     code, created = await crm(
@@ -62,7 +63,7 @@ async def test_a_wrong_id_is_reported_in_one_line(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     org_id, nothing = str(site.world.org_id), str(uuid4())
     required = ("--label", "x", "--reason", "y")
     for arguments in (

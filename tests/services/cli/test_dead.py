@@ -16,6 +16,7 @@ from services.intake.admission import Admission
 from services.intake.settings import IntakeSettings, ProducerKey
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.intake.producer_records import binary_record, raw_record
 from tests.world import World, make_world
 
@@ -30,7 +31,7 @@ def crm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
     """Return a function that runs `crm …` in a thread: exit code and stdout."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     monkeypatch.setenv("COLUMNS", "200")
 
     async def call(*arguments: str) -> tuple[int, str]:
@@ -168,7 +169,7 @@ async def test_a_limited_list_shows_the_total(
     world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     await make_dead_letters(world)
     for limit, remark in (("1", "1 of 2"), ("2", "")):
         assert await asyncio.to_thread(run, ("dead", "list", "--json", "--limit", limit)) == 0

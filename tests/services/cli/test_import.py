@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.main import FAILED, OK, USAGE, run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.lead_import.test_exports import EXPORTS
 from tests.world import World, make_world
 
@@ -26,7 +27,7 @@ def crm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
     """Return a function that runs `crm import …` in a thread: exit code, stdout and stderr."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
 
     async def call(*arguments: str | Path) -> tuple[int, str, str]:
         code = await asyncio.to_thread(run, ["import", *map(str, arguments)])

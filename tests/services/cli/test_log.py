@@ -9,11 +9,12 @@ import pytest
 from events.log.secret_keys import load_secret_keys
 from services.cli.main import FAILED, OK, USAGE, run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 
 
 @pytest.fixture(autouse=True)
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     monkeypatch.setenv("CRM_HOME", str(settings.home))
 
 

@@ -12,6 +12,7 @@ from services.intake.admission import Admission
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.intake.producer_records import binary_record
 from tests.world import make_world
 
@@ -20,7 +21,7 @@ async def test_outcomes_are_listed_by_source_id_and_status(
     pool: asyncpg.Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     world = await make_world(pool)
     await Admission(pool, IntakeSettings(), Clock()).admit(
         [

@@ -8,6 +8,7 @@ import pytest
 
 from services.cli.main import run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.world import make_world
 
 
@@ -17,7 +18,7 @@ async def test_a_limited_list_shows_the_total(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     world = await make_world(pool)
     await world.append(*(world.new(world.captured(email=f"{n}@acme.io")) for n in range(3)))
     await world.number()

@@ -11,6 +11,7 @@ import pytest
 from services.cli.main import FAILED, OK, run
 from services.runtime.settings import Settings
 from services.workflows import policy_failures, policy_retries
+from tests.conftest import use_database
 from tests.services.application.workflow_harness import WorkflowHarness, make_harness
 from tests.services.workflows.policy_bus import PolicyBus, open_policies
 from tests.services.workflows.test_policy_pipeline import Broken, load_notes
@@ -42,7 +43,7 @@ def crm(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Any:
     """Return a function that runs `crm policy …` in a thread: exit code and both outputs."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
 
     async def call(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()

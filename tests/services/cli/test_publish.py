@@ -13,6 +13,7 @@ from events.bus.topics import Topics
 from services.cli.main import run
 from services.intake.publish import structured_event
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.services.intake.processes import read_all
 from tests.services.intake.producer_records import engagement_data
 
@@ -54,7 +55,7 @@ async def test_lines_are_checked_without_a_stack(crm: Any, tmp_path: Path) -> No
 async def test_valid_lines_reach_the_intake_topic(
     crm: Any, tmp_path: Path, kafka_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", kafka_settings.dsn)
+    use_database(monkeypatch, kafka_settings)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_settings.kafka_bootstrap_servers)
     monkeypatch.setenv("CRM_TOPIC_PREFIX", kafka_settings.topic_prefix)
     file = tmp_path / "events.jsonl"

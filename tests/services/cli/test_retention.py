@@ -9,6 +9,7 @@ import pytest
 
 from services.cli.main import run
 from services.runtime.settings import Settings
+from tests.conftest import use_database
 from tests.world import make_world
 
 
@@ -18,7 +19,7 @@ async def test_retention_counts_the_expired_rows_and_then_removes_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     world = await make_world(pool)
     long_ago = datetime.now(UTC) - timedelta(days=100)
     await world.append(*(world.new(event, at=long_ago) for event in world.chat(None)))

@@ -11,7 +11,6 @@ import pytest
 
 from projections.engine import standstill
 from services.cli.main import FAILED, run
-from services.runtime.settings import Settings
 from services.runtime.stack_state import StackState, write_state
 from services.workflows.policy_pipeline import POLICIES
 from tests.conftest import until
@@ -27,10 +26,10 @@ async def world(pool: asyncpg.Pool) -> World:
 
 
 @pytest.fixture
-def stack_home(owner_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stack_home(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the state of a stack whose processes do not answer."""
     monkeypatch.setenv("CRM_HOME", str(tmp_path))
-    database = {"database_url": owner_settings.dsn}
+    database = {"database_url": database_url}
     urls = dict.fromkeys(("projector", "workflows", "relay"), NOBODY)
     write_state(tmp_path, StackState(pid=1, settings=database, api_url=NOBODY, urls=urls))
     return tmp_path

@@ -18,7 +18,7 @@ from services.cli.main import FAILED, OK, run
 from services.replay import replay
 from services.runtime.settings import Settings
 from tests.broker_offsets import report_offsets
-from tests.conftest import until
+from tests.conftest import until, use_database
 from tests.process import running
 from tests.world import make_world
 
@@ -76,7 +76,7 @@ async def test_an_event_that_a_retry_has_applied_is_not_dropped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Drop during a retry: a rebuild would lack the event, while the live tables have it."""
-    monkeypatch.setenv("DATABASE_URL", settings.dsn)
+    use_database(monkeypatch, settings)
     world, stray = await make_world(pool), uuid4()
     await world.append(world.new(world.engagement(uuid4()), event_id=stray))
     pipeline = (await world.project()).pipeline
