@@ -113,4 +113,4 @@ def idle_lines(rounds: list[dict[str, Any]]) -> list[ReportLine]:
 
 
 def _percent(rounds: list[dict[str, Any]], name: str) -> float:
-    return median(result["percent"].get(name, 0.0) for result in rounds)
+    return median(float(result["percent"].get(name, 0.0)) for result in rounds)

@@ -58,6 +58,7 @@ async def real(
 
 def _engagement(key: UUID, lead: NewEvent) -> NewEvent:
     kind = EngagementType.EMAIL_OPENED
+    assert lead.event.lead is not None
     engagement = EngagementRecorded(
         engagement_id=key, lead_id=lead.event.lead, event_type=kind,
         score_weight=ENGAGEMENT_WEIGHTS[kind], metadata={"campaign": "spring"},

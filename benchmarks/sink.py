@@ -111,8 +111,8 @@ def _make_sinks(settings: Settings) -> dict[str, PostgreSQLSink]:
 
 
 def _table(item: SinkItem) -> str:
-    return item.headers[0]
+    return str(item.headers[0])
 
 
 def _primary_key(item: SinkItem) -> str:
-    return item.headers[1]
+    return str(item.headers[1])

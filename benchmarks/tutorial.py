@@ -10,12 +10,14 @@ import time
 from typing import Any
 from uuid import UUID, uuid4
 
+from aiokafka import ConsumerRecord
 from faststream.kafka import KafkaBroker, KafkaMessage
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import registry
 
 from events.bus import wire
 from events.bus.topics import Topics
+from events.event import Event
 from events.log import sequencer
 from events.record import RecordedEvent
 from projections.catalog import LIVE
@@ -54,6 +56,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
             return
         started = started or time.perf_counter()
         record = message.raw_message
+        assert isinstance(record, ConsumerRecord)  # a subscriber without batches
         async with sessions() as session:
             [recorded] = await wire.decode_records(conn, [wire.read_record(record.value, log_id)])
             await project_event(session, recorded)
@@ -73,6 +76,7 @@ async def tutorial(settings: Settings, events: int) -> dict[str, float]:
 
 async def project_event(session: AsyncSession, recorded: RecordedEvent) -> None:
     """Run every projector of an event with objects of the session."""
+    assert isinstance(recorded.event, Event)
     kind = type(recorded.event)
     for projection in LIVE.projections:
         if projector := projection.projectors.get(kind):

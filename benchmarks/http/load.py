@@ -7,6 +7,7 @@ servers that are measured.
 import asyncio
 import re
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks.http.jobs import Target, make_requests
@@ -65,7 +66,7 @@ async def load(port: int, requests: list[list[bytes]]) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     connections = [
-        (await loop.create_connection(lambda part=part: LoadConnection(part), HOST, port))[1]
+        (await loop.create_connection(partial(LoadConnection, part), HOST, port))[1]
         for part in requests
         if part
     ]

@@ -58,11 +58,11 @@ class DbosQueue:
             self._url, engine_kwargs={"pool_size": CONCURRENCY}
         )
 
-        @source.transaction(isolation_level="READ COMMITTED")
+        @source.transaction(isolation_level="READ COMMITTED")  # type: ignore[untyped-decorator]
         async def insert(number: int) -> None:
             await source.sql_session().execute(INSERT_ROW, {"number": number})
 
-        @DBOS.workflow(name=WORKFLOW)
+        @DBOS.workflow(name=WORKFLOW)  # type: ignore[untyped-decorator]
         async def do(number: int, due_at: float) -> None:
             await insert(number)
             self.tally.add([due_at])
