@@ -250,15 +250,22 @@ class KeyRing:
         subject_ids: Iterable[UUID],
     ) -> dict[UUID, DataKey | None]:
         """Return the keys of these rows, and new ones of the subjects without a row."""
-        living = [subject_id for subject_id in subject_ids if subject_id not in erased]
-        found = {subject_id: rows[subject_id] for subject_id in living if subject_id in rows}
+        found: dict[UUID, StoredKey] = {}
+        new: list[UUID] = []
+        for subject_id in subject_ids:
+            if (row := rows.get(subject_id)) is None:
+                new.append(subject_id)
+            else:
+                found[subject_id] = row
+        if erased:
+            found = {s: row for s, row in found.items() if s not in erased}
+            new = [s for s in new if s not in erased]
         keys: dict[UUID, DataKey | None] = dict.fromkeys(erased)
-        if new := [subject_id for subject_id in living if subject_id not in found]:
-            made = self._make_keys(new)
-            others = await store.add_keys(target, {s: (key.id, w) for s, (key, w) in made.items()})
-            found |= others
-            keys |= {subject_id: key for subject_id, (key, _) in made.items()}
-            self.remember(key for subject_id, (key, _) in made.items() if subject_id not in others)
+        if new:
+            made, stored = self._make_keys(new)
+            found |= (others := await store.add_keys(target, stored))
+            keys.update(zip(new, made, strict=True))
+            self.remember([key for key in made if not others or key.subject_id not in others])
         if missing := [s for s, row in found.items() if row.wrapped is None]:
             raise DataKeyMissing(missing)
         keys |= {subject_id: self._unwrap(row) for subject_id, row in found.items()}
@@ -277,18 +284,20 @@ class KeyRing:
         """Return whether `contact_key` needs no query now."""
         return self._secrets.find_loaded(CONTACT_HASH) is not None
 
-    def _make_keys(self, subject_ids: Sequence[UUID]) -> dict[UUID, NewKey]:
-        """Return subject → a new key and its form in the key store."""
+    def _make_keys(self, subject_ids: Sequence[UUID]) -> tuple[list[DataKey], list[StoredKey]]:
+        """Return a new key of each subject, and their rows in the key store."""
         size = ID_BYTES + KEY_BYTES
         random = os.urandom(size * len(subject_ids))  # one system call for all keys
         wrap = self.master_keys.wrap
-        made: dict[UUID, NewKey] = {}
+        made: list[DataKey] = []
+        rows: list[StoredKey] = []
         for start, subject_id in zip(range(0, len(random), size), subject_ids, strict=True):
             id_bytes = random[start : start + ID_BYTES]
             key_id, key = QuickUUID(id_bytes), random[start + ID_BYTES : start + size]
             wrapped = wrap(key, id_bytes + subject_id.bytes)  # as `context_of`
-            made[subject_id] = NewKey(DataKey(key_id, subject_id, key), wrapped)
-        return made
+            made.append(DataKey(key_id, subject_id, key))
+            rows.append(StoredKey(subject_id, key_id, *wrapped))
+        return made, rows
 
     def _unwrap(self, row: StoredKey) -> DataKey:
         """Return the key of a row, which has one, and remember it."""

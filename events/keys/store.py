@@ -78,29 +78,27 @@ async def read_keys_and_erasures_of(
     return stored, {row["subject_id"] for row in rows if row["is_erased"]}
 
 
-async def add_keys(
-    source: Source, new: Mapping[UUID, tuple[UUID, WrappedKey]]
-) -> dict[UUID, StoredKey]:
-    """Store subject → (key id, wrapped key); return those that these subjects had already.
+async def add_keys(source: Source, new: Sequence[StoredKey]) -> dict[UUID, StoredKey]:
+    """Store the keys of these subjects; return subject → row of those that it had already.
 
     A key that a concurrent transaction stored first wins. The order of the rows is the same in all
     transactions, so that two of them cannot deadlock.
     """
-    subjects = sorted(new, key=attrgetter("int"))
-    rows = [(subject, key_id, *key) for subject in subjects for key_id, key in [new[subject]]]
+    columns = list(zip(*sorted(new, key=attrgetter("subject_id.int")), strict=True))
     status: str = await source.execute(
         """
         INSERT INTO crm_keys.data_keys (subject_id, key_id, wrapped, master_key)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[])
         ON CONFLICT (subject_id) DO NOTHING
         """,
-        *zip(*rows, strict=True),
+        *columns,
     )
     if int(status.rpartition(" ")[2]) == len(new):
         return {}
     # The insert has waited for the other transactions, and this statement sees what they committed.
-    stored = await read_keys_of(source, subjects)
-    return {s: row for s, row in stored.items() if row.key_id != new[s][0]}
+    stored = await read_keys_of(source, columns[0])
+    key_ids = {row.key_id for row in new}
+    return {s: row for s, row in stored.items() if row.key_id not in key_ids}
 
 
 async def destroy_keys(source: Source, subject_ids: Sequence[UUID]) -> int:

@@ -10,11 +10,13 @@ from events.claims import CLAIMED_FIELDS
 from events.log import limits, overlap
 from events.log.announcements import note_append
 from events.log.append_state import (
-    NO_SUBJECTS,
-    AppendState,
     ContentKeys,
     Subjects,
+    WrappedState,
+    erasable_subjects,
     read_state,
+    read_stored_state,
+    sealed_subjects,
     subjects_of,
 )
 from events.log.connection import Connection
@@ -72,14 +74,15 @@ async def append(
     prepare = partial(prepare_event, now=datetime.now(UTC))
     if len(events) < overlap.MIN_EVENTS:
         prepared = list(map(prepare, events))
-        subjects = subjects_of((item.new.event, item.fields) for item in prepared)
-        state = await _read_locked(conn, events, guards, subjects, after_staged)
+        subjects = subjects_of([(item.new.event, item.fields) for item in prepared])
+        await _lock(conn, events, guards, after_staged)
+        state = await read_state(conn, *_read_ids(events, guards), subjects)
     else:
-        # The payloads are made while the server locks and reads. The keys need them.
-        reading = _read_locked(conn, events, guards, NO_SUBJECTS, after_staged)
-        state, prepared = await overlap.run(reading, overlap.make_all(prepare, events))
-        subjects = subjects_of((item.new.event, item.fields) for item in prepared)
-        state = state._replace(keys=(await read_state(conn, [], [], subjects)).keys)
+        # The payloads are made while the server locks and reads.
+        reading = _read_locked(conn, events, guards, after_staged)
+        stored, prepared = await overlap.run(reading, overlap.make_all(prepare, events))
+        sealed = sealed_subjects((item.new.event, item.fields) for item in prepared)
+        state = await stored.complete(conn, sealed)
     keys = state.keys
     duplicates, reused = await find_duplicates(conn, events, state.digests, keys)
     if reused:
@@ -104,21 +107,36 @@ async def append(
     return AppendResult(tuple(event.id for event in new_events), tuple(duplicates))
 
 
-async def _read_locked(
+async def _lock(
     conn: Connection,
     events: Sequence[NewEvent],
     guards: Mapping[Stream, int],
-    subjects: Subjects,
     after_staged: bool,
-) -> AppendState:
-    """Take the locks of an append and return the state."""
+) -> None:
+    """Take the locks of an append, after the staged changes that come before it."""
     # The heads are read after the locks. READ COMMITTED gives that statement a new snapshot, so it
     # sees everything that the previous holders of the locks committed.
     if not await lock_for_append(conn, events, guards, after_staged=after_staged):
         await append_staged(conn, list({event.ordering_key for event in events}))
         await lock_for_append(conn, events, guards, after_staged=False)
-    streams = list({*(event.stream for event in events), *guards})
-    return await read_state(conn, [event.id for event in events], streams, subjects)
+
+
+def _read_ids(
+    events: Sequence[NewEvent], guards: Mapping[Stream, int]
+) -> tuple[list[UUID], list[Stream]]:
+    """Return the events and streams whose state an append reads."""
+    streams = {event.stream for event in events}
+    return [event.id for event in events], [*streams.union(guards)]
+
+
+async def _read_locked(
+    conn: Connection, events: Sequence[NewEvent], guards: Mapping[Stream, int], after_staged: bool
+) -> WrappedState:
+    """Take the locks and read the state, with the keys of all subjects that may need one."""
+    await _lock(conn, events, guards, after_staged)
+    erasable = erasable_subjects(event.event for event in events)
+    subjects = Subjects(erasable, erasable)
+    return await read_stored_state(conn, *_read_ids(events, guards), subjects)
 
 
 async def append_staged(

@@ -45,18 +45,26 @@ class Subjects(NamedTuple):
     erasable: Collection[UUID]
 
 
-NO_SUBJECTS = Subjects((), ())
-
-
-def subjects_of(events: Iterable[tuple[Event, Sequence[str]]]) -> Subjects:
+def subjects_of(events: Collection[tuple[Event, Sequence[str]]]) -> Subjects:
     """Return the data subjects of events, each with its personal fields that have a content."""
+    return Subjects(sealed_subjects(events), erasable_subjects(event for event, _ in events))
+
+
+def sealed_subjects(events: Iterable[tuple[Event, Sequence[str]]]) -> set[UUID]:
+    """Return the data subjects of the events that have values to encrypt."""
     sealed: set[UUID] = set()
-    erasable: set[UUID] = set()
     for event, fields in events:
-        add_subject_ids(event, erasable)
         if fields and (subject_id := data_subject(event)) is not None:
             sealed.add(subject_id)
-    return Subjects(sealed, erasable)
+    return sealed
+
+
+def erasable_subjects(events: Iterable[Event]) -> set[UUID]:
+    """Return the subjects that events depend on; the subjects to encrypt for are among them."""
+    erasable: set[UUID] = set()
+    for event in events:
+        add_subject_ids(event, erasable)
+    return erasable
 
 
 class ContentKeys(NamedTuple):
@@ -86,6 +94,23 @@ class AppendState(NamedTuple):
     contact_key: bytes
 
 
+class WrappedState(NamedTuple):
+    """The state as the log has it: without keys of new subjects, and with wrapped ones."""
+
+    digests: dict[UUID, bytes]
+    heads: dict[Stream, StreamHead]
+    keys: dict[UUID, StoredKey]
+    erased: set[UUID]
+    contact: WrappedKey | None
+
+    async def complete(self, conn: Connection, sealed: Collection[UUID]) -> AppendState:
+        """Return the state with the keys of the subjects to encrypt for; new ones get a key."""
+        keys, contact_key = await current_ring().keys_for_append(
+            conn, self.keys, self.erased, sealed, self.contact
+        )
+        return AppendState(self.digests, self.heads, ContentKeys(keys, self.erased), contact_key)
+
+
 async def read_state(
     conn: Connection,
     event_ids: Sequence[UUID],
@@ -93,14 +118,24 @@ async def read_state(
     subjects: Subjects,
 ) -> AppendState:
     """Return the state of these events, streams and data subjects; new subjects get a key."""
-    ring = current_ring()
+    stored = await read_stored_state(conn, event_ids, streams, subjects)
+    return await stored.complete(conn, subjects.sealed)
+
+
+async def read_stored_state(
+    conn: Connection,
+    event_ids: Sequence[UUID],
+    streams: Sequence[Stream],
+    subjects: Subjects,
+) -> WrappedState:
+    """Return the stored state of these events, streams and data subjects."""
     rows = await conn.fetch(
         _STATE,
         event_ids,
         [stream.entity_type for stream in streams],
         [stream.entity_id for stream in streams],
         list(subjects.sealed),
-        None if ring.has_contact_key else CONTACT_HASH,
+        None if current_ring().has_contact_key else CONTACT_HASH,
         list(subjects.erasable),
     )
     digests: dict[UUID, bytes] = {}
@@ -120,5 +155,4 @@ async def read_state(
                 erased.add(id_)
             case _:
                 contact = WrappedKey(bytes_, text)
-    keys, contact_key = await ring.keys_for_append(conn, stored, erased, subjects.sealed, contact)
-    return AppendState(digests, heads, ContentKeys(keys, erased), contact_key)
+    return WrappedState(digests, heads, stored, erased, contact)

@@ -68,7 +68,7 @@ async def find_reused(conn: Connection, events: Sequence[NewEvent]) -> set[UUID]
         conn,
         list(ids),
         [],
-        subjects_of((new.event, personal_content(new.event)) for new in present),
+        subjects_of([(new.event, personal_content(new.event)) for new in present]),
     )
     _, reused = await find_duplicates(conn, present, state.digests, state.keys)
     return reused

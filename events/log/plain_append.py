@@ -78,7 +78,7 @@ async def append_plain(
         return None
     now = datetime.now(UTC)
     prepared = [prepare_event(event, now) for event in events]
-    subjects = subjects_of((item.new.event, item.fields) for item in prepared)
+    subjects = subjects_of([(item.new.event, item.fields) for item in prepared])
     keys = _find_keys(subjects)
     if keys is None:
         return None
