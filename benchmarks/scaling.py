@@ -1,7 +1,8 @@
 """Measurement of several projectors on one machine: `python -m benchmarks.scaling`.
 
 The processes share the cores with PostgreSQL and the broker. So the table says what one machine
-does with more processes, and not what more machines do.
+does with more processes, and not what more machines do. The log is long, because the first
+projector works alone until the group of consumers has assigned partitions to the others.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ app = App(name="scaling", help_format="plaintext")
 
 
 @app.default
-def scaling(*, events: int = 60_000, properties: int = 200, rounds: int = 3) -> None:
+def scaling(*, events: int = 240_000, properties: int = 200, rounds: int = 2) -> None:
     """Measure 1, 2 and 4 projectors in turn. CRM_BENCH_BROKER=kafka starts an Apache Kafka."""
     configure_logging("bench", form="console", level="error")
     size = replace(WorkloadSize(), events=events, properties=properties, rounds=rounds)
