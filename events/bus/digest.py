@@ -20,6 +20,8 @@ from events.log.secret_keys import SecretKey, load_secret_keys
 
 DIGEST_HEADER = "crm-digest"
 """The name of the header. Its value is `<key id>:<HMAC-SHA-256 in hexadecimal digits>`."""
+MAX_STARTS = 10_000
+"""Kafka keys of which the start of the HMAC is remembered; anybody can invent keys."""
 
 
 class DigestProblem(StrEnum):
@@ -39,6 +41,8 @@ class RecordDigest:
         self.topic, self.log_id = topic, log_id
         self._signing_id = str(keys[0].id).encode()
         self._states = {str(key.id).encode(): _begin(key, context) for key in keys}
+        self._starts: dict[tuple[bytes, bytes], HMAC] = {}
+        """Id of a secret key and Kafka key → the HMAC that has read the context and that key."""
 
     @classmethod
     async def load(cls, conn: Connection, topic: str, log_id: UUID) -> Self:
@@ -73,11 +77,20 @@ class RecordDigest:
         return None if hmac.compare_digest(expected, digest) else DigestProblem.WRONG
 
     def _compute(self, key_id: bytes, key: bytes, value: bytes) -> bytes:
-        state = self._states[key_id].copy()
-        # The length of the key keeps bytes from moving between key and value.
-        state.update(b"%d\n%b" % (len(key), key))
+        start = self._starts.get((key_id, key))
+        state = self._start(key_id, key) if start is None else start.copy()
         state.update(value)
         return state.finalize().hex().encode()
+
+    def _start(self, key_id: bytes, key: bytes) -> HMAC:
+        """Return a copy of the HMAC that has read a Kafka key, and remember it."""
+        start = self._states[key_id].copy()
+        # The length of the key keeps bytes from moving between key and value.
+        start.update(b"%d\n%b" % (len(key), key))
+        if len(self._starts) >= MAX_STARTS:
+            self._starts.clear()
+        self._starts[key_id, key] = start
+        return start.copy()
 
 
 def _begin(key: SecretKey, context: bytes) -> HMAC:
