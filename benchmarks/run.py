@@ -35,7 +35,9 @@ class BenchmarkRun:
     size: WorkloadSize
     only: frozenset[str]
     results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    migrated: str = ""
     empty: str = ""
+    """The migrated database with the host's rows."""
     appended: str = ""
     projected: str = ""
     topics: int = 0
@@ -59,10 +61,10 @@ class BenchmarkRun:
 
     async def prepare(self) -> None:
         """Prepare a database with the host's rows, one with the log, and one with the tables."""
-        self.empty = await self.servers.database()
-        await asyncio.to_thread(migrate, self.servers.url(self.empty))
+        self.migrated = await self.servers.database()
+        await asyncio.to_thread(migrate, self.servers.url(self.migrated))
         if not self.only or "read" in self.only:
-            self.crowded = await self.servers.database(self.empty)
+            self.crowded = await self.servers.database(self.migrated)
             self.crowd = await measure(
                 "crowded", self.settings(self.crowded), leads=self.size.leads,
                 in_large_property=self.size.leads_in_large_property,
@@ -71,6 +73,7 @@ class BenchmarkRun:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
+        self.empty = await self.servers.database(self.migrated)
         conn = await connect(self.settings(self.empty), "bench", role=None)
         await insert_host_rows(conn, make_organization(*self.organization))
         await conn.close()
@@ -188,7 +191,7 @@ class BenchmarkRun:
 
     async def _timer_round(self, number: int) -> None:
         async def measure_contender(**arguments: Any) -> dict[str, Any]:
-            async with self._copy(self.empty) as database:
+            async with self._copy(self.migrated) as database:
                 return await measure("timers", self.settings(database), **arguments)
 
         self._add("timers", await measure_contenders(measure_contender, self.size.timers, number))
