@@ -9,7 +9,7 @@ from benchmarks.report_line import ReportLine
 
 ROW, TOP = 22, 44
 """Height of a row and of the title, in pixels."""
-NAMES, BARS, TEXTS = 330, 320, 210
+NAMES, BARS, TEXTS = 330, 240, 350
 """Widths of the columns, in pixels."""
 DECADES = 1.0
 """Factor between the target and each end of the scale, as a power of ten."""
@@ -45,7 +45,8 @@ def _draw_row(svg: ET.Element, line: ReportLine, top: float) -> None:
         "height": str(ROW - 6), "fill": MET if line.is_met else MISSED,
     })  # fmt: skip
     sign = "≤" if line.is_maximum else "≥"
-    _write(svg, NAMES + BARS + 8, top + 15, f"{line.ratio:.2f} (target {sign} {line.target:g})")
+    text = f"{line.ratio:.2f} ({sign} {line.target:g}): {line.reference}"
+    _write(svg, NAMES + BARS + 8, top + 15, text)
 
 
 def _share(line: ReportLine) -> float:

@@ -25,4 +25,4 @@ def test_a_bar_passes_the_line_of_the_target_if_it_is_met(tmp_path: Path) -> Non
     assert 0 < widths[1] < BARS / 2
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert "no target" not in texts
-    assert {"far beyond <it>", "4.00 (target ≤ 2)"} <= set(texts)
+    assert {"far beyond <it>", "4.00 (≤ 2): bare path"} <= set(texts)
