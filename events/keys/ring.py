@@ -302,10 +302,11 @@ class KeyRing:
     def _unwrap(self, row: StoredKey) -> DataKey:
         """Return the key of a row, which has one, and remember it."""
         loaded = None if row.key_id is None else self._loaded.get(row.key_id)
-        key = None if loaded is None else loaded.key
-        if key is None:
-            key = self._open(row)
-        return self._remember(key)
+        if loaded is None or loaded.key is None:
+            return self._remember(self._open(row))
+        if loaded.until < time.monotonic() + LIFESPAN_SECONDS / 2:
+            self._remember(loaded.key)
+        return loaded.key
 
     def _open(self, row: StoredKey) -> DataKey:
         subject_id, key_id, wrapped, master_key = row

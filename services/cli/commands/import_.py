@@ -24,6 +24,7 @@ from services.lead_import.proposal import propose_mapping
 from services.lead_import.text_format import detect_format
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
+from services.runtime.garbage_collection import collect_rarely
 from services.runtime.terminal import Failure, examples, print_json, print_line, progress_bar
 
 app = App(
@@ -155,6 +156,7 @@ def mappings(name: str | None = None, /) -> None:
 
 
 async def _run(source: FileImport, advance: Callable[[int], None]) -> dict[str, Any]:
+    collect_rarely()
     async with pooled(DatabaseSettings(), "crm import") as pool:
         return await source.run(pool, advance)
 
