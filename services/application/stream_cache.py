@@ -65,7 +65,7 @@ class StreamCache:
     """
 
     def __init__(self, lifespan_seconds: float = LIFESPAN_SECONDS) -> None:
-        self._lifespan_seconds = lifespan_seconds
+        self.lifespan_seconds = lifespan_seconds
         self._entries: dict[_Key, _Remembered] = {}
         self._size = 0
 
@@ -110,7 +110,7 @@ class StreamCache:
         if not 0 < len(events) <= MAX_STREAM_EVENTS:
             return
         if before is None:
-            self._entries[key] = _Remembered(events, now + self._lifespan_seconds)
+            self._entries[key] = _Remembered(events, now + self.lifespan_seconds)
         else:  # its values were read when it was remembered first
             self._entries[key] = replace(before, events=events)
         self._size += len(events)

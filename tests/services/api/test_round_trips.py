@@ -51,10 +51,9 @@ async def counted(direct_settings: Settings, pool: asyncpg.Pool) -> AsyncIterato
                 counted.statements.append(query.query)
 
         context: ApiContext = app.state.context
-        for cache in (
-            context.identities, context.profiles, context.widgets, context.properties
-        ):  # fmt: skip
-            cache.lifespan_seconds = math.inf  # a loaded machine may need longer than two seconds
+        lookups = (context.identities, context.profiles, context.widgets, context.properties)
+        for cache in (*lookups, context.streams):
+            cache.lifespan_seconds = math.inf  # a loaded machine may need longer
         async with context.pool.acquire() as conn:
             conn.add_query_logger(record)
         yield counted
