@@ -28,8 +28,6 @@ from projections.engine.shard_history import (
 )
 from projections.engine.working_set import WorkingSet
 
-COPY_EVENTS = 2_500
-"""Events whose added rows are copied together: a COPY of few rows takes as long to begin."""
 HOLD_ROWS = 500_000
 """Rows that may stay in memory; with more, they are written, and read again by key."""
 
@@ -77,7 +75,7 @@ async def fold_into_shadow(
     `report` gets the number of events of each page.
     """
     work = target.group.working_set()
-    is_spilled, uncopied = False, 0
+    is_spilled = False
     copying: asyncio.Task[None] | None = None
     async with aclosing(pages), pool.acquire() as conn:
         try:
@@ -91,16 +89,13 @@ async def fold_into_shadow(
                 await _load(conn, work, recorded_events, target, is_spilled, copying)
                 await work.fold_in_slices(recorded_events)
                 report(len(page))
-                uncopied += len(page)
-                if uncopied >= COPY_EVENTS:
-                    added, uncopied = work.take_added_rows(), 0
-                    if copying is not None:
-                        await copying
-                    copying = asyncio.create_task(_copy(conn, added, target.schema))
+                added = work.take_added_rows()
+                if copying is not None:
+                    await copying
+                copying = asyncio.create_task(_copy(conn, added, target.schema))
                 if len(work) > HOLD_ROWS:
-                    if copying is not None:
-                        await copying
-                    copying, is_spilled, uncopied = None, True, 0
+                    await copying
+                    copying, is_spilled = None, True
                     await _spill(conn, work, target)
             if copying is not None:
                 await copying

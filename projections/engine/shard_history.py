@@ -12,9 +12,7 @@ from events.log.read import LoadedRows
 from events.record import RecordedEvent, UnreadableEvent
 from projections.engine.working_set import SLICE_EVENTS
 
-PAGE_EVENTS = 1_000
-"""Events of a page. With more, they and what they are read from do not fit the processor's caches.
-"""
+PAGE_EVENTS = 2_500
 
 EventPages: TypeAlias = AsyncGenerator[Sequence[RecordedEvent], None]
 ShardBounds: TypeAlias = Mapping[int, int]

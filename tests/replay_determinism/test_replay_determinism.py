@@ -50,7 +50,6 @@ async def assert_replay_determinism(
         with monkeypatch.context() as small:
             small.setattr(shard_history, "PAGE_EVENTS", page)
             small.setattr(shadow_fold, "HOLD_ROWS", 50 * page)
-            small.setattr(shadow_fold, "COPY_EVENTS", 2 * page)
             assert (await rebuild(owner_pool).rebuild(repair=False)).swapped
         assert await read_tables(pool) == rows
     await clear_tables(owner_pool)
