@@ -21,7 +21,7 @@ KIBIBYTES_PER_MEBIBYTE = 1024
 MODULES = {
     "bulk": "appending", "single": "appending", "relay": "relaying", "project": "projecting",
     "rebuild": "rebuilding", "tutorial": "tutorial", "sink": "sink", "crowded": "reading",
-    "read": "reading", "real": "latency", "bare": "latency",
+    "read": "reading", "read_routes": "growing_reads", "real": "latency", "bare": "latency",
     "commands": "committing", "inserts": "committing",
     "eventsourcing": "peers.eventsourcing_store", "timers": "timers.measuring",
     "prepared": "preparing", "http_load": "http.measuring",

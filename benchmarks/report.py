@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.commit_lines import commit_lines
+from benchmarks.growing_reads import growing_lines
 from benchmarks.http.report import http_lines
 from benchmarks.idle import idle_lines
 from benchmarks.report_line import ReportLine
@@ -84,6 +85,7 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
             median(a / b for a, b in zip(rare, real, strict=True)),
         ))  # fmt: skip
     report += _reads(rounds.results.get("read", []))
+    report += growing_lines(rounds.results.get("reads", []))
     report += http_lines(rounds.results.get("http", []))
     report += idle_lines(rounds.results.get("idle", []))
     report += timer_lines(rounds.results.get("timers", []))

@@ -46,6 +46,8 @@ class BenchmarkRun:
     crowded: str = ""
     crowd: dict[str, Any] = field(default_factory=dict)
     """The ids in the database with many leads."""
+    growing: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """Number of leads of a property → its database, with the ids in it."""
     served: str = ""
     """The database of the HTTP servers."""
     target: Target | None = None
@@ -69,7 +71,13 @@ class BenchmarkRun:
                 "crowded", self.settings(self.crowded), leads=self.size.leads,
                 in_large_property=self.size.leads_in_large_property,
             )  # fmt: skip
-        if not self.only or self.only - {"read", "timers", "idle"}:
+        if not self.only or "reads" in self.only:
+            for leads in self.size.growing_leads:
+                database = await self.servers.database(self.empty)
+                crowd = await measure("crowded", self.settings(database), leads=2 * leads,
+                                      in_large_property=leads)  # fmt: skip
+                self.growing[leads] = (database, crowd)
+        if not self.only or self.only - {"read", "reads", "timers", "idle"}:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
@@ -98,8 +106,9 @@ class BenchmarkRun:
             for name, step in (
                 ("append", self._append_round), ("project", self._project_round),
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
-                ("read", self._read_round), ("timers", self._timer_round),
-                ("http", self._http_round), ("idle", self._idle_round),
+                ("read", self._read_round), ("reads", self._growing_round),
+                ("timers", self._timer_round), ("http", self._http_round),
+                ("idle", self._idle_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -188,6 +197,15 @@ class BenchmarkRun:
     async def _read_round(self, _number: int) -> None:
         settings = self.settings(self.crowded)
         self._add("read", await measure("read", settings, crowd=self.crowd))
+
+    async def _growing_round(self, number: int) -> None:
+        results = {}
+        sizes = list(self.growing)
+        for leads in sizes if number % 2 == 0 else reversed(sizes):
+            database, crowd = self.growing[leads]
+            result = await measure("read_routes", self.settings(database), crowd=crowd)
+            results[str(leads)] = result["routes"]
+        self._add("reads", results)
 
     async def _timer_round(self, number: int) -> None:
         async def measure_contender(**arguments: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class WorkloadSize:
     rare_seconds: float = 30.0
     leads: int = 200_000
     leads_in_large_property: int = 20_000
+    growing_leads: tuple[int, ...] = (1_000, 10_000, 100_000)
     timers: TimerSize = field(default_factory=TimerSize)
     http: HttpSize = field(default_factory=HttpSize)
     rounds: int = 5
@@ -34,5 +35,6 @@ class WorkloadSize:
 QUICK = WorkloadSize(
     events=20_000, single_events=300, sink_events=10_000, slow_events=300, rate_seconds=3.0,
     idle_seconds=20.0, leads=50_000, leads_in_large_property=5_000, rounds=3,
+    growing_leads=(1_000, 10_000),
     timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000), http=HttpSize(400, 200),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, intersect, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, intersect, select
 
 from events.leads import LeadStatus
 from projections import lead_orders, lead_texts
@@ -58,7 +58,12 @@ class LeadFilter:
 
 
 def page(
-    lead_filter: LeadFilter, sort_by: SortBy, cut: PageCut, *, is_rare: bool = False
+    lead_filter: LeadFilter,
+    sort_by: SortBy,
+    cut: PageCut,
+    *,
+    is_rare: bool = False,
+    is_specific: bool = False,
 ) -> "Select[Any]":
     """Select a page of leads in order; ties by id, leads without a value last.
 
@@ -66,12 +71,20 @@ def page(
     left out.
 
     The ids of the page are selected first: an index has them in order, and the leads before the
-    page are not read. If only few leads match, `is_rare`, all of them are read and sorted.
+    page are not read. If only few leads match, `is_rare`, all of them are read and sorted. A
+    search that finds a part of the leads, `is_specific`, is sorted by the searched names: the leads
+    of a last name are next to each other, far from the first page.
     """
     conditions = lead_filter.column_conditions
     found = lead_filter.found
     if found is not None and sort_by == "created_at" and not conditions:
         return lead_orders.by_creation_of_texts(found, cut)
+    is_sorted_by_name = sort_by in lead_orders.SEARCHED_NAMES
+    if found is not None and is_sorted_by_name and is_specific and not (conditions and is_rare):
+        if conditions:
+            both = _intersect(lead_filter, found)
+            found = lead_texts.ids([lead_texts.TABLE.c.lead_id.in_(select(both.c.id))])
+        return lead_orders.by_name_of_texts(found, sort_by, cut)
     if found is not None:
         search = lead_texts.contains(lead_filter.search or "", lead_filter.searched_numbers)
         conditions.append(
@@ -84,20 +97,23 @@ def page(
 
 
 def count(lead_filter: LeadFilter) -> "Select[Any]":
-    """Select the number of leads.
-
-    With a text and other conditions, the ids of both are compared: to look up every lead in which
-    the text is found would take longer.
-    """
+    """Select the number of leads."""
     found = lead_filter.found
-    listed = select(TABLE.c.id).where(*lead_filter.listed)
     if found is None:
-        matching = listed.subquery("matching")
+        matching = select(TABLE.c.id).where(*lead_filter.listed).subquery("matching")
     elif lead_filter.column_conditions:
-        matching = intersect(listed, found).subquery("matching")
+        matching = _intersect(lead_filter, found)
     else:
         matching = found.subquery("matching")
     return select(func.count()).select_from(matching)
+
+
+def _intersect(lead_filter: LeadFilter, found: "Select[Any]") -> Subquery:
+    """Return the ids of leads with a text that fulfil the other conditions too.
+
+    Ids of two indexes are compared: to look up every lead with the text would take longer.
+    """
+    return intersect(select(TABLE.c.id).where(*lead_filter.listed), found).subquery("matching")
 
 
 def count_by_status_and_source(property_id: UUID) -> "Select[Any]":

@@ -26,6 +26,7 @@ from projections.leads import SORTED_TEXTS, TABLE, listed_only
 from projections.scores import STATE
 
 SortBy: TypeAlias = Literal["created_at", "first_name", "last_name", "status", "source", "score"]
+SEARCHED_NAMES = ("first_name", "last_name")
 Keys: TypeAlias = Sequence[ColumnElement[Any]]
 COMPARED_CHARACTERS: ColumnElement[int] = literal_column("100")
 """The characters of a text that are sorted. It is no parameter: the index has the same number."""
@@ -51,6 +52,22 @@ def by_creation_of_texts(found: "Select[Any]", cut: PageCut) -> "Select[Any]":
     texts = lead_texts.TABLE.c
     page = cut.of(cut.ordered(found, (texts.created_at, texts.lead_id))).subquery("page")
     return cut.ordered(_select_leads(page).where(listed_only()), _keys("created_at"))
+
+
+def by_name_of_texts(found: "Select[Any]", sort_by: SortBy, cut: PageCut) -> "Select[Any]":
+    """Select a page of the leads in which a text is found, by the searched form of a name."""
+    texts = lead_texts.TABLE.c
+    name = texts[sort_by]
+    ids = found.add_columns(name.label("name"))
+    page = cut.of(_with_missing_last(ids, name, texts.lead_id, cut)).subquery("page")
+    query = _select_leads(page).where(listed_only())
+    return _with_missing_last(query, page.c.name, page.c.id, cut)
+
+
+def _with_missing_last(
+    query: "Select[Any]", name: ColumnElement[str], key: ColumnElement[UUID], cut: PageCut
+) -> "Select[Any]":
+    return cut.ordered(query.order_by(name.is_(None)), (name, key))
 
 
 def by_score(

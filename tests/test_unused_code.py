@@ -31,7 +31,6 @@ ALLOWED = {
     "MemoryRecords": "replaces an attribute of aiokafka",
     "RequestResponseCycle": "used in a cast in quotes",
     "Select": "used in annotations in quotes, because the class is not generic at run time",
-    "Subquery": "used in annotations in quotes, because the class is not generic at run time",
     "__getitem__": "part of the Mapping interface",
     "__pydantic_base_init__": "read by pydantic",
     "adopted_message_id": "read by name: a key of the projection of messages",

@@ -11,6 +11,9 @@ from projections.lead_list import LeadFilter
 from projections.lead_orders import PageCut, SortBy
 from services.api.reading import PreparedQuery, Query
 
+SPECIFIC = 4
+"""A search is specific if it finds at most one of this number of leads."""
+
 
 def page_query(
     lead_filter: LeadFilter, sort_by: SortBy, cut: PageCut, *, total: int, listed: int
@@ -22,7 +25,8 @@ def page_query(
     """
     is_rare = (cut.offset + cut.limit) * listed > total * total
     if lead_filter.search is not None:
-        return lead_list.page(lead_filter, sort_by, cut, is_rare=is_rare)
+        is_specific = total * SPECIFIC <= listed
+        return lead_list.page(lead_filter, sort_by, cut, is_rare=is_rare, is_specific=is_specific)
     filters = {
         name: value
         for name in ("status", "source", "assigned_agent_id")

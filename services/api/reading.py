@@ -66,6 +66,13 @@ class QueryRunner:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
+    async def plan_for_values(self) -> None:
+        """Plan each further query of the transaction for its values.
+
+        A plan for any values expects a property of average size, and then reads all its leads.
+        """
+        await self._conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+
     async def all(self, query: Query) -> list[ResultRow]:
         """Return all rows."""
         text, values = compile_query(query)

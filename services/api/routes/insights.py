@@ -55,6 +55,7 @@ async def get_insights(
         dates = last_days(context.clock.now().astimezone(zone).date(), days)
         day_starts = [_start_of_day(day, zone) for day in dates]
         trend_starts = day_starts[-MAX_TREND_DAYS:]
+        await conn.plan_for_values()
         total = await conn.scalar(leads.count_of(property_id)) or 0
         score_rows = await conn.all(insights.totals(property_id, day_starts[0]))
         query = insights.factors(property_id, day_starts[0], MAX_FACTORS)

@@ -110,6 +110,7 @@ async def list_leads(
             property_id, status, normalize_texts(source), assigned_agent_id=assigned_agent_id
         )
         if search:
+            await conn.plan_for_values()
             country = await load_country(conn, property_id)
             lead_filter = replace(
                 lead_filter,

@@ -113,6 +113,30 @@ async def test_pages_contain_every_lead_once(site: Site, order: str) -> None:
         assert [lead["id"] for lead in whole] == listed, sort
 
 
+@pytest.mark.parametrize("query", [{"search": "ada"}, {"search": "ada", "status": "new"}], ids=str)
+async def test_a_search_is_sorted_like_the_list(site: Site, query: dict[str, Any]) -> None:
+    """It is common, specific or rare in turn: other leads are added before the next look."""
+    for name in ("Ada C", "ada a", "Ádá b", "Adam"):
+        first, _, last = name.partition(" ")
+        await site.create_lead(**{"firstName": first, **({"lastName": last} if last else {})})
+    for others in (0, 12, 40):
+        for number in range(others):
+            await site.create_lead(firstName=f"Grace {number}")
+        await site.project()
+        for order, names in (("asc", ["a", "b", "C", None]), ("desc", ["C", "b", "a", None])):
+            listed = []
+            for page in (1, 2):
+                body = (await request_list(
+                    site, **query, sortBy="last_name", sortOrder=order, limit=2, page=page
+                )).json()  # fmt: skip
+                assert body["pagination"]["total"] == 4
+                listed += [lead["last_name"] for lead in body["leads"]]
+            assert listed == names, (others, order)
+        for sort in ("created_at", "status", "source", "score", "first_name"):
+            body = (await request_list(site, **query, sortBy=sort)).json()
+            assert len(body["leads"]) == 4, (others, sort)
+
+
 async def test_an_empty_property_has_an_empty_list(site: Site) -> None:
     assert (await request_list(site)).json() == {
         "leads": [], "pagination": {"page": 1, "limit": 25, "total": 0, "totalPages": 0},
