@@ -1,6 +1,6 @@
 """The orders of the console's list of leads: each reads a page of ids from an index.
 
-The indexes are those of the property's listed leads; see the migrations 0032 and 0062.
+The indexes are those of the property's listed leads; see the migrations 0032 and 0058.
 """
 
 from collections.abc import Sequence

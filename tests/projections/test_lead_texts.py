@@ -100,7 +100,7 @@ async def test_the_migration_fills_the_table_as_a_rebuild_does(
     merged = LeadMerged(loser_id=leads[1].lead_id, winner_id=leads[0].lead_id)
     await world.append(world.new(merged))
     await world.project()
-    await asyncio.to_thread(command.downgrade, alembic_config(database_url), "0062")
+    await asyncio.to_thread(command.downgrade, alembic_config(database_url), "0059")
     await asyncio.to_thread(migrate, database_url)
     await owner_pool.expire_connections()
     result = await rebuild_of(owner_pool).verify()

@@ -2,7 +2,7 @@
 
 from migrations.scripts import run
 
-revision = "0062"
+revision = "0058"
 down_revision = "0057"
 
 

@@ -2,8 +2,8 @@
 
 from migrations.scripts import run
 
-revision = "0066"
-down_revision = "0063"
+revision = "0061"
+down_revision = "0060"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from migrations.scripts import run
 
-revision = "0063"
-down_revision = "0060"
+revision = "0060"
+down_revision = "0059"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from migrations.scripts import run
 
-revision = "0060"
-down_revision = "0062"
+revision = "0059"
+down_revision = "0058"
 
 
 def upgrade() -> None:
