@@ -15,10 +15,12 @@ from uuid_utils.compat import uuid7
 from benchmarks.floor import LOG_COLUMNS
 from events.record import Cause
 from services.application.command_handler import transact
+from services.application.stream_cache import StreamCache
 from services.application.unit_of_work import Scope, UnitOfWork
 from services.deciders.engagements import RecordEngagement
 from services.runtime.clock import Clock
 from services.runtime.database import pooled
+from services.runtime.garbage_collection import collect_rarely
 from services.runtime.settings import Settings
 
 CLIENTS = 16
@@ -32,8 +34,16 @@ Commit = Callable[[asyncpg.Pool, asyncpg.Record], Awaitable[None]]
 
 
 async def commands(settings: Settings, events: int, durable: bool) -> dict[str, float]:
-    """Measure commands that record an engagement: read the lead, decide, encrypt and append."""
-    return await _measure(settings, events, durable, _record_engagement)
+    """Measure commands that record an engagement: read the lead, decide, encrypt and append.
+
+    As in the API, the lead is read only if the process does not remember it.
+    """
+    cache = StreamCache()
+
+    async def record_engagement(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
+        await _record_engagement(pool, row, cache)
+
+    return await _measure(settings, events, durable, record_engagement)
 
 
 async def inserts(settings: Settings, events: int, durable: bool) -> dict[str, float]:
@@ -44,6 +54,7 @@ async def inserts(settings: Settings, events: int, durable: bool) -> dict[str, f
 async def _measure(
     settings: Settings, events: int, durable: bool, commit: Commit
 ) -> dict[str, float]:
+    collect_rarely()  # as in the API
     async with pooled(settings, "bench commits", role=None, size=1) as owner:
         await owner.execute("CREATE TABLE bare_events (LIKE crm_events INCLUDING ALL)")
         if not durable:
@@ -75,7 +86,7 @@ async def _time_clients(
     return time.perf_counter() - started
 
 
-async def _record_engagement(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
+async def _record_engagement(pool: asyncpg.Pool, row: asyncpg.Record, cache: StreamCache) -> None:
     command = RecordEngagement(uuid7(), row["lead_id"], row["payload"]["event_type"], {})
 
     async def work(uow: UnitOfWork) -> Any:
@@ -83,7 +94,7 @@ async def _record_engagement(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
         return {}
 
     scope = Scope(row["org_id"], row["property_id"], Clock().now(), Cause("benchmark"))
-    await transact(pool, scope, work, is_plain=True)
+    await transact(pool, scope, work, is_plain=True, cache=cache)
 
 
 async def _insert(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
