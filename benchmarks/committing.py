@@ -7,18 +7,13 @@ and constraints of the log.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import asyncpg
-from uuid_utils.compat import uuid7
 
+from benchmarks.engaging import EngagedLead, record_engagement
 from benchmarks.floor import LOG_COLUMNS
-from events.record import Cause
-from services.application.command_handler import transact
+from events.engagements import EngagementType
 from services.application.stream_cache import StreamCache
-from services.application.unit_of_work import Scope, UnitOfWork
-from services.deciders.engagements import RecordEngagement
-from services.runtime.clock import Clock
 from services.runtime.database import pooled
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.settings import Settings
@@ -34,16 +29,15 @@ Commit = Callable[[asyncpg.Pool, asyncpg.Record], Awaitable[None]]
 
 
 async def commands(settings: Settings, events: int, durable: bool) -> dict[str, float]:
-    """Measure commands that record an engagement: read the lead, decide, encrypt and append.
-
-    As in the API, the lead is read only if the process does not remember it.
-    """
+    """Measure commands that record an engagement."""
     cache = StreamCache()
 
-    async def record_engagement(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
-        await _record_engagement(pool, row, cache)
+    async def commit(pool: asyncpg.Pool, row: asyncpg.Record) -> None:
+        lead = EngagedLead(row["org_id"], row["property_id"], row["lead_id"])
+        kind = EngagementType(row["payload"]["event_type"])
+        await record_engagement(pool, lead, kind, cache)
 
-    return await _measure(settings, events, durable, record_engagement)
+    return await _measure(settings, events, durable, commit)
 
 
 async def inserts(settings: Settings, events: int, durable: bool) -> dict[str, float]:
@@ -84,17 +78,6 @@ async def _time_clients(
     started = time.perf_counter()
     await asyncio.gather(*(commit_all(rows[number::clients]) for number in range(clients)))
     return time.perf_counter() - started
-
-
-async def _record_engagement(pool: asyncpg.Pool, row: asyncpg.Record, cache: StreamCache) -> None:
-    command = RecordEngagement(uuid7(), row["lead_id"], row["payload"]["event_type"], {})
-
-    async def work(uow: UnitOfWork) -> Any:
-        await uow.execute(command)
-        return {}
-
-    scope = Scope(row["org_id"], row["property_id"], Clock().now(), Cause("benchmark"))
-    await transact(pool, scope, work, is_plain=True, cache=cache)
 
 
 async def _insert(pool: asyncpg.Pool, row: asyncpg.Record) -> None:

@@ -1,7 +1,8 @@
 """Measurement of the time from an action to its visible row, at a steady rate.
 
-The real path has the relay and the projector. The bare path is only: INSERT and commit, produce
-with acks=all, consume, INSERT and commit. Visibility is checked in the same way on both.
+The real path is a command of the API, the relay and the projector. The bare path is only: INSERT
+and commit, produce with acks=all, consume, INSERT and commit. Visibility is checked in the same way
+on both.
 """
 
 import asyncio
@@ -16,13 +17,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.child import run_process
+from benchmarks.engaging import EngagedLead, record_engagement
 from benchmarks.workload import Organization, history
 from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
-from events.engagements import ENGAGEMENT_WEIGHTS, EngagementRecorded, EngagementType
+from events.engagements import EngagementType
 from events.leads import LeadCaptured
 from events.log.append import append
-from events.record import NewEvent
+from services.application.stream_cache import StreamCache
 from services.event_consumer.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
@@ -30,7 +32,8 @@ from services.runtime.settings import Settings
 POLL_SECONDS = 0.001
 WARM_ACTIONS = 50
 PROCESSES = ("services.relay", "services.projector")
-Action = Callable[[UUID], Awaitable[None]]
+Action = Callable[[], Awaitable[UUID]]
+"""It returns the id of the row that will be visible."""
 
 
 async def real(
@@ -46,24 +49,17 @@ async def real(
         ]
         async with pool.acquire() as conn, conn.transaction():
             await append(conn, captured, expected={})
-        rng = Random(seed)
+        leads = [
+            EngagedLead(e.org_id, e.property_id, e.event.lead)
+            for e in captured if e.property_id and e.event.lead
+        ]  # fmt: skip
+        rng, cache = Random(seed), StreamCache()
 
-        async def action(key: UUID) -> None:
-            lead = rng.choice(captured)
-            async with pool.acquire() as conn, conn.transaction():
-                await append(conn, [_engagement(key, lead)], expected={})
+        async def action() -> UUID:
+            kind = EngagementType.EMAIL_OPENED
+            return await record_engagement(pool, rng.choice(leads), kind, cache)
 
         return await _measure(pool, "lead_engagement_events", action, rate, seconds)
-
-
-def _engagement(key: UUID, lead: NewEvent) -> NewEvent:
-    kind = EngagementType.EMAIL_OPENED
-    assert lead.event.lead is not None
-    engagement = EngagementRecorded(
-        engagement_id=key, lead_id=lead.event.lead, event_type=kind,
-        score_weight=ENGAGEMENT_WEIGHTS[kind], metadata={"campaign": "spring"},
-    )  # fmt: skip
-    return NewEvent(key, engagement, lead.org_id, lead.property_id, lead.occurred_at, lead.cause)
 
 
 async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, list[float]]:
@@ -85,10 +81,12 @@ async def bare(settings: Settings, rate: float, seconds: float) -> dict[str, lis
             await client.start()
             stack.push_async_callback(client.stop)
 
-        async def action(key: UUID) -> None:
+        async def action() -> UUID:
+            key = uuid4()
             payload = {"lead_id": str(key), "event_type": "email_opened", "score_weight": 8}
             await pool.execute("INSERT INTO bench_in VALUES ($1, $2)", key, payload)
             await producer.send_and_wait(topic, key.bytes, key=key.bytes)
+            return key
 
         consumer_task = asyncio.create_task(_consume(pool, consumer))
         stack.callback(consumer_task.cancel)
@@ -128,9 +126,8 @@ async def _measure(
 
 
 async def _start_action(action: Action, started: dict[UUID, float]) -> None:
-    key = uuid4()
-    started[key] = time.perf_counter()
-    await action(key)
+    began = time.perf_counter()
+    started[await action()] = began
 
 
 async def _watch(conn: Any, table: str, started: dict[UUID, float], durations: list[float]) -> None:
