@@ -7,8 +7,8 @@ down_revision = "0057"
 
 
 def upgrade() -> None:
-    run("0062_lead_orders.sql")
+    run("0058_lead_orders.sql")
 
 
 def downgrade() -> None:
-    run("0062_lead_orders.down.sql")
+    run("0058_lead_orders.down.sql")

@@ -7,8 +7,8 @@ down_revision = "0058"
 
 
 def upgrade() -> None:
-    run("0060_append_events_as_json.sql")
+    run("0059_append_events_as_json.sql")
 
 
 def downgrade() -> None:
-    run("0060_append_events_as_json.down.sql")
+    run("0059_append_events_as_json.down.sql")

@@ -7,8 +7,8 @@ down_revision = "0059"
 
 
 def upgrade() -> None:
-    run("0063_lead_texts.sql")
+    run("0060_lead_texts.sql")
 
 
 def downgrade() -> None:
-    run("0063_lead_texts.down.sql")
+    run("0060_lead_texts.down.sql")

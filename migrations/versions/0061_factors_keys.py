@@ -7,8 +7,8 @@ down_revision = "0060"
 
 
 def upgrade() -> None:
-    run("0066_factors_keys.sql")
+    run("0061_factors_keys.sql")
 
 
 def downgrade() -> None:
-    run("0066_factors_keys.down.sql")
+    run("0061_factors_keys.down.sql")
