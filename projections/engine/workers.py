@@ -5,6 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
@@ -81,6 +82,11 @@ class FoldWorkers:
                 folded = self._folded.value
                 report(folded - reported)
                 reported = folded
+        except BrokenProcessPool:
+            # The executor's thread fails all futures and ends the other workers, but if one of the
+            # futures is cancelled meanwhile, it stops halfway.
+            await asyncio.gather(*pending, return_exceptions=True)
+            raise
         finally:
             for future in pending:
                 future.cancel()
