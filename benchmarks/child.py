@@ -25,6 +25,7 @@ MODULES = {
     "commands": "committing", "inserts": "committing",
     "eventsourcing": "peers.eventsourcing_store", "timers": "timers.measuring",
     "prepared": "preparing", "http_load": "http.measuring",
+    "flat_rebuild": "peers.flat_rebuilding",
 }  # fmt: skip
 """Measurement → its module in this package."""
 

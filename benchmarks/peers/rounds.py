@@ -52,7 +52,7 @@ class PeerRun:
             home = Path(directory)
             self._write_events(home / "events.json")
             shutil.copytree(NODE, home, dirs_exist_ok=True)
-            await _run("npm", "install", "--no-audit", "--no-fund", "--silent", cwd=home)
+            await run_command("npm", "install", "--no-audit", "--no-fund", "--silent", cwd=home)
             for number in range(self.size.rounds):
                 for name in TABLES if number % 2 else reversed(TABLES):
                     async with self._database(empty if name == "core" else None) as database:
@@ -71,7 +71,7 @@ class PeerRun:
         if name == "eventsourcing":
             return await measure(name, settings, file=file, batch_events=BATCH_EVENTS)
         url = self.servers.url(database)
-        out = await _run("node", "append.mjs", name, url, file, str(BATCH_EVENTS), cwd=home)
+        out = await run_command("node", "append.mjs", name, url, file, str(BATCH_EVENTS), cwd=home)
         result: dict[str, Any] = json.loads(out.splitlines()[-1])
         return result
 
@@ -98,7 +98,7 @@ class PeerRun:
             raise RuntimeError(f"{name} has {count} events instead of {self.size.events}")
 
 
-async def _run(*command: str, cwd: Path) -> str:
+async def run_command(*command: str, cwd: Path) -> str:
     """Return what a command prints. Raise `RuntimeError` if it fails."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=cwd, stdout=asyncio.subprocess.PIPE

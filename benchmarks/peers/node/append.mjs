@@ -1,23 +1,21 @@
-// Append events in batches: `node append.mjs STORE DATABASE_URL FILE BATCH_EVENTS`. Print the seconds as JSON.
-// Each line of the file is an event: {"stream": …, "type": …, "data": …}.
+// Append events in batches: `node append.mjs STORE DATABASE_URL FILE BATCH_EVENTS [CONNECTIONS]`. Print the seconds as JSON.
+// Each line of the file is an event: {"stream": …, "type": …, "data": …}; "metadata" is optional.
 import { readFileSync } from "node:fs";
 import { PostgresEventStore } from "@dcb-es/event-store-postgres";
 import { Tags } from "@dcb-es/event-store";
 import { getPostgreSQLEventStore } from "@event-driven-io/emmett-postgresql";
 import pg from "pg";
 
-const CONNECTIONS = 16;
-
-// One transaction for each stream of a batch, on sixteen connections: the store has no append to several streams.
-async function emmett(url) {
-  const store = getPostgreSQLEventStore(url, { connectionOptions: { pool: new pg.Pool({ connectionString: url, max: CONNECTIONS }) } });
+// One transaction for each stream of a batch, on several connections: the store has no append to several streams.
+async function emmett(url, connections) {
+  const store = getPostgreSQLEventStore(url, { connectionOptions: { pool: new pg.Pool({ connectionString: url, max: connections }) } });
   await store.schema.migrate();
   return {
     prepare(batch) {
       const streams = new Map();
-      for (const { stream, type, data } of batch) {
+      for (const { stream, type, data, metadata } of batch) {
         if (!streams.has(stream)) streams.set(stream, []);
-        streams.get(stream).push({ type, data });
+        streams.get(stream).push({ type, data, metadata });
       }
       return [...streams];
     },
@@ -29,7 +27,7 @@ async function emmett(url) {
           await store.appendToStream(stream, events);
         }
       };
-      await Promise.all(Array.from({ length: CONNECTIONS }, client));
+      await Promise.all(Array.from({ length: connections }, client));
     },
     close: () => store.close(),
   };
@@ -48,8 +46,8 @@ async function dcb(url) {
   };
 }
 
-const [name, url, file, size] = process.argv.slice(2);
-const store = await { emmett, dcb }[name](url);
+const [name, url, file, size, connections = "16"] = process.argv.slice(2);
+const store = await { emmett, dcb }[name](url, Number(connections));
 const events = readFileSync(file, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
 let seconds = 0;
 for (let start = 0; start < events.length; start += Number(size)) {

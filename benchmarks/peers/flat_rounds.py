@@ -1,0 +1,65 @@
+"""The rounds of projecting: the core and Debezium's sink fill the same flat table in turn."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.peers.flat_log import STOP_SECONDS, append_log, last_ids, project_log
+from benchmarks.peers.flat_table import create_table, digest_table
+from benchmarks.peers.flat_topic import fill_topic
+from benchmarks.peers.kafka_connect import start_sink
+from benchmarks.peers.row_watch import watch_rows
+from benchmarks.servers import BenchmarkServers
+from benchmarks.workload import history, make_organization
+from benchmarks.workload_size import WorkloadSize
+from services.local_stack.child_process import stop
+
+TASKS = {"core": 1, "Debezium, 1 task": 1, "Debezium, 2 tasks": 2}
+"""Contender → its number of projectors, or of tasks in one process of Kafka Connect."""
+TOPIC = "flat"
+
+
+@dataclass
+class FlatRun:
+    """The results of all rounds: contender → one result each round."""
+
+    servers: BenchmarkServers
+    size: WorkloadSize
+    results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Prepare a log and a topic of the same events, and measure in alternating order.
+
+        Raise `RuntimeError` if a contender fails, or if its rows differ from those of another.
+        """
+        size, servers = self.size, self.servers
+        log, empty = await append_log(servers, size), await servers.database()
+        await create_table(servers.url(empty))
+        new_events = history(size.seed, make_organization(size.seed, size.properties), size.events)
+        fill_topic(servers.bootstrap_servers, TOPIC, new_events)
+        digests = set()
+        for number in range(size.rounds):
+            for name in TASKS if number % 2 else reversed(TASKS):
+                database = await servers.database(log if name == "core" else empty)
+                run = f"flat{number}.{TASKS[name]}"
+                if name == "core":
+                    result = await project_log(servers, size, database, run)
+                else:
+                    result = await self._sink(database, run, TASKS[name])
+                self.results.setdefault(name, []).append(result)
+                digests.add(await digest_table(servers.url(database)))
+                if len(digests) > 1:
+                    raise RuntimeError(f"the rows of {name} differ: {digests}")
+                await servers.drop(database)
+
+    async def _sink(self, database: str, name: str, tasks: int) -> dict[str, Any]:
+        home, last = self.servers.home / f"sink.{name}", last_ids(self.size)
+        pid = start_sink(
+            home, name, TOPIC, tasks=tasks, url=self.servers.url(database),
+            bootstrap_servers=self.servers.bootstrap_servers,
+        )  # fmt: skip
+        try:
+            log = home / "connect.log"
+            return await watch_rows(self.servers, database, pid, log, last=last)
+        finally:
+            await asyncio.to_thread(stop, pid, STOP_SECONDS)
