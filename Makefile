@@ -65,7 +65,7 @@ mutate: $(VENV)/.installed-mutation  ## list changes of the code that no test no
 bench: $(VENV)/.installed-bench  ## measure throughput and latency, compared with simpler methods (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: $(VENV)/.installed-bench  ## append the same events to other event stores (needs Node and npm; ARGS=--quick)
+bench-peers: $(VENV)/.installed-bench  ## append, project and rebuild as other software does (needs Node, Java 17, Maven; ARGS=--quick)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 lint: install  ## check style, types, import order, unused code and unused dependencies
