@@ -29,7 +29,7 @@ async def world(pool: asyncpg.Pool) -> World:
 
 
 async def fail() -> None:
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the statements begin in this turn of the event loop
     raise ValueError("the work failed")
 
 

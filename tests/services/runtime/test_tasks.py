@@ -54,7 +54,7 @@ async def test_a_task_that_lost_its_cancellation_is_cancelled_again(
         raise LookupError("ignored, because another task ended first")
 
     async with asyncio.timeout(5):
-        await run_until_first_ends(lose_two(), asyncio.sleep(0))
+        await run_until_first_ends(lose_two(), end_at_once())
     assert cancellations == 3
 
 
