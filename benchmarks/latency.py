@@ -28,6 +28,7 @@ from services.application.stream_cache import StreamCache
 from services.event_consumer.consumer import FETCH_WAIT_MILLISECONDS
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
+from services.runtime.tasks import end_tasks
 
 POLL_SECONDS = 0.001
 WARM_ACTIONS = 50
@@ -120,8 +121,7 @@ async def _measure(
                 group.create_task(_start_action(action, started))
         while started:
             await asyncio.sleep(POLL_SECONDS)
-        watch_task.cancel()
-        await asyncio.gather(watch_task, return_exceptions=True)
+        await end_tasks([watch_task])
     return {"milliseconds": durations}
 
 

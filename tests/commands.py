@@ -3,7 +3,8 @@
 from events.log.commands import CommandId
 from services.application.command_handler import Database, transact
 from services.application.command_result import CommandResult
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 
 
 async def handle_command(

@@ -14,8 +14,9 @@ from events.log.token import Token
 from events.record import Cause, Stream
 from services.adapters.responder import Responder, ResponderRequest
 from services.application.command_handler import transact
+from services.application.scope import Scope
 from services.application.stream_cache import StreamCache
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_messages import ReceivedMessage, VisitorMessage, receive_message
 from services.deciders import conversations
 from services.deciders.chats import Conversation

@@ -22,9 +22,10 @@ from services.application.permanent_errors import (
     erased_result_as_refusal,
 )
 from services.application.plain_commands import append_plain_command
+from services.application.scope import Scope
 from services.application.staged_first import StagedChangesFirst, attempt_after_staged
 from services.application.stream_cache import StreamCache
-from services.application.unit_of_work import Scope, TransactionNeeded, UnitOfWork
+from services.application.unit_of_work import TransactionNeeded, UnitOfWork
 from services.deciders.decider import Refused
 
 T = TypeVar("T")

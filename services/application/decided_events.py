@@ -19,8 +19,9 @@ from services.application.command_handler import Database, transact
 from services.application.conversations import post_agent_answer
 from services.application.known_leads import DecidedResult, complete_known_lead
 from services.application.leads import find_contact_owners
+from services.application.scope import Scope
 from services.application.tours import execute_tour_command
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.conversations import PostAgentAnswer
 from services.deciders.decided_events import DecisionContext, command_for, normalize_details
 from services.deciders.decider import Refused

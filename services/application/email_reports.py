@@ -9,8 +9,9 @@ from events.record import Cause, Stream
 from services.adapters.email_reports import EmailReport, ReportKind
 from services.application.command_handler import transact
 from services.application.delivery_reports import DeliveryReport, report_delivery
+from services.application.scope import Scope
 from services.application.suppressions import COMPLAINT, withdraw_for_delivery
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.host import find_stream_owner
 
 ACTOR = "provider:email"

@@ -21,8 +21,9 @@ from services.adapters.provider import OPTED_OUT, Finding, LookUp, OutgoingMessa
 from services.application.command_handler import transact
 from services.application.opt_outs import ContactDecision, decide_for_contact
 from services.application.outgoing_messages import build_message
+from services.application.scope import Scope
 from services.application.sending_context import load_context
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.deciders import hand_overs
 from services.deciders.delivery_state import OPEN, Delivery, DeliveryStatus
 from services.deciders.hand_overs import (

@@ -9,7 +9,8 @@ import asyncpg
 from events.consents import ConsentChannel, consent_id
 from events.record import Cause, Stream
 from services.application.opt_outs import ContactDecision, decide_for_contact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.application.unsubscribe_links import UnsubscribeLink
 from services.deciders import consents, leads
 from services.deciders.decider import Refused

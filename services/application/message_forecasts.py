@@ -6,8 +6,9 @@ from datetime import datetime
 from events.log.connection import Connection
 from events.record import Cause
 from services.application.message_states import MessageState
+from services.application.scope import Scope
 from services.application.sending_context import load_context
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.delivery_state import OPEN
 from services.deciders.delivery_steps import describe_reason
 from services.deciders.sending_rules.catalog import judge

@@ -13,7 +13,8 @@ from events.log.commands import CommandId
 from events.record import Cause
 from services.application.command_handler import transact
 from services.application.contact_leads import find_contact_leads, keep_leads_with_contact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders import consents
 from services.deciders.consents import RecordConsent
 

@@ -20,7 +20,7 @@ from services.application.append_checks import (
 )
 from services.application.decided_appends import DecidedAppends
 from services.application.merge_redirect import redirect_command
-from services.application.scope import Scope as Scope  # noqa: PLC0414 — part of this interface
+from services.application.scope import Scope
 from services.application.stream_cache import StateKey, StreamCache
 from services.application.stream_reads import StreamReads
 from services.deciders.catalog import DECIDER_OF

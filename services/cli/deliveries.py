@@ -22,7 +22,8 @@ from services.application.hand_overs import (
     load_lost,
     settle_lost,
 )
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.cli.id_prefix import find_id
 from services.deciders import hand_overs
 from services.deciders.decider import Refused

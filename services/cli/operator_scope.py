@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from events.record import Cause, Stream
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.host import find_stream_owner
 from services.runtime.terminal import Failure
 

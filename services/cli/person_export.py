@@ -7,7 +7,8 @@ from uuid import UUID
 from events.privacy import ExportFormat
 from events.record import Stream
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.cli.operator_scope import find_scope
 from services.cli.privacy import APPLICATION
 from services.deciders.privacy import RecordExport

@@ -10,7 +10,8 @@ from events.claims import EMAIL, EXTERNAL_ID, MERGED
 from events.consents import ConsentWithdrawn
 from events.record import NewEvent
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.consents import RecordConsent
 from services.lead_import.lines import LeadLine
 

@@ -20,8 +20,9 @@ from events.log import read
 from events.record import Cause, Stream
 from services.application.erasures import find_erasable
 from services.application.person_terms import PersonTerms
+from services.application.scope import Scope
 from services.application.sealed_tables import SealedTable, find_rows
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.host import find_stream_owner
 from services.privacy.person_export import PAGE_ROWS, Person
 from services.privacy.person_texts import read_stored_texts

@@ -24,8 +24,9 @@ from services.application.command_handler import transact
 from services.application.erasures import Contacts, erase, keep_opt_outs
 from services.application.merged_leads import list_members
 from services.application.person_terms import PersonTerms
+from services.application.scope import Scope
 from services.application.sealed_tables import erase_rows, find_rows
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.erasures import ErasedLead, erasures_of
 from services.privacy.person_texts import read_identifying_texts, read_stored_texts
 from services.privacy.signature import verify

@@ -28,7 +28,8 @@ from services.application.hand_overs import (
     record_result,
     settle_lost,
 )
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.hand_overs import Result
 from services.runtime.clock import Clock
 from services.runtime.database import (

@@ -12,7 +12,8 @@ from events.log.error_text import describe_error
 from events.record import Cause, Origin, RecordedEvent, UnreadableEvent
 from projections.engine.apply import BAD_ROW_ERRORS
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime import metrics
 from services.runtime.clock import Clock

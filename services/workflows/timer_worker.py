@@ -21,7 +21,8 @@ from events.log.timers import DueTimer, PropertyTaken, TimerBacklog
 from events.record import Cause
 from events.timers import TimerKind
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
 from services.runtime.event_signal import EventSignal, PollPause

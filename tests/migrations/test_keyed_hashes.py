@@ -13,7 +13,8 @@ from events.record import Cause
 from services.application.command_handler import transact
 from services.application.contact_opt_outs import load_contact_opt_out, store_contact_decision
 from services.application.leads import find_contact_owners
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.runtime.keys import prepare_keys
 from tests.world import World, make_world
 

@@ -17,7 +17,8 @@ from events.log.append_state import AppendState, read_state
 from events.log.connection import Connection
 from events.log.errors import IdReused
 from events.record import Cause, NewEvent, Stream
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.local_time import When

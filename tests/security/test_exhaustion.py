@@ -10,9 +10,10 @@ import pytest
 
 from events.record import Cause
 from services.application.command_handler import transact
+from services.application.scope import Scope
 from services.application.slot_holds import hold_slot
 from services.application.slot_requests import SlotRequest
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_places import VisitorIdentity, purge
 from services.deciders.visitor_limits import VisitorLimits
 from tests.services.api.site import WIDGET_TOURS, Site

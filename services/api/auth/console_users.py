@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from events.record import Cause
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 
 ADMIN = "admin"
 WRITER_ROLES = ("manager", ADMIN)

@@ -7,7 +7,7 @@ from uuid import UUID
 from events.record import Cause
 from events.visitor_ids import read_visitor_id
 from services.api.problems import Problem
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 
 MAX_VISITOR_ID_LENGTH = 200
 

@@ -34,7 +34,8 @@ from services.api.schemas.api_keys import (
 from services.api.table_fit import require_fitting_tables
 from services.application.api_keys import hash_key, make_key, require_properties
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.api_keys import IssueApiKey, RevokeApiKey
 
 MAX_KEYS = 500

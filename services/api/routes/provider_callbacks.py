@@ -25,7 +25,8 @@ from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
 from services.application.delivery_reports import ACTOR, DeliveryReport, report_delivery
 from services.application.inbound_sms import InboundSms, receive_sms
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.opt_out_words import Meaning
 from services.host import find_stream_owner
 from services.runtime.unicode_text import normalize_texts

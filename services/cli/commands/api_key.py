@@ -15,7 +15,8 @@ from events.api_keys import ApiScope
 from events.record import Cause
 from services.application import api_keys, clear_events
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.api_keys import IssueApiKey, RevokeApiKey
 from services.deciders.decider import Refused
 from services.runtime.database import connect

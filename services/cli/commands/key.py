@@ -16,7 +16,8 @@ from events.record import Cause, Stream
 from events.widgets import WidgetKeyIssued
 from services.api.auth.origins import normalize_origin
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders import widgets
 from services.deciders.decider import Refused
 from services.deciders.widgets import ConfigureWidget, IssueKey, RevokeKey

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from events.record import Cause
 from services.application.command_handler import transact
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.application.workflows import seed_property
 from services.deciders.decider import Refused
 from services.deciders.local_time import load_zone

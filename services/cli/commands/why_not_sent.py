@@ -18,7 +18,8 @@ from services.application.message_states import (
     list_message_states,
     state_fields,
 )
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.application.unplanned_messages import UnplannedMessage, list_unplanned_messages
 from services.cli.id_prefix import find_id
 from services.runtime.database import open_engine, pooled

@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 from events.record import Cause
 from services.application.command_handler import transact
 from services.application.run_moves import MoveRequest, restart_run
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.application.workflows import SeedCounts, seed_property
 from services.cli import workflow_runs
 from services.deciders.decider import Refused

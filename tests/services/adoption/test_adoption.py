@@ -15,7 +15,7 @@ from projections.engine.adoption import AdoptionRequired
 from services.adoption import adopted_tables, adoption
 from services.application.command_handler import transact
 from services.application.leads import find_lead
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.deciders.leads import Details
 from tests.host import (
     assert_live_equals_rebuilt,

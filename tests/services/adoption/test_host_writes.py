@@ -12,7 +12,7 @@ from events.leads import LeadUpdated
 from events.log import read
 from events.record import Stream
 from services.adoption.adopted_tables import find_left_out
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.deciders.decider import Refused
 from services.deciders.sessions import ReceiveMessage
 from tests.commands import handle_command

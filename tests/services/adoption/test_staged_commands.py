@@ -7,7 +7,7 @@ from events.log import read
 from events.record import RecordedEvent, Stream
 from services.application.command_handler import transact
 from services.application.leads import find_lead
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.deciders.leads import ChangeStatus, Details, NoteLead
 from services.host import find_stream_owner
 from tests.commands import handle_command

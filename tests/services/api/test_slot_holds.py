@@ -9,9 +9,10 @@ import pytest
 
 from events.record import Cause
 from services.application.command_handler import transact
+from services.application.scope import Scope
 from services.application.slot_holds import hold_slot
 from services.application.slot_requests import SlotRequest
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.unit_of_work import UnitOfWork
 from services.application.visitor_places import VisitorIdentity
 from tests.services.api.site import Site
 from tests.services.api.tour_requests import book, hold, make_slot, slots_of_day

@@ -11,7 +11,7 @@ import pytest
 
 from events.leads import LeadStatus
 from events.record import Cause
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.deciders.leads import ChangeStatus
 from tests.commands import handle_command
 from tests.services.api.site import NEXT_MONTH, TIME_ZONE, WIDGET_TOURS, Site

@@ -18,7 +18,7 @@ from services.application.chat_turns import ChatTurnResult, take_turn
 from services.application.command_handler import transact
 from services.application.command_result import CommandResult
 from services.application.command_work import Work
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.application.visitor_messages import VisitorMessage
 from services.deciders.conversations import PostBotReply, ReleaseConversation, TakeOverConversation
 from services.deciders.leads import Details

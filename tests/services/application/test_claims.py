@@ -13,7 +13,8 @@ from events.record import Cause
 from services.application.command_handler import transact
 from services.application.decided_events import handle_decided_event
 from services.application.leads import capture_lead, find_contact_owners
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, Details, UpdateLead
 from tests.commands import handle_command

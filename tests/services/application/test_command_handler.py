@@ -20,7 +20,8 @@ from services.application.command_handler import transact
 from services.application.command_result import CommandResult
 from services.application.decided_events import handle_decided_event
 from services.application.known_leads import DecidedResult
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.conversations import PostBotReply, TakeOverConversation
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead

@@ -15,7 +15,8 @@ from events.timers import TimerKind
 from events.workflows import MessageChannel, Step, StepAction
 from services.application.command_handler import transact
 from services.application.enrolment import TriggerEvent, enrol
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders import runs
 from services.deciders.leads import CaptureLead, Details
 from services.deciders.runs import Run

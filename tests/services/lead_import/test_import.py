@@ -17,7 +17,8 @@ from events.record import Cause
 from events.workflows import MessageChannel
 from services.application.command_handler import transact
 from services.application.merges import merge
-from services.application.unit_of_work import Scope, UnitOfWork
+from services.application.scope import Scope
+from services.application.unit_of_work import UnitOfWork
 from services.deciders.deliveries import PlanDelivery
 from services.lead_import.csv_file import CsvFile
 from services.lead_import.csv_table import CsvTable

@@ -12,7 +12,7 @@ import asyncpg
 from events.deliveries import DeliveryChannel, DeliveryPurpose, MessageClass
 from events.record import Cause
 from events.timers import TimerKind
-from services.application.unit_of_work import Scope
+from services.application.scope import Scope
 from services.deciders.deliveries import PlanDelivery
 from services.deciders.sending_rules.property_rules import KEY
 from services.runtime.clock import Clock
