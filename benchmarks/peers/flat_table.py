@@ -77,3 +77,16 @@ async def digest_table(url: str) -> tuple[int, str]:
     await conn.close()
     assert row is not None
     return row["count"], row["digest"]
+
+
+class RowComparison:
+    """The digests of the rows of all contenders, which must be equal."""
+
+    def __init__(self) -> None:
+        self._digests: set[tuple[int, str]] = set()
+
+    async def add(self, name: str, url: str) -> None:
+        """Compare the rows in a database with those before. Raise `RuntimeError` if they differ."""
+        self._digests.add(await digest_table(url))
+        if len(self._digests) > 1:
+            raise RuntimeError(f"the rows of {name} differ: {self._digests}")

@@ -1,23 +1,20 @@
 """The rounds of rebuilding: the core and Emmett rebuild the same flat table in turn."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 
 from benchmarks.appending import BATCH_EVENTS
 from benchmarks.child import measure
 from benchmarks.peers.flat_log import append_log, project_log
-from benchmarks.peers.flat_table import create_table, digest_table
-from benchmarks.peers.rounds import NODE, run_command
+from benchmarks.peers.flat_table import RowComparison, create_table
+from benchmarks.peers.node_peers import install_peers, run_command, write_events
 from benchmarks.servers import BenchmarkServers
-from benchmarks.workload import history, make_organization
 from benchmarks.workload_size import WorkloadSize
+from events.record import NewEvent
 
 CONTENDERS = ("core", "Emmett")
 
@@ -40,7 +37,8 @@ class RebuildRun:
         projected = await append_log(servers, self.size)
         await project_log(servers, self.size, projected, "projected")
         stored = await self._fill_emmett(home)
-        digests = {await digest_table(servers.url(projected))}
+        rows = RowComparison()
+        await rows.add("core", servers.url(projected))
         for number in range(self.size.rounds):
             for name in CONTENDERS if number % 2 else reversed(CONTENDERS):
                 database = await servers.database(projected if name == "core" else stored)
@@ -50,9 +48,7 @@ class RebuildRun:
                     result = await self._rebuild_emmett(database, home)
                 result["events"] = self.size.events
                 self.results.setdefault(name, []).append(result)
-                digests.add(await digest_table(servers.url(database)))
-                if len(digests) > 1:
-                    raise RuntimeError(f"the rows of {name} differ: {digests}")
+                await rows.add(name, servers.url(database))
                 await servers.drop(database)
 
     async def _fill_emmett(self, home: Path) -> str:
@@ -66,22 +62,11 @@ class RebuildRun:
         url = self.servers.url(database)
         await create_table(url)
         await self._set_not_durable(database)
-        file.write_bytes(b"".join(self._lines()))
+        write_events(file, self.size, _metadata)
         await run_command(
             "node", "append.mjs", "emmett", url, str(file), str(self.size.events), "1", cwd=home
         )
         return database
-
-    def _lines(self) -> Iterator[bytes]:
-        size = self.size
-        organization = make_organization(size.seed, size.properties)
-        for new in history(size.seed, organization, size.events):
-            yield orjson.dumps({
-                "stream": f"{new.event.stream}-{new.event.stream_id}", "type": new.event.name,
-                "data": new.event.model_dump(mode="json", exclude_unset=True),
-                "metadata": {"id": new.id, "org_id": new.org_id, "property_id": new.property_id,
-                             "occurred_at": new.occurred_at},
-            }) + b"\n"  # fmt: skip
 
     async def _rebuild_emmett(self, database: str, home: Path) -> dict[str, Any]:
         url = self.servers.url(database)
@@ -101,7 +86,9 @@ class RebuildRun:
         await conn.close()
 
 
-async def install_peers(home: Path) -> None:
-    """Copy the programs of the peers for Node into a directory, with their packages."""
-    shutil.copytree(NODE, home, dirs_exist_ok=True)
-    await run_command("npm", "install", "--no-audit", "--no-fund", "--silent", cwd=home)
+def _metadata(new: NewEvent) -> dict[str, Any]:
+    """Return what the flat table has besides the event itself."""
+    return {"metadata": {
+        "id": new.id, "org_id": new.org_id, "property_id": new.property_id,
+        "occurred_at": new.occurred_at,
+    }}  # fmt: skip

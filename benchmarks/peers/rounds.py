@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 
 from benchmarks.appending import BATCH_EVENTS
 from benchmarks.child import measure
+from benchmarks.peers.node_peers import install_peers, run_command, write_events
 from benchmarks.servers import BenchmarkServers
-from benchmarks.workload import history, insert_host_rows, make_organization
+from benchmarks.workload import insert_host_rows, make_organization
 from benchmarks.workload_size import WorkloadSize
 from services.runtime.database import connect
 from services.runtime.migrations import migrate
 
-NODE = Path(__file__).parent / "node"
 TABLES = {
     "core": "crm_events WHERE actor = 'benchmark'", "eventsourcing": "stored_events",
     "emmett": "emt_messages", "dcb": "events",
@@ -50,9 +48,8 @@ class PeerRun:
         await conn.close()
         with tempfile.TemporaryDirectory() as directory:
             home = Path(directory)
-            self._write_events(home / "events.json")
-            shutil.copytree(NODE, home, dirs_exist_ok=True)
-            await run_command("npm", "install", "--no-audit", "--no-fund", "--silent", cwd=home)
+            write_events(home / "events.json", self.size)
+            await install_peers(home)
             for number in range(self.size.rounds):
                 for name in TABLES if number % 2 else reversed(TABLES):
                     async with self._database(empty if name == "core" else None) as database:
@@ -75,15 +72,6 @@ class PeerRun:
         result: dict[str, Any] = json.loads(out.splitlines()[-1])
         return result
 
-    def _write_events(self, file: Path) -> None:
-        organization = make_organization(self.size.seed, self.size.properties)
-        with file.open("wb") as lines:
-            for new in history(self.size.seed, organization, self.size.events):
-                lines.write(orjson.dumps({
-                    "stream": f"{new.event.stream}-{new.event.stream_id}", "type": new.event.name,
-                    "data": new.event.model_dump(mode="json", exclude_unset=True),
-                }) + b"\n")  # fmt: skip
-
     @asynccontextmanager
     async def _database(self, template: str | None) -> AsyncIterator[str]:
         database = await self.servers.database(template)
@@ -96,14 +84,3 @@ class PeerRun:
         await conn.close()
         if count != self.size.events:
             raise RuntimeError(f"{name} has {count} events instead of {self.size.events}")
-
-
-async def run_command(*command: str, cwd: Path) -> str:
-    """Return what a command prints. Raise `RuntimeError` if it fails."""
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} failed with exit code {process.returncode}")
-    return out.decode()
