@@ -78,12 +78,12 @@ def fetch_connect() -> Path:
     return jars
 
 
-def start_sink(
+def start_connect(
     home: Path, name: str, topic: str, *, bootstrap_servers: str, url: str, tasks: int
 ) -> int:
     """Start Connect with a sink from the topic to the flat table; return its process id.
 
-    Its log is `connect.log` in `home`.
+    Its log is `sink.log` in `home`.
     """
     jars, parts = fetch_connect(), urlsplit(url)
     home.mkdir(parents=True)
@@ -102,5 +102,5 @@ def start_sink(
             "-cp", f"{jars}/*", "org.apache.kafka.connect.cli.ConnectStandalone",
             "worker.properties", "connector.properties",
         ],
-        log=home / "connect.log", cwd=home,
+        log=home / "sink.log", cwd=home,
     )  # fmt: skip

@@ -24,8 +24,9 @@ async def watch_rows(
 
     `last` are the ids of the last row of each property: to count all rows again and again would
     take much of the time. The first rows do not count, as their time is not known. `cpu_seconds` is
-    the CPU time of the process, `server_seconds` that of PostgreSQL. Raise `RuntimeError` with the
-    end of its log if the process ends before it has written all rows, or is too slow.
+    the CPU time of the process and its children, `server_seconds` that of PostgreSQL. Raise
+    `RuntimeError` with the end of its log if the process ends before it has written all rows, or is
+    too slow.
     """
     # A plan that was made for the first rows would read the whole table each time.
     options = {"enable_seqscan": "off"}
@@ -53,5 +54,7 @@ _VISIBLE = "SELECT count(*) FROM flat_events WHERE id = ANY($1::uuid[])"
 
 
 def _times(servers: BenchmarkServers, pid: int) -> tuple[float, float, float]:
-    used = psutil.Process(pid).cpu_times()
-    return time.perf_counter(), float(used.user + used.system), servers.cpu_seconds()
+    process = psutil.Process(pid)
+    used = [member.cpu_times() for member in (process, *process.children(recursive=True))]
+    cpu_seconds = float(sum(times.user + times.system for times in used))
+    return time.perf_counter(), cpu_seconds, servers.cpu_seconds()
