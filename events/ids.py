@@ -16,6 +16,8 @@ _NAMESPACE = UUID("0d1f4a52-9c47-5be1-8a0e-7c1d5d2f6b90")
 _RESERVED_VERSION = 8
 """The UUID version that RFC 9562 leaves to applications."""
 _VARIANT = 0b10
+_PROFILE_FIELDS = frozenset({"agent_id", "assigned_agent_id"})
+"""The fields with a profile id whose names do not end in `_by`."""
 
 
 def log_id(org_id: UUID, source: str, ce_id: str) -> UUID:
@@ -74,3 +76,16 @@ def reserved_id(digest: bytes) -> UUID:
 def is_reserved(client_id: UUID) -> bool:
     """Return whether an id is of the kind that `scoped_id` returns."""
     return client_id.version == _RESERVED_VERSION
+
+
+def profile_ids_in(event: Event) -> set[UUID]:
+    """Return the profiles that an event refers to: its rows have foreign keys to them."""
+    ids = (getattr(event, field) for field in _profile_fields_of(type(event)))
+    return {key for key in ids if key is not None}
+
+
+@cache
+def _profile_fields_of(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(
+        name for name in kind.model_fields if name.endswith("_by") or name in _PROFILE_FIELDS
+    )

@@ -1,22 +1,14 @@
 """Reads of the host's tables: properties, profiles and messages that the core does not own."""
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from events.event import Event
 from events.log.connection import Connection
 from events.record import Stream
 from services.deciders.countries import find_country
 from services.deciders.decider import Refused
-
-CACHE_SECONDS = 30.0
-MAX_CACHED = 100_000
-PROFILE_FIELDS = frozenset({"agent_id", "assigned_agent_id"})
-"""The fields with a profile id whose names do not end in `_by`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,43 +69,6 @@ async def find_stream_owner(conn: Connection, stream: Stream) -> tuple[UUID, UUI
         stream.entity_id,
     )
     return None if row is None else (row["org_id"], row["property_id"])
-
-
-class PropertyOrgs:
-    """A short-lived cache of property → organisation; unknown properties are read every time."""
-
-    def __init__(self) -> None:
-        self._orgs: dict[UUID, UUID] = {}
-        self._until = 0.0
-
-    async def load_orgs(self, conn: Connection, properties: Iterable[UUID]) -> dict[UUID, UUID]:
-        """Return property → organisation, for the properties that exist."""
-        now = time.monotonic()
-        if now > self._until or len(self._orgs) > MAX_CACHED:
-            self._orgs.clear()
-            self._until = now + CACHE_SECONDS
-        requested = set(properties)
-        if missing := requested - self._orgs.keys():
-            rows = await conn.fetch(
-                "SELECT id, org_id FROM public.properties "
-                "WHERE id = ANY($1::uuid[]) AND org_id IS NOT NULL",
-                list(missing),
-            )
-            self._orgs |= {row["id"]: row["org_id"] for row in rows}
-        return {key: self._orgs[key] for key in requested & self._orgs.keys()}
-
-
-def profile_ids_in(event: Event) -> set[UUID]:
-    """Return the profiles that an event refers to: its rows have foreign keys to them."""
-    ids = (getattr(event, field) for field in _profile_fields(type(event)))
-    return {key for key in ids if key is not None}
-
-
-@cache
-def _profile_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(
-        name for name in kind.model_fields if name.endswith("_by") or name in PROFILE_FIELDS
-    )
 
 
 async def find_unknown_profiles(

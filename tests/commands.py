@@ -1,8 +1,9 @@
 """One command in a transaction of its own: what the tests of commands send."""
 
 from events.log.commands import CommandId
-from services.application.command_handler import Database, transact
+from services.application.command_handler import transact
 from services.application.command_result import CommandResult
+from services.application.command_transaction import Database
 from services.application.scope import Scope
 from services.application.unit_of_work import UnitOfWork
 

@@ -6,8 +6,7 @@ from projections import conversations
 from services.api.auth.row_security import read_as
 from services.api.auth.visitors import Visitor
 from services.api.context import ApiContext
-from services.application.chat_ids import default_conversation_id
-from services.application.client_ids import possible_ids
+from services.application.client_ids import default_conversation_id, possible_ids
 
 MAX_CONVERSATIONS = 100
 

@@ -81,6 +81,14 @@ def possible_ids(property_id: UUID, kind: str, client_id: UUID) -> tuple[UUID, U
     return client_id, scoped_id(property_id, kind, client_id)
 
 
+def default_conversation_id(property_id: UUID, session_id: UUID) -> UUID:
+    """Return the conversation of a session whose client names no conversation.
+
+    `session_id` is the id by which the client knows the session.
+    """
+    return scoped_id(property_id, "default conversation", session_id)
+
+
 async def load_client_ids(
     conn: Connection, property_id: UUID, stored_ids: Iterable[UUID]
 ) -> dict[UUID, UUID]:

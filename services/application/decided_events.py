@@ -5,17 +5,19 @@ from datetime import datetime
 from uuid import UUID
 
 from events.claims import KEY_FIELDS
-from events.consents import ConsentGiven, ConsentWithdrawn, consent_id
 from events.event import ChangeEvent, Event
 from events.keys import store
 from events.leads import LeadCaptured
 from events.log import read
 from events.log.erased_subjects import subject_ids
 from events.log.errors import IdReused
+from events.log.plain_append import PLAIN_EVENTS
 from events.merges import LeadMerged
 from events.record import Cause, Stream
+from events.subjects import with_lead
 from events.tours import TourRescheduled, TourScheduled
-from services.application.command_handler import Database, transact
+from services.application.command_handler import transact
+from services.application.command_transaction import Database
 from services.application.conversations import post_agent_answer
 from services.application.known_leads import DecidedResult, complete_known_lead
 from services.application.leads import find_contact_owners
@@ -68,7 +70,8 @@ async def handle_decided_event(
         return DecidedResult((await _decide(uow, normalized, event_id, context)).lead)
 
     scope = Scope(org_id, property_id, occurred_at, cause)
-    outcome = await transact(database, scope, work, seed=event_id)
+    is_plain = type(event) in PLAIN_EVENTS
+    outcome = await transact(database, scope, work, seed=event_id, is_plain=is_plain)
     appended = outcome.append_result
     return replace(
         outcome.result, new=appended.new,
@@ -193,13 +196,3 @@ def differing_fields(proposed: Event, decided: Event) -> list[str] | None:
 def _changed_fields(event: Event) -> set[str]:
     """Return the changed fields of an event of changes, where null and absent are different."""
     return set(event.changes) if isinstance(event, ChangeEvent) else set()
-
-
-def with_lead(event: Event, lead_id: UUID | None) -> Event:
-    """Return the same event about another lead; the id of a new lead stays as it is."""
-    if isinstance(event, LeadCaptured) or "lead_id" not in type(event).model_fields:
-        return event
-    changes: dict[str, object] = {"lead_id": lead_id}
-    if isinstance(event, ConsentGiven | ConsentWithdrawn) and lead_id is not None:
-        changes["consent_id"] = consent_id(lead_id, event.channel)
-    return event.model_copy(update=changes)

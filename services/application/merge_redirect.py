@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
+from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent, Stream
 from events.runs import RunEnrolled
 from events.sessions import SessionIdentified, SessionStarted
@@ -25,6 +26,21 @@ class HistoryReader(Protocol):
 
     async def surviving_lead(self, lead_id: UUID) -> UUID:
         """Return the lead that this one was merged into at last; itself if it was not merged."""
+
+
+async def find_leads_above(uow: HistoryReader, lead_id: UUID) -> tuple[UUID, ...]:
+    """Return the lead that this one was merged into, the lead above that one, and so on."""
+    above: list[UUID] = []
+    winner: UUID | None = lead_id
+    while winner is not None:
+        stream, winner = Stream("lead", winner), None
+        for recorded in await uow.history(stream):
+            if isinstance(recorded.event, LeadMerged):
+                winner = recorded.event.winner_id
+            elif isinstance(recorded.event, LeadUnmerged):
+                winner = None
+        above += [winner] if winner else []
+    return tuple(above)
 
 
 async def redirect_command(uow: HistoryReader, command: Any) -> Any:

@@ -6,9 +6,21 @@ from contextlib import contextmanager
 from pydantic import ValidationError
 
 from events.log.commands import ResultErased
-from events.log.errors import IdReused, LimitExceeded, SubjectErased, WrongProperty
+from events.log.errors import (
+    AppendRefused,
+    IdReused,
+    LimitExceeded,
+    SubjectErased,
+    WrongProperty,
+)
 from services.deciders.decider import Refused
 from services.runtime.validation import describe_validation_error
+
+_STATUSES: dict[type[AppendRefused], int] = {
+    IdReused: 422, LimitExceeded: 400, WrongProperty: 404, SubjectErased: 409,
+}  # fmt: skip
+PERMANENT_ERRORS: tuple[type[Exception], ...] = (Refused, ValidationError, *_STATUSES)
+"""A refusal, and the errors of the log and of event classes."""
 
 
 @contextmanager
@@ -20,18 +32,10 @@ def erased_result_as_refusal() -> Iterator[None]:
         raise Refused("result_erased", str(error), 410) from error
 
 
-@contextmanager
-def permanent_errors_as_refusals() -> Iterator[None]:
-    """Turn errors of the log and of event classes that a retry cannot cure into `Refused`."""
-    try:
-        yield
-    except IdReused as error:
-        raise Refused(error.code, str(error), 422) from error
-    except LimitExceeded as error:
-        raise Refused(error.code, str(error), 400) from error
-    except WrongProperty as error:
-        raise Refused(error.code, str(error), 404) from error
-    except SubjectErased as error:
-        raise Refused(error.code, str(error), 409) from error
-    except ValidationError as error:
-        raise Refused("invalid", describe_validation_error(error), 400) from error
+def refusal_of(error: Exception) -> Refused:
+    """Return the refusal for one of `PERMANENT_ERRORS`; raise any other error."""
+    if isinstance(error, AppendRefused):
+        return Refused(error.code, str(error), _STATUSES[type(error)])
+    if isinstance(error, ValidationError):
+        return Refused("invalid", describe_validation_error(error), 400)
+    raise error

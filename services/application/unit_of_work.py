@@ -1,28 +1,27 @@
 """The unit of work: a use case loads state and executes commands with it, in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 
 from events.event import Event
+from events.ids import profile_ids_in
 from events.log.append import AppendResult, append
-from events.log.errors import Conflict, IdReused, WrongProperty
+from events.log.errors import IdReused
 from events.log.locks import lock_streams
 from events.log.plain_append import append_plain
-from events.merges import LeadMerged, LeadUnmerged
-from events.record import NewEvent, RecordedEvent, Stream
+from events.record import RecordedEvent, Stream
 from services.application.append_checks import (
-    find_property_of_event,
     require_free_messages,
+    require_own_event,
     require_profiles,
 )
-from services.application.decided_appends import DecidedAppends
-from services.application.merge_redirect import redirect_command
+from services.application.merge_redirect import find_leads_above, redirect_command
 from services.application.scope import Scope
 from services.application.stream_cache import StateKey, StreamCache
-from services.application.stream_reads import StreamReads
+from services.application.work_streams import DecidedEvents, StreamReads
 from services.deciders.catalog import DECIDER_OF
 from services.deciders.decider import Decider
 from services.host import HostProperty, load_property
@@ -53,7 +52,7 @@ class UnitOfWork:
         self.conn, self.scope = conn, scope
         self._cache = cache
         self._reads = StreamReads(conn, scope, cache)
-        self._decided = DecidedAppends(scope, seed)
+        self._decided = DecidedEvents(scope, seed)
         self._states: dict[StateKey, tuple[Any, int]] = {}
         """The states, each with the number of decided events in it."""
         self._property: HostProperty | None = None
@@ -109,19 +108,7 @@ class UnitOfWork:
 
     async def leads_above(self, lead_id: UUID) -> tuple[UUID, ...]:
         """Return the lead that this one was merged into, the lead above that one, and so on."""
-        above: list[UUID] = []
-        winner: UUID | None = lead_id
-        while winner is not None:
-            stream, winner = Stream("lead", winner), None
-            await self._reads.read([stream])
-            recorded = (item.event for item in self._reads.histories[stream])
-            for event in (*recorded, *self._decided.of(stream)):
-                if isinstance(event, LeadMerged):
-                    winner = event.winner_id
-                elif isinstance(event, LeadUnmerged):
-                    winner = None
-            above += [winner] if winner else []
-        return tuple(above)
+        return await find_leads_above(self, lead_id)
 
     async def surviving_lead(self, lead_id: UUID) -> UUID:
         """Return the lead that this one was merged into at last; itself if it was not merged."""
@@ -139,31 +126,24 @@ class UnitOfWork:
         if not self._decided.events:
             return AppendResult((), ())
         decided = [event for _, event in self._decided.events]
-        await require_profiles(self.conn, self.scope.org_id, decided)
+        if profiles := {key for event in decided for key in profile_ids_in(event)}:
+            await require_profiles(self.conn, self.scope.org_id, profiles)
         is_in_transaction = self.conn.is_in_transaction()
         if is_in_transaction:
             await require_free_messages(self.conn, decided)
         new = self._decided.new_events()
-        written = self._decided.numbers.keys()
-        if taken := written & self._reads.foreign:
-            raise WrongProperty(min(taken))
-        versions = self._reads.versions()
-        # A stream that was not read is expected to be new.
-        expected = {stream: versions.get(stream, 0) for stream in written}
-        guards = {
-            stream: version
-            for stream, version in versions.items()
-            if stream not in written and stream not in self._reads.foreign
-        }
+        expected, guards = self._reads.versions(self._decided.numbers.keys())
         if not is_in_transaction:
-            return await self._append_plain(new, expected, guards)
+            self.generation = await append_plain(
+                self.conn, new, expected=expected, guards=guards, newest=self._reads.newest_events()
+            )
+            if self.generation is None:
+                raise TransactionNeeded
+            return AppendResult(tuple(event.id for event in new), ())
         try:
             return await append(self.conn, new, expected=expected, guards=guards)
         except IdReused as error:
-            owner = await find_property_of_event(self.conn, error.event_id)
-            if owner not in (None, self.scope.property_id):
-                # Another property took the id of a message after it was chosen: choose again.
-                raise Conflict(Stream("event", error.event_id), 0, 1) from error
+            await require_own_event(self.conn, error.event_id, self.scope.property_id)
             raise
 
     @property
@@ -179,24 +159,11 @@ class UnitOfWork:
         """Let the cache remember the streams that were read, as they are after the append."""
         if self._cache is None:
             return
-        own = self._reads.histories.keys() - self._reads.foreign
-        histories = {
-            stream: self._decided.continued(stream, self._reads.histories[stream]) for stream in own
-        }
-        states = {key: self._continue(key, *stored) for key, stored in self._states.items()}
+        reads, decided = self._reads, self._decided
+        own = reads.histories.keys() - reads.foreign
+        histories = {stream: decided.continued(stream, reads.histories[stream]) for stream in own}
+        states = {key: decided.continue_state(key, *s) for key, s in self._states.items()}
         self._cache.store(self.scope, histories, states)
-
-    async def _append_plain(
-        self, new: Sequence[NewEvent], expected: Mapping[Stream, int], guards: Mapping[Stream, int]
-    ) -> AppendResult:
-        newest = self._reads.newest_events()
-        generation = await append_plain(
-            self.conn, new, expected=expected, guards=guards, newest=newest
-        )
-        if generation is None:
-            raise TransactionNeeded
-        self.generation = generation
-        return AppendResult(tuple(event.id for event in new), ())
 
     @property
     def events(self) -> list[tuple[UUID, Event]]:
@@ -227,12 +194,6 @@ class UnitOfWork:
         # Deciders of the same entity have the same `evolve`, and so the same state.
         key = (decider.evolve, tuple(dict.fromkeys(streams)))
         stored: tuple[S, int] = self._states.get(key) or (self._reads.fold(decider, key), 0)
-        state = self._continue(key, *stored)
+        state: S = self._decided.continue_state(key, *stored)
         self._states[key] = (state, len(self._decided.numbers_of(key[1])))
-        return state
-
-    def _continue(self, key: StateKey, state: S, count: int) -> S:
-        """Return the state after the decided events; the first `count` are in it already."""
-        for number in self._decided.numbers_of(key[1])[count:]:
-            state = key[0](state, self._decided.events[number][1])
         return state

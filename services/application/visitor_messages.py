@@ -6,8 +6,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from events.conversations import ConversationStarted
+from events.ids import scoped_id
 from events.record import Stream
-from services.application.chat_ids import ChatIds, derive_id, resolve_chat_ids
+from services.application.client_ids import (
+    MESSAGE,
+    default_conversation_id,
+    load_client_ids,
+    resolve_client_ids,
+)
 from services.application.leads import capture_lead
 from services.application.unit_of_work import UnitOfWork
 from services.deciders import chats, sessions, widgets
@@ -41,6 +48,17 @@ class VisitorMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatIds:
+    """The stored ids of a message and its chat, and the ids by which the client knows the chat."""
+
+    session_id: UUID
+    conversation_id: UUID
+    message_id: UUID
+    client_session_id: UUID
+    client_conversation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     """A message after it was appended, with all that the reply depends on.
 
@@ -64,7 +82,7 @@ async def receive_message(
 
     The property is loaded if it is not given.
     """
-    ids = await resolve_chat_ids(
+    ids = await _resolve_chat_ids(
         uow, message.message_id, message.session_id, message.conversation_id
     )
     session_id, conversation_id = ids.session_id, ids.conversation_id
@@ -135,10 +153,47 @@ async def _identify(
         return
     lead_id = await capture_lead(
         uow, details, session_id=start.session_id,
-        lead_id=derive_id(uow, "lead", message.message_id),
+        lead_id=_derive_id(uow, "lead", message.message_id),
         session_lead=session.lead_id if session else None, note=message.lead_note,
     )  # fmt: skip
     await uow.execute(start)
     await uow.execute(IdentifySession(
         start.session_id, lead_id, (conversation_id,), message.visitor_hash
     ))  # fmt: skip
+
+
+async def _resolve_chat_ids(
+    uow: UnitOfWork, client_message_id: UUID, session_id: UUID | None, conversation_id: UUID | None
+) -> ChatIds:
+    """Return the ids of the message and its chat: the client's, or else derived ones."""
+    property_id = uow.scope.property_id
+    named = {
+        "session": session_id, "conversation": conversation_id, MESSAGE: client_message_id,
+    }  # fmt: skip
+    entities = [Stream(kind, client_id) for kind, client_id in named.items() if client_id]
+    stored = await resolve_client_ids(uow, entities)
+    by_kind = {entity.entity_type: key for entity, key in zip(entities, stored, strict=True)}
+    stored_session, stored_conversation = by_kind.get("session"), by_kind.get("conversation")
+    if stored_session is None and stored_conversation is not None:
+        stored_session = await _session_of(uow, stored_conversation)
+    stored_session = stored_session or _derive_id(uow, "session", client_message_id)
+    client_session_id = session_id or (
+        await load_client_ids(uow.conn, property_id, [stored_session])
+    ).get(stored_session, stored_session)
+    default_id = default_conversation_id(property_id, client_session_id)
+    return ChatIds(
+        stored_session, stored_conversation or default_id, by_kind[MESSAGE],
+        client_session_id, conversation_id or default_id,
+    )  # fmt: skip
+
+
+async def _session_of(uow: UnitOfWork, conversation_id: UUID) -> UUID | None:
+    for recorded in await uow.history(Stream("conversation", conversation_id)):
+        if isinstance(recorded.event, ConversationStarted):
+            return recorded.event.session_id
+    return None
+
+
+def _derive_id(uow: UnitOfWork, kind: str, client_message_id: UUID) -> UUID:
+    """Return the id of an entity that starts with a message: the same one if it is sent again."""
+    return scoped_id(uow.scope.property_id, kind, client_message_id)

@@ -15,17 +15,23 @@ import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
-from services.host import PropertyOrgs
 from services.intake import metrics, observed, pending_records, saved_outcomes, signature
-from services.intake.decided import PARALLEL_QUEUES, append_decided
-from services.intake.outcome import IntakeItem, IntakeOutcome, add_blocked, wait_if_blocked
+from services.intake.decided import (
+    PARALLEL_QUEUES,
+    PropertyQueue,
+    add_blocked,
+    append_decided,
+    is_decided,
+    wait_if_blocked,
+)
+from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
 from services.intake.pending_records import PROPERTY
-from services.intake.producer_record import ProducerRecord, RecordLabel, read_producer_record
+from services.intake.producer_record import ProducerRecord, read_producer_record
 from services.intake.raw_record import RawRecord
+from services.intake.record_label import RecordLabel
 from services.intake.rejection import RejectedRecord
-from services.intake.scoping import scope_ids
+from services.intake.scoping import PropertyOrgs, scope_ids
 from services.intake.settings import IntakeSettings
-from services.intake.turns import PropertyQueue, is_decided
 from services.runtime.clock import Clock
 
 ADMISSION_CONNECTIONS = PARALLEL_QUEUES + 2
@@ -58,7 +64,7 @@ class Admission:
         async with self.lock, self.pool.acquire() as conn:
             items = [IntakeItem(record) for record in records]
             if not is_redrive:
-                await saved_outcomes.restore_outcomes(conn, items)
+                await _restore_outcomes(conn, items)
             await self.admit_items(conn, [item for item in items if item.outcome is None])
             return [item.outcome for item in items if item.outcome]
 
@@ -70,7 +76,7 @@ class Admission:
         `retried` are the subjects whose pending records are retried now, None for new records.
         """
         queues = await self._build_queues(conn, items)
-        blocked = await saved_outcomes.load_blocked(conn, items, retried or frozenset())
+        blocked = await _load_blocked(conn, items, retried or frozenset())
         await self._append(conn, queues, blocked)
         await saved_outcomes.save_outcomes(
             conn, items, self.settings, self.clock.now(), self.property_orgs,
@@ -152,3 +158,41 @@ class Admission:
             while queue:
                 queue.popleft().wait_for_turn()
         return True
+
+
+async def _restore_outcomes(conn: Connection, items: Sequence[IntakeItem]) -> None:
+    """Give items whose records are dead letters already the saved outcome.
+
+    A redriven dead letter is excluded: its record was admitted since.
+    """
+    rows = await conn.fetch(
+        "SELECT id, event_id, org_id, property_id, reason FROM crm.dead_letters "
+        "WHERE id = ANY($1::uuid[]) AND status <> 'redriven'",
+        [item.record.id for item in items],
+    )
+    saved = {row["id"]: row for row in rows}
+    for item in items:
+        if row := saved.get(item.record.id):
+            item.outcome = IntakeOutcome(
+                IntakeStatus.DEAD, row["event_id"], row["org_id"], row["property_id"],
+                reason=row["reason"],
+            )  # fmt: skip
+
+
+async def _load_blocked(
+    conn: Connection, items: Sequence[IntakeItem], retried: Set[UUID]
+) -> dict[UUID, Stream]:
+    """Return the subjects that pending records wait for: entity id → stream.
+
+    A new record about such a subject waits too. Otherwise it would overtake the pending one.
+    """
+    if not await conn.fetchval("SELECT EXISTS (SELECT FROM crm.intake_waiting)"):
+        return {}
+    ids = {stream.entity_id for item in items for stream in item.subjects}
+    ids |= {item.new.property_id for item in items if item.new and item.new.property_id}
+    rows = await conn.fetch(
+        "SELECT DISTINCT subject_id, subject_type FROM crm.intake_waiting "
+        "WHERE subject_id = ANY($1::uuid[])",
+        list(ids - retried),
+    )
+    return {row["subject_id"]: Stream(row["subject_type"], row["subject_id"]) for row in rows}

@@ -10,10 +10,10 @@ import asyncpg
 from events.keys import store
 from events.log.connection import Connection
 from events.log.erased_subjects import subject_ids
-from services.host import PropertyOrgs
 from services.intake.outcome import IntakeItem
-from services.intake.producer_record import RecordLabel
 from services.intake.raw_record import storable
+from services.intake.record_label import RecordLabel
+from services.intake.scoping import PropertyOrgs
 from services.intake.sealed_records import (
     COLUMNS,
     DeadLetter,

@@ -1,27 +1,71 @@
 """Decided events: the core must decide the same, one event at a time within a property."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from uuid import UUID
 
 import asyncpg
 
+from events.event import Intake
 from events.log.errors import Conflict
 from events.record import Stream
 from services.application.decided_events import handle_decided_event
 from services.deciders import decider
 from services.intake import observed
-from services.intake.outcome import IntakeItem, add_blocked, wait_if_blocked
+from services.intake.outcome import IntakeItem
 from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.scoping import scope_ids
 from services.intake.subjects import load_stream_owners
-from services.intake.turns import PropertyQueue, Turns
 from services.runtime.tasks import end_tasks
+
+PropertyQueue = deque[IntakeItem]
+"""The records of one property, in the order of arrival."""
 
 PARALLEL_QUEUES = 4
 """Properties whose records are decided at the same time."""
 ID_TAKEN_CODES = frozenset({"wrong_property", "id_reused"})
 """Codes of refusals that another organisation can have caused, by taking an id meanwhile."""
+
+
+def is_decided(queue: PropertyQueue) -> bool:
+    """Return whether the first record of the queue must be decided."""
+    return bool(queue) and queue[0].new_event.event.intake is not Intake.OBSERVED
+
+
+class Turns:
+    """Queues with a decided event at their head, taken in turn by organisation.
+
+    A queue that is taken is not taken again before it is given back, so the records of a property
+    stay in order.
+    """
+
+    def __init__(self, queues: Iterable[PropertyQueue]) -> None:
+        self._by_org: dict[UUID, deque[PropertyQueue]] = {}
+        self._rotation: deque[UUID] = deque()
+        for queue in queues:
+            self.give_back(queue)
+
+    def take(self) -> PropertyQueue | None:
+        """Return a queue of the next organisation, None if none is free."""
+        if not self._rotation:
+            return None
+        org_id = self._rotation.popleft()
+        queues = self._by_org[org_id]
+        queue = queues.popleft()
+        if queues:
+            self._rotation.append(org_id)
+        return queue
+
+    def give_back(self, queue: PropertyQueue) -> None:
+        """Put a queue at the end of its organisation's queues, if its head must be decided."""
+        if not is_decided(queue):
+            return
+        org_id = queue[0].new_event.org_id
+        queues = self._by_org.setdefault(org_id, deque())
+        if not queues:
+            self._rotation.append(org_id)
+        queues.append(queue)
 
 
 async def append_decided(
@@ -104,3 +148,19 @@ async def _scope_ids_again(pool: asyncpg.Pool, item: IntakeItem) -> bool:
     """Scope the item's ids again; return whether another organisation has taken one meanwhile."""
     async with pool.acquire() as conn:
         return await scope_ids(conn, [item])
+
+
+def wait_if_blocked(item: IntakeItem, blocked: dict[UUID, Stream]) -> bool:
+    """Let the item wait if another record waits for one of its subjects; return whether it does."""
+    for key in (item.new_event.ordering_key, *(stream.entity_id for stream in item.subjects)):
+        if subject := blocked.get(key):
+            item.wait_for(subject)
+            return True
+    return False
+
+
+def add_blocked(items: Iterable[IntakeItem], blocked: dict[UUID, Stream]) -> None:
+    """Add the subjects that these items wait for, so that later records queue up behind them."""
+    for item in items:
+        if item.outcome and item.outcome.subject:
+            blocked[item.outcome.subject.entity_id] = item.outcome.subject

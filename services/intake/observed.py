@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from events.ids import message_id_of
+from events.ids import message_id_of, profile_ids_in
 from events.log import limits
 from events.log.append import append
 from events.log.connection import Connection
@@ -26,7 +26,7 @@ from events.subjects import begun_stream
 from projections.engine.apply import BAD_ROW_ERRORS
 from services.application.client_ids import IdOwner
 from services.deciders.engagements import contact_of
-from services.host import find_host_messages, find_unknown_profiles, profile_ids_in
+from services.host import find_host_messages, find_unknown_profiles
 from services.intake.outcome import IntakeItem
 from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.scoping import scope_ids

@@ -1,13 +1,14 @@
 """The outcome of an intake record: accepted, duplicate, pending or dead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 from events.record import NewEvent, Stream
-from services.intake.producer_record import ProducerRecord, RecordLabel, label_record
+from services.intake.producer_record import ProducerRecord
 from services.intake.raw_record import RawRecord
+from services.intake.record_label import RecordLabel, label_record
 from services.intake.rejection import RejectedRecord
 
 KNOWN_LEAD = "known_lead"
@@ -112,19 +113,3 @@ class IntakeItem:
             detail,
             lead_id,
         )
-
-
-def wait_if_blocked(item: IntakeItem, blocked: dict[UUID, Stream]) -> bool:
-    """Let the item wait if another record waits for one of its subjects; return whether it does."""
-    for key in (item.new_event.ordering_key, *(stream.entity_id for stream in item.subjects)):
-        if subject := blocked.get(key):
-            item.wait_for(subject)
-            return True
-    return False
-
-
-def add_blocked(items: Iterable[IntakeItem], blocked: dict[UUID, Stream]) -> None:
-    """Add the subjects that these items wait for, so that later records queue up behind them."""
-    for item in items:
-        if item.outcome and item.outcome.subject:
-            blocked[item.outcome.subject.entity_id] = item.outcome.subject

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from events.log.connection import Connection
-from services.host import PropertyOrgs
 from services.intake.outcome import IntakeItem, IntakeStatus
-from services.intake.producer_record import RecordLabel
 from services.intake.raw_record import storable
+from services.intake.record_label import RecordLabel
+from services.intake.scoping import PropertyOrgs
 
 MAX_TEXT = 300
 STATUS_OF = {

@@ -12,9 +12,9 @@ from events.catalog import UnknownEvent
 from events.event import MAX_HASHED_LENGTH, Event
 from events.record import Cause
 from events.visitor_ids import read_visitor_id
-from services.intake.envelope import Envelope, open_envelope
 from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
+from services.runtime.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from services.runtime.strict_json import InvalidJson, parse_json
 from services.runtime.unicode_text import normalize_texts
 from services.runtime.validation import describe_validation_error
@@ -43,24 +43,17 @@ class ProducerRecord:
     """For whom the producer acts, such as `user:<id>`."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLabel:
-    """The readable attributes of a rejected record, by which operators find its dead letter."""
-
-    source: str | None = None
-    ce_id: str | None = None
-    event_type: str | None = None
-    property_id: UUID | None = None
-
-
 def read_producer_record(record: RawRecord) -> ProducerRecord:
     """Read the record. Whatever a producer sends, raise nothing but `RejectedRecord`."""
-    envelope = open_envelope(record)
-    attributes = envelope.attributes
+    try:
+        cloud_event = read_cloud_event(record.headers, record.value)
+    except InvalidCloudEvent as error:
+        raise _malformed(str(error)) from None
+    attributes = cloud_event.attributes
     if attributes.get("specversion") != "1.0":
         raise _malformed(f"specversion is {attributes.get('specversion')!r}: send 1.0")
     source, ce_id, name = (_required(attributes, key) for key in ("source", "id", "type"))
-    property_id, data = _split_property(envelope)
+    property_id, data = _split_property(cloud_event)
     time = attributes.get("time")
     occurred_at = _kafka_time(record.timestamp) if time is None else _instant(time)
     cause = Cause(
@@ -78,50 +71,6 @@ def read_producer_record(record: RawRecord) -> ProducerRecord:
     )
 
 
-def label_record(record: RawRecord) -> RecordLabel:
-    """Return what can be read of a record, also of a malformed one."""
-    data: object = None
-    try:
-        envelope = open_envelope(record)
-        attributes, data = envelope.attributes, envelope.data
-    except RejectedRecord:
-        attributes = _readable_attributes(record)
-    return RecordLabel(
-        attributes.get("source"), attributes.get("id"), attributes.get("type"),
-        _label_property(attributes.get("propertyid"), data, record.key),
-    )  # fmt: skip
-
-
-def _readable_attributes(record: RawRecord) -> dict[str, str]:
-    """Return the attributes that can be read although the record contains no CloudEvent."""
-    attributes = {
-        name.lower().removeprefix("ce_"): (value or b"").decode("utf-8", "replace")
-        for name, value in record.headers
-        if name.lower().startswith("ce_")
-    }
-    try:
-        document = {} if attributes else _object(record.value or b"")
-    except RejectedRecord:
-        document = {}
-    return attributes or {name: text for name, text in document.items() if isinstance(text, str)}
-
-
-def _label_property(attribute: str | None, data: object, key: bytes | None) -> UUID | None:
-    """Return the property of the attribute, else of the data, else the one that is the key."""
-    if attribute is None and isinstance(data, bytes):
-        try:
-            data = _object(data)
-        except RejectedRecord:
-            data = None
-    inside = data.get("property_id") if isinstance(data, dict) else None
-    for text in (attribute, inside, (key or b"").decode("utf-8", "replace")):
-        try:
-            return UUID(text if isinstance(text, str) else "")
-        except ValueError:
-            continue
-    return None
-
-
 def _required(attributes: dict[str, str], name: str) -> str:
     text = attributes.get(name, "")
     if not text:
@@ -131,10 +80,11 @@ def _required(attributes: dict[str, str], name: str) -> str:
     return text
 
 
-def _split_property(envelope: Envelope) -> tuple[UUID, dict[str, Any]]:
+def _split_property(cloud_event: CloudEvent) -> tuple[UUID, dict[str, Any]]:
     """Return the property id, from the extension or the data, and the data without it."""
-    property_id = envelope.attributes.get("propertyid")
-    data = envelope.data if isinstance(envelope.data, dict) else _object(envelope.data)
+    property_id = cloud_event.attributes.get("propertyid")
+    sent = cloud_event.data
+    data = sent if isinstance(sent, dict) else _object(sent)
     if "property_id" in data:
         inside = data["property_id"]
         data = {name: value for name, value in data.items() if name != "property_id"}

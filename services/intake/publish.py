@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer
 
 from events.bus.brokers import client_options
 from services.intake import signature
-from services.intake.envelope import STRUCTURED
 from services.intake.producer_record import read_producer_record
 from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
+from services.runtime.cloud_events import STRUCTURED
 
 MAX_IN_FLIGHT = 1_000
 RECORD_BYTES = 1024 * 1024

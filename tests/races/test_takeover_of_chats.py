@@ -12,8 +12,8 @@ import pytest
 from events.conversations import ConversationReplied
 from events.event import Event
 from services.adapters.responder import ResponderReply, ResponderRequest
-from services.application.chat_ids import default_conversation_id
 from services.application.chat_turns import take_turn
+from services.application.client_ids import default_conversation_id
 from services.application.visitor_messages import VisitorMessage
 from services.deciders import conversations
 from services.deciders.chats import Conversation

@@ -13,11 +13,10 @@ from events.log import commands
 from events.log.commands import CommandId
 from services.adapters.responder import ResponderReply, ResponderRequest
 from services.application import chat_turns
-from services.application.chat_ids import default_conversation_id
 from services.application.chat_turns import ChatTurnResult, take_turn
-from services.application.command_handler import transact
+from services.application.client_ids import default_conversation_id
+from services.application.command_handler import Work, transact
 from services.application.command_result import CommandResult
-from services.application.command_work import Work
 from services.application.scope import Scope
 from services.application.visitor_messages import VisitorMessage
 from services.deciders.conversations import PostBotReply, ReleaseConversation, TakeOverConversation

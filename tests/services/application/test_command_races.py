@@ -18,11 +18,11 @@ from events.log.connection import Connection
 from events.log.errors import Conflict
 from events.record import NewEvent
 from events.tours import TourCancelled
-from services.application import command_handler
+from services.application import command_transaction
 from services.application.command_handler import transact
-from services.application.decided_appends import DecidedAppends
 from services.application.leads import capture_lead
 from services.application.unit_of_work import UnitOfWork
+from services.application.work_streams import DecidedEvents
 from services.deciders.decider import Refused
 from services.deciders.leads import CaptureLead, ChangeStatus, Details, NoteLead, UpdateLead
 from services.deciders.tour_bookings import ScheduleTour
@@ -68,7 +68,7 @@ async def test_a_command_is_decided_again_after_a_conflict(
     harness: CommandHarness, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     if not protected:
-        monkeypatch.setattr(command_handler, "_CONFLICTS", ())
+        monkeypatch.setattr(command_transaction, "CONFLICTS", ())
     lead = await harness.lead()
     command, other = NoteLead(lead, "this one"), NoteLead(lead, "the other one")
     if protected:
@@ -129,7 +129,7 @@ async def test_a_late_repetition_does_not_undo_later_commands(
     if "claim" in removed:
         monkeypatch.setattr(commands, "claim", _is_always_new)
     if "ids" in removed:
-        monkeypatch.setattr(DecidedAppends, "_event_id", _random_id)
+        monkeypatch.setattr(DecidedEvents, "_event_id", _random_id)
     lead, command_id = await harness.lead(), CommandId(uuid4(), b"Ada")
     first = await harness.execute(UpdateLead(lead, {"first_name": "Ada"}), command_id)
     await harness.execute(UpdateLead(lead, {"first_name": "Grace"}))
@@ -206,7 +206,7 @@ async def test_two_concurrent_captures_of_one_person_give_one_lead(
     harness: CommandHarness, monkeypatch: pytest.MonkeyPatch, removed: str
 ) -> None:
     if removed == "retry":
-        monkeypatch.setattr(command_handler, "_CONFLICTS", (Conflict,))
+        monkeypatch.setattr(command_transaction, "CONFLICTS", (Conflict,))
     if removed == "claim":
         monkeypatch.setattr(state_rows, "update_claims", _claim_nothing)
     details = Details(email="ada@example.com", first_name="Ada")

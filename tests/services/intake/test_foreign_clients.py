@@ -17,9 +17,9 @@ import pytest
 
 from events.bus.digest import DIGEST_HEADER
 from events.bus.topics import Topics
-from services.intake.envelope import STRUCTURED
 from services.intake.publish import structured_event
 from services.relay.relay import Relay
+from services.runtime.cloud_events import STRUCTURED
 from services.runtime.settings import Settings
 from tests.conftest import until
 from tests.services.intake.processes import run_intake

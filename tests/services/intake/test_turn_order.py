@@ -9,8 +9,8 @@ from events.engagements import EngagementRecorded, EngagementType
 from events.event import Event
 from events.leads import LeadNoted
 from events.record import Cause, NewEvent
+from services.intake.decided import PropertyQueue, Turns
 from services.intake.outcome import IntakeItem
-from services.intake.turns import PropertyQueue, Turns
 from tests.services.intake.producer_records import binary_record
 from tests.world import START
 

@@ -11,13 +11,13 @@ from events.leads import LeadNoted
 from events.record import Cause, NewEvent
 from services.intake.admission import Admission
 from services.intake.dead_letters import DeadLetterFilter
+from services.intake.decided import Turns
 from services.intake.outcome import IntakeItem
 from services.intake.pending_records import is_full_of_deferred
 from services.intake.pending_retry import make_room, retry_pending
 from services.intake.raw_record import RawRecord
 from services.intake.redrive import redrive
 from services.intake.settings import IntakeSettings
-from services.intake.turns import Turns
 from services.runtime.clock import Clock
 from tests.conftest import until
 from tests.services.intake.producer_records import binary_record, engagement_data

@@ -14,10 +14,10 @@ from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from events.widgets import WidgetConfigured
 from services.intake.admission import Admission
-from services.intake.envelope import STRUCTURED
 from services.intake.outcome import IntakeStatus
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
+from services.runtime.cloud_events import STRUCTURED
 from services.runtime.settings import Settings
 from services.simulation.kafka_records import RecordBuilder
 from services.simulation.scenario import (
