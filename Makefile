@@ -68,6 +68,9 @@ bench: $(VENV)/.installed-bench  ## measure throughput and latency, compared wit
 bench-peers: $(VENV)/.installed-bench  ## append, project and rebuild as other software does (needs Node, Java 17, Maven; ARGS=--quick)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
+growth: $(VENV)/.installed-bench  ## what ten million events cost, and a tenth of them (needs Java 17, Maven, 50 GB; ARGS=--help)
+	$(BIN)/python -m benchmarks.growth $(ARGS)
+
 lint: install  ## check style, types, import order, unused code and unused dependencies
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
@@ -81,4 +84,4 @@ contract: install  ## check that the event catalog is compatible with the releas
 clean:  ## delete the environment and the data of the local stack
 	rm -rf $(VENV) .crm .crm-test .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 
-.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench bench-peers lint contract clean
+.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench bench-peers growth lint contract clean

@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import asyncpg
 
+from benchmarks.growth.curve import Curve
 from benchmarks.workload import Organization, history
 from events.log.append import append
 from events.record import NewEvent
@@ -19,14 +21,17 @@ CLIENTS = 16
 
 
 async def bulk(
-    settings: Settings, seed: int, organization: Organization, events: int
-) -> dict[str, float]:
+    settings: Settings, seed: int, organization: Organization, events: int, step: int = 0
+) -> dict[str, Any]:
     """Measure transactions of 2,000 events on one connection, without making the events.
 
-    The objects that make the events are collected rarely, as in the processes of the core.
+    The objects that make the events are collected rarely, as in the processes of the core. The
+    times of the curve contain the making of the events.
     """
     collect_rarely()
     seconds = cpu_seconds = 0.0
+    done, curve = 0, Curve("append", events, step, settings.home)
+    curve.begin()
     async with pooled(settings, "bench append", role=None) as pool, pool.acquire() as conn:
         for batch in _batches(history(seed, organization, events)):
             started, cpu_started = time.perf_counter(), time.process_time()
@@ -34,7 +39,11 @@ async def bulk(
                 await append(conn, batch, expected={})
             seconds += time.perf_counter() - started
             cpu_seconds += time.process_time() - cpu_started
-    return {"events": events, "seconds": seconds, "cpu_seconds": cpu_seconds}
+            done += len(batch)
+            await curve.add(done, conn)
+    return {
+        "events": events, "seconds": seconds, "cpu_seconds": cpu_seconds, **curve.result()
+    }  # fmt: skip
 
 
 async def single(

@@ -3,11 +3,14 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 from benchmarks.child import run_process
+from benchmarks.growth.curve import Curve
 from projections.catalog import LIVE
 from projections.engine import checkpoints
 from services.projector import projector
+from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import connect
 from services.runtime.settings import Settings
@@ -17,7 +20,9 @@ JOIN_SECONDS = 3.0
 """The time for each other projector to start, before the first one may own a shard."""
 
 
-async def project(settings: Settings, events: int, projectors: int = 1) -> dict[str, float]:
+async def project(
+    settings: Settings, events: int, projectors: int = 1, step: int = 0
+) -> dict[str, Any]:
     """Measure the seconds in which every projector has work, and the events of these seconds.
 
     The time starts when all projectors own shards, and ends when the first one has no more work: so
@@ -37,11 +42,15 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
         while len(await conn.fetch(_OWNERS, LIVE.name)) < projectors:
             await asyncio.sleep(POLL_SECONDS)
         before = await checkpoints.positions(conn, LIVE.name)
+        curve = Curve("project", events, step, settings.home)
+        curve.begin()
         started, cpu_started = time.perf_counter(), time.process_time()
         while all(row["behind"] for row in await conn.fetch(_OWNERS, LIVE.name)):
+            await curve.add(_applied(), conn)
             await asyncio.sleep(POLL_SECONDS)
         seconds = time.perf_counter() - started
         cpu_seconds = time.process_time() - cpu_started
+        await curve.add(events, conn)
         after = await checkpoints.positions(conn, LIVE.name)
         while any(row["behind"] for row in await conn.fetch(_OWNERS, LIVE.name)):
             await asyncio.sleep(POLL_SECONDS)
@@ -54,7 +63,15 @@ async def project(settings: Settings, events: int, projectors: int = 1) -> dict[
     if projectors == 1 and done != events:
         raise RuntimeError(f"{done} of {events} events were projected in the timed seconds")
     await conn.close()
-    return {"events": done, "seconds": seconds, "cpu_seconds": cpu_seconds}
+    return {"events": done, "seconds": seconds, "cpu_seconds": cpu_seconds, **curve.result()}
+
+
+def _applied() -> int:
+    """Return how many events the projector of this process has applied; it counts each second."""
+    return int(metrics.REGISTRY.get_sample_value(_APPLIED, {"shards": LIVE.name}) or 0)
+
+
+_APPLIED = "crm_events_projected_total"
 
 
 _OWNERS = """

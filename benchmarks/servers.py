@@ -61,14 +61,7 @@ class BenchmarkServers:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the own PostgreSQL server until now, on Linux; else 0."""
-        try:
-            lines = (self.home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
-            children = Path(f"/proc/{lines[0]}/task/{lines[0]}/children").read_text().split()
-        except OSError:
-            return 0.0
-        # Fields of proc(5): own time in user and system mode, then that of ended children.
-        ticks = _ticks(lines[0], 4) + sum(_ticks(child, 2) for child in children)
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return server_cpu_seconds(self.home)
 
     async def drop(self, database: str) -> None:
         await self._execute(f"DROP DATABASE {database} WITH (FORCE)")
@@ -95,6 +88,18 @@ class BenchmarkServers:
         if done.returncode:
             raise RuntimeError(f"psql: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode()
+
+
+def server_cpu_seconds(home: Path) -> float:
+    """Return the CPU time of the PostgreSQL server in a directory of servers; 0 without one."""
+    try:
+        lines = (home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
+        children = Path(f"/proc/{lines[0]}/task/{lines[0]}/children").read_text().split()
+    except OSError:
+        return 0.0
+    # Fields of proc(5): own time in user and system mode, then that of ended children.
+    ticks = _ticks(lines[0], 4) + sum(_ticks(child, 2) for child in children)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _ticks(pid: str, fields: int) -> int:

@@ -28,8 +28,8 @@ LIFESPAN_SECONDS = 60.0
 After an erasure another process can read the values of the subject until it loads the key again.
 """
 ID_BYTES = 16
-MAX_KEYS = 100_000
-"""Data keys that a process remembers at most."""
+MAX_KEYS = 20_000
+"""Data keys that a process remembers at most. Each occupies 3 kB."""
 CONTACT_HASH = "contact_hash"
 """The purpose of the key with which contact details are hashed."""
 CERTIFICATE = "certificate"
