@@ -10,7 +10,7 @@ DAYS = 365
 """The leads arrived evenly over this number of days, up to now."""
 OTHER_PROPERTIES = 199
 """Properties besides the large one; every second one belongs to another organisation."""
-SOURCES = "'{Google,Zillow,Referral,Facebook Ads,Luma chat,Website,Walk-in}'::text[]"
+SOURCES = "'{Google,Zillow,Referral,Facebook Ads,LumaLeasing Widget,Website,Walk-in}'::text[]"
 STATUSES = "'{new,new,contacted,contacted,tour_booked,toured,leased,lost}'::text[]"
 FIRST = "'{Ada,Grace,José,Mei,Oluwaseun,Søren,Zoë,Ali,Noor,Kim}'::text[]"
 LAST = "'{Lovelace,Hopper,García,Lin,Adeyemi,Nguyen,Kaya,Park}'::text[]"
@@ -62,7 +62,8 @@ async def insert_crowd(conn: Connection, leads: int, in_large_property: int) -> 
             properties[0],
         )
     for table in (*LISTED_TABLES, "lead_scores", "lead_activities", "lead_engagement_events",
-                  "tours", "conversations", "messages"):  # fmt: skip
+                  "tours", "widget_sessions", "conversations", "messages",
+                  "crm_state.response_times"):  # fmt: skip
         await conn.execute(f"VACUUM (ANALYZE) {table}")
     # Again: the first run could not mark pages that an automatic ANALYZE still saw as visible.
     for table in LISTED_TABLES:
@@ -151,12 +152,29 @@ _ROWS = (
     FROM new_leads WHERE n % 4 = 0
     """,
     f"""
-    INSERT INTO conversations (id, lead_id, org_id, property_id, channel, created_at)
-    SELECT {_id("n")}, id, org_id, property_id, 'widget', at FROM new_leads WHERE n % 4 = 0
+    INSERT INTO widget_sessions (id, lead_id, org_id, property_id, created_at, last_activity_at)
+    SELECT {_id("n")}, CASE WHEN n % 4 = 0 THEN id END, org_id, property_id, at, at
+    FROM new_leads WHERE n % 2 = 0
     """,
     f"""
-    INSERT INTO messages (id, conversation_id, org_id, property_id, role, content, created_at)
-    SELECT {_id("n * 4 + k")}, {_id("n")}, org_id, property_id, 'user', 'Hi!',
-      at + make_interval(mins => k) FROM new_leads, generate_series(0, 3) AS k WHERE n % 4 = 0
+    INSERT INTO conversations (id, lead_id, org_id, property_id, channel, created_at,
+      widget_session_id)
+    SELECT {_id("n")}, id, org_id, property_id, 'widget', at, {_id("n")}
+    FROM new_leads WHERE n % 4 = 0
+    """,
+    f"""
+    INSERT INTO messages (id, conversation_id, org_id, property_id, role, content, created_at,
+      position)
+    SELECT {_id("n * 4 + k")}, {_id("n")}, org_id, property_id,
+      CASE k % 2 WHEN 0 THEN 'user' ELSE 'assistant' END, 'Hi!', at + make_interval(mins => k),
+      n * 4 + k
+    FROM new_leads, generate_series(0, 3) AS k WHERE n % 4 = 0
+    """,
+    f"""
+    INSERT INTO crm_state.response_times (conversation_id, org_id, property_id, is_of_widget,
+      is_in_order, first_at, last_at, answered, answered_microseconds, waiting,
+      waiting_microseconds)
+    SELECT {_id("n")}, org_id, property_id, true, true, at, at + interval '3 min',
+      2, 120000000, 0, 0 FROM new_leads WHERE n % 4 = 0
     """,
 )

@@ -17,7 +17,7 @@ from uuid import UUID
 from benchmarks.crowd import Crowd
 from benchmarks.report_line import ReportLine
 from events.leads import LeadStatus
-from projections import insights, lead_list, leads, score_inputs
+from projections import insights, lead_list, leads, score_inputs, widget_statistics
 from projections.lead_list import LeadFilter
 from projections.lead_orders import PageCut, SortBy
 from services.api.auth.console_users import ConsoleUser
@@ -103,6 +103,8 @@ def make_routes(property_id: UUID) -> dict[str, Route]:
         routes[f"insights, {days} days"] = partial(
             _read_insights, property_id=property_id, days=days
         )
+    for name, ago in (("all time", None), ("30 days", 30), ("300 days", 300)):
+        routes[f"statistics, {name}"] = partial(_read_statistics, property_id=property_id, days=ago)
     return routes
 
 
@@ -137,6 +139,12 @@ async def _read_insights(conn: QueryRunner, property_id: UUID, days: int) -> Non
     await conn.all(insights.factors(property_id, since, 5))
     starts = [now - timedelta(days=back) for back in reversed(range(1, 15))]
     await conn.all(insights.trend(property_id, starts))
+
+
+async def _read_statistics(conn: QueryRunner, property_id: UUID, days: int | None) -> None:
+    begin = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    await conn.plan_for_values()
+    await conn.all(widget_statistics.of_property(property_id, begin, None))
 
 
 def growing_lines(results: Sequence[Mapping[str, Any]]) -> list[ReportLine]:

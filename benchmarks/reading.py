@@ -22,6 +22,7 @@ from projections import (
     score_inputs,
     timeline,
     tours,
+    widget_statistics,
 )
 from projections.lead_list import LeadFilter
 from projections.lead_orders import PageCut, SortBy
@@ -74,6 +75,8 @@ def make_queries(crowd: Crowd) -> dict[str, "Select[Any]"]:
         "insights: scores": insights.totals(property_id, since),
         "insights: factors": insights.factors(property_id, since, 5),
         "insights: trend": insights.trend(property_id, days),
+        "statistics": widget_statistics.of_property(property_id, None, None),
+        "statistics, 30 days": widget_statistics.of_property(property_id, since, None),
     }
 
 

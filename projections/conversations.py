@@ -45,7 +45,7 @@ TABLE = Table(
     Column("message_count", Integer, server_default=text("0")),
     Index("idx_conversations_lead", "lead_id"),
     Index("idx_conversations_property", "property_id"),
-    Index("idx_conversations_newest", "property_id", "created_at"),
+    Index("idx_conversations_newest", "property_id", "created_at", postgresql_include=["channel"]),
     Index("idx_conversations_session", "widget_session_id"),
 )
 projection = Projection(

@@ -37,12 +37,15 @@ from events.leads import (
 from events.merges import LeadMerged, LeadUnmerged
 from events.record import RecordedEvent
 from events.restrictions import LeadRestricted, LeadRestrictionLifted
+from events.widgets import CHAT_SOURCE, TOUR_SOURCE
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.delivery_lines import is_to_lead
 from projections.engine.derived_table import METADATA, DerivedTable, Row, personal
 from projections.engine.projection import Projection, Tables
 
 LISTED = text("merged_into IS NULL AND org_id IS NOT NULL")
+CAPTURED_BY_WIDGET = text(f"source IN ('{CHAT_SOURCE}', '{TOUR_SOURCE}')")
+"""It has no parameters, because an index has the same condition."""
 SORTED_TEXTS = ("first_name", "last_name", "source")
 """The columns that lists sort without case. A lead may have no value."""
 TABLE = Table(
@@ -78,6 +81,10 @@ TABLE = Table(
     Index("idx_leads_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
     Index("idx_leads_email", "email", postgresql_where=text("email IS NOT NULL")),
     Index("idx_leads_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    Index("idx_leads_property_merged", "property_id", postgresql_include=["id", "merged_into"],
+          postgresql_where=text("merged_into IS NOT NULL")),
+    Index("idx_leads_property_widget", "property_id", "id", "created_at",
+          postgresql_where=CAPTURED_BY_WIDGET),
 )  # fmt: skip
 HOST_ACTORS = ("host", "adopt")
 """The actors of events that tell what the host wrote into its row, or had there before."""

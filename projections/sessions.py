@@ -30,6 +30,13 @@ TABLE = Table(
     org(),
     Index("idx_widget_sessions_property", "property_id"),
     Index("idx_widget_sessions_newest", "property_id", "created_at"),
+    Index(
+        "idx_widget_sessions_leads",
+        "property_id",
+        "lead_id",
+        "created_at",
+        postgresql_where=text("lead_id IS NOT NULL"),
+    ),
     Index("idx_widget_sessions_lead", "lead_id"),
     Index("idx_widget_sessions_visitor", "visitor_id"),
 )

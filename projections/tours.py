@@ -64,6 +64,13 @@ TABLE = Table(
     Column("follow_up_sent_at", INSTANT),
     Index("idx_tours_lead", "lead_id"),
     Index("idx_tours_property", "property_id"),
+    Index(
+        "idx_tours_booked",
+        "property_id",
+        "lead_id",
+        "created_at",
+        postgresql_where=text("created_by IS NULL"),
+    ),
     Index("idx_tours_date", "tour_date"),
     Index("idx_tours_status", "status"),
 )

@@ -77,6 +77,7 @@ async def get_widget_statistics(
         raise Problem(400, "invalid_range", f"from ({begin}) is after to ({end}): exchange them")
     query = widget_statistics.of_property(property_id, first, last)
     async with read_as(context.pool, caller.claims) as conn:
+        await conn.plan_for_values()
         [row] = await conn.all(query)
     seconds = row.response_seconds
     return json_response(
