@@ -12,6 +12,7 @@ NOT_OF_PERSONS = {
     "public.api_keys": "keys of services",
     "crm_state.widget_keys": "keys of a property's widget",
     "public.lumaleasing_config": "settings of a property's widget",
+    "crm_state.response_times": "numbers and times only, computed from messages of a conversation",
     "public.tour_slots": "times of a property; a hold names a session and no person",
     "public.workflow_definitions": "texts of the staff",
     "public.follow_up_templates": "texts of the staff",
