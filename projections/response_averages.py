@@ -1,4 +1,4 @@
-"""How long the visitors of a widget waited for replies in a time range, on average."""
+"""The average time that visitors of a widget waited for replies, in a time range."""
 
 from typing import Any
 

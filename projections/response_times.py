@@ -1,4 +1,4 @@
-"""`response_times`: how long the visitors of each conversation waited for replies.
+"""`response_times`: the time that the visitors of each conversation waited for replies.
 
 The table is private to the core. A visitor's message waits for the earliest reply, of bot or agent,
 among those with a higher position. If no reply of a conversation has an earlier time than a message
