@@ -37,6 +37,7 @@ from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
 
+_BOOKED = text("created_by IS NULL")
 TABLE = Table(
     "tours",
     METADATA,
@@ -64,13 +65,7 @@ TABLE = Table(
     Column("follow_up_sent_at", INSTANT),
     Index("idx_tours_lead", "lead_id"),
     Index("idx_tours_property", "property_id"),
-    Index(
-        "idx_tours_booked",
-        "property_id",
-        "lead_id",
-        "created_at",
-        postgresql_where=text("created_by IS NULL"),
-    ),
+    Index("idx_tours_booked", "property_id", "lead_id", "created_at", postgresql_where=_BOOKED),
     Index("idx_tours_date", "tour_date"),
     Index("idx_tours_status", "status"),
 )
@@ -93,29 +88,27 @@ SENT_AT = {
 
 @projection.on(TourScheduled)
 def insert_tour(tables: Tables, recorded: RecordedEvent, event: TourScheduled) -> None:
-    tables.rows.insert(
-        event.tour_id,
-        {
-            "id": event.tour_id,
-            "org_id": recorded.org_id,
-            "property_id": recorded.property_id,
-            "lead_id": event.lead_id,
-            "tour_date": event.tour_date,
-            "tour_time": event.tour_time,
-            "tour_type": event.tour_type.value,
-            "status": TourStatus.SCHEDULED.value,
-            "notes": event.notes,
-            "assigned_agent_id": event.assigned_agent_id,
-            "created_by": event.created_by,
-            "created_at": recorded.occurred_at,
-            "updated_at": recorded.occurred_at,
-            "duration_minutes": event.duration_minutes,
-            "time_zone": event.time_zone,
-            "fold": event.fold,
-            "starts_at": event.starts_at,
-            "revision": 1,
-        },
-    )
+    row = {
+        "id": event.tour_id,
+        "org_id": recorded.org_id,
+        "property_id": recorded.property_id,
+        "lead_id": event.lead_id,
+        "tour_date": event.tour_date,
+        "tour_time": event.tour_time,
+        "tour_type": event.tour_type.value,
+        "status": TourStatus.SCHEDULED.value,
+        "notes": event.notes,
+        "assigned_agent_id": event.assigned_agent_id,
+        "created_by": event.created_by,
+        "created_at": recorded.occurred_at,
+        "updated_at": recorded.occurred_at,
+        "duration_minutes": event.duration_minutes,
+        "time_zone": event.time_zone,
+        "fold": event.fold,
+        "starts_at": event.starts_at,
+        "revision": 1,
+    }
+    tables.rows.insert(event.tour_id, row)
 
 
 @projection.on(TourRescheduled)
