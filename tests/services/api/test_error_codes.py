@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from events.slots import SlotClosed, SlotOpened
-from services.application import command_handler
+from services.application import command_transaction
 from services.deciders.templates import SMS_CHARACTERS
 from services.runtime.settings import Settings
 from tests.services.api.issuer import serve_issuer
@@ -87,7 +87,7 @@ async def race_until(code: str, request: Callable[[int], Awaitable[httpx2.Respon
 @pytest.fixture
 def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a command be tried once, so that a lost race is not repeated."""
-    monkeypatch.setattr(command_handler, "ATTEMPTS", 1)
+    monkeypatch.setattr(command_transaction, "ATTEMPTS", 1)
 
 
 @pytest.mark.usefixtures("one_attempt")

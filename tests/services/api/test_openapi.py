@@ -14,6 +14,7 @@ from schemathesis import GenerationMode
 
 from services.api.auth.console_users import ROLES
 from services.api.middleware import is_widget_path
+from services.api.session_listeners import MAX_STREAMS_PER_SESSION
 from services.runtime.settings import Settings
 from tests.services.api import openapi_check
 from tests.services.api.example_requests import (
@@ -126,7 +127,8 @@ async def test_every_response_to_generated_requests_is_documented(site: Site, co
     """Send `count` valid and `count` invalid requests per operation, each from three callers."""
     ids = await create_examples(site)
     await site.project()
-    semaphore = asyncio.Semaphore(8)
+    # More streams of one session at a time are answered 503, as documented.
+    semaphore = asyncio.Semaphore(MAX_STREAMS_PER_SESSION - 1)
     statuses: set[int] = set()
 
     async def send(operation: Operation, case: Any, credentials: dict[str, str]) -> None:
