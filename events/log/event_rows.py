@@ -100,3 +100,8 @@ async def insert_rows(conn: Connection, rows: list[tuple[object, ...]]) -> None:
         await conn.copy_records_to_table(
             "crm_events", schema_name="public", columns=COLUMNS, records=rows
         )
+
+
+def as_bytea(value: bytes) -> str:
+    """Return bytes as JSON has them for PostgreSQL."""
+    return f"\\x{value.hex()}"

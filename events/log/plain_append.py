@@ -30,8 +30,9 @@ from events.log.announcements import note_append
 from events.log.append import prepare_event
 from events.log.append_state import ContentKeys, Subjects, subjects_of
 from events.log.connection import Connection
-from events.log.event_rows import COLUMNS, MIN_COPY_EVENTS, PreparedEvent, build_row
+from events.log.event_rows import COLUMNS, MIN_COPY_EVENTS, PreparedEvent, as_bytea, build_row
 from events.log.locks import lock_arguments
+from events.log.plain_rows import PlainRows, StreamLock
 from events.record import NewEvent, Stream
 from events.sessions import SessionStarted
 
@@ -40,9 +41,6 @@ PLAIN_EVENTS: frozenset[type[Event]] = frozenset({
     ConversationStarted, ConversationWaiting, EngagementRecorded, LeadAssigned, LeadContacted,
     LeadNoted, LeadStatusChanged, SessionStarted,
 })  # fmt: skip
-_PARAMETERS = 12
-_PLACES = ", ".join(f"${number}" for number in range(1, 1 + _PARAMETERS))
-_APPEND = f"SELECT crm.append_plain({_PLACES})"
 
 
 class _SubjectKeys(NamedTuple):
@@ -73,6 +71,8 @@ async def append_plain(
     the events need `append` in a transaction: because they change more than the log, or because
     they are duplicates, in conflict, of an erased subject, or come after staged changes. Raises
     `LimitExceeded`.
+
+    On a connection of a pool the events can be appended together with those of other callers.
     """
     if len(events) >= MIN_COPY_EVENTS or any(type(new.event) not in PLAIN_EVENTS for new in events):
         return None
@@ -82,13 +82,17 @@ async def append_plain(
     keys = _find_keys(subjects)
     if keys is None:
         return None
-    generation: int | None = await conn.fetchval(
-        _APPEND,
-        *_conditions(events, expected, guards, newest or {}),
+    properties, locks = _locks(events, expected, guards, newest or {})
+    rows = PlainRows(
+        locks, properties, [new.id for new in events],
         list(subjects.erasable), [key.id for key in keys.known.values()],
         [key for new in events if (key := message_id_of(new.event)) is not None],
-        _keys_as_json(keys.new), _rows_as_json(prepared, expected, keys.contents),
+        {new.key.subject_id: new for new in keys.new},
+        _make_rows(prepared, expected, keys.contents),
     )  # fmt: skip
+    joined = getattr(conn, "joined_appends", None)
+    executing = rows.execute(conn) if joined is None else joined.execute(conn, rows)
+    generation: int | None = await executing
     if generation is not None:
         current_ring().remember(new.key for new in keys.new)
         note_append(conn)
@@ -105,40 +109,27 @@ def _find_keys(subjects: Subjects) -> _SubjectKeys | None:
     return _SubjectKeys(known, [ring.make_key(subject_id) for subject_id in missing])
 
 
-def _conditions(
+def _locks(
     events: Sequence[NewEvent],
     expected: Mapping[Stream, int],
     guards: Mapping[Stream, int],
     newest: Mapping[Stream, UUID],
-) -> tuple[Sequence[object], ...]:
-    """Return the first parameters: locks, versions, newest events, properties and event ids."""
+) -> tuple[list[UUID], dict[Stream, StreamLock]]:
+    """Return the properties, and the locks with what is compared under them."""
     properties, (kinds, ids, shared) = lock_arguments(events, guards)
     versions = {**guards, **expected}
     # Locks of properties have no version.
     streams = [Stream(kind, key) for kind, key in zip(kinds, ids, strict=True)]
-    return (
-        kinds, ids, shared,
-        [versions.get(stream) for stream in streams], [newest.get(stream) for stream in streams],
-        properties, [new.id for new in events],
-    )  # fmt: skip
+    return properties, {
+        stream: StreamLock(is_shared, versions.get(stream), newest.get(stream))
+        for stream, is_shared in zip(streams, shared, strict=True)
+    }
 
 
-def _keys_as_json(new: Sequence[NewKey]) -> bytes | None:
-    if not new:
-        return None
-    return orjson.dumps([
-        {
-            "subject_id": item.key.subject_id, "key_id": item.key.id,
-            "wrapped": _as_bytea(item.wrapped.wrapped), "master_key": item.wrapped.master_key,
-        }
-        for item in new
-    ], default=str)  # fmt: skip
-
-
-def _rows_as_json(
+def _make_rows(
     prepared: Sequence[PreparedEvent], expected: Mapping[Stream, int], keys: ContentKeys
-) -> bytes:
-    """Return the rows as objects; their payloads are JSON already."""
+) -> list[dict[str, Any]]:
+    """Return the rows as objects for orjson; their payloads are JSON already."""
     versions = dict(expected)
     rows = []
     for item in prepared:
@@ -147,11 +138,6 @@ def _rows_as_json(
             zip(COLUMNS, build_row(item, versions[item.new.stream], keys), strict=True)
         )
         row["payload"] = orjson.Fragment(row["payload"])
-        row["digest"] = _as_bytea(row["digest"])
+        row["digest"] = as_bytea(row["digest"])
         rows.append(row)
-    # With `default=str`, because ids of asyncpg are subclasses of UUID, which orjson refuses.
-    return orjson.dumps(rows, default=str)
-
-
-def _as_bytea(value: bytes) -> str:
-    return f"\\x{value.hex()}"
+    return rows

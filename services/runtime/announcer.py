@@ -8,6 +8,7 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from events.log.announcements import ANNOUNCE, APPENDED
+from events.log.joined_appends import JoinedAppends
 
 QUIET_SECONDS = 0.1
 """Least time between two announcements. Those who were woken look for longer than this."""
@@ -49,6 +50,8 @@ class AnnouncingConnection(asyncpg.Connection):
     """A connection that announces the appends of its transactions after their commit."""
 
     announcer: Announcer | None = None
+    joined_appends: JoinedAppends | None = None
+    """The plain appends of the pool."""
     has_appended = False
     """True while the open transaction contains an append."""
 

@@ -11,6 +11,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from events.log.joined_appends import JoinedAppends
 from services.runtime.announcer import Announcer, AnnouncingConnection
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.json_codecs import register_json_codecs
@@ -97,13 +98,15 @@ async def _create_pool(
     role: str | None,
     min_size: int = 1,
 ) -> asyncpg.Pool:
-    announcer = Announcer()
+    announcer, joined_appends = Announcer(), JoinedAppends()
     with _explain_pooler():
         announcer.sender = await asyncpg.create_pool(
             settings.dsn,
             min_size=min_size,
             max_size=size or settings.pool_size,
-            init=partial(_prepare_connection, role=role, announcer=announcer),
+            init=partial(
+                _prepare_connection, role=role, announcer=announcer, joined_appends=joined_appends
+            ),
             timeout=CONNECT_SECONDS,
             command_timeout=response_timeout_seconds(settings),
             **_driver_options(settings, application_name, role),
@@ -173,13 +176,14 @@ async def _prepare_connection(
     *,
     role: str | None,
     announcer: Announcer | None = None,
+    joined_appends: JoinedAppends | None = None,
 ) -> None:
     """Register the codecs. Raise `PoolerSettingMissing` if the connection has another role.
 
     A pooler can drop start-up parameters silently. Then row level security would hide all rows.
     """
     if isinstance(connection, AnnouncingConnection):
-        connection.announcer = announcer
+        connection.announcer, connection.joined_appends = announcer, joined_appends
     async with connection.transaction():
         await register_json_codecs(connection)
         name = await connection.fetchval("SELECT current_user::text")
