@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from events.fields import (
     Word,
     Zone,
 )
+from events.uuids import derive_id
 
 
 class TourType(StrEnum):
@@ -150,7 +151,7 @@ class _NoShowEvent(_TourEvent):
 
         It is not the tour's id: a producer chooses that id and could choose another engagement's.
         """
-        return uuid5(self.tour_id, "no_show")
+        return derive_id(self.tour_id, "no_show")
 
 
 class TourNoShowRecorded(_NoShowEvent):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import Column, Index, Select, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -32,7 +32,7 @@ from events.runs import (
     RunResumed,
     RunStopped,
 )
-from events.sessions import SessionIdentified
+from events.sessions import SessionIdentified, chat_start_id
 from events.tasks import TaskAssigned, TaskCreated, TaskDone, TaskDue
 from events.tours import (
     TourCancelled,
@@ -154,7 +154,7 @@ def add_chat_start(tables: Tables, recorded: RecordedEvent, event: ConversationS
 def add_earlier_chats(tables: Tables, recorded: RecordedEvent, event: SessionIdentified) -> None:
     """Add the conversations of the session from before the visitor became a lead."""
     for conversation_id in event.conversation_ids:
-        row_id = uuid5(recorded.id, str(conversation_id))
+        row_id = chat_start_id(recorded.id, conversation_id)
         _add_chat(tables, recorded, row_id, event.lead_id, conversation_id)
 
 

@@ -1,6 +1,6 @@
 """An id that is derived from several parts depends on each of them."""
 
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 
@@ -17,8 +17,16 @@ from events.ids import (
     reserved_id,
     scoped_id,
 )
+from events.uuids import QuickUUID, derive_id
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
+
+
+@pytest.mark.parametrize("name", ["", "no_show", "Zürich", *map(str, range(20))])
+def test_a_derived_id_is_the_standard_one(name: str) -> None:
+    namespace = uuid4()
+    assert derive_id(namespace, name) == uuid5(namespace, name)
+    assert derive_id(QuickUUID(namespace.bytes), name).version == 5
 
 
 @pytest.mark.parametrize(
