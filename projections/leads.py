@@ -99,8 +99,10 @@ projection = Projection(
 def insert_lead(
     tables: Tables, recorded: RecordedEvent, event: LeadCaptured | LeadImported
 ) -> None:
-    row = {**_row(recorded, event), "external_id": getattr(event, "external_id", None)}
-    tables.rows.insert(event.lead_id, {**row, "assigned_agent_id": None})
+    row = {**_row(recorded, event), "assigned_agent_id": None}
+    if isinstance(event, LeadImported):
+        row["external_id"] = event.external_id
+    tables.rows.insert(event.lead_id, row)
 
 
 @projection.on(LeadAdopted)

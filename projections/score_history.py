@@ -51,11 +51,14 @@ def _add_if_changed(
 ) -> None:
     """Add a row if the result at `moment` differs from the last one; `at`: in microseconds."""
     score, values, factors, factors_key = v1.score_to_store(inputs, at)
-    if state["result"] == values:
+    stored = state["result"]
+    # Equal scores have the same list, unless the state was loaded: then the values decide.
+    if stored is values or stored == values:
         return
+    total, engagement, timing, source, completeness, behavior, bucket, _ = score
     state["revision"] = revision = state["revision"] + 1
     state["result"] = values
-    state["total_score"] = score.total
+    state["total_score"] = total
     state["factors_key"] = factors_key
     state["scored_at"] = moment
     lead_id = state["lead_id"]
@@ -63,13 +66,13 @@ def _add_if_changed(
         {
             "id": row_id(lead_id, revision),
             "lead_id": lead_id,
-            "total_score": score.total,
-            "engagement_score": score.engagement,
-            "timing_score": score.timing,
-            "source_score": score.source,
-            "completeness_score": score.completeness,
-            "behavior_score": score.behavior,
-            "score_bucket": score.bucket,
+            "total_score": total,
+            "engagement_score": engagement,
+            "timing_score": timing,
+            "source_score": source,
+            "completeness_score": completeness,
+            "behavior_score": behavior,
+            "score_bucket": bucket,
             "factors": factors,
             "model_version": v1.VERSION,
             "scored_at": moment,
