@@ -80,13 +80,14 @@ class VerifyingReader:
             digest = await self._load_digest(UNKNOWN_KEY_SECONDS)
             received, refused = _check_digests(digest, records)
         await self._load_organisations(received)
-        verified: list[ReceivedRecord] = []
-        for record in received:
-            property_id = record.property_id
-            if property_id is None or self._organisations.get(property_id) == record.org_id:
-                verified.append(record)
-            else:
-                refused[RecordProblem.WRONG_ORGANISATION] += 1
+        organisation_of = self._organisations.get
+        verified = [
+            record for record in received
+            if (property_id := record.property_id) is None
+            or organisation_of(property_id) == record.org_id
+        ]  # fmt: skip
+        if wrong := len(received) - len(verified):
+            refused[RecordProblem.WRONG_ORGANISATION] += wrong
         return VerifiedBatch(verified, refused)
 
     async def _load_digest(self, seconds: float) -> RecordDigest:

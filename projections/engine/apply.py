@@ -1,6 +1,7 @@
 """Applying events: fold a batch in memory, and write it in one fenced transaction."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
@@ -55,6 +56,11 @@ async def fold(
     Raise `PoisonEvent`.
     """
     await _load_erased_subjects(conn, identity, work, owned)
+    moves = moves_of(recorded_events, owned)
+    kinds = {type(recorded.event) for recorded in recorded_events}
+    if UnreadableEvent not in kinds and not any(waiting.values()):
+        await _load_and_fold(conn, identity, work, recorded_events)
+        return FoldedEvents(recorded_events, (), moves)
     applicable: list[RecordedEvent] = []
     parked_events: list[ParkedEvent] = []
     newly_waiting: dict[int, set[UUID]] = {}
@@ -70,7 +76,7 @@ async def fold(
         parked_events.append(ParkedEvent(recorded, *reason, touches))
         newly_waiting[recorded.shard] = (ids or set()) | touches
     await _load_and_fold(conn, identity, work, applicable)
-    return FoldedEvents(recorded_events, parked_events, moves_of(recorded_events, owned))
+    return FoldedEvents(recorded_events, parked_events, moves)
 
 
 async def _load_erased_subjects(
@@ -137,11 +143,14 @@ def record_progress(
         waiting.setdefault(parked_event.recorded.shard, set()).update(parked_event.touches)
 
 
+_SHARD_AND_POSITION = attrgetter("shard", "position")
+
+
 def moves_of(
     recorded_events: Sequence[RecordedEvent], owned: Mapping[int, Checkpoint]
 ) -> dict[int, tuple[Checkpoint, int]]:
     """Return shard → (its checkpoint, the position of its last event here)."""
-    last = {recorded.shard: recorded.position for recorded in recorded_events}
+    last = dict(map(_SHARD_AND_POSITION, recorded_events))
     return {shard: (owned[shard], position) for shard, position in last.items()}
 
 
