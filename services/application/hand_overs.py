@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from events.consents import ConsentChannel
 from events.deliveries import DeliveryChannel, DeliveryClaimed, ReconciledOutcome
@@ -46,6 +47,7 @@ PROVIDER = "provider"
 """The place of an opt-out that only the provider knows."""
 
 LOOK_UP_SECONDS = 30.0
+LOOK_UP_ATTEMPTS, LOOK_UP_PAUSE_SECONDS = 3, 0.5
 LOST = "the sender ended before it knew the result"
 OUTCOME_OF = {
     Finding.DELIVERED: ReconciledOutcome.DELIVERED,
@@ -154,15 +156,26 @@ async def load_lost(
 
 
 async def ask_provider(lost: LostHandOver) -> LookUp:
-    """Return what the provider knows about a hand-over. An error means that it knows nothing."""
+    """Return what the provider knows about a hand-over.
+
+    After an error it is asked again; if each attempt ends with one, it knows nothing.
+    """
     if lost.provider.name != lost.claimed_for:
         detail = f"the settings name {lost.provider.name} now, {lost.claimed_for} got the message"
         return LookUp(Finding.NOT_KNOWN, detail=detail)
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
-            return await lost.provider.look_up(lost.message, lost.claimed_at)
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(LOOK_UP_ATTEMPTS),
+                wait=wait_fixed(LOOK_UP_PAUSE_SECONDS),
+                retry=retry_if_exception_type(Exception),
+                reraise=True,
+            ):
+                with attempt:
+                    return await lost.provider.look_up(lost.message, lost.claimed_at)
     except Exception as error:  # noqa: BLE001 — an edge: the answer is that nothing is known
         return LookUp(Finding.NOT_KNOWN, detail=describe_error(error))
+    raise RuntimeError("the attempts ended without an answer and without an error")
 
 
 async def settle_lost(uow: UnitOfWork, lost: LostHandOver, answer: LookUp) -> DeliveryStatus:

@@ -122,6 +122,10 @@ async def has(world: World, table: str, count: int) -> bool:
     return await world.count(table) == count
 
 
+async def is_gone(settings: Settings, topic: str) -> bool:
+    return not await exists(settings, topic)
+
+
 async def exists(settings: Settings, topic: str) -> bool:
     return await partitions_of(settings.kafka_bootstrap_servers, topic) > 0
 
@@ -147,6 +151,8 @@ async def test_every_topic_is_kept_by_a_process_that_is_not_ready_without_it(
         await until(are_ready)  # a client that starts waits for a missing topic, and then fails
         for name, topic in Topics.of(kafka_settings.topic_prefix)._asdict().items():
             await delete_topic(kafka_settings, topic)
+            # Apache Kafka lists a deleted topic for a moment.
+            await until(partial(is_gone, kafka_settings, topic))
             reported[name] = {
                 process
                 for process, found in checks.items()

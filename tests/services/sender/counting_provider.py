@@ -32,6 +32,8 @@ class CountingProvider:
         self.look_ups: list[OutgoingMessage] = []
         self.answer: Answer = accept
         self.finding = LookUp(Finding.NOT_KNOWN)
+        self.failing_look_ups = 0
+        """The first look-ups, which end with an error."""
         self.running = self.most_running = 0
 
     async def hand_over(self, message: OutgoingMessage) -> HandOverResult:
@@ -46,6 +48,8 @@ class CountingProvider:
 
     async def look_up(self, message: OutgoingMessage, _claimed_at: datetime) -> LookUp:
         self.look_ups.append(message)
+        if len(self.look_ups) <= self.failing_look_ups:
+            raise ConnectionResetError("connection lost during the look-up")
         return self.finding
 
     async def close(self) -> None: ...

@@ -144,6 +144,21 @@ async def test_a_hand_over_without_a_result_is_looked_up_and_never_repeated(
     assert await outbox.due() == []
 
 
+@pytest.mark.parametrize(("failing", "end"), [(2, ["reconciled"]), (3, [])])
+async def test_a_look_up_that_ends_with_an_error_is_made_three_times(
+    pool: asyncpg.Pool, failing: int, end: list[str]
+) -> None:
+    outbox = await make_outbox(pool)
+    message = await outbox.plan()
+    outbox.sms.answer = raise_unknown
+    outbox.sms.finding, outbox.sms.failing_look_ups = LookUp(Finding.DELIVERED, "SM1"), failing
+    await outbox.send(message)
+    outbox.pass_time(minutes=1)
+    await outbox.send(message)
+    assert await outbox.steps(message) == ["planned", "claimed", "unknown", *end]
+    assert len(outbox.sms.look_ups) == 3
+
+
 async def test_another_provider_is_not_queried_about_a_lost_hand_over(pool: asyncpg.Pool) -> None:
     outbox = await make_outbox(pool)
     message = await outbox.plan()
