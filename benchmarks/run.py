@@ -73,7 +73,7 @@ class BenchmarkRun:
             )  # fmt: skip
         if not self.only or "reads" in self.only:
             for leads in self.size.growing_leads:
-                database = await self.servers.database(self.empty)
+                database = await self.servers.database(self.migrated)
                 crowd = await measure("crowded", self.settings(database), leads=2 * leads,
                                       in_large_property=leads)  # fmt: skip
                 self.growing[leads] = (database, crowd)
