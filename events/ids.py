@@ -1,4 +1,4 @@
-"""Ids that are derived from ids of clients, so that a repetition has the same id.
+"""Ids in events, and ids that are derived from ids of clients: a repetition has the same id.
 
 Clients choose ids. Those of one property must not hinder another: an id that is used elsewhere, or
 that is reserved, is replaced by one that only this property can have.

@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
+from uuid_utils.compat import uuid5
 
 from events.event import Event, Intake, Personal
 from events.fields import Text, VisitorHash
-from events.uuids import derive_id
 
 
 class SessionStarted(Event):
@@ -67,4 +67,4 @@ def chat_start_id(event_id: UUID, conversation_id: UUID) -> UUID:
 
     `event_id` is the id of the `session.identified` event that linked it.
     """
-    return derive_id(event_id, str(conversation_id))
+    return uuid5(event_id, str(conversation_id))

@@ -1,6 +1,6 @@
 """Subjects of an event: the entities that must exist before it, and the one that it begins.
 
-Both are computed from `requires` and `begins` of the event classes.
+Both are computed from `requires` and `begins` of the event classes. `with_lead` changes the lead.
 """
 
 from uuid import UUID

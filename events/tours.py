@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
+from uuid_utils.compat import uuid5
 
 from events.event import ChangeEvent, Event, Foreign, Intake, Personal
 from events.fields import (
@@ -21,7 +22,6 @@ from events.fields import (
     Word,
     Zone,
 )
-from events.uuids import derive_id
 
 
 class TourType(StrEnum):
@@ -151,7 +151,7 @@ class _NoShowEvent(_TourEvent):
 
         It is not the tour's id: a producer chooses that id and could choose another engagement's.
         """
-        return derive_id(self.tour_id, "no_show")
+        return uuid5(self.tour_id, "no_show")
 
 
 class TourNoShowRecorded(_NoShowEvent):

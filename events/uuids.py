@@ -4,27 +4,13 @@ It is a subclass of `uuid.UUID` with the same equality and hash. Only the value 
 is used here, nothing that connects to a database.
 """
 
-from hashlib import sha1
 from typing import Any
-from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 from pydantic_core import CoreSchema, core_schema
 
 QuickUUID: Any = pgproto.UUID
 """The class, which takes text or 16 bytes. Raises `ValueError`."""
-
-
-def derive_id(namespace: UUID, name: str) -> UUID:
-    """Return the same id as `uuid.uuid5`, which takes twice as long."""
-    digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
-    version_5 = int.from_bytes(digest[:16]) & ~_VERSION_BITS | 0x5000_8000_0000_0000_0000
-    derived: UUID = QuickUUID(version_5.to_bytes(16))
-    return derived
-
-
-_VERSION_BITS = 0xF000_C000_0000_0000_0000
-"""The bits of an id that say its version and variant."""
 
 
 def with_quick_ids(schema: CoreSchema) -> CoreSchema:

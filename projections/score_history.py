@@ -52,7 +52,7 @@ def _add_if_changed(
     """Add a row if the result at `moment` differs from the last one; `at`: in microseconds."""
     score, values, factors, factors_key = v1.score_to_store(inputs, at)
     stored = state["result"]
-    # Equal scores have the same list, unless the state was loaded: then the values decide.
+    # Equal scores of one process are the same object. Those of a loaded state are compared.
     if stored is values or stored == values:
         return
     total, engagement, timing, source, completeness, behavior, bucket, _ = score

@@ -58,7 +58,9 @@ def growth(
     began = time.monotonic()
     small = _measure(events // PART, (step or events // PART) // PART)
     minutes = (time.monotonic() - began) / 60
-    _tell(f"{events // PART:,} events took {minutes:.1f} minutes; {PART * minutes:.0f} are left")
+    _print_progress(
+        f"{events // PART:,} events took {minutes:.1f} minutes; {PART * minutes:.0f} are left"
+    )
     large = _measure(events, step or events // PART)
     about = {"cores": os.cpu_count(), "python": platform.python_version()}
     text = as_markdown([small, large])
@@ -74,12 +76,12 @@ def growth(
 
 def _measure(events: int, step: int) -> GrowthResult:
     """Measure one log on new servers, whose files are removed at the end."""
-    _tell(f"{events:,} events")
+    _print_progress(f"{events:,} events")
     with run_servers() as servers:
         return asyncio.run(measure_growth(servers, events, step))
 
 
-def _tell(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

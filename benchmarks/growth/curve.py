@@ -73,7 +73,7 @@ class Curve:
         seconds, cpu_seconds, server_seconds = (
             now - began for now, began in zip(self._times(), self._began, strict=True)
         )
-        topic_bytes = directory_bytes(self.home / "kafka" / "data") if database_bytes else 0
+        topic_bytes = record_bytes(self.home / "kafka" / "data") if database_bytes else 0
         self.points.append(Point(
             events, round(seconds, 2), round(cpu_seconds, 2), round(server_seconds, 2),
             round(_resident_bytes() / BYTES_PER_MEBIBYTE, 1), database_bytes, topic_bytes,
@@ -102,8 +102,8 @@ def _resident_bytes() -> int:
     return int(sum(member.memory_info().rss for member in _family()))
 
 
-def directory_bytes(directory: Path) -> int:
-    """Return the size of the files in a directory, without blocks that are reserved only.
+def record_bytes(directory: Path) -> int:
+    """Return the size of the record files of Kafka, without blocks that are reserved only.
 
     It is 0 if the directory does not exist.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.child import measure
-from benchmarks.growth.curve import directory_bytes
+from benchmarks.growth.curve import record_bytes
 from benchmarks.run import HOST_EVENTS_PER_PROPERTY
 from benchmarks.servers import BenchmarkServers
 from benchmarks.workload import insert_host_rows, make_organization
@@ -89,5 +89,5 @@ async def _sizes(servers: BenchmarkServers, conn: asyncpg.Connection) -> dict[st
     names = [f"{table.schema}.{table.name}" for table in LIVE.tables]
     rows = await conn.fetch(_SIZES, names)
     return {row["kind"]: row["bytes"] for row in rows} | {
-        "topics": directory_bytes(servers.home / "kafka" / "data")
+        "topics": record_bytes(servers.home / "kafka" / "data")
     }

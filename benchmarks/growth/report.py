@@ -75,11 +75,11 @@ def _curve_lines(result: GrowthResult) -> list[str]:
         at = {stage: curve[number] for stage, curve in curves.items()}
         projected = at["project"]
         lines.append(_line(
-            f"{projected['upto']:,}", *(f"{at[stage]['rate']:,.0f}" for stage in stages),
+            f"{projected['until']:,}", *(f"{at[stage]['rate']:,.0f}" for stage in stages),
             _micros(projected["cpu"]), _micros(projected["server"]),
             f"{projected['resident_mib']:.0f} MiB",
-            f"{at['append']['database_bytes'] / at['append']['upto']:,.0f} B",
-            f"{at['relay']['topic_bytes'] / at['relay']['upto']:,.0f} B",
+            f"{at['append']['database_bytes'] / at['append']['until']:,.0f} B",
+            f"{at['relay']['topic_bytes'] / at['relay']['until']:,.0f} B",
         ))  # fmt: skip
     return lines
 
@@ -93,7 +93,7 @@ def _steps(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             for name in ("events", "seconds", "cpu_seconds", "server_seconds")
         }
         steps.append({
-            **point, "upto": point["events"], "rate": passed["events"] / passed["seconds"],
+            **point, "until": point["events"], "rate": passed["events"] / passed["seconds"],
             "cpu": passed["cpu_seconds"] / passed["events"],
             "server": passed["server_seconds"] / passed["events"],
         })  # fmt: skip

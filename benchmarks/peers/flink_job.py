@@ -1,16 +1,14 @@
 """PyFlink's JDBC sink and a small cluster in one process: fetched by pip and Maven."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.peers.flat_table import TABLE
 from services.local_stack.child_process import spawn
-from services.local_stack.maven import FETCH_SECONDS, cache_directory, find_tool, move_into_place
+from services.local_stack.maven import cache_directory, copy_dependencies, fill_once, run_to_fetch
 
 FLINK = Path(__file__).parent / "flink"
 NEWEST_PYTHON = (3, 12)
@@ -41,24 +39,17 @@ CREATE TABLE flat_events ({columns}, PRIMARY KEY (id) NOT ENFORCED) WITH (
 def fetch_flink() -> Path:
     """Return the directory of an environment of Python with PyFlink and the jars, filled once.
 
-    Raise `RuntimeError` with the end of the output of pip or Maven.
+    Raise `StackError` with the end of the output of pip or Maven.
     """
-    home = cache_directory("pyflink-2.2.1")
-    if home.is_dir():
-        return home
-    draft = home.with_name(f"{home.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
-        shutil.copy(FLINK / "pom.xml", draft)
-        _run(draft, _find_python(), "-m", "venv", "environment")
-        _run(draft, "environment/bin/python", "-m", "pip", "install", "-q", "--prefer-binary",
-             "-r", str(FLINK / "requirements.txt"))  # fmt: skip
-        _run(draft, find_tool("mvn"), "-q", "-B", "dependency:copy-dependencies",
-             "-DoutputDirectory=jars")  # fmt: skip
-        move_into_place(draft, home)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return home
+    return fill_once(cache_directory("pyflink-2.2.1"), _fill)
+
+
+def _fill(draft: Path) -> None:
+    shutil.copy(FLINK / "pom.xml", draft)
+    run_to_fetch(draft, _find_python(), "-m", "venv", "environment")
+    run_to_fetch(draft, "environment/bin/python", "-m", "pip", "install", "-q", "--prefer-binary",
+                 "-r", str(FLINK / "requirements.txt"))  # fmt: skip
+    copy_dependencies(draft, "jars")
 
 
 def _find_python() -> str:
@@ -69,15 +60,6 @@ def _find_python() -> str:
         if path := shutil.which(f"python3.{minor}"):
             return path
     raise RuntimeError("PyFlink needs Python 3.12 or older: install one beside the newer one")
-
-
-def _run(directory: Path, *command: str) -> None:
-    done = subprocess.run(
-        command, cwd=directory, capture_output=True, timeout=FETCH_SECONDS, check=False, text=True
-    )
-    if done.returncode:
-        output = (done.stdout + done.stderr)[-2000:]
-        raise RuntimeError(f"PyFlink could not be fetched:\n{output}")
 
 
 def start_job(

@@ -1,16 +1,14 @@
 """Kafka Connect with Debezium's JDBC sink in one process: fetched by Maven, configured by files."""
 
 import json
-import os
 import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.peers.flat_topic import SCHEMA
 from services.local_stack.child_process import spawn
-from services.local_stack.maven import FETCH_SECONDS, cache_directory, find_tool, move_into_place
+from services.local_stack.maven import cache_directory, copy_dependencies, fill_once, find_tool
 
 POM = Path(__file__).parent / "connect" / "pom.xml"
 BATCH_EVENTS = 5_000
@@ -53,29 +51,18 @@ consumer.override.max.partition.fetch.bytes=8388608
 def fetch_connect() -> Path:
     """Return the directory of the jars and the connector, which Maven fills once.
 
-    Raise `RuntimeError` with the end of Maven's output.
+    Raise `StackError` with the end of Maven's output.
     """
-    jars = cache_directory("connect-4.4.0-debezium-3.6.0")
-    if jars.is_dir():
-        return jars
-    draft = jars.with_name(f"{jars.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
-        shutil.copy(POM, draft)
-        done = subprocess.run(
-            [find_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
-            cwd=draft, capture_output=True, timeout=FETCH_SECONDS, check=False, text=True,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"Maven could not fetch Kafka Connect:\n{done.stdout[-2000:]}")
-        for archive in draft.glob("*.tar.gz"):
-            with tarfile.open(archive) as files:
-                files.extractall(draft / "plugins", filter="data")
-            archive.unlink()
-        move_into_place(draft, jars)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return jars
+    return fill_once(cache_directory("connect-4.4.0-debezium-3.6.0"), _fill)
+
+
+def _fill(draft: Path) -> None:
+    shutil.copy(POM, draft)
+    copy_dependencies(draft)
+    for archive in draft.glob("*.tar.gz"):
+        with tarfile.open(archive) as files:
+            files.extractall(draft / "plugins", filter="data")
+        archive.unlink()
 
 
 def start_connect(

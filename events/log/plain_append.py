@@ -67,10 +67,9 @@ async def append_plain(
 
     `expected` names the version of every written stream, and `newest` the newest event of streams
     that are remembered from before: a restore may have replaced it by another one with the same
-    version. Return None, with no event written, if
-    the events need `append` in a transaction: because they change more than the log, or because
-    they are duplicates, in conflict, of an erased subject, or come after staged changes. Raises
-    `LimitExceeded`.
+    version. Return None, with no event written, if the events need `append` in a transaction:
+    because they change more than the log, or because they are duplicates, in conflict, of an erased
+    subject, or come after staged changes. Raises `LimitExceeded`.
 
     On a connection of a pool the events can be appended together with those of other callers.
     """

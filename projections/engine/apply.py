@@ -1,7 +1,6 @@
 """Applying events: fold a batch in memory, and write it in one fenced transaction."""
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from uuid import UUID
 
 import asyncpg
@@ -143,14 +142,11 @@ def record_progress(
         waiting.setdefault(parked_event.recorded.shard, set()).update(parked_event.touches)
 
 
-_SHARD_AND_POSITION = attrgetter("shard", "position")
-
-
 def moves_of(
     recorded_events: Sequence[RecordedEvent], owned: Mapping[int, Checkpoint]
 ) -> dict[int, tuple[Checkpoint, int]]:
     """Return shard → (its checkpoint, the position of its last event here)."""
-    last = dict(map(_SHARD_AND_POSITION, recorded_events))
+    last = {recorded.shard: recorded.position for recorded in recorded_events}
     return {shard: (owned[shard], position) for shard, position in last.items()}
 
 

@@ -39,7 +39,7 @@ class WorkingSet:
         }
         self.erased = ErasedSubjects()
         self._projectors: dict[type, list[tuple[ProjectorFunction, Tables, str]]] = {}
-        self._key_fields: dict[type, list[tuple[DerivedTable, str, bool]]] = {}
+        self._key_fields: dict[type, list[tuple[DerivedTable, str]]] = {}
         for projection in projections:
             rows = self.rows[projection.table]
             tables = Tables(rows, rows if projection.state is None else self.rows[projection.state])
@@ -59,9 +59,8 @@ class WorkingSet:
         fields = self._key_fields
         for recorded in recorded_events:
             event = recorded.event
-            for table, name, is_field in fields.get(type(event), ()):
-                # The attribute of a model is looked up in its classes first.
-                value = event.__dict__[name] if is_field else getattr(event, name)
+            for table, name in fields.get(type(event), ()):
+                value = getattr(event, name)
                 if isinstance(value, UUID):
                     needed[table][value.int] = value
                 elif value is not None:
@@ -121,12 +120,8 @@ class WorkingSet:
 @cache
 def _key_fields(
     tables: tuple[DerivedTable, ...], kind: type[Event]
-) -> list[tuple[DerivedTable, str, bool]]:
-    """Return each table with the name of a key, and whether it is a field or a property."""
-    return [
-        (table, name, name in kind.model_fields)
-        for table in tables for name in table.keyed_by if _has(kind, name)
-    ]  # fmt: skip
+) -> list[tuple[DerivedTable, str]]:
+    return [(table, name) for table in tables for name in table.keyed_by if _has(kind, name)]
 
 
 def _has(kind: type[Event], name: str) -> bool:

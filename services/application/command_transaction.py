@@ -63,18 +63,16 @@ class CommandTransaction(Generic[T]):
 
     async def run(self, database: Database) -> CommandResult[T]:
         """Return the result. Raises `Refused`, and `Conflict` if every attempt had one."""
+        # Nothing is locked while a command is decided: the first transaction to append wins, the
+        # others decide again on its events. The random pause makes a second collision unlikely.
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random(0, PAUSE_SECONDS),
+            retry=retry_if_exception_type(CONFLICTS),
+            reraise=True,
+        )
         try:
-            # Nothing is locked while a command is decided: the first transaction to append wins,
-            # the others decide again on its events. The random pause makes a second collision
-            # unlikely.
-            async for attempt in AsyncRetrying(
-                stop=stop_after_attempt(ATTEMPTS),
-                wait=wait_random(0, PAUSE_SECONDS),
-                retry=retry_if_exception_type(CONFLICTS),
-                reraise=True,
-            ):
-                with attempt:
-                    return await self._attempt_after_staged(database)
+            return await attempts(self._attempt_after_staged, database)
         except ClaimTaken as error:
             # The owner of the claim is not going to release it: a refusal, not a conflict.
             raise Refused("claim_taken", str(error), 409) from error
@@ -82,7 +80,6 @@ class CommandTransaction(Generic[T]):
             raise
         except CONFLICTS as error:
             raise TooManyConflicts from error
-        raise TooManyConflicts
 
     async def _attempt_after_staged(self, database: Database) -> CommandResult[T]:
         """Make an attempt; again if it would append nothing and changes of the host waited.

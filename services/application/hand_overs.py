@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import asyncpg
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import AsyncRetrying, stop_after_attempt, wait_fixed
 
 from events.consents import ConsentChannel
 from events.deliveries import DeliveryChannel, DeliveryClaimed, ReconciledOutcome
@@ -165,17 +165,14 @@ async def ask_provider(lost: LostHandOver) -> LookUp:
         return LookUp(Finding.NOT_KNOWN, detail=detail)
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
-            async for attempt in AsyncRetrying(
+            attempts = AsyncRetrying(
                 stop=stop_after_attempt(LOOK_UP_ATTEMPTS),
                 wait=wait_fixed(LOOK_UP_PAUSE_SECONDS),
-                retry=retry_if_exception_type(Exception),
                 reraise=True,
-            ):
-                with attempt:
-                    return await lost.provider.look_up(lost.message, lost.claimed_at)
+            )
+            return await attempts(lost.provider.look_up, lost.message, lost.claimed_at)
     except Exception as error:  # noqa: BLE001 — an edge: the answer is that nothing is known
         return LookUp(Finding.NOT_KNOWN, detail=describe_error(error))
-    raise RuntimeError("the attempts ended without an answer and without an error")
 
 
 async def settle_lost(uow: UnitOfWork, lost: LostHandOver, answer: LookUp) -> DeliveryStatus:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from services.local_stack.child_process import StackError
@@ -20,36 +21,55 @@ def fetch_jars(jars: Path, artifact: str) -> None:
 
     Raise `StackError` with the end of Maven's output.
     """
-    if jars.is_dir():
-        return
     group, name, version = artifact.split(":")
-    draft = jars.with_name(f"{jars.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
+
+    def fill(draft: Path) -> None:
         pom = POM.format(group=group, artifact=name, version=version)
         (draft / "pom.xml").write_text(pom, encoding="utf-8")
-        done = subprocess.run(
-            [find_tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=."],
-            cwd=draft,
-            capture_output=True,
-            timeout=FETCH_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            output = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
-            raise StackError(f"Maven could not fetch {artifact}:\n{output}")
-        move_into_place(draft, jars)
+        copy_dependencies(draft)
+
+    fill_once(jars, fill)
+
+
+def fill_once(directory: Path, fill: Callable[[Path], None]) -> Path:
+    """Return a directory that `fill` fills if it does not exist.
+
+    `fill` gets a draft, which is then renamed. Other processes may do the same at the same time.
+    """
+    if directory.is_dir():
+        return directory
+    draft = directory.with_name(f"{directory.name}.{os.getpid()}")
+    draft.mkdir(parents=True)
+    try:
+        fill(draft)
+        draft.rename(directory)
+    except OSError:
+        if not directory.is_dir():
+            raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    return directory
 
 
-def move_into_place(draft: Path, target: Path) -> None:
-    """Rename a complete directory to `target`, unless another process has created it meanwhile."""
-    try:
-        draft.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
+def copy_dependencies(directory: Path, jars: str = ".") -> None:
+    """Let Maven copy what the directory's `pom.xml` names into its directory `jars`.
+
+    Raise `StackError` with the end of Maven's output.
+    """
+    run_to_fetch(
+        directory, find_tool("mvn"), "-q", "-B", "dependency:copy-dependencies",
+        f"-DoutputDirectory={jars}",
+    )  # fmt: skip
+
+
+def run_to_fetch(directory: Path, *command: str) -> None:
+    """Run a command in a directory. Raise `StackError` with the end of its output if it fails."""
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, timeout=FETCH_SECONDS, check=False
+    )
+    if done.returncode:
+        output = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+        raise StackError(f"{Path(command[0]).name} could not fetch {directory.stem}:\n{output}")
 
 
 def cache_directory(name: str) -> Path:

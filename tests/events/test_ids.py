@@ -17,16 +17,22 @@ from events.ids import (
     reserved_id,
     scoped_id,
 )
-from events.uuids import QuickUUID, derive_id
+from events.sessions import chat_start_id
+from events.tours import TourNoShowRecorded
+from events.uuids import QuickUUID
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
 
 
-@pytest.mark.parametrize("name", ["", "no_show", "Zürich", *map(str, range(20))])
-def test_a_derived_id_is_the_standard_one(name: str) -> None:
-    namespace = uuid4()
-    assert derive_id(namespace, name) == uuid5(namespace, name)
-    assert derive_id(QuickUUID(namespace.bytes), name).version == 5
+@pytest.mark.parametrize("number", range(20))
+def test_a_derived_id_is_the_standard_one(number: int) -> None:
+    """Rows that have such an id keep it, whichever library computes it."""
+    event_id, conversation_id = uuid4(), UUID(int=number)
+    standard = uuid5(event_id, str(conversation_id))
+    assert chat_start_id(event_id, conversation_id) == standard
+    assert chat_start_id(QuickUUID(event_id.bytes), QuickUUID(conversation_id.bytes)) == standard
+    no_show = TourNoShowRecorded(tour_id=event_id, lead_id=conversation_id)
+    assert no_show.no_show_id == uuid5(event_id, "no_show")
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ async def test_a_blocked_append_does_not_hold_up_the_others(appends: Appends) ->
 async def test_a_cancelled_append_that_waits_is_not_appended(appends: Appends) -> None:
     events = await appends.make()
     tasks = appends.start(events)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn of the event loop: all begin, and the later ones wait
     tasks[-1].cancel()
     assert None not in await asyncio.gather(*tasks[:-1])
     with pytest.raises(asyncio.CancelledError):
@@ -162,7 +162,7 @@ async def test_a_cancelled_append_keeps_its_connection_until_the_end_of_the_stat
             await asyncio.gather(*tasks[:MAX_STATEMENTS])
             cancelled, *others = tasks[MAX_STATEMENTS:]
             cancelled.cancel()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the event loop: the cancellation arrives
             assert not cancelled.done()
         assert None not in await asyncio.gather(*others)
     with pytest.raises(asyncio.CancelledError):
@@ -173,7 +173,7 @@ async def test_a_cancelled_append_keeps_its_connection_until_the_end_of_the_stat
 async def test_a_lost_connection_fails_all_appends_of_its_statement(appends: Appends) -> None:
     events = await appends.make()
     tasks = appends.start(events)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn of the event loop: all begin, and the later ones wait
     appends.conns[MAX_STATEMENTS].terminate()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert None not in outcomes[:MAX_STATEMENTS]
