@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Self
 from uuid import UUID
 
-Headers = tuple[tuple[str, bytes | None], ...]
+from services.runtime.cloud_events import Headers
 
 
 @dataclass(frozen=True)

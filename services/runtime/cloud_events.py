@@ -1,6 +1,5 @@
 """CloudEvents 1.0 over Kafka: the attributes and data of a record in binary or structured mode."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,7 +9,7 @@ BINARY_PREFIX = "ce_"
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch"
 
-Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
 class InvalidCloudEvent(ValueError):

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from services.intake.raw_record import Headers
+from services.runtime.cloud_events import Headers
 from tests.services.intake.producer_records import binary_headers, engagement_data
 
 Raw = tuple[bytes | None, list[tuple[str, bytes | None]]]

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import orjson
 
 from services.intake.outcome import IntakeOutcome
-from services.intake.raw_record import Headers, RawRecord
+from services.intake.raw_record import RawRecord
+from services.runtime.cloud_events import Headers
 
 _offsets = count()
 NOW_MS = 1_772_366_400_000

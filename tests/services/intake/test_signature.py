@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 from services.intake.admission import Admission
-from services.intake.raw_record import Headers, RawRecord
+from services.intake.raw_record import RawRecord
 from services.intake.settings import IntakeSettings
 from services.intake.signature import sign
 from services.runtime.clock import Clock
+from services.runtime.cloud_events import Headers
 from tests.services.intake.producer_records import binary_record, engagement_data, structured_record
 from tests.world import World, make_world
 
