@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from events.keys.ring import NewKey
@@ -61,6 +62,7 @@ class PlainRows:
     async def execute(self, conn: Connection, lock_wait: str | None = None) -> int | None:
         """Append the rows; return the log generation. Return None if none could be appended.
 
+        This includes rows with an id or a key that another transaction was inserting meanwhile.
         With `lock_wait`, a longer wait for a lock raises `asyncpg.LockNotAvailableError`.
         """
         locks = self.locks
@@ -73,10 +75,13 @@ class PlainRows:
             # `str` for ids of asyncpg: they are subclasses of UUID, which orjson refuses.
             orjson.dumps(self.events, default=str),
         )  # fmt: skip
-        generation: int | None = await (
-            conn.fetchval(_APPEND, *parameters) if lock_wait is None
-            else conn.fetchval(_APPEND_SOON, *parameters, lock_wait, column=1)
-        )  # fmt: skip
+        try:
+            generation: int | None = await (
+                conn.fetchval(_APPEND, *parameters) if lock_wait is None
+                else conn.fetchval(_APPEND_SOON, *parameters, lock_wait, column=1)
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError:
+            return None
         return generation
 
 

@@ -12,6 +12,7 @@ import pytest
 from events.activities import ActivityRecorded, ActivityType
 from events.leads import LeadNoted
 from events.log import joined_appends
+from events.log.append import append
 from events.log.connection import Connection
 from events.log.joined_appends import MAX_STATEMENTS
 from events.log.locks import lock_streams
@@ -19,6 +20,7 @@ from events.log.plain_append import append_plain
 from events.record import NewEvent, Stream
 from services.runtime.database import pooled
 from services.runtime.settings import Settings
+from tests.conftest import until
 from tests.world import World, make_world
 
 WAITING = 5
@@ -105,6 +107,19 @@ async def test_an_event_id_that_two_appends_have_is_appended_once(appends: Appen
     outcomes = await asyncio.gather(*appends.start(events))
     assert None not in outcomes[:-2]
     assert outcomes[-2:].count(None) == 1
+
+
+async def test_an_event_id_that_a_running_transaction_inserts_is_not_appended(
+    appends: Appends,
+) -> None:
+    event, other = await appends.make(2)
+    same_id = appends.note(other.stream, event.id)
+    async with appends.world.pool.acquire() as conn:
+        async with conn.transaction():
+            await append(conn, [event], expected={event.stream: 1})
+            [appending] = appends.start([same_id])
+            await until(lambda: appends.world.count("pg_locks WHERE NOT granted"))
+        assert await appending is None
 
 
 async def test_appends_that_each_guard_what_the_other_writes_cannot_both_succeed(
