@@ -10,7 +10,7 @@ from projections.engine.checkpoints import WrongVersion
 from projections.engine.projection_pipeline import ProjectionPipeline
 from services.event_consumer.process import ConsumerOptions, consume_events
 from services.runtime.clock import Clock
-from services.runtime.database import pooled
+from services.runtime.database import ROWS_BY_KEY, pooled
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.process import Checks, OperatorRequired
 from services.runtime.schema_readiness import schema_check
@@ -35,7 +35,7 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, _clock: 
 
 async def _project(settings: Settings, stop: asyncio.Event, checks: Checks) -> None:
     collect_rarely()
-    async with pooled(settings, "crm projector") as pool:
+    async with pooled(settings, "crm projector", plans=ROWS_BY_KEY) as pool:
         async with pool.acquire() as conn:
             state = await sequencer.read_log_state(conn)
             await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)

@@ -1,8 +1,9 @@
 """Connections to PostgreSQL: asyncpg for the log and the hot path, SQLAlchemy for queries."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,14 @@ WORKER_ROLE = "service_role"
 """The database role of workers and of the API.
 
 Migrations, rebuilds and tools for the host's own tables keep the role of the database address.
+"""
+ANY_PLAN: Mapping[str, str] = MappingProxyType({})
+"""The server settings of a session whose statements are planned as PostgreSQL does by default."""
+ROWS_BY_KEY: Mapping[str, str] = MappingProxyType({"enable_seqscan": "off", "jit": "off"})
+"""The server settings of a session that finds rows by their keys only.
+
+PostgreSQL keeps the plan of a prepared statement. One that it made while a table was nearly empty
+reads the whole table, also when the table has grown, until statistics are collected.
 """
 CONNECTION_ERRORS = (
     OSError,  # no route, refused, reset; TimeoutError is one too: no answer in time
@@ -76,13 +85,14 @@ async def open_pool(
     *,
     size: int | None = None,
     role: str | None = WORKER_ROLE,
+    plans: Mapping[str, str] = ANY_PLAN,
 ) -> asyncpg.Pool:
     """Return a pool whose connections convert json and jsonb to Python values.
 
     The caller closes it; `pooled` does that at the end of a block.
     """
     use_keys(settings, open_store)
-    return await _create_pool(settings, application_name, size=size, role=role)
+    return await _create_pool(settings, application_name, size=size, role=role, plans=plans)
 
 
 async def open_store(settings: DatabaseSettings) -> asyncpg.Pool:
@@ -96,6 +106,7 @@ async def _create_pool(
     *,
     size: int | None,
     role: str | None,
+    plans: Mapping[str, str] = ANY_PLAN,
     min_size: int = 1,
 ) -> asyncpg.Pool:
     announcer, joined_appends = Announcer(), JoinedAppends()
@@ -109,7 +120,7 @@ async def _create_pool(
             ),
             timeout=CONNECT_SECONDS,
             command_timeout=response_timeout_seconds(settings),
-            **_driver_options(settings, application_name, role),
+            **_driver_options(settings, application_name, role, plans),
         )
     return announcer.sender
 
@@ -121,9 +132,10 @@ async def pooled(
     *,
     size: int | None = None,
     role: str | None = WORKER_ROLE,
+    plans: Mapping[str, str] = ANY_PLAN,
 ) -> AsyncIterator[asyncpg.Pool]:
     """Open a pool for the duration of a block."""
-    pool = await open_pool(settings, application_name, size=size, role=role)
+    pool = await open_pool(settings, application_name, size=size, role=role, plans=plans)
     try:
         yield pool
     finally:
@@ -151,10 +163,13 @@ async def connect(
 
 
 def _driver_options(
-    settings: DatabaseSettings, application_name: str, role: str | None
+    settings: DatabaseSettings,
+    application_name: str,
+    role: str | None,
+    plans: Mapping[str, str] = ANY_PLAN,
 ) -> dict[str, Any]:
     """Return the arguments of asyncpg that differ behind a pooler."""
-    values = session_settings(settings, application_name, role)
+    values = {**session_settings(settings, application_name, role), **plans}
     if settings.database_pooler == "none":
         return {"server_settings": values, "connection_class": SessionlessConnection}
     return {"connection_class": pooler_connection_class(values), **NO_CACHED_STATEMENTS}

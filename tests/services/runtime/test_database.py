@@ -13,9 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.keys.ring import current_ring
+from events.log.connection import Connection
 from services.runtime import database
 from services.runtime.database import (
     CONNECTION_ERRORS,
+    ROWS_BY_KEY,
     connect,
     open_engine,
     pooled,
@@ -53,6 +55,33 @@ async def test_copy_writes_jsonb_values(pool: asyncpg.Pool) -> None:
         await connection.execute("CREATE TEMP TABLE copied (v jsonb)")
         await connection.copy_records_to_table("copied", records=[({"a": 1},), ([],)])
         assert [row["v"] for row in await connection.fetch("TABLE copied")] == [{"a": 1}, []]
+
+
+async def test_a_kept_plan_of_a_small_table_finds_rows_by_key_when_it_has_grown(
+    settings: Settings,
+) -> None:
+    query = "SELECT id FROM grown WHERE id = ANY($1::int[])"
+    async with (
+        pooled(settings, "test plans", size=1, plans=ROWS_BY_KEY) as own_pool,
+        own_pool.acquire() as conn,
+        conn.transaction(),
+    ):
+        await conn.execute("CREATE TEMP TABLE grown (id int PRIMARY KEY) ON COMMIT DROP")
+        await conn.execute("INSERT INTO grown VALUES (0); ANALYZE grown")
+        for _ in range(10):  # from the sixth execution on, PostgreSQL may keep one plan
+            await conn.fetch(query, [0])
+        await conn.execute("INSERT INTO grown SELECT generate_series(1, 10000)")
+        before = await _count_read_rows(conn)
+        assert len(await conn.fetch(query, [1, 9_999])) == 2
+        assert await _count_read_rows(conn) - before == 2
+
+
+async def _count_read_rows(conn: Connection) -> int:
+    """Return the rows of the temporary table that this transaction has read, by any scan."""
+    return int(await conn.fetchval(
+        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_all_tables"
+        " WHERE relid = 'grown'::regclass"
+    ))  # fmt: skip
 
 
 async def test_sqlalchemy_reads_jsonb_values(engine: AsyncEngine) -> None:
