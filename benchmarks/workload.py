@@ -15,7 +15,7 @@ from events.log.connection import Connection
 from events.log.staged_changes import has_ready_changes
 from events.record import Cause, NewEvent
 
-START = datetime(2025, 1, 1, 14, tzinfo=UTC)
+START = datetime(2012, 1, 4, 14, tzinfo=UTC)
 GAP = timedelta(minutes=8.5)
 """The time between two visitors; 60,000 events are one month."""
 EVENTS_PER_VISITOR = 12
