@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ForeignKey, Index, Select, Table, Text, Uuid, select, text
+from sqlalchemy import Column, ForeignKey, Index, Select, Table, Text, Uuid, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from projections.engine.derived_table import METADATA
@@ -63,3 +63,14 @@ def settings_of_property(property_id: UUID) -> "Select[Any]":
     """Select organisation, settings and address of a property."""
     columns = (PROPERTIES.c.org_id, PROPERTIES.c.settings, PROPERTIES.c.address)
     return select(*columns).where(PROPERTIES.c.id == property_id)
+
+
+def properties_of_organization(org_id: UUID) -> "Select[Any]":
+    """Select id, name and time zone of the properties of an organisation, by name."""
+    columns = PROPERTIES.c
+    zone = func.nullif(columns.settings["timezone"].astext, "").label("time_zone")
+    return (
+        select(columns.id, columns.name, zone)
+        .where(columns.org_id == org_id)
+        .order_by(columns.name, columns.id)
+    )

@@ -11,6 +11,9 @@ from services.adapters.responder import Responder
 from services.api import problems
 from services.api.admission import RequestAdmission, UncountedResponder
 from services.api.auth.access_changes import follow_access_changes
+from services.api.console.api_calls import open_api_client
+from services.api.console.catalog import console_routes
+from services.api.console.change_feed import ChangeFeed
 from services.api.context import ApiContext, open_context
 from services.api.docs_page.routes import documentation_routes
 from services.api.erasure_gate import ErasureGate
@@ -42,12 +45,17 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_engine(settings, "crm api")
-        async with pooled(settings, "crm api") as pool, open_responder(settings) as configured:
+        async with (
+            pooled(settings, "crm api") as pool,
+            open_responder(settings) as configured,
+            open_api_client(app) as app.state.api_client,
+        ):
             listeners = SessionListeners(pool, parse_stream_limits(settings))
             app.state.context = open_context(
                 settings, pool, engine, UncountedResponder(responder or configured), listeners,
                 clock or open_clock(settings.clock_delay_file),
             )  # fmt: skip
+            app.state.change_feed = change_feed = ChangeFeed(pool, settings.streams_per_process)
             checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
             context: ApiContext = app.state.context
@@ -58,6 +66,7 @@ def create_app(
                 ),
                 asyncio.create_task(purge_expired_rows(pool)),
                 asyncio.create_task(listeners.run()),
+                asyncio.create_task(change_feed.run()),
             ]
             try:
                 yield
@@ -74,7 +83,7 @@ def create_app(
     include_routers(app, ROUTERS)
     app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
     app.router.routes.extend(documentation_routes())
-    app.router.routes.append(HEALTHZ)
+    app.router.routes.extend((*console_routes(), HEALTHZ))
     app.state.checks, app.state.admission = checks, RequestAdmission()
     problems.install_handlers(app)
 

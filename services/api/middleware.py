@@ -59,7 +59,8 @@ class EdgeMiddleware:
                 scope["state"][ALLOWED_ORIGIN] = "*"
                 await _PREFLIGHT_RESPONSE(scope, receive, send_with_headers)
             else:
-                if scope["path"] != HEALTHZ.path:
+                # A page of the console calls the API within its own turn.
+                if scope["path"] != HEALTHZ.path and CURRENT_TURN.get() is None:
                     turn = await self._admission.begin()
                     CURRENT_TURN.set(turn)
                 await self.app(scope, receive, send_with_headers)

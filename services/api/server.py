@@ -45,4 +45,5 @@ class ApiServer(uvicorn.Server):
         """End all streams, then shut down."""
         context: ApiContext = self._app.state.context
         context.listeners.end()
+        self._app.state.change_feed.end()
         await super().shutdown(sockets)

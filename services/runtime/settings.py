@@ -57,6 +57,21 @@ class Settings(ProviderSettings):
     jwt_issuer: str | None = Field(
         default=None, description="required issuer of console tokens; without it, any issuer"
     )
+    console_actions: bool = Field(
+        default=True,
+        description="whether the pages of the console can change anything; if false, they only "
+        "show",
+    )
+    console_sign_in_url: WebAddress | None = Field(
+        default=None,
+        description="address of the host's own sign-in page, which sends a console token to "
+        "/console/sign-in",
+    )
+    console_secure_cookie: bool = Field(
+        default=False,
+        description="whether browsers send the cookie of the console over TLS only; set it where "
+        "a proxy ends TLS",
+    )
     session_token_hours: float = Field(
         default=24,
         gt=0,

@@ -14,6 +14,7 @@ from services.api.auth.issuer_keys import IssuerKeys, UnknownKey
 from services.runtime.settings import Settings
 
 ROLE = "authenticated"
+OPERATOR = "operator"
 LEEWAY_SECONDS = 10
 MAX_TOKEN_LENGTH = 8_192
 MAX_KEY_ID_LENGTH = 200
@@ -28,12 +29,14 @@ class InvalidBearerToken(Exception):
 class BearerIdentity(NamedTuple):
     """The user of a token, with the e-mail address and the phone number of the user's account.
 
-    The issuer has verified them. An account may lack one.
+    The issuer has verified them. An account may lack one. Operators work for the installation, not
+    for one organisation.
     """
 
     user_id: UUID
     email: str | None
     phone: str | None
+    is_operator: bool = False
 
 
 class BearerVerifier:
@@ -60,8 +63,9 @@ class BearerVerifier:
             if claims.get("role") != ROLE:
                 raise InvalidBearerToken
             return BearerIdentity(
-                UUID(claims["sub"]), _text(claims.get("email")), _text(claims.get("phone"))
-            )
+                UUID(claims["sub"]), _text(claims.get("email")), _text(claims.get("phone")),
+                _is_operator(claims.get("app_metadata")),
+            )  # fmt: skip
         except (
             UnknownKey, jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError
         ):  # fmt: skip
@@ -84,6 +88,11 @@ class BearerVerifier:
             token, key, algorithms=[algorithm], audience=self._audience, issuer=self._issuer,
             options={"require": ["exp", "sub", "aud"]}, leeway=LEEWAY_SECONDS,
         )  # fmt: skip
+
+
+def _is_operator(app_metadata: object) -> bool:
+    """Return whether the issuer says so. Users cannot change this part of their account."""
+    return isinstance(app_metadata, dict) and app_metadata.get("crm_role") == OPERATOR
 
 
 def _text(value: object) -> str | None:

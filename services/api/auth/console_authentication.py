@@ -12,9 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
 from projections import host
-from services.api.auth.bearer import InvalidBearerToken
+from services.api.auth.bearer import BearerIdentity, InvalidBearerToken
 from services.api.auth.console_users import ADMIN, ROLES, WRITER_ROLES, ConsoleUser
-from services.api.context import context_of
+from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
 from services.api.reading import PreparedQuery
 
@@ -33,24 +33,39 @@ async def authenticate_console_user(
 
     Raise 401, and 503 if the keys of the token issuer cannot be fetched.
     """
-    context = context_of(request)
     token = bearer.credentials.strip() if bearer else ""
-    if not token:
+    identity = await identify_bearer(context_of(request), token)
+    user = identity and await find_console_user(context_of(request), identity)
+    if user is None:
         raise _unauthenticated()
+    return user
+
+
+async def identify_bearer(context: ApiContext, token: str) -> BearerIdentity | None:
+    """Return the person of a token; None if it is not valid.
+
+    Raise 503 if the keys of the token issuer cannot be fetched.
+    """
+    if not token:
+        return None
     try:
-        user = await context.identities.load(
+        return await context.identities.load(
             token, partial(context.bearer_verifier.identify, token)
         )
     except InvalidBearerToken:
-        raise _unauthenticated() from None
-    if user is None:
-        raise _unauthenticated()
+        return None
+
+
+async def find_console_user(context: ApiContext, identity: BearerIdentity) -> ConsoleUser | None:
+    """Return the console user of a person; None if no organisation has the person's profile."""
     row = await context.profiles.load(
-        user.user_id, lambda: context.find(_PROFILE(profile_id=user.user_id))
+        identity.user_id, lambda: context.find(_PROFILE(profile_id=identity.user_id))
     )
     if row is None or row.org_id is None:
-        raise _unauthenticated()
-    return ConsoleUser(user.user_id, row.org_id, row.role or "viewer", user.email, user.phone)
+        return None
+    return ConsoleUser(
+        identity.user_id, row.org_id, row.role or "viewer", identity.email, identity.phone
+    )
 
 
 async def require_writer(

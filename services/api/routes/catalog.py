@@ -16,6 +16,7 @@ from services.api.routes import (
     leads,
     merges,
     privacy,
+    properties,
     run_moves,
     runs,
     scores,
@@ -43,7 +44,7 @@ from services.api.routes import (
 ROUTERS = (
     chat.router, session_events.router, stream_tickets.router, widgets.router,
     widget_leads.router, widget_configs.router, widget_keys.router, widget_statistics.router,
-    leads.router, activities.router, timeline.router, merges.router,
+    properties.router, leads.router, activities.router, timeline.router, merges.router,
     slots.router, slot_holds.router, tours.router, tour_calendars.router,
     engagements.router, scores.router, insights.router,
     conversations.router, takeovers.router, agent_messages.router,

@@ -2,19 +2,15 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
-from uuid import UUID, uuid5
+from typing import Annotated
+from uuid import UUID
 
-import jwt
 from cyclopts import App, Parameter
 
-from services.api.auth.bearer import ROLE
-from services.runtime.database import connect
+from services.api.console.links import make_session_token
+from services.cli.development_users import Role, ensure_user
 from services.runtime.settings import Settings
 from services.runtime.terminal import Failure, examples, print_json
-
-Role = Literal["admin", "manager", "viewer"]
 
 app = App(
     name="token",
@@ -47,49 +43,12 @@ def token(
     settings = Settings()
     if settings.jwt_secret is None:
         raise Failure("CRM_JWT_SECRET is not set: start the stack with `crm up`, or set it")
-    profile_id = asyncio.run(_ensure_profile(settings, property, org, role))
-    claims = {
-        "sub": str(profile_id),
-        "aud": settings.jwt_audience,
-        "role": ROLE,
-        **({"iss": settings.jwt_issuer} if settings.jwt_issuer else {}),
-        **({"email": email} if email else {}),
-        **({"phone": phone} if phone else {}),
-        "exp": datetime.now(UTC) + timedelta(hours=hours),
-    }
-    text = jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")
+    profile_id = asyncio.run(ensure_user(settings, property, org, role))
+    text = make_session_token(
+        settings, settings.jwt_secret.get_secret_value(), profile_id, hours=hours, email=email,
+        phone=phone,
+    )  # fmt: skip
     if json:
         print_json({"token": text, "profile_id": profile_id, "role": role})
     else:
         sys.stdout.write(f"{text}\n")
-
-
-async def _ensure_profile(
-    settings: Settings, property_id: UUID | None, org_id: UUID | None, role: Role
-) -> UUID:
-    """Return the development user of an organisation and role; create the profile if needed.
-
-    The id derives from both, so that a repetition returns the same user.
-    """
-    conn = await connect(settings, "crm token", role=None)
-    try:
-        organization: UUID | None = await conn.fetchval(
-            "SELECT org_id FROM properties WHERE id = $1 "
-            "UNION ALL SELECT id FROM organizations WHERE id = $2",
-            property_id,
-            org_id,
-        )
-        if organization is None:
-            raise Failure(f"there is no property or organisation {property_id or org_id}")
-        profile_id = uuid5(organization, f"development/{role}")
-        await conn.execute(
-            "INSERT INTO profiles (id, org_id, role, full_name) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (id) DO NOTHING",
-            profile_id,
-            organization,
-            role,
-            f"Development {role}",
-        )
-    finally:
-        await conn.close()
-    return profile_id

@@ -1,0 +1,95 @@
+"""Calls of the API's own routes in this process, as the person who looks at a page.
+
+So a page shows and does only what the API would for the same person: the same rules, row level
+security, idempotency and errors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import orjson
+from fastapi import FastAPI
+
+from services.api.consistency import TOKEN_HEADER
+
+BASE_URL = "http://console.invalid"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+
+class ApiRefused(Exception):
+    """A problem document of the API: the text for people, the code, and the fields at fault."""
+
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        self.status, self.document = status, document
+        self.code = str(document.get("code", "failed"))
+        self.message = str(document.get("error", "the API refused the request"))
+        super().__init__(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResult:
+    """The body of a response, and the consistency token of a write."""
+
+    body: Any
+    token: str | None
+
+
+class ApiCalls:
+    """The API as one person calls it. `token` is the person's bearer token.
+
+    After a write, each further read contains it.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, token: str, write_token: str | None) -> None:
+        self._client, self._token = client, token
+        self.write_token = write_token
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Return the body of a read. Parameters that are None or empty are left out."""
+        params = {name: value for name, value in query.items() if value not in (None, "")}
+        return (await self._call("GET", path, params, None, {})).body
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        command_id: str | None = None,
+        **query: Any,
+    ) -> Any:
+        """Execute a write once for each `command_id`, and return its body. Raise `ApiRefused`."""
+        headers = {IDEMPOTENCY_HEADER: command_id or str(uuid4())}
+        content = None if body is None else orjson.dumps(body)
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        result = await self._call(method, path, query, content, headers)
+        self.write_token = result.token or self.write_token
+        return result.body
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        content: bytes | None,
+        headers: Mapping[str, str],
+    ) -> ApiResult:
+        sent = {"Authorization": f"Bearer {self._token}", **headers}
+        if self.write_token and method == "GET":
+            sent[TOKEN_HEADER] = self.write_token
+        response = await self._client.request(
+            method, path, params=dict(query), content=content, headers=sent
+        )
+        body = orjson.loads(response.content) if response.content else None
+        if response.is_error:
+            raise ApiRefused(response.status_code, body if isinstance(body, dict) else {})
+        return ApiResult(body, response.headers.get(TOKEN_HEADER))
+
+
+def open_api_client(app: FastAPI) -> httpx2.AsyncClient:
+    """Return a client whose requests `app` answers in this process, without a socket."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE_URL)

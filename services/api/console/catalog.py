@@ -1,0 +1,19 @@
+"""The catalog of pages: the only list that a new page's routes are added to."""
+
+from starlette.routing import BaseRoute, Route
+
+from services.api.console.assets import asset_routes
+from services.api.console.endpoints import PREFIX, get_unknown_page
+from services.api.console.live import live_route
+from services.api.console.pages import home, leads
+from services.api.console.sign_in import sign_in_routes
+
+PAGES: tuple[Route, ...] = (*home.ROUTES, *leads.ROUTES)
+
+
+def console_routes() -> list[BaseRoute]:
+    """Return all routes of the console."""
+    return [
+        *asset_routes(), *sign_in_routes(), live_route(), *PAGES,
+        Route(PREFIX + "/{rest:path}", get_unknown_page),
+    ]  # fmt: skip

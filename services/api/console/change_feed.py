@@ -1,0 +1,152 @@
+"""What changed at a property, for the open pages of this process, a moment after it was projected.
+
+One task reads for all pages: the events between two checkpoints of the live tables. So the load on
+the database does not grow with the number of pages.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import asyncpg
+
+from projections.catalog import LIVE
+from services.api.problems import UNAVAILABLE_ERRORS, Problem
+from services.runtime.logging import get_logger
+
+POLL_SECONDS = 0.25
+MAX_EVENTS = 1_000
+"""Events of one poll. If there were more, the pages are told to read everything again."""
+MAX_NAMES = 200
+EVERYTHING = "everything"
+"""The name that says: anything may have changed."""
+RETRY_SECONDS = 10
+
+log = get_logger("console")
+
+
+class OpenPage:
+    """One open page. `names` are the changes that it was not told yet; `changed` is set then.
+
+    A name is the type of an entity, such as `tour`, or type and id: `lead-<id>`.
+    """
+
+    def __init__(self, property_id: UUID) -> None:
+        self.property_id = property_id
+        self.names: set[str] = set()
+        self.changed = asyncio.Event()
+
+    def tell(self, names: set[str]) -> None:
+        """Add changes. Too many become one: everything."""
+        self.names |= names
+        if len(self.names) > MAX_NAMES:
+            self.names = {EVERYTHING}
+        self.changed.set()
+
+    def take(self) -> set[str]:
+        """Return the changes since the last call."""
+        names, self.names = self.names, set()
+        self.changed.clear()
+        return names
+
+
+class ChangeFeed:
+    """All open pages of this process."""
+
+    def __init__(self, pool: asyncpg.Pool, max_pages: int) -> None:
+        self._pool, self._max_pages = pool, max_pages
+        self._pages: dict[UUID, set[OpenPage]] = defaultdict(set)
+        self._reached: dict[int, int] = {}
+        self._has_pages = asyncio.Event()
+        self.ended = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pages.values()))
+
+    @contextmanager
+    def open(self, property_id: UUID) -> Iterator[OpenPage]:
+        """Follow a property for the duration of a block. Raise 503 at the limit or at the end."""
+        if self.ended or len(self) >= self._max_pages:
+            raise Problem(
+                503, "too_many_streams",
+                f"too many pages are open: this one is not live, try again in {RETRY_SECONDS} s",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )  # fmt: skip
+        page = OpenPage(property_id)
+        self._pages[property_id].add(page)
+        self._has_pages.set()
+        try:
+            yield page
+        finally:
+            self._pages[property_id].discard(page)
+            if not self._pages[property_id]:
+                del self._pages[property_id]
+            if not self._pages:
+                self._has_pages.clear()
+                self._reached = {}
+
+    def end(self) -> None:
+        """End all pages' streams, because the process stops."""
+        self.ended = True
+        for pages in self._pages.values():
+            for page in pages:
+                page.changed.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled. Without open pages, wait instead of polling."""
+        while True:
+            await self._has_pages.wait()
+            try:
+                await self._read_changes()
+            except (*UNAVAILABLE_ERRORS, asyncpg.PostgresError) as error:
+                # The checkpoints of the last read are kept: nothing is missed.
+                log.warning("change_feed.failed", error=type(error).__name__, is_retry=True)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _read_changes(self) -> None:
+        async with self._pool.acquire() as conn:
+            rows = await conn.fetch(
+                "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1", LIVE.name
+            )
+            checkpoints = {row["shard"]: row["position"] for row in rows}
+            before, self._reached = self._reached, checkpoints
+            moved = {
+                shard: position
+                for shard, position in checkpoints.items()
+                if before and position > before.get(shard, 0)
+            }
+            if not moved:
+                return
+            try:
+                events = await conn.fetch(
+                    "SELECT event.property_id, event.entity_type, event.entity_id, event.lead_id "
+                    "FROM unnest($1::int[], $2::bigint[], $3::bigint[]) "
+                    "  AS moved(shard, reached, position) "
+                    "JOIN public.crm_events event ON event.shard = moved.shard "
+                    "  AND event.position > moved.reached AND event.position <= moved.position "
+                    "WHERE event.property_id = ANY($4::uuid[]) LIMIT $5",
+                    list(moved), [before.get(shard, 0) for shard in moved], list(moved.values()),
+                    list(self._pages), MAX_EVENTS,
+                )  # fmt: skip
+            except BaseException:
+                self._reached = before
+                raise
+        self._tell(events)
+
+    def _tell(self, events: Sequence[asyncpg.Record]) -> None:
+        if len(events) == MAX_EVENTS:
+            for pages in self._pages.values():
+                for page in pages:
+                    page.tell({EVERYTHING})
+            return
+        names: dict[UUID, set[str]] = defaultdict(set)
+        for event in events:
+            kind, found = str(event["entity_type"]), names[event["property_id"]]
+            found |= {kind, f"{kind}-{event['entity_id']}"}
+            if (lead_id := event["lead_id"]) is not None:
+                found |= {"lead", f"lead-{lead_id}"}
+        for property_id, found in names.items():
+            for page in self._pages.get(property_id, ()):
+                page.tell(found)

@@ -1,0 +1,169 @@
+"""Routes of pages and of their forms: sign-in, errors and refusals are the same for all."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from services.api.console.api_calls import ApiCalls, ApiRefused
+from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
+from services.api.console.menu import PropertyChoice
+from services.api.console.page import HEADERS, PROPERTY_COOKIE, Page
+from services.api.console.same_origin import require_same_origin
+from services.api.console.sign_in_address import sign_in_address
+from services.api.console.templating import render_template
+from services.api.console.viewers import Viewer, find_viewer
+from services.api.problems import Problem, not_found, problem_from_error
+from services.deciders.decider import Refused
+
+Show = Callable[[Page], Awaitable[Response]]
+Prepare = Callable[[Page], Awaitable[dict[str, Any]]]
+"""A function that returns what a form shows before it is sent: what will change, and choices."""
+Perform = Callable[[Page, Form], Awaitable[Done]]
+PREFIX = "/console"
+
+
+def page_route(path: str, show: Show) -> Route:
+    """Return the route of a page. `path` is relative to /console."""
+
+    async def get_page(request: Request) -> Response:
+        return await _answer(request, show)
+
+    return Route(PREFIX + path, get_page, methods=["GET"], name=show.__name__)
+
+
+def form_route(
+    path: str, template: str, prepare: Prepare, perform: Perform, *, for_operators: bool = False
+) -> Route:
+    """Return the route of a form: GET shows what it will do, POST does it once.
+
+    A form that is refused is shown again with the reason and what was entered. `for_operators`
+    says that the form acts on the whole installation, otherwise it needs a manager or an admin.
+    """
+
+    async def show(page: Page) -> Response:
+        _require_actor(page, for_operators)
+        return await _show_form(page, template, prepare, {}, None)
+
+    async def submit(page: Page) -> Response:
+        require_same_origin(page.request)
+        _require_actor(page, for_operators)
+        form = await read_form(page.request)
+        try:
+            done = await perform(page, form)
+        except (ApiRefused, Problem, Refused) as error:
+            return await _show_form(page, template, prepare, form, refusal_of(error))
+        return redirect_after(done, page.api.write_token)
+
+    async def handle(request: Request) -> Response:
+        return await _answer(request, submit if request.method == "POST" else show)
+
+    return Route(PREFIX + path, handle, methods=["GET", "POST"], name=perform.__name__)
+
+
+def command_id(form: Form) -> str:
+    """Return the id with which a form is carried out once, however often it is sent."""
+    try:
+        return str(UUID(form.get("command_id", "")))
+    except ValueError:
+        return str(uuid4())
+
+
+async def _show_form(
+    page: Page, template: str, prepare: Prepare, form: Form, refused: ApiRefused | None
+) -> Response:
+    values = await prepare(page)
+    status = 200 if refused is None else refused.status
+    return page.render(
+        template, status, form=form, refused=refused, command_id=command_id(form), **values
+    )
+
+
+def _require_actor(page: Page, for_operators: bool) -> None:
+    if not page.settings.console_actions:
+        raise Problem(
+            403, "actions_off",
+            "this console only shows: CRM_CONSOLE_ACTIONS=false switches all its actions off",
+        )  # fmt: skip
+    if for_operators and not page.can_operate:
+        raise Problem(403, "forbidden", "only operators of the installation may do this")
+    if not for_operators and not page.can_write:
+        raise Problem(
+            403, "forbidden",
+            f"the role {page.viewer.role} may not do this: ask a user with role manager or admin",
+        )  # fmt: skip
+
+
+async def _answer(request: Request, handle: Show) -> Response:
+    viewer: Viewer | None = None
+    try:
+        viewer = await find_viewer(request)
+        if viewer is None:
+            return _ask_to_sign_in(request)
+        return await handle(await open_page(request, viewer))
+    except Exception as error:  # an edge: what is no refusal is logged as for the API
+        refused = refusal_of(error)
+        if refused.status >= 500 and not isinstance(error, Problem | ApiRefused):
+            raise
+        return _error_page(request, viewer, refused)
+
+
+async def open_page(request: Request, viewer: Viewer) -> Page:
+    """Return the page of a request, with the properties that the person sees."""
+    result = read_result(request)
+    api = ApiCalls(request.app.state.api_client, viewer.token, result.token if result else None)
+    properties: list[PropertyChoice] = []
+    if viewer.user is not None:
+        found = await api.get("/api/properties")
+        properties = [
+            PropertyChoice(UUID(row["id"]), row["name"], ZoneInfo(row["time_zone"] or "UTC"))
+            for row in found["properties"]
+        ]
+    page = Page(request, viewer, api, properties, None, result)
+    if (named := request.path_params.get("property_id")) is not None:
+        page.at_property(page.id("property_id") if isinstance(named, str) else named)
+    else:
+        last = request.cookies.get(PROPERTY_COOKIE)
+        known = [choice for choice in properties if str(choice.id) == last]
+        page.current = next(iter(known or properties), None)
+    return page
+
+
+def refusal_of(error: Exception) -> ApiRefused:
+    """Return an error as the refusal that a page shows."""
+    if isinstance(error, ApiRefused):
+        return error
+    if isinstance(error, HTTPException):
+        return ApiRefused(error.status_code, {"code": "failed", "error": error.detail})
+    problem = problem_from_error(error)
+    details: Mapping[str, Any] = problem.details
+    return ApiRefused(problem.status, {**details, "code": problem.code, "error": problem.message})
+
+
+def _ask_to_sign_in(request: Request) -> Response:
+    address = sign_in_address(request)
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": address, **HEADERS})
+    if request.method != "GET":
+        return HTMLResponse(
+            render_template("signed_out.html", address=address), 401, headers=HEADERS
+        )
+    return RedirectResponse(address, 303)
+
+
+def _error_page(request: Request, viewer: Viewer | None, refused: ApiRefused) -> Response:
+    """Return a page without any data but the error: the rest may be what failed."""
+    text = render_template(
+        "error.html", refused=refused, path=request.url.path, is_signed_in=viewer is not None
+    )
+    return HTMLResponse(text, refused.status, headers=HEADERS)
+
+
+async def get_unknown_page(request: Request) -> Response:
+    """Answer an address of the console that no page has."""
+    return _error_page(request, await find_viewer(request), refusal_of(not_found("page")))

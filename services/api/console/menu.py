@@ -1,0 +1,49 @@
+"""The properties and the pages between which a person chooses at the top of each page."""
+
+from dataclasses import dataclass
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.api.console.viewers import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyChoice:
+    """A property of the organisation, with the zone in which its pages show times."""
+
+    id: UUID
+    name: str
+    zone: ZoneInfo
+
+    def path(self, page: str) -> str:
+        """Return the path of a page of the property, such as `today`."""
+        return f"/console/properties/{self.id}/{page}"
+
+
+@dataclass(frozen=True, slots=True)
+class MenuLink:
+    """A page of the menu. `key` is the letter that opens it after `g`."""
+
+    name: str
+    path: str
+    key: str
+    is_first_of_group: bool = False
+
+
+AGENT_PAGES = (("Leads", "leads", "l"),)
+"""Name, path and key of the pages of a property."""
+OPERATOR_PAGES: tuple[tuple[str, str, str], ...] = ()
+"""Name, path below /console and key of the pages of the whole installation."""
+
+
+def menu_links(choice: PropertyChoice | None, viewer: Viewer) -> list[MenuLink]:
+    """Return the pages that a person may open."""
+    links = []
+    if choice is not None and viewer.user is not None:
+        links += [MenuLink(name, choice.path(page), key) for name, page, key in AGENT_PAGES]
+    if viewer.is_operator:
+        links += [
+            MenuLink(name, f"/console/{page}", key, page == OPERATOR_PAGES[0][1])
+            for name, page, key in OPERATOR_PAGES
+        ]
+    return links
