@@ -1,4 +1,4 @@
-"""What changed at a property, for the open pages of this process, a moment after it was projected.
+"""Changes at a property, for the open pages of this process, a moment after they were projected.
 
 One task reads for all pages: the events between two checkpoints of the live tables. So the load on
 the database does not grow with the number of pages.
@@ -18,7 +18,7 @@ from services.runtime.logging import get_logger
 
 POLL_SECONDS = 0.25
 MAX_EVENTS = 1_000
-"""Events of one poll. If there were more, the pages are told to read everything again."""
+"""Events of one poll. If there were more, the pages read everything again."""
 MAX_NAMES = 200
 EVERYTHING = "everything"
 """The name that says: anything may have changed."""
@@ -28,7 +28,7 @@ log = get_logger("console")
 
 
 class OpenPage:
-    """One open page. `names` are the changes that it was not told yet; `changed` is set then.
+    """One open page. `names` are the changes since it last took them; `changed` is set then.
 
     A name is the type of an entity, such as `tour`, or type and id: `lead-<id>`.
     """
@@ -38,7 +38,7 @@ class OpenPage:
         self.names: set[str] = set()
         self.changed = asyncio.Event()
 
-    def tell(self, names: set[str]) -> None:
+    def add(self, names: set[str]) -> None:
         """Add changes. Too many become one: everything."""
         self.names |= names
         if len(self.names) > MAX_NAMES:
@@ -133,13 +133,13 @@ class ChangeFeed:
             except BaseException:
                 self._reached = before
                 raise
-        self._tell(events)
+        self._announce(events)
 
-    def _tell(self, events: Sequence[asyncpg.Record]) -> None:
+    def _announce(self, events: Sequence[asyncpg.Record]) -> None:
         if len(events) == MAX_EVENTS:
             for pages in self._pages.values():
                 for page in pages:
-                    page.tell({EVERYTHING})
+                    page.add({EVERYTHING})
             return
         names: dict[UUID, set[str]] = defaultdict(set)
         for event in events:
@@ -149,4 +149,4 @@ class ChangeFeed:
                 found |= {"lead", f"lead-{lead_id}"}
         for property_id, found in names.items():
             for page in self._pages.get(property_id, ()):
-                page.tell(found)
+                page.add(found)

@@ -35,7 +35,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class ShownResult:
-    """What the page after a form shows, and the consistency token with which it reads."""
+    """The notice of the page after a form, and the consistency token with which it reads."""
 
     notice: str
     link: str | None

@@ -41,13 +41,13 @@ async def _format_changes(feed: ChangeFeed, settings: Settings, page: Page) -> A
         # A page that connects again does not know what it missed.
         yield format_sse_event(event=EVERYTHING, data_str="connected")
         while not feed.ended and (seconds_left := ends_at - time.monotonic()) > 0:
-            if not await _is_told(opened, min(seconds_left, HEARTBEAT_SECONDS)):
+            if not await _has_changes(opened, min(seconds_left, HEARTBEAT_SECONDS)):
                 yield KEEPALIVE_COMMENT
             for name in sorted(opened.take()):
                 yield format_sse_event(event=name, data_str="changed")
 
 
-async def _is_told(opened: OpenPage, seconds: float) -> bool:
+async def _has_changes(opened: OpenPage, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await opened.changed.wait()

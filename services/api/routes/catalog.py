@@ -44,7 +44,8 @@ from services.api.routes import (
 ROUTERS = (
     chat.router, session_events.router, stream_tickets.router, widgets.router,
     widget_leads.router, widget_configs.router, widget_keys.router, widget_statistics.router,
-    properties.router, leads.router, activities.router, timeline.router, merges.router,
+    properties.router,
+    leads.router, activities.router, timeline.router, merges.router,
     slots.router, slot_holds.router, tours.router, tour_calendars.router,
     engagements.router, scores.router, insights.router,
     conversations.router, takeovers.router, agent_messages.router,

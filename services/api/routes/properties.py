@@ -7,6 +7,7 @@ from starlette.responses import Response
 from projections import host
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.row_security import read_as
+from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import error_responses
 from services.api.reading import PreparedQuery
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/api/properties", tags=["properties"])
 
 @router.get(
     "", summary="List the properties of the organisation", response_model=PropertyListResponse,
-    responses=error_responses(),
+    responses=error_responses(), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def list_properties(request: Request, caller: ConsoleReader) -> Response:
     """Return id, name and time zone of each property, by name. The zone is null if none is set."""

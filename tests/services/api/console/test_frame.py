@@ -1,7 +1,9 @@
 """The frame of the console: signing in and out, what each role sees, errors, and other sites."""
 
+import re
 from uuid import uuid4
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -9,9 +11,10 @@ from services.api.console.catalog import PAGES
 from services.api.console.forms import is_local
 from services.api.console.links import make_link_token
 from services.api.console.viewers import COOKIE
+from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
-from tests.services.api.console.visits import SAME_ORIGIN, Shown, Visit
-from tests.services.api.site import Site, make_bearer_token
+from tests.services.api.console.visits import SAME_ORIGIN, Shown, Visit, open_visit
+from tests.services.api.site import Site, make_bearer_token, open_site
 
 SIGN_IN = "/console/sign-in"
 
@@ -133,7 +136,7 @@ async def test_a_property_of_another_organisation_is_not_found(manager: Visit) -
     assert (await manager.open(f"/console/properties/{uuid4()}/leads")).status == 404
 
 
-async def test_a_person_without_a_profile_is_asked_to_sign_in(
+async def test_a_person_without_a_profile_is_not_signed_in(
     stranger: httpx2.AsyncClient,
 ) -> None:
     stranger.cookies.set(COOKIE, make_bearer_token(uuid4()))
@@ -151,3 +154,29 @@ async def test_the_files_of_the_pages_are_cached_by_their_content(manager: Visit
         assert "immutable" in response.headers["cache-control"]
         weight += len(response.content)
     assert weight <= 150 * 1024
+
+
+async def test_the_host_has_its_own_sign_in_page_and_a_cookie_for_tls_only(
+    settings: Settings, pool: asyncpg.Pool
+) -> None:
+    host = "https://host.example/sign-in"
+    changed = settings.model_copy(
+        update={"console_sign_in_url": host, "console_secure_cookie": True}
+    )
+    async with open_site(changed, pool) as site, open_visit(site, site.manager) as visit:
+        shown = await visit.open(SIGN_IN)
+        assert host in shown.links()
+        fields = {"token": make_bearer_token(site.manager)}
+        response = await visit.client.post(SIGN_IN, data=fields, headers=SAME_ORIGIN)
+        assert "; Secure" in response.headers["set-cookie"]
+
+
+async def test_all_actions_can_be_switched_off(settings: Settings, pool: asyncpg.Pool) -> None:
+    changed = settings.model_copy(update={"console_actions": False})
+    async with open_site(changed, pool) as site, open_visit(site, site.admin) as visit:
+        for route in PAGES:
+            if "POST" in (route.methods or ()):
+                path = route.path.replace("{property_id}", str(site.property_id))
+                path = re.sub(r"{\w+}", str(uuid4()), path)
+                response = await visit.client.post(path, headers=SAME_ORIGIN)
+                assert "only shows" in Shown(response).text, path
