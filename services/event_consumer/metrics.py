@@ -76,7 +76,7 @@ class ConsumerMetrics:
         It reads one row for each shard, however large the lag is.
         """
         seconds = dict.fromkeys(range(self._partitions), 0.0)
-        rows = await _load_ages(conn, self._group.name)
+        rows = await load_ages(conn, self._group.name)
         for row in rows:
             partition = row["shard"] % self._partitions
             seconds[partition] = max(seconds[partition], row["seconds"])
@@ -112,7 +112,7 @@ async def load_lags(conn: Connection, group: str) -> list[asyncpg.Record]:
     )
 
 
-async def _load_ages(conn: Connection, group: str) -> list[asyncpg.Record]:
+async def load_ages(conn: Connection, group: str) -> list[asyncpg.Record]:
     """Return per shard the age of the first event after the checkpoint, numbered or not."""
     return await conn.fetch(
         """

@@ -6,7 +6,6 @@ and a repetition changes nothing, because their ids are derived from the event.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -16,9 +15,9 @@ from events.record import RecordedEvent
 from projections.engine import checkpoints
 from projections.engine.apply import moves_of
 from projections.engine.checkpoints import Checkpoint
-from projections.engine.derived_table import DerivedTable
 from projections.engine.owned_shards import OwnedShards
 from projections.engine.pipeline import EventCounts
+from services.application.policy_group import POLICIES
 from services.workflows.policy_failures import store_failure
 from services.workflows.policy_runner import PolicyError, PolicyRunner
 
@@ -29,22 +28,6 @@ LEADS_AT_ONCE = 6
 
 The order of the events of two leads does not matter: each policy decides from the log.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyGroup:
-    """All policies, which share one checkpoint per shard.
-
-    A new or changed policy needs no other version: policies look at new events only.
-    """
-
-    name: str = "policies"
-    work: str = "policy work"
-    version: str = "policies.1"
-    tables: Sequence[DerivedTable] = ()
-
-
-POLICIES = PolicyGroup()
 
 
 class PolicyPipeline:

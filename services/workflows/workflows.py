@@ -8,6 +8,7 @@ import asyncpg
 from events.log import sequencer
 from projections.engine.checkpoints import WrongVersion
 from projections.engine.head_checkpoints import create_at_heads
+from services.application.policy_group import POLICIES
 from services.event_consumer.metrics import GroupMetrics
 from services.event_consumer.process import ConsumerOptions, consume_events
 from services.runtime import metrics
@@ -23,7 +24,6 @@ from services.workflows.policies.catalog import CATALOG
 from services.workflows.policy_pipeline import (
     BATCH_EVENTS,
     LEADS_AT_ONCE,
-    POLICIES,
     PolicyPipeline,
 )
 from services.workflows.policy_runner import PolicyRunner

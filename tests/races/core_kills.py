@@ -12,9 +12,9 @@ import asyncpg
 
 from events.log import sequencer
 from projections.engine import checkpoints
+from services.application.policy_group import POLICIES
 from services.runtime.database import pooled
 from services.runtime.migrations import migrate
-from services.workflows.policy_pipeline import POLICIES
 from tests.conftest import until
 from tests.races.killed_core import BROKER, POSTGRES, KilledCore, run_servers
 from tests.races.lying_server import LyingServer, lying_server, use_lying_server

@@ -19,10 +19,10 @@ from icalendar import Calendar
 
 from services.api.app import create_app
 from services.api.server import ApiServer
+from services.application.policy_group import POLICIES
 from services.deciders.default_templates import TEMPLATES
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
-from services.workflows.policy_pipeline import POLICIES
 from tests.conftest import until
 from tests.races.processes import assert_live_equals_rebuilt
 from tests.services.adapters.provider_servers import (

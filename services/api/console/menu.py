@@ -32,7 +32,7 @@ class MenuLink:
 
 AGENT_PAGES = (("Leads", "leads", "l"),)
 """Name, path and key of the pages of a property."""
-OPERATOR_PAGES: tuple[tuple[str, str, str], ...] = ()
+OPERATOR_PAGES = (("Pipeline", "pipeline", "p"),)
 """Name, path below /console and key of the pages of the whole installation."""
 
 

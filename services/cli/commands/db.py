@@ -5,7 +5,7 @@ import sys
 
 from cyclopts import App
 
-from services.cli.standstill_problems import find_standstill_problems
+from services.application.standstill_problems import find_standstill_problems
 from services.runtime.client_writes import SchemaFindings
 from services.runtime.database import connect
 from services.runtime.database_settings import DatabaseSettings

@@ -12,7 +12,7 @@ import asyncpg
 import httpx2
 from cyclopts import App
 
-from services.cli.standstill_problems import count_lags, find_standstill_problems
+from services.application.standstill_problems import count_lags, find_standstill_problems
 from services.runtime.database import connect
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.schema_check import find_problems

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from projections.engine import standstill
+from services.application.policy_group import POLICIES
 from services.cli.main import FAILED, run
 from services.runtime.stack_state import StackState, write_state
-from services.workflows.policy_pipeline import POLICIES
 from tests.conftest import until
 from tests.services.workflows.policy_bus import open_policies
 from tests.world import World, make_world

@@ -9,10 +9,11 @@ from events.bus.wire import ReceivedRecord
 from events.log import read, sequencer
 from projections.engine.head_checkpoints import create_at_heads
 from projections.engine.live import Engine
+from services.application.policy_group import POLICIES
 from services.runtime.clock import Clock
 from services.workflows.policies.catalog import CATALOG
 from services.workflows.policies.policy import Policy
-from services.workflows.policy_pipeline import POLICIES, PolicyPipeline
+from services.workflows.policy_pipeline import PolicyPipeline
 from services.workflows.policy_runner import PolicyRunner
 from tests.world import World
 

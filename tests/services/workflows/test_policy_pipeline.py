@@ -13,12 +13,12 @@ from events.log.generation import begin_generation
 from events.record import Cause, NewEvent, Origin, RecordedEvent
 from projections.engine import checkpoints
 from projections.engine.checkpoints import FencingError
+from services.application.policy_group import POLICIES
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.decider import Refused
 from services.deciders.leads import NoteLead
 from services.workflows import policy_failures, policy_pipeline, policy_retries
 from services.workflows.policies.policy import Policy
-from services.workflows.policy_pipeline import POLICIES
 from tests.services.application.workflow_harness import WorkflowHarness, make_harness, wait
 from tests.services.workflows.policy_bus import EVERY_SHARD, PolicyBus, open_policies
 from tests.stored_events import read_stored_events

@@ -11,12 +11,12 @@ import pytest
 from events.log.generation import begin_generation
 from events.runs import RunEnrolled
 from projections.engine import checkpoints, standstill
+from services.application.policy_group import POLICIES
 from services.event_consumer import standstill_report
 from services.relay import relay
 from services.runtime.metrics import REGISTRY
 from services.runtime.settings import Settings
 from services.workflows import workflows
-from services.workflows.policy_pipeline import POLICIES
 from tests.conftest import until
 from tests.forked import ForkedProcess
 from tests.races.processes import run_processes

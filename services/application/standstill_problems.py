@@ -5,8 +5,8 @@ import asyncpg
 from events.log.connection import Connection
 from projections.catalog import LIVE
 from projections.engine.standstill import find_standstill
+from services.application.policy_group import POLICIES
 from services.event_consumer.metrics import load_lags
-from services.workflows.policy_pipeline import POLICIES
 
 
 async def find_standstill_problems(conn: Connection) -> list[str]:
