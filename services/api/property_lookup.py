@@ -2,6 +2,7 @@
 
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from events.record import Stream
 from projections import host, leads
@@ -11,6 +12,7 @@ from services.api.context import ApiContext
 from services.api.problems import not_found
 from services.api.reading import PreparedQuery, QueryRunner
 from services.deciders.countries import find_country
+from services.deciders.local_time import zone_or_utc
 from services.host import find_stream_owner
 
 _ORG = PreparedQuery(host.org_of_property, "property_id")
@@ -60,6 +62,11 @@ async def load_country(conn: QueryRunner, property_id: UUID) -> str:
     return find_country(
         settings if isinstance(settings, dict) else {}, address if isinstance(address, dict) else {}
     )
+
+
+def property_zone(settings: object) -> ZoneInfo:
+    """Return the zone in the settings of a property, in which its days are shown."""
+    return zone_or_utc(settings.get("timezone") if isinstance(settings, dict) else None)
 
 
 async def load_surviving_lead(

@@ -76,6 +76,17 @@ def _is_place(name: str) -> bool:
     return name in _PLACES_WITHOUT_AREA
 
 
+def zone_or_utc(name: object) -> ZoneInfo:
+    """Return the zone in the settings of a property; UTC if there is none or an unknown one.
+
+    It is for showing times. A tour is never booked in a guessed zone.
+    """
+    try:
+        return load_zone(name) if isinstance(name, str) and name else ZoneInfo("UTC")
+    except Refused:
+        return ZoneInfo("UTC")
+
+
 def to_instant(day: date, at: time, zone: str, fold: int = 0) -> datetime:
     """Return the instant in UTC.
 

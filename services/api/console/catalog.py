@@ -5,10 +5,20 @@ from starlette.routing import BaseRoute, Route
 from services.api.console.assets import asset_routes
 from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
-from services.api.console.pages import home, leads, pipeline
+from services.api.console.pages import (
+    home,
+    leads,
+    pipeline,
+    today,
+)
 from services.api.console.sign_in import sign_in_routes
 
-PAGES: tuple[Route, ...] = (*home.ROUTES, *leads.ROUTES, *pipeline.ROUTES)
+PAGES: tuple[Route, ...] = (
+    *home.ROUTES,
+    *today.ROUTES,
+    *leads.ROUTES,
+    *pipeline.ROUTES,
+)
 
 
 def console_routes() -> list[BaseRoute]:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer, find_viewer
 from services.api.problems import Problem, not_found, problem_from_error
 from services.deciders.decider import Refused
+from services.deciders.local_time import zone_or_utc
 
 Show = Callable[[Page], Awaitable[Response]]
 Prepare = Callable[[Page], Awaitable[dict[str, Any]]]
@@ -121,7 +121,7 @@ async def open_page(request: Request, viewer: Viewer) -> Page:
     if viewer.user is not None:
         found = await api.get("/api/properties")
         properties = [
-            PropertyChoice(UUID(row["id"]), row["name"], ZoneInfo(row["time_zone"] or "UTC"))
+            PropertyChoice(UUID(row["id"]), row["name"], zone_or_utc(row["time_zone"]))
             for row in found["properties"]
         ]
     page = Page(request, viewer, api, properties, None, result)

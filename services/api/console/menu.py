@@ -30,7 +30,10 @@ class MenuLink:
     is_first_of_group: bool = False
 
 
-AGENT_PAGES = (("Leads", "leads", "l"),)
+AGENT_PAGES = (
+    ("Today", "today", "t"),
+    ("Leads", "leads", "l"),
+)
 """Name, path and key of the pages of a property."""
 OPERATOR_PAGES = (("Pipeline", "pipeline", "p"),)
 """Name, path below /console and key of the pages of the whole installation."""

@@ -29,6 +29,7 @@ from services.api.routes import (
     template_tests,
     templates,
     timeline,
+    today,
     tour_calendars,
     tours,
     widget_configs,
@@ -44,7 +45,7 @@ from services.api.routes import (
 ROUTERS = (
     chat.router, session_events.router, stream_tickets.router, widgets.router,
     widget_leads.router, widget_configs.router, widget_keys.router, widget_statistics.router,
-    properties.router,
+    properties.router, today.router,
     leads.router, activities.router, timeline.router, merges.router,
     slots.router, slot_holds.router, tours.router, tour_calendars.router,
     engagements.router, scores.router, insights.router,

@@ -18,11 +18,10 @@ from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
 from services.api.problems import not_found
+from services.api.property_lookup import property_zone
 from services.api.responses import json_response
 from services.api.schemas import example
 from services.api.schemas.insights import MAX_FACTORS, MAX_TREND_DAYS, InsightsResponse
-from services.deciders.decider import Refused
-from services.deciders.local_time import load_zone
 
 BUCKETS = (*(bucket for _, bucket in v1.BUCKETS), v1.bucket_of(0))
 MAX_DAYS = 366
@@ -51,7 +50,7 @@ async def get_insights(
         host_property = await conn.first(host.settings_of_property(property_id))
         if host_property is None or host_property.org_id != caller.org_id:
             raise not_found("property")
-        zone = _time_zone(host_property.settings)
+        zone = property_zone(host_property.settings)
         dates = last_days(context.clock.now().astimezone(zone).date(), days)
         day_starts = [_start_of_day(day, zone) for day in dates]
         trend_starts = day_starts[-MAX_TREND_DAYS:]
@@ -104,15 +103,6 @@ def _average(counts: Iterable[tuple[int, int]]) -> float:
     pairs = list(counts)
     all_leads = sum(count for _, count in pairs)
     return round(sum(total * count for total, count in pairs) / all_leads, 1) if all_leads else 0
-
-
-def _time_zone(settings: object) -> ZoneInfo:
-    """Return the property's time zone; UTC if it has none or an unknown one."""
-    name = settings.get("timezone") if isinstance(settings, dict) else None
-    try:
-        return load_zone(name) if isinstance(name, str) and name else ZoneInfo("UTC")
-    except Refused:
-        return ZoneInfo("UTC")
 
 
 def _start_of_day(day: date, zone: ZoneInfo) -> datetime:
