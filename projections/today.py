@@ -1,4 +1,4 @@
-"""What agents have to do today: queries over the tables of a property, each with a limit.
+"""Work of a day for agents: queries over the tables of a property, each with a limit.
 
 Leads to call are selected by their stored scores, which timers keep current.
 """

@@ -1,4 +1,4 @@
-"""Route of what agents of a property have to do today."""
+"""Route of the work of a day for agents of a property."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ router = APIRouter(prefix="/api/today", tags=["leads"])
 
 
 @router.get(
-    "", summary="Get what agents of a property have to do today", response_model=TodayResponse,
+    "", summary="Get the work of today for agents of a property", response_model=TodayResponse,
     responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def get_today(
@@ -136,7 +136,7 @@ async def _find_waiting_leads(
 
 
 def _reasons_of(lead: dict[str, Any], conversation: Any, now: datetime) -> list[dict[str, Any]]:
-    """Return why to call a lead, the most urgent reason first; none if time changed the score."""
+    """Return the reasons to call a lead, the most urgent first; none if it cooled down."""
     reasons = []
     if conversation is not None:
         since = _waiting_since(conversation)

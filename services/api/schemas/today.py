@@ -1,4 +1,4 @@
-"""Response of what agents have to do today."""
+"""Response of the work of a day."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -18,7 +18,7 @@ from services.api.schemas.schema import (
 from services.api.schemas.tasks import TaskStatus
 
 CallReason = Literal["waiting_for_person", "newly_hot", "hot", "no_contact"]
-"""Why an agent should call a lead, the most urgent first."""
+"""The reasons to call a lead, the most urgent first."""
 
 
 class ReasonToCall(ResponseRow):
@@ -89,7 +89,7 @@ class OpenTask(ResponseRow):
 
 
 class TodayResponse(ResponseModel):
-    """What agents of a property have to do. `has_more…` says that a list is cut at its limit."""
+    """The work of a day at a property. `hasMore…` says that a list is cut at its limit."""
 
     examples: ClassVar[Examples] = {
         "a day": {

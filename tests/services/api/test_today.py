@@ -1,4 +1,4 @@
-"""What agents have to do today, over HTTP."""
+"""The work of a day for agents, over HTTP."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any

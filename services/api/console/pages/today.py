@@ -1,4 +1,4 @@
-"""What agents have to do today: whom to call, tours, conversations that wait, tasks."""
+"""The page of today: leads to call, tours, conversations that wait, tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,9 @@ class Answer:
 async def show_today(page: Page) -> Response:
     """Show the day of the property."""
     day = await page.api.get("/api/today", propertyId=page.here.id)
-    is_today = [tour["tour_date"] == day["date"] for tour in day["tours"]]
-    days = {
-        name: [tour for tour, found in zip(day["tours"], is_today, strict=True) if found == wanted]
-        for name, wanted in (("Today", True), ("Tomorrow", False))
-    }
+    days: dict[str, list[Any]] = {"Today": [], "Tomorrow": []}
+    for tour in day["tours"]:
+        days["Today" if tour["tour_date"] == day["date"] else "Tomorrow"].append(tour)
     return page.render(
         "today.html", day=day, days=days, answers=answer_day(day, page.now),
         counts={
@@ -73,12 +71,12 @@ def answer_day(day: dict[str, Any], now: datetime) -> list[Answer]:
     return answers
 
 
-def _waits(count: int, wanted: str, since: Sequence[str], now: datetime, *, is_cut: bool) -> str:
+def _waits(count: int, purpose: str, since: Sequence[str], now: datetime, *, is_cut: bool) -> str:
     """Return what follows a number of leads or conversations that wait."""
     span = describe_duration(now - min(map(parse_instant, since)))
     if count == 1:
-        return f"waits for {wanted}, for {span}"
-    return f"wait for {wanted}" + ("" if is_cut else f"; the oldest for {span}")
+        return f"waits for {purpose}, for {span}"
+    return f"wait for {purpose}" + ("" if is_cut else f"; the oldest for {span}")
 
 
 def _count(rows: Sequence[Any], is_cut: bool, noun: str) -> str:
