@@ -5,12 +5,14 @@ The demo starts its own servers in a private directory, and stops everything tha
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from cyclopts import App
 
+from services.demo.console_offer import offer_console
 from services.demo.demo import Demo
 from services.demo.demo_time import DemoTime
 from services.demo.follow_ups import first_morning
@@ -20,13 +22,13 @@ from services.runtime.terminal import NOTES, Failure, examples, note
 
 app = App(
     name="demo",
-    help_epilogue=examples("crm demo", "crm demo --seed 7"),
+    help_epilogue=examples("crm demo", "crm demo --seed 7", "crm demo --console"),
     help_format="plaintext",
 )
 
 
 @app.default
-def demo(*, seed: int = 1, keep: bool = False) -> int:
+def demo(*, seed: int = 1, keep: bool = False, console: bool | None = None) -> int:
     """Send follow-ups for five days; simulate traffic; kill the projector; rebuild and verify.
 
     The exit code is 0 if live = rebuilt for every projection.
@@ -37,6 +39,9 @@ def demo(*, seed: int = 1, keep: bool = False) -> int:
         The same seed gives the same actions.
     keep
         Keep the data and the logs.
+    console
+        At the end, keep everything running and offer the console, until Ctrl-C; by default only
+        in a terminal.
     """
     home = Path(tempfile.mkdtemp(prefix="crm-demo-"))
     started = time.monotonic()
@@ -49,6 +54,8 @@ def demo(*, seed: int = 1, keep: bool = False) -> int:
             with Stack(home, http_port=0, notice=note, changes=changes) as stack:
                 demo_run = Demo(stack, seed, providers, demo_time, start)
                 result = asyncio.run(demo_run.run())
+                if sys.stdin.isatty() if console is None else console:
+                    offer_console(demo_run.commands)
     except BaseException:
         keep = True
         note(f"the logs are in {home}/logs")

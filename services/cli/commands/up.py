@@ -56,6 +56,7 @@ def _wait(stack: Stack) -> None:
 def _print_addresses(stack: Stack) -> None:
     print_line(f"API        {stack.api_url}")
     print_line(f"Kafka      {stack.settings.kafka_bootstrap_servers}")
+    print_line(f"console    {stack.api_url}/console (signed in: crm console)")
     print_line("PostgreSQL crm db url")
     print_line(f"logs       {stack.logs}")
     print_line("Ctrl-C stops it. Until then `crm status` and the other commands use it.")
