@@ -46,7 +46,7 @@ async def _sign_in(request: Request) -> Response:
 
 
 async def _sign_in_with_token(request: Request) -> Response:
-    require_same_origin(request)
+    require_same_origin(request, context_of(request).settings.console_sign_in_url)
     form = await read_form(request)
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
     token = form.get("token") or bearer.strip()

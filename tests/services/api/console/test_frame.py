@@ -169,6 +169,10 @@ async def test_the_host_has_its_own_sign_in_page_and_a_cookie_for_tls_only(
         fields = {"token": make_bearer_token(site.manager)}
         response = await visit.client.post(SIGN_IN, data=fields, headers=SAME_ORIGIN)
         assert "; Secure" in response.headers["set-cookie"]
+        for origin, status in (("https://host.example", 303), ("http://host.example", 403)):
+            headers = {"Sec-Fetch-Site": "cross-site", "Origin": origin}
+            response = await visit.client.post(SIGN_IN, data=fields, headers=headers)
+            assert response.status_code == status
 
 
 async def test_all_actions_can_be_switched_off(settings: Settings, pool: asyncpg.Pool) -> None:
