@@ -3,7 +3,12 @@
 The row with the highest version of a lead and channel is in force.
 """
 
-from sqlalchemy import Column, Index, Integer, Table, Text, Uuid
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from events.consents import ConsentGiven, ConsentWithdrawn
 from events.operations import RetentionApplied
@@ -77,4 +82,15 @@ def _add(
             "created_at": recorded.occurred_at,
             "source": event.source,
         }
+    )
+
+
+def in_force(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select the consent in force of each channel, and of each of these leads."""
+    columns = TABLE.c
+    return (
+        select(TABLE)
+        .where(columns.org_id == org_id, columns.lead_id.in_(lead_ids))
+        .ext(distinct_on(columns.channel, columns.lead_id))
+        .order_by(columns.channel, columns.lead_id, columns.version.desc())
     )

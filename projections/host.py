@@ -54,6 +54,16 @@ def profile(profile_id: UUID) -> "Select[Any]":
     return select(*columns).where(PROFILES.c.id == profile_id)
 
 
+def profiles_of_organization(org_id: UUID) -> "Select[Any]":
+    """Select id, name and role of the profiles of an organisation, by name."""
+    columns = PROFILES.c
+    return (
+        select(columns.id, columns.full_name, columns.role)
+        .where(columns.org_id == org_id)
+        .order_by(columns.full_name, columns.id)
+    )
+
+
 def org_of_property(property_id: UUID) -> "Select[Any]":
     """Select the organisation of a property."""
     return select(PROPERTIES.c.org_id).where(PROPERTIES.c.id == property_id)

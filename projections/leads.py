@@ -248,6 +248,16 @@ def several(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     return select(TABLE.c.id).where(TABLE.c.org_id == org_id, TABLE.c.id.in_(lead_ids))
 
 
+def merged_into(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select those of these leads that are merged into another one, newest first."""
+    columns = TABLE.c
+    return (
+        select(TABLE)
+        .where(columns.org_id == org_id, columns.id.in_(lead_ids), columns.merged_into.is_not(None))
+        .order_by(columns.created_at.desc(), columns.id)
+    )
+
+
 def listed_only() -> "ColumnElement[bool]":
     """Return the condition that a lead is shown in lists: each person once.
 

@@ -8,7 +8,19 @@ own instants. So a late timer changes no row.
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from events.event import Event
@@ -224,3 +236,14 @@ def lift_restriction(tables: Tables, recorded: RecordedEvent, event: LeadRestric
         inputs = merged_leads.combined_inputs(state, own)
         expire(inputs, now)
         update_state(tables, own, inputs, moment, now)
+
+
+def history(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
+    """Select the newest rows of a lead's score history, newest first."""
+    columns = TABLE.c
+    return (
+        select(TABLE)
+        .where(columns.org_id == org_id, columns.lead_id == lead_id)
+        .order_by(columns.scored_at.desc(), columns.revision.desc())
+        .limit(limit)
+    )

@@ -37,49 +37,54 @@ TimelinePosition = tuple[datetime, str, UUID]
 
 
 def page(
-    org_id: UUID, lead_ids: Sequence[UUID], before: TimelinePosition | None, limit: int
+    org_id: UUID,
+    lead_ids: Sequence[UUID],
+    before: TimelinePosition | None,
+    limit: int,
+    only: str | None = None,
 ) -> "Select[Any]":
     """Select at most `limit` items (at, kind, id, data) before a position, newest first.
 
     `lead_ids` are all leads of one person (`leads.person`). Each table adds at most a page,
-    so a long history costs no more than a short one.
+    so a long history costs no more than a short one. `only` is the kind of all items, if given.
     """
     activity, score = activities.TABLE.c, scores.TABLE.c
     engagement, message, tour = (
         engagements.TABLE.c, messages.TABLE.c, tours.TABLE.c,
     )  # fmt: skip
     conversation, delivery = conversations.TABLE.c, send_intents.TABLE.c
-    parts = [
-        _part("activity", activity.created_at, activity.id, before, limit, {
+    parts = {
+        "activity": _part("activity", activity.created_at, activity.id, before, limit, {
             "type": activity.type, "description": activity.description,
             "metadata": activity.metadata, "created_by": activity.created_by,
         }).where(activity.org_id == org_id, leads.of_any(activity.lead_id, lead_ids)),
-        _part("engagement", engagement.created_at, engagement.id, before, limit, {
+        "engagement": _part("engagement", engagement.created_at, engagement.id, before, limit, {
             "event_type": engagement.event_type, "score_weight": engagement.score_weight,
             "metadata": engagement.metadata,
         }).where(engagement.org_id == org_id, leads.of_any(engagement.lead_id, lead_ids)),
-        _part("score", score.scored_at, score.id, before, limit, {
+        "score": _part("score", score.scored_at, score.id, before, limit, {
             "total_score": score.total_score, "score_bucket": score.score_bucket,
             "factors": score.factors, "model_version": score.model_version,
         }).where(score.org_id == org_id, leads.of_any(score.lead_id, lead_ids)),
-        _part("message", message.created_at, message.id, before, limit, {
+        "message": _part("message", message.created_at, message.id, before, limit, {
             "conversation_id": message.conversation_id, "role": message.role,
             "author": message.author, "content": message.content,
         }).join(conversations.TABLE, conversation.id == message.conversation_id)
         .where(conversation.org_id == org_id, leads.of_any(conversation.lead_id, lead_ids)),
-        _part("tour", tour.created_at, tour.id, before, limit, {
+        "tour": _part("tour", tour.created_at, tour.id, before, limit, {
             "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
             "tour_type": tour.tour_type, "starts_at": tour.starts_at,
         }).where(tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
-        _part("delivery", delivery.changed_at, delivery.id, before, limit, {
+        "delivery": _part("delivery", delivery.changed_at, delivery.id, before, limit, {
             "channel": delivery.channel, "purpose": delivery.purpose, "status": delivery.status,
             "reason": delivery.reason, "subject": delivery.subject, "due_at": delivery.due_at,
         }).where(
             delivery.org_id == org_id, leads.of_any(delivery.lead_id, lead_ids),
             delivery.purpose != DeliveryPurpose.TEST.value,
         ),
-    ]  # fmt: skip
-    everything = union_all(*(part.subquery().select() for part in parts)).subquery()
+    }  # fmt: skip
+    shown = parts.values() if only is None else [parts[only]]
+    everything = union_all(*(part.subquery().select() for part in shown)).subquery()
     item = everything.c
     return (
         select(item.at, item.kind, item.id, item.data)

@@ -23,8 +23,8 @@ from services.api.problems import Problem
 from services.api.property_lookup import load_surviving_lead
 from services.api.reading import CompiledQuery, PreparedQuery
 from services.api.responses import json_response
-from services.api.schemas.schema import LeadId
-from services.api.schemas.timeline import TimelineResponse
+from services.api.schemas.schema import BLANK_TO_NONE, LeadId
+from services.api.schemas.timeline import TimelineKind, TimelineResponse
 from services.application.planned_actions import (
     PlannedAction,
     PlannedKind,
@@ -46,16 +46,20 @@ async def get_timeline(
     request: Request,
     caller: ConsoleReader,
     lead_id: LeadId,
+    kind: Annotated[TimelineKind | None, BLANK_TO_NONE, Query()] = None,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE_SIZE,
 ) -> Response:
-    """Return what happened, newest first. The first page also has what is planned."""
+    """Return what happened, newest first; with `kind` only entries of this kind.
+
+    The first page also has what is planned.
+    """
     context = context_of(request)
     before = None if not cursor else decode_cursor(cursor)
     async with read_as(context.pool, caller.claims) as conn:
         lead = await load_surviving_lead(conn, caller, lead_id)
         # One row more than the page: it tells whether there is a next page.
-        rows = await conn.all(_page_query(caller.org_id, lead["members"], before, limit + 1))
+        rows = await conn.all(_page_query(caller.org_id, lead["members"], before, limit + 1, kind))
     items = [{"kind": row.kind, "id": row.id, "at": row.at, **row.data} for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
     next_cursor = None if last is None else encode_cursor((last.at, last.kind, last.id))
@@ -68,12 +72,16 @@ async def get_timeline(
 
 
 def _page_query(
-    org_id: UUID, lead_ids: Sequence[UUID], before: timeline.TimelinePosition | None, limit: int
+    org_id: UUID,
+    lead_ids: Sequence[UUID],
+    before: timeline.TimelinePosition | None,
+    limit: int,
+    kind: TimelineKind | None,
 ) -> "CompiledQuery | Select[Any]":
     """Return the query of a page, prepared for the first page of a person with one lead."""
-    if before is None and len(lead_ids) == 1:
+    if before is None and kind is None and len(lead_ids) == 1:
         return _FIRST_PAGE(org_id=org_id, lead_id=lead_ids[0], limit=limit)
-    return timeline.page(org_id, lead_ids, before, limit)
+    return timeline.page(org_id, lead_ids, before, limit, kind)
 
 
 def _build_first_page(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":

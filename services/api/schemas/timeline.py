@@ -8,13 +8,15 @@ from pydantic import ConfigDict
 from services.api.schemas import example
 from services.api.schemas.schema import Examples, Instant, ResponseModel
 
+TimelineKind = Literal["activity", "engagement", "score", "message", "tour", "delivery"]
+
 
 class TimelineItem(ResponseModel):
     """An entry of a lead's timeline. Its other fields depend on `kind` and are in snake_case."""
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Literal["activity", "engagement", "score", "message", "tour", "delivery"]
+    kind: TimelineKind
     id: UUID
     at: Instant
 

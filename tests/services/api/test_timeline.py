@@ -45,6 +45,10 @@ async def test_the_timeline_lists_everything_newest_first_in_pages(site: Site) -
     assert {"lead_created", "chat_started", "message_received", "tour_scheduled"} <= {
         activity["type"] for activity in activities.json()["activities"]
     }
+    for kind in ("tour", "score"):
+        query = {"kind": kind, "limit": 200}
+        page = (await site.client.get(url, params=query, headers=site.console_headers())).json()
+        assert page["items"] == [item for item in whole["items"] if item["kind"] == kind]
     for malformed in ("x", "e30", "WzEsMiwzXQ"):
         response = await site.client.get(
             url, params={"cursor": malformed}, headers=site.console_headers()
