@@ -7,6 +7,7 @@ from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
     home,
+    lead,
     leads,
     pipeline,
     today,
@@ -17,6 +18,7 @@ PAGES: tuple[Route, ...] = (
     *home.ROUTES,
     *today.ROUTES,
     *leads.ROUTES,
+    *lead.ROUTES,
     *pipeline.ROUTES,
 )
 

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from services.api.console.assets import asset_url
 from services.api.console.times import describe_age, describe_instant, parse_instant
 from services.api.console.words import words_of
+from services.deciders.delivery_steps import describe_reason
 
 FOLDER = Path(__file__).parent / "templates"
 
 
-def render_template(name: str, **values: Any) -> str:
+def render_template(name: str, /, **values: Any) -> str:
     """Return the text of a template. All values are escaped."""
     return _environment().get_template(name).render(**values)
 
@@ -31,6 +32,7 @@ def _environment() -> Environment:
     environment.globals |= {"asset": asset_url}
     environment.filters |= {
         "when": _when, "at": _at, "words": words_of, "number": _number, "instant": parse_instant,
+        "reason": describe_reason,
     }  # fmt: skip
     return environment
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from projections import host
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.row_security import read_as
+from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import error_responses
 from services.api.reading import PreparedQuery
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/api/agents", tags=["properties"])
 
 @router.get(
     "", summary="List the console users of the organisation", response_model=AgentListResponse,
-    responses=error_responses(),
+    responses=error_responses(), dependencies=[WAIT_FOR_TOKEN],
 )  # fmt: skip
 async def list_agents(request: Request, caller: ConsoleReader) -> Response:
     """Return id, name and role of each console user, by name."""

@@ -97,7 +97,7 @@ def credentials(site: Site, operation: Operation) -> dict[str, str]:
 def path_and_query(operation: Operation, ids: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Return path and query with the examples of the required parameters."""
     path, query = operation.path, {}
-    for parameter in operation.description.get("parameters", ()):
+    for parameter in operation.description["parameters"]:
         if parameter["required"]:
             value = replace_examples(parameter["schema"]["examples"][0], ids)
             path = path.replace("{" + parameter["name"] + "}", value)

@@ -41,7 +41,7 @@ async def test_the_api_serves_its_document_as_openapi_3_1(site: Site) -> None:
 
 def test_every_write_documents_its_body_idempotency_key_and_token() -> None:
     for operation in operations():
-        names = {parameter["name"] for parameter in operation.description.get("parameters", ())}
+        names = {parameter["name"] for parameter in operation.description["parameters"]}
         if (
             operation.method in ("POST", "PUT", "PATCH")
             and operation.name not in OPERATIONS_WITHOUT_BODY
@@ -237,7 +237,7 @@ def _headers(case: Any, operation: Operation) -> list[tuple[bytes, bytes]]:
     """Return the generated headers that the document names, without generated credentials."""
     documented = {
         parameter["name"]
-        for parameter in operation.description.get("parameters", ())
+        for parameter in operation.description["parameters"]
         if parameter["in"] == "header"
     }
     headers = {

@@ -1,0 +1,74 @@
+"""The state of a message to a lead in words, with times in the property's zone."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.api.console.days import describe_moment
+from services.api.console.times import parse_instant
+from services.api.console.words import words_of
+from services.deciders.delivery_steps import describe_reason
+
+Row = Mapping[str, Any]
+SENT = ("sent", "delivered")
+RULES = {
+    "conversation": "an agent's reply in a conversation",
+    "tour_confirmation": "confirmation of the tour",
+    "tour_change": "the tour was moved",
+    "tour_cancellation": "the tour was cancelled",
+    "tour_reminder_24h": "reminder 24 hours before the tour",
+    "tour_reminder_1h": "reminder 1 hour before the tour",
+    "test": "test of a template",
+}
+_TAGS = {"sent": "ok", "delivered": "ok", "failed": "failed", "skipped": "failed",
+         "never_sent": "failed"}  # fmt: skip
+
+
+def tag_of(message: Row) -> str:
+    """Return the colour of a message's state: ok, waiting or failed."""
+    return _TAGS.get(message["status"], "waiting")
+
+
+def describe_rule(message: Row, workflows: Mapping[str, str], agents: Mapping[str, str]) -> str:
+    """Return the rule that planned a message. `workflows` is run → name of the workflow."""
+    if message["runId"] is not None:
+        name = workflows.get(message["runId"], "workflow")
+        return f"{name}, step {(message['stepNumber'] or 0) + 1}"
+    if message["purpose"] in RULES:
+        return RULES[message["purpose"]]
+    return f"written by {agents.get(message['requestedBy'], 'a person')}"
+
+
+def describe_state(message: Row, now: datetime, zone: ZoneInfo) -> str:
+    """Return the state of a message and its reason as a sentence."""
+    next_at = message["nextAt"] and parse_instant(message["nextAt"])
+    reason = describe_reason(message["reason"]) if message["reason"] else ""
+    forecast = message["forecast"]
+    match message["status"]:
+        case "planned" | "held" if forecast is not None:
+            return _describe_forecast(forecast, now, zone)
+        case "held":
+            return f"held until {describe_moment(next_at, now, zone)}: {reason}"
+        case "released":
+            detail = message["history"][-1]["detail"] or reason
+            again = f", next attempt {describe_moment(next_at, now, zone)}" if next_at else ""
+            return f"the provider did not get it{again}: {detail}"
+        case "claimed":
+            return "a sender is handing it over now"
+        case _:
+            return str(message["explanation"])
+
+
+def _describe_forecast(forecast: Row, now: datetime, zone: ZoneInfo) -> str:
+    """Return when a message leaves, and what holds it until then."""
+    reason = describe_reason(forecast["reason"]) if forecast["reason"] else ""
+    if forecast["at"] is None:
+        return f"not going to be sent: {reason}"
+    at = describe_moment(max(parse_instant(forecast["at"]), now), now, zone)
+    return f"held until {at}: {reason}" if reason else f"leaves {at}"
+
+
+def describe_values(values: Row | None) -> str:
+    """Return what a rule compared, for the details of a message."""
+    return ", ".join(f"{words_of(name)}: {value}" for name, value in (values or {}).items())
