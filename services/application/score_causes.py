@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from events.event import Event
 from events.log.connection import Connection
 from events.merges import LeadMerged, LeadUnmerged
 from events.restrictions import LeadRestrictionLifted
@@ -13,10 +14,9 @@ from events.scores import ScoreDue
 from projections.scores import SCORED
 
 MAX_CAUSES = 1_000
-_TYPES = [
-    kind.name for kind in (*SCORED, LeadMerged, LeadUnmerged, LeadRestrictionLifted)
-    if kind is not ScoreDue
-]  # fmt: skip
+_MERGED: set[type[Event]] = {LeadMerged, LeadUnmerged, LeadRestrictionLifted}
+_MOVERS: set[type[Event]] = (SCORED | _MERGED) - {ScoreDue}
+_TYPES = [kind.name for kind in _MOVERS]
 
 
 class ScoreCause(NamedTuple):
