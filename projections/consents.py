@@ -89,7 +89,7 @@ def in_force(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
     """Select the consent in force of each channel, and of each of these leads."""
     columns = TABLE.c
     return (
-        select(TABLE)
+        select(TABLE, columns["said_at"].label("at"))
         .where(columns.org_id == org_id, columns.lead_id.in_(lead_ids))
         .ext(distinct_on(columns.channel, columns.lead_id))
         .order_by(columns.channel, columns.lead_id, columns.version.desc())

@@ -15,7 +15,7 @@ BUCKETS = ((70, "hot"), (45, "warm"), (20, "cold"))
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CurvePoint:
     """A change on the curve, with the text that a pointer shows."""
 
     id: str
@@ -29,7 +29,7 @@ class Curve:
     """The shapes of a curve. `lines` are (y, score, name) of the buckets."""
 
     points: str
-    marks: Sequence[Mark]
+    marks: Sequence[CurvePoint]
     lines: Sequence[tuple[float, int, str]]
     first: str
     last: str
@@ -55,7 +55,7 @@ def draw_curve(changes: Sequence[Mapping[str, Any]], now: datetime, zone: ZoneIn
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     points: list[str] = []
-    marks: list[Mark] = []
+    marks: list[CurvePoint] = []
     y = None
     for change in reversed(changes):
         x = place(parse_instant(change["scoredAt"]))
@@ -63,7 +63,7 @@ def draw_curve(changes: Sequence[Mapping[str, Any]], now: datetime, zone: ZoneIn
             points.append(f"{x},{y}")
         y = _height_of(change["totalScore"])
         points.append(f"{x},{y}")
-        marks.append(Mark(change["id"], x, y, _describe_mark(change, zone)))
+        marks.append(CurvePoint(change["id"], x, y, _describe_mark(change, zone)))
     points.append(f"{WIDTH - RIGHT},{y}")
     return Curve(
         " ".join(points), marks, [(_height_of(score), score, name) for score, name in BUCKETS],

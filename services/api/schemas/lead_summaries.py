@@ -19,7 +19,7 @@ class ConsentInForce(ResponseRow):
     text: str | None
     place: str | None
     keyword: str | None
-    said_at: Instant
+    at: Instant
     recorded_by: UUID | None
 
 
@@ -43,7 +43,7 @@ class LeadSummaryResponse(ResponseModel):
                     "text": "STOP",
                     "place": "sms_reply",
                     "keyword": "STOP",
-                    "said_at": example.AT,
+                    "at": example.AT,
                     "recorded_by": None,
                 }
             ],
