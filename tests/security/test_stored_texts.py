@@ -63,7 +63,7 @@ NOT_PERSONAL = {
     "crm.parked.projection_group": _CODE,
     "crm.parked.reason": _CODE,
     "crm.parked.detail": "A text of events/log/error_text.py, which contains no values.",
-    "crm.payload_reads.reader": "The id of an API key, or the name of a consumer.",
+    "crm.payload_reads.reader": "The id of an API key or of an account, or the name of a consumer.",
     "crm.phone_patterns.calling_code": "Rules of telephone numbers of countries.",
     "crm.phone_patterns.pattern": "Rules of telephone numbers of countries.",
     "crm.policy_failures.policy": _CODE,

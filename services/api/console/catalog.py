@@ -6,6 +6,7 @@ from services.api.console.assets import asset_routes
 from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
+    events,
     home,
     lead,
     leads,
@@ -20,6 +21,7 @@ PAGES: tuple[Route, ...] = (
     *leads.ROUTES,
     *lead.ROUTES,
     *pipeline.ROUTES,
+    *events.ROUTES,
 )
 
 

@@ -38,21 +38,28 @@ def page_route(path: str, show: Show) -> Route:
 
 
 def form_route(
-    path: str, template: str, prepare: Prepare, perform: Perform, *, for_operators: bool = False
-) -> Route:
+    path: str, template: str, prepare: Prepare, perform: Perform, *,
+    for_operators: bool = False, for_readers: bool = False,
+) -> Route:  # fmt: skip
     """Return the route of a form: GET shows what it will do, POST does it once.
 
     A form that is refused is shown again with the reason and what was entered. `for_operators`
     says that the form acts on the whole installation, otherwise it needs a manager or an admin.
+    `for_readers`: it changes nothing that others see, and `prepare` and `perform` check the person.
     """
 
+    def require(page: Page) -> None:
+        _require_actions(page)
+        if not for_readers:
+            _require_actor(page, for_operators)
+
     async def show(page: Page) -> Response:
-        _require_actor(page, for_operators)
+        require(page)
         return await _show_form(page, template, prepare, {}, None)
 
     async def submit(page: Page) -> Response:
         require_same_origin(page.request)
-        _require_actor(page, for_operators)
+        require(page)
         form = await read_form(page.request)
         try:
             done = await perform(page, form)
@@ -84,12 +91,15 @@ async def _show_form(
     )
 
 
-def _require_actor(page: Page, for_operators: bool) -> None:
+def _require_actions(page: Page) -> None:
     if not page.settings.console_actions:
         raise Problem(
             403, "actions_off",
             "this console only shows: CRM_CONSOLE_ACTIONS=false switches all its actions off",
         )  # fmt: skip
+
+
+def _require_actor(page: Page, for_operators: bool) -> None:
     if for_operators and not page.can_operate:
         raise Problem(403, "forbidden", "only operators of the installation may do this")
     if not for_operators and not page.can_write:

@@ -35,8 +35,10 @@ AGENT_PAGES = (
     ("Leads", "leads", "l"),
 )
 """Name, path and key of the pages of a property."""
-OPERATOR_PAGES = (("Pipeline", "pipeline", "p"),)
+OPERATOR_PAGES = (("Pipeline", "pipeline", "p"), ("Events", "events", "e"))
 """Name, path below /console and key of the pages of the whole installation."""
+ADMIN_PAGES = (("Events", "events", "e"),)
+"""Those of them that an admin of an organisation may open, for the organisation only."""
 
 
 def menu_links(choice: PropertyChoice | None, viewer: Viewer) -> list[MenuLink]:
@@ -44,9 +46,12 @@ def menu_links(choice: PropertyChoice | None, viewer: Viewer) -> list[MenuLink]:
     links = []
     if choice is not None and viewer.user is not None:
         links += [MenuLink(name, choice.path(page), key) for name, page, key in AGENT_PAGES]
+    pages: tuple[tuple[str, str, str], ...] = ()
     if viewer.is_operator:
-        links += [
-            MenuLink(name, f"/console/{page}", key, page == OPERATOR_PAGES[0][1])
-            for name, page, key in OPERATOR_PAGES
-        ]
+        pages = OPERATOR_PAGES
+    elif viewer.is_admin:
+        pages = ADMIN_PAGES
+    links += [
+        MenuLink(name, f"/console/{page}", key, page == pages[0][1]) for name, page, key in pages
+    ]
     return links

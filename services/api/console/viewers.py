@@ -1,6 +1,7 @@
 """The person who looks at a page: a console user of an organisation, an operator, or both."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -15,6 +16,7 @@ COOKIE = "crm_console"
 class Viewer:
     """A signed-in person. `user` is None for an operator who belongs to no organisation."""
 
+    id: UUID
     token: str
     user: ConsoleUser | None
     is_operator: bool
@@ -49,4 +51,4 @@ async def find_viewer(request: Request) -> Viewer | None:
     user = await find_console_user(context, identity)
     if user is None and not identity.is_operator:
         return None
-    return Viewer(token, user, identity.is_operator)
+    return Viewer(identity.user_id, token, user, identity.is_operator)

@@ -10,12 +10,8 @@ from projections.catalog import LIVE
 from services.api.console.endpoints import page_route
 from services.api.console.page import Page, require_operator
 from services.application.pipeline_alarms import Alarm, find_alarms
-from services.application.pipeline_state import (
-    MAX_COUNT,
-    GroupState,
-    PipelineState,
-    read_pipeline,
-)
+from services.application.pipeline_reading import read_pipeline
+from services.application.pipeline_state import MAX_COUNT, GroupState, PipelineState
 
 DELAY_SECONDS = 5.0
 """Age of the oldest event that is not applied from which the tables are called behind."""

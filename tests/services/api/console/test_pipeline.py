@@ -8,7 +8,8 @@ import pytest
 from projections.engine import standstill
 from services.api.console.pages.pipeline import answer_of, list_parts
 from services.application.pipeline_alarms import find_alarms
-from services.application.pipeline_state import PipelineState, read_pipeline
+from services.application.pipeline_reading import read_pipeline
+from services.application.pipeline_state import PipelineState
 from tests.services.api.console.visits import Visit
 
 PATH = "/console/pipeline"
