@@ -8,6 +8,7 @@ from services.api.console.live import live_route
 from services.api.console.pages import (
     events,
     home,
+    insights,
     lead,
     leads,
     pipeline,
@@ -20,6 +21,7 @@ PAGES: tuple[Route, ...] = (
     *today.ROUTES,
     *leads.ROUTES,
     *lead.ROUTES,
+    *insights.ROUTES,
     *pipeline.ROUTES,
     *events.ROUTES,
 )

@@ -33,6 +33,7 @@ class MenuLink:
 AGENT_PAGES = (
     ("Today", "today", "t"),
     ("Leads", "leads", "l"),
+    ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""
 OPERATOR_PAGES = (("Pipeline", "pipeline", "p"), ("Events", "events", "e"))

@@ -52,7 +52,7 @@ async def get_insights(
             raise not_found("property")
         zone = property_zone(host_property.settings)
         dates = last_days(context.clock.now().astimezone(zone).date(), days)
-        day_starts = [_start_of_day(day, zone) for day in dates]
+        day_starts = [start_of_day(day, zone) for day in dates]
         trend_starts = day_starts[-MAX_TREND_DAYS:]
         await conn.plan_for_values()
         total = await conn.scalar(leads.count_of(property_id)) or 0
@@ -105,6 +105,6 @@ def _average(counts: Iterable[tuple[int, int]]) -> float:
     return round(sum(total * count for total, count in pairs) / all_leads, 1) if all_leads else 0
 
 
-def _start_of_day(day: date, zone: ZoneInfo) -> datetime:
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the instant at which a day begins, also where clocks skip midnight."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)

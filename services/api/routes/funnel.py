@@ -1,0 +1,51 @@
+"""Route of a property's funnel: from visitors to leases."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from projections import funnel, host
+from services.api.auth.console_authentication import ConsoleReader
+from services.api.auth.row_security import read_as
+from services.api.consistency import WAIT_FOR_TOKEN
+from services.api.context import context_of
+from services.api.error_codes import NOT_FOUND, error_responses
+from services.api.problems import not_found
+from services.api.property_lookup import property_zone
+from services.api.responses import json_response
+from services.api.routes.insights import MAX_DAYS, last_days, start_of_day
+from services.api.schemas import example
+from services.api.schemas.funnel import FunnelResponse
+
+router = APIRouter(prefix="/api/leadpulse", tags=["leadpulse"])
+
+
+@router.get(
+    "/funnel", summary="Get the way from visitors to leases", response_model=FunnelResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def get_funnel(
+    request: Request,
+    caller: ConsoleReader,
+    property_id: Annotated[UUID, Query(alias="propertyId", examples=[example.PROPERTY])],
+    days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30,
+) -> Response:
+    """Return the visitors and leads of the last `days` days, and what became of the leads.
+
+    A day is a day of the property's time zone, or of UTC if it has none.
+    """
+    context = context_of(request)
+    async with read_as(context.pool, caller.claims) as conn:
+        host_property = await conn.first(host.settings_of_property(property_id))
+        if host_property is None or host_property.org_id != caller.org_id:
+            raise not_found("property")
+        zone = property_zone(host_property.settings)
+        [first, *_] = last_days(context.clock.now().astimezone(zone).date(), days)
+        since = start_of_day(first, zone)
+        await conn.plan_for_values()
+        rows = await conn.all(funnel.by_source(property_id, since))
+        visitors = await conn.scalar(funnel.visitors(property_id, since))
+    return json_response({"visitors": visitors, "sources": [dict(row) for row in rows]})
