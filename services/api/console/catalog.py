@@ -10,6 +10,8 @@ from services.api.console.pages import (
     home,
     insights,
     lead,
+    lead_actions,
+    lead_merges,
     leads,
     pipeline,
     today,
@@ -22,6 +24,8 @@ PAGES: tuple[Route, ...] = (
     *leads.ROUTES,
     *lead.ROUTES,
     *insights.ROUTES,
+    *lead_actions.ROUTES,
+    *lead_merges.ROUTES,
     *pipeline.ROUTES,
     *events.ROUTES,
 )
