@@ -26,6 +26,8 @@ from projections.engine.derived_table import METADATA, DerivedTable, Row
 from projections.engine.projection import Projection, Tables
 from projections.engine.table_rows import TableRows
 
+IN_PERSON = text("(waiting_for_human OR is_human_mode)")
+"""The conversations that an agent leads, or should: few of all. An index has this condition."""
 TABLE = Table(
     "conversations",
     METADATA,
@@ -47,7 +49,9 @@ TABLE = Table(
     Index("idx_conversations_property", "property_id"),
     Index("idx_conversations_newest", "property_id", "created_at", postgresql_include=["channel"]),
     Index("idx_conversations_session", "widget_session_id"),
-)
+    Index("idx_conversations_in_person", "property_id", "created_at",
+          postgresql_where=IN_PERSON),
+)  # fmt: skip
 projection = Projection(
     "conversations",
     version=2,

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.sql.elements import BindParameter
 
 from events.leads import LeadStatus
@@ -24,6 +24,9 @@ CLOSED = (LeadStatus.LEASED.value, LeadStatus.LOST.value)
 _LEAD, _SCORE, _CONVERSATION, _MESSAGE = (
     leads.TABLE.c, STATE.c, conversations.TABLE.c, messages.TABLE.c,
 )  # fmt: skip
+_LEAD_COLUMNS = [
+    *(_LEAD[name] for name in LEAD_FIELDS), _LEAD.source, _LEAD.created_at, _LEAD.last_contacted_at,
+]  # fmt: skip
 
 
 def hot_leads(
@@ -33,60 +36,63 @@ def hot_leads(
 
     The highest scores come first. `hot_since` is the instant at which a lead became hot.
     """
-    last_contact = _LEAD.last_contacted_at
-    hot_since = _hot_since(_SCORE.lead_id)
-    return (
-        _open_leads(hot_since.label("hot_since"))
-        .where(
-            _SCORE.property_id == property_id,
-            _SCORE.total_score >= hot_score,
-            # Cheaper than the history of the scores, which must be read for few leads then.
-            or_(
-                last_contact.is_(None),
-                last_contact < func.greatest(contacted_before, _SCORE.scored_at),
-            ),
-            or_(
-                last_contact.is_(None),
-                last_contact < contacted_before,
-                last_contact < hot_since,
-            ),
-        )
-        .order_by(_SCORE.total_score.desc(), _SCORE.lead_id.desc())
-        .limit(limit)
+    last_contact, hot_since = _LEAD.last_contacted_at, _hot_since(_SCORE.lead_id)
+    # The history of the scores is read only for leads whose score changed since the contact.
+    nobody_called = or_(
+        last_contact.is_(None),
+        last_contact < contacted_before,
+        and_(last_contact < _SCORE.scored_at, last_contact < hot_since),
     )
+    scores = select(_SCORE.lead_id, _SCORE.total_score, hot_since.label("hot_since")).where(
+        _SCORE.property_id == property_id, _SCORE.total_score >= hot_score
+    )
+    return _first_by_score(scores, nobody_called, limit)
 
 
 def warm_leads(property_id: UUID, warm_score: int, hot_score: int, limit: int) -> "Select[Any]":
     """Select warm leads whom nobody ever contacted, the highest scores first."""
-    return (
-        _open_leads()
-        .where(
-            _SCORE.property_id == property_id,
-            _SCORE.total_score >= warm_score,
-            _SCORE.total_score < hot_score,
-            _LEAD.last_contacted_at.is_(None),
-        )
-        .order_by(_SCORE.total_score.desc(), _SCORE.lead_id.desc())
-        .limit(limit)
+    scores = select(_SCORE.lead_id, _SCORE.total_score).where(
+        _SCORE.property_id == property_id,
+        _SCORE.total_score >= warm_score,
+        _SCORE.total_score < hot_score,
     )
+    return _first_by_score(scores, _LEAD.last_contacted_at.is_(None), limit)
 
 
 def several_leads(lead_ids: "Sequence[UUID] | BindParameter[Any]") -> "Select[Any]":
     """Select the leads with these ids, if somebody may call them."""
-    return _open_leads().where(leads.of_any(_LEAD.id, lead_ids))
+    return select(*_LEAD_COLUMNS).where(leads.of_any(_LEAD.id, lead_ids), *_may_be_called())
 
 
-def _open_leads(*more: ColumnElement[Any]) -> "Select[Any]":
-    """Select listed leads whose data may be used, and who have not signed a lease or gone away."""
-    fields = [_LEAD[name] for name in LEAD_FIELDS]
+def _first_by_score(
+    scores: "Select[Any]", condition: ColumnElement[bool], limit: int
+) -> "Select[Any]":
+    """Select the leads of the first scores, in order, that fulfil a condition on the lead.
+
+    Each lead is looked up in the order of the scores, until there are enough: an index has it.
+    """
+    fulfils = select(true()).where(_LEAD.id == _SCORE.lead_id, condition, *_may_be_called())
+    page = (
+        scores.where(fulfils.correlate(STATE).scalar_subquery())
+        .order_by(_SCORE.total_score.desc(), _SCORE.lead_id.desc())
+        .limit(limit)
+        .subquery("page")
+    )
+    more = [column for column in page.c if column.name == "hot_since"]
     return (
-        select(*fields, _LEAD.source, _LEAD.created_at, _LEAD.last_contacted_at, *more)
-        .join_from(STATE, leads.TABLE, _LEAD.id == _SCORE.lead_id)
-        .where(
-            leads.listed_only(), _LEAD.restricted_at.is_(None),
-            *(_LEAD.status.is_distinct_from(status) for status in CLOSED),
-        )
-    )  # fmt: skip
+        select(*_LEAD_COLUMNS, *more)
+        .join(page, page.c.lead_id == _LEAD.id)
+        .order_by(page.c.total_score.desc(), _LEAD.id.desc())
+    )
+
+
+def _may_be_called() -> list[ColumnElement[bool]]:
+    """Return the conditions of leads whose data may be used, without those who leased or left."""
+    return [
+        leads.listed_only(),
+        _LEAD.restricted_at.is_(None),
+        *(_LEAD.status.is_distinct_from(status) for status in CLOSED),
+    ]
 
 
 def _hot_since(lead_id: "ColumnElement[UUID]") -> "ColumnElement[datetime]":
@@ -95,11 +101,13 @@ def _hot_since(lead_id: "ColumnElement[UUID]") -> "ColumnElement[datetime]":
     last_colder = (
         select(func.coalesce(func.max(colder.revision), 0))
         .where(colder.lead_id == lead_id, colder.score_bucket != HOT)
+        .correlate(STATE)
         .scalar_subquery()
     )
     return (
         select(func.min(SCORES.c.scored_at))
         .where(SCORES.c.lead_id == lead_id, SCORES.c.revision > last_colder)
+        .correlate(STATE)
         .scalar_subquery()
     )
 
@@ -122,11 +130,13 @@ def waiting_conversations(property_id: UUID, limit: int) -> "Select[Any]":
     last_reply = (
         select(func.coalesce(func.max(reply.position), 0))
         .where(reply.conversation_id == _CONVERSATION.id, reply.role == "assistant")
+        .correlate(conversations.TABLE)
         .scalar_subquery()
     )
     waiting_since = (
         select(func.min(_MESSAGE.created_at))
         .where(of_conversation, _MESSAGE.role == "user", _MESSAGE.position > last_reply)
+        .correlate(conversations.TABLE)
         .scalar_subquery()
     )
     agent = host.PROFILES
@@ -147,7 +157,7 @@ def waiting_conversations(property_id: UUID, limit: int) -> "Select[Any]":
         .where(
             _CONVERSATION.property_id == property_id,
             _CONVERSATION.org_id.is_not(None),
-            or_(_CONVERSATION.waiting_for_human, _CONVERSATION.is_human_mode),
+            conversations.IN_PERSON,
             or_(_CONVERSATION.waiting_for_human, last.c.role == "user"),
         )
         .order_by(_CONVERSATION.created_at.desc(), _CONVERSATION.id.desc())
@@ -178,7 +188,16 @@ def tours_of_days(property_id: UUID, first: date, last: date, limit: int) -> "Se
 
 def open_tasks(property_id: UUID, limit: int) -> "Select[Any]":
     """Select the tasks that nobody has done yet, by their due time; those without one last."""
-    task, agent = tasks.TABLE.c, host.PROFILES
+    stored, agent = tasks.TABLE.c, host.PROFILES
+    is_open = or_(stored.status == tasks.OPEN, stored.status == tasks.DUE)
+    first = (
+        select(tasks.TABLE)
+        .where(stored.property_id == property_id, is_open)
+        .order_by(stored.due_at.asc().nulls_last(), stored.id)
+        .limit(limit)
+        .subquery("first")
+    )
+    task = first.c
     return (
         select(
             task.id, task.lead_id, task.title, task.notes, task.status, task.due_at,
@@ -187,10 +206,5 @@ def open_tasks(property_id: UUID, limit: int) -> "Select[Any]":
         )
         .join(leads.TABLE, _LEAD.id == task.lead_id)
         .outerjoin(agent, agent.c.id == task.assigned_agent_id)
-        .where(
-            task.property_id == property_id,
-            or_(task.status == tasks.OPEN, task.status == tasks.DUE),
-        )
         .order_by(task.due_at.asc().nulls_last(), task.id)
-        .limit(limit)
     )  # fmt: skip

@@ -1,0 +1,1 @@
+DROP INDEX idx_conversations_in_person;
