@@ -1,5 +1,6 @@
 """The tables of the host platform, which the host writes: here they are only read."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -62,6 +63,11 @@ def profiles_of_organization(org_id: UUID) -> "Select[Any]":
         .where(columns.org_id == org_id)
         .order_by(columns.full_name, columns.id)
     )
+
+
+def names_of_profiles(profile_ids: Sequence[UUID]) -> "Select[Any]":
+    """Select id and name of profiles."""
+    return select(PROFILES.c.id, PROFILES.c.full_name).where(PROFILES.c.id.in_(profile_ids))
 
 
 def org_of_property(property_id: UUID) -> "Select[Any]":

@@ -16,6 +16,11 @@ from services.api.auth.console_users import ConsoleUser
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
+from services.api.conversation_summaries import (
+    lead_of_conversation,
+    summarize_conversation,
+    waiting_since,
+)
 from services.api.current_scores import add_current_scores
 from services.api.error_codes import NOT_FOUND, error_responses
 from services.api.problems import not_found
@@ -28,7 +33,6 @@ from services.api.schemas.today import (
     OpenTask,
     TodayResponse,
     TourToday,
-    WaitingConversation,
 )
 
 MAX_ROWS = 50
@@ -48,7 +52,7 @@ _WARM = PreparedQuery(
     today.warm_leads, "property_id", warm_score=WARM_SCORE, hot_score=HOT_SCORE, limit=MAX_ROWS + 1
 )
 _SEVERAL = PreparedQuery(today.several_leads, "lead_ids")
-_WAITING = PreparedQuery(today.waiting_conversations, "property_id", limit=MAX_ROWS + 1)
+_WAITING = PreparedQuery(conversation_list.waiting, "property_id", limit=MAX_ROWS + 1)
 _TOURS = PreparedQuery(today.tours_of_days, "property_id", "first", "last", limit=4 * MAX_ROWS)
 _TASKS = PreparedQuery(today.open_tasks, "property_id", limit=MAX_ROWS + 1)
 
@@ -88,7 +92,7 @@ async def get_today(
         "date": day, "timeZone": zone.key,
         "leads": to_call[:MAX_ROWS], "hasMoreLeads": len(to_call) > MAX_ROWS,
         "tours": [_with_lead(row, TourToday) for row in tour_rows],
-        "conversations": [_build_conversation(row) for row in waiting[:MAX_ROWS]],
+        "conversations": [summarize_conversation(row) for row in waiting[:MAX_ROWS]],
         "hasMoreConversations": len(waiting) > MAX_ROWS,
         "tasks": [_with_lead(row, OpenTask) for row in task_rows[:MAX_ROWS]],
         "hasMoreTasks": len(task_rows) > MAX_ROWS,
@@ -139,7 +143,7 @@ def _reasons_of(lead: dict[str, Any], conversation: Any, now: datetime) -> list[
     """Return the reasons to call a lead, the most urgent first; none if it cooled down."""
     reasons = []
     if conversation is not None:
-        since = _waiting_since(conversation)
+        since = waiting_since(conversation)
         reasons.append(
             {"reason": "waiting_for_person", "since": since, "conversation_id": conversation.id}
         )
@@ -160,34 +164,8 @@ def _urgency_of(lead: dict[str, Any]) -> tuple[int, int, datetime]:
     return URGENCY.index(first["reason"]), -(lead["score"] or 0), first["since"]
 
 
-def _waiting_since(row: Any) -> datetime:
-    since: datetime = row.waiting_since or row.last_at or row.created_at
-    return since
-
-
-def _build_conversation(row: Any) -> dict[str, Any]:
-    last_message = None
-    if row.last_role is not None:
-        last_message = {
-            "content": conversation_list.shorten(row.last_content), "role": row.last_role,
-            "created_at": row.last_at,
-        }  # fmt: skip
-    values = {
-        **row, "messageCount": row.message_count, "lastMessage": last_message,
-        "waiting_since": _waiting_since(row),
-    }  # fmt: skip
-    names = [field.alias or name for name, field in WaitingConversation.model_fields.items()]
-    return {**{name: values[name] for name in names if name != "lead"}, "lead": _lead_of(row)}
-
-
 def _with_lead(row: Any, shown: type[TourToday | OpenTask]) -> dict[str, Any]:
     """Return a row of a list with its lead."""
     return {name: row[name] for name in shown.model_fields if name != "lead"} | {
-        "lead": _lead_of(row)
+        "lead": lead_of_conversation(row)
     }
-
-
-def _lead_of(row: Any) -> dict[str, Any] | None:
-    if row["lead_id"] is None:
-        return None
-    return {name: row[f"lead_{name}"] for name in today.LEAD_FIELDS}

@@ -38,14 +38,20 @@ class LastMessage(ResponseRow):
 
 
 class ConversationSummary(ResponseRow):
-    """A conversation in a list."""
+    """A conversation in a list.
+
+    `waiting_since` is the message since which the visitor waits for a person: the bot gave up, or
+    the agent in charge has not replied yet. It is null if nobody waits.
+    """
 
     id: UUID
     channel: str | None
     created_at: Instant
     is_human_mode: bool
     human_agent_id: UUID | None
+    human_agent_name: str | None
     waiting_for_human: bool
+    waiting_since: Instant | None
     lead: ConversationLead | None
     message_count: Annotated[int, Field(alias="messageCount")]
     last_message: Annotated[LastMessage | None, Field(alias="lastMessage")]
@@ -84,11 +90,19 @@ class MessageRow(ResponseRow):
     created_at: Instant
 
 
+class SignedMessage(MessageRow):
+    """A message with the name of the agent who wrote it."""
+
+    agent_name: str | None
+
+
 class ConversationDetail(ConversationRow):
     """A conversation with its lead and its messages, oldest first."""
 
+    human_agent_name: str | None
+    waiting_since: Instant | None
     lead: ConversationLead | None
-    messages: list[MessageRow]
+    messages: list[SignedMessage]
 
 
 LEAD_EXAMPLE = {
@@ -136,6 +150,8 @@ class ConversationListResponse(ResponseModel):
                         "id", "channel", "created_at", "is_human_mode", "human_agent_id",
                         "waiting_for_human",
                     )},
+                    "human_agent_name": "Sam",
+                    "waiting_since": None,
                     "lead": LEAD_EXAMPLE,
                     "messageCount": 1,
                     "lastMessage": {
@@ -158,8 +174,10 @@ class ConversationResponse(ResponseModel):
         "a conversation": {
             "conversation": {
                 **CONVERSATION_EXAMPLE,
+                "human_agent_name": "Sam",
+                "waiting_since": None,
                 "lead": LEAD_EXAMPLE,
-                "messages": [MESSAGE_EXAMPLE],
+                "messages": [{**MESSAGE_EXAMPLE, "agent_name": "Sam"}],
             }
         }
     }

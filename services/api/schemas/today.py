@@ -7,7 +7,11 @@ from uuid import UUID
 from pydantic import Field
 
 from services.api.schemas import example
-from services.api.schemas.conversations import LEAD_EXAMPLE, ConversationLead, LastMessage
+from services.api.schemas.conversations import (
+    LEAD_EXAMPLE,
+    ConversationLead,
+    ConversationSummary,
+)
 from services.api.schemas.schema import (
     Examples,
     Instant,
@@ -54,25 +58,6 @@ class TourToday(ResponseRow):
     assigned_agent_id: UUID | None
     agent_name: str | None
     lead: ConversationLead
-
-
-class WaitingConversation(ResponseRow):
-    """A conversation in which the visitor waits for a person.
-
-    `human_agent_id` is the agent in charge while `is_human_mode` is true.
-    """
-
-    id: UUID
-    channel: str | None
-    created_at: Instant
-    is_human_mode: bool
-    human_agent_id: UUID | None
-    human_agent_name: str | None
-    waiting_for_human: bool
-    waiting_since: Instant
-    lead: ConversationLead | None
-    message_count: Annotated[int, Field(alias="messageCount")]
-    last_message: Annotated[LastMessage | None, Field(alias="lastMessage")]
 
 
 class OpenTask(ResponseRow):
@@ -165,7 +150,7 @@ class TodayResponse(ResponseModel):
     leads: list[LeadToCall]
     has_more_leads: bool
     tours: Annotated[list[TourToday], Field(description="Those of today and tomorrow, in order.")]
-    conversations: list[WaitingConversation]
+    conversations: list[ConversationSummary]
     has_more_conversations: bool
     tasks: Annotated[list[OpenTask], Field(description="By their due time.")]
     has_more_tasks: bool
