@@ -6,6 +6,7 @@ from services.api.console.assets import asset_routes
 from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
+    conversations,
     events,
     home,
     insights,
@@ -23,6 +24,7 @@ PAGES: tuple[Route, ...] = (
     *today.ROUTES,
     *leads.ROUTES,
     *lead.ROUTES,
+    *conversations.ROUTES,
     *insights.ROUTES,
     *lead_actions.ROUTES,
     *lead_merges.ROUTES,

@@ -33,6 +33,7 @@ class MenuLink:
 AGENT_PAGES = (
     ("Today", "today", "t"),
     ("Leads", "leads", "l"),
+    ("Inbox", "inbox", "i"),
     ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""

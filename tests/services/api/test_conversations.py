@@ -155,3 +155,35 @@ async def test_every_field_and_id_handles_unusual_values(site: Site, path: str) 
         )  # fmt: skip
         check_handled(response, body[:40])
     await site.project()
+
+
+async def test_a_conversation_can_be_read_by_its_id_alone(site: Site) -> None:
+    _, conversation = await start_conversation(site)
+    by_property = (await read(site, conversationId=conversation)).json()
+    response = await site.client.get(
+        f"{CONVERSATIONS}/{conversation}", headers=site.console_headers(site.viewer)
+    )
+    assert response.json() == by_property
+    response = await site.client.get(f"{CONVERSATIONS}/{uuid4()}", headers=site.console_headers())
+    assert error_of(response) == (404, "not_found")
+
+
+async def test_the_list_continues_before_a_conversation(site: Site) -> None:
+    ids = [(await start_conversation(site, visitor=f"v_{n}"))[1] for n in range(3)]
+    first = (await read(site, limit="2")).json()["conversations"]
+    assert [row["id"] for row in first] == [ids[2], ids[1]]
+    rest = (await read(site, limit="2", before=ids[1])).json()["conversations"]
+    assert [row["id"] for row in rest] == [ids[0]]
+
+
+async def test_the_list_can_be_of_conversations_that_wait(site: Site) -> None:
+    session, waiting = await start_conversation(site)
+    await start_conversation(site, visitor="v_2")
+    assert (await read(site, waiting="true")).json()["conversations"] == []
+    await take_over(site, waiting)
+    await site.send_chat("anybody?", sessionId=session)
+    [row] = (await read(site, waiting="true")).json()["conversations"]
+    assert (row["id"], row["human_agent_name"]) == (waiting, "Sam")
+    assert row["waiting_since"] == row["lastMessage"]["created_at"]
+    await answer(site, waiting, "Yes.")
+    assert (await read(site, waiting="true")).json()["conversations"] == []
