@@ -19,7 +19,7 @@ from projections.scores import STATE
 from projections.scores import TABLE as SCORES
 
 HOT, WARM = "hot", "warm"
-MAX_HOT, MAX_WARM = 5_000, 2_000
+MAX_HOT, MAX_WARM = 3_000, 1_000
 """The leads with the highest scores that are examined, so that a large property takes no longer."""
 CLOSED = (LeadStatus.LEASED.value, LeadStatus.LOST.value)
 """The statuses of leads whom nobody has to call."""

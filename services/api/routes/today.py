@@ -72,7 +72,8 @@ async def get_today(
 
     To call are leads who wait for a person in a conversation; hot leads whom nobody contacted
     since they became hot, or for 3 days; and warm leads whom nobody ever contacted. Leads who have
-    leased or are lost are left out. Each list has at most 50 rows, tours at most 200.
+    leased or are lost are left out, and so are hot and warm leads after the first thousands by
+    score. Each list has at most 50 rows, tours at most 200.
     """
     context = context_of(request)
     now = context.clock.now()
