@@ -40,14 +40,18 @@ $(VENV)/.installed-mutation: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,mutation]'
 	@touch $@
 
+$(VENV)/.installed-browser: $(VENV)/.installed
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,browser]'
+	@touch $@
+
 demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them
 	$(BIN)/crm demo
 
 test: install  ## run all tests on the embedded servers (some: ARGS=tests/events)
-	$(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(ARGS)
+	$(PYTEST) -m 'not soak and not kafka and not browser' -n $(JOBS) --dist worksteal $(ARGS)
 
 test-kafka: install  ## run the same tests on Apache Kafka 4 (needs Java 17 and Maven)
-	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak' -n $(JOBS) --dist worksteal $(ARGS)
+	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak and not browser' -n $(JOBS) --dist worksteal $(ARGS)
 
 test-postgres: install  ## run the database tests on PostgreSQL 15, 16, 17 (needs Debian's packages, or Java and Maven)
 	set -e; for release in $(RELEASES); do CRM_TEST_POSTGRES=$$release \
@@ -55,6 +59,9 @@ test-postgres: install  ## run the database tests on PostgreSQL 15, 16, 17 (need
 
 test-pooler: install  ## run the database tests behind PgBouncer in transaction mode (Debian: apt install pgbouncer)
 	CRM_TEST_POOLER=1 $(PYTEST) -m 'not soak and not kafka' -n $(JOBS) --dist worksteal $(POOLER_TESTS) $(ARGS)
+
+test-browser: $(VENV)/.installed-browser  ## run the console's tests in a browser (Debian: apt install chromium)
+	$(PYTEST) -m browser tests/browser $(ARGS)
 
 soak: $(VENV)/.installed-bench  ## run the long tests: millions of events, hundreds of killed processes
 	$(PYTEST) -m soak --timeout=0 $(ARGS)
@@ -84,4 +91,4 @@ contract: install  ## check that the event catalog is compatible with the releas
 clean:  ## delete the environment and the data of the local stack
 	rm -rf $(VENV) .crm .crm-test .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 
-.PHONY: help install demo test test-kafka test-postgres test-pooler soak mutate bench bench-peers growth lint contract clean
+.PHONY: help install demo test test-kafka test-postgres test-pooler test-browser soak mutate bench bench-peers growth lint contract clean

@@ -55,7 +55,7 @@ LIMITS = (
     "limit_api_key",
 )  # fmt: skip
 JWT_SECRET = "a development secret that is long enough for HS256"
-REQUIRED_IN_CI = ("foreign_client", "kill", "pooler")
+REQUIRED_IN_CI = ("browser", "foreign_client", "kill", "pooler")
 """Markers of tests that `.ci/run` must not skip. It sets CRM_TEST_REQUIRED."""
 LOGIN = "crm_test_login"
 """Name and password of the login role with which code under test connects."""

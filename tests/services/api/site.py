@@ -1,5 +1,6 @@
 """An API under test, with a property, its widget key and three console users."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +21,8 @@ from services.api.app import create_app
 from services.api.server import ApiServer
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings
-from tests.conftest import JWT_SECRET
-from tests.races.processes import wait_until_level
+from tests.conftest import JWT_SECRET, until
+from tests.races.processes import run_processes, wait_until_level
 from tests.services.api import openapi_check
 from tests.world import World, make_world, read_parked_reasons
 
@@ -264,6 +265,22 @@ async def open_site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Sit
     responder = EchoResponder()
     async with open_api(settings.model_copy(update=SHORT_TIMES), responder) as client:
         yield await create_site(client, await make_world(pool), responder)
+
+
+@asynccontextmanager
+async def open_stack_site(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
+    """Run an API on a socket, a relay and a projector; yield their site."""
+    responder = EchoResponder()
+    settings = settings.model_copy(update={"http_port": 0})
+    server = ApiServer(settings, create_app(settings, responder))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    async with open_client(url_of(server)) as client:
+        site = await create_site(client, await make_world(pool), responder, StackSite)
+        async with run_processes(settings):
+            yield site
+    server.should_exit = True
+    await serving
 
 
 def url_of(server: ApiServer) -> str:

@@ -1,0 +1,53 @@
+"""The paths of all pages of the catalog, with ids of entities for which the pages exist."""
+
+import re
+
+from services.api.console.catalog import PAGES
+from services.api.schemas import example
+from tests.services.api.example_requests import create_examples
+from tests.services.api.site import Site
+
+MERGED_LEAD = "merged lead"
+OWN_EXAMPLES = {"/console/leads/{lead_id}/unmerge": {"lead_id": MERGED_LEAD}}
+"""Pages that exist for entities in one state only → the names of their ids."""
+
+
+async def create_page_examples(site: Site) -> dict[str, str]:
+    """Create what the pages show; return example ids with the ids of the entities."""
+    ids = await create_examples(site)
+    ids[MERGED_LEAD] = str(await site.create_lead(firstName="Eve"))
+    response = await site.client.post(
+        f"/api/leads/{ids[MERGED_LEAD]}/merge", json={"intoLeadId": ids[example.OTHER_LEAD]},
+        headers=site.console_headers(),
+    )  # fmt: skip
+    assert response.status_code == 200, response.text
+    await site.project()
+    return ids
+
+
+def paths_of(ids: dict[str, str]) -> dict[str, str]:
+    """Return name → path of all pages, with example ids. A new kind of id needs an example."""
+    return {_name(route.path): _fill(route.path, ids) for route in PAGES}
+
+
+def _fill(path: str, ids: dict[str, str]) -> str:
+    own_examples = OWN_EXAMPLES.get(path, {})
+    return re.sub(r"{(\w+)}", lambda found: _id_of(found.group(1), own_examples, ids), path)
+
+
+def _name(path: str) -> str:
+    """Return the name of a page's screenshots: `lead-score` for /console/leads/{lead_id}/score."""
+    words: list[str] = []
+    for word in path.split("/")[2:]:
+        if word.startswith("{"):
+            words[-1] = word.strip("{}").removesuffix("_id")
+        else:
+            words.append(word)
+    return "-".join(word for word in words if word != "property") or "home"
+
+
+def _id_of(parameter: str, own_examples: dict[str, str], ids: dict[str, str]) -> str:
+    constant = parameter.removesuffix("_id").upper()
+    name = own_examples.get(parameter) or getattr(example, constant, None)
+    assert name is not None, f"add an example of {{{parameter}}}, which a page has"
+    return ids.get(name, name)

@@ -1,0 +1,81 @@
+"""Each page of the catalog in a browser: readable by everybody, at each width, in both themes."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.catalog_paths import paths_of
+from tests.browser.conftest import OpenScreen
+from tests.browser.screens import NARROW, WIDE
+from tests.services.api.site import Site
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"theme": "light", "width": WIDE},
+    "dark": {"theme": "dark", "width": WIDE},
+    "narrow": {"theme": "light", "width": NARROW},
+}
+SPANS = re.compile(r"[\d.,]+( (s|seconds?|minutes?))?")
+"""Numbers that change between two looks at a page: how long something has waited."""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_every_page_is_free_of_barriers_and_errors(
+    look: str, examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    found = []
+    async with screen_of(**LOOKS[look]) as screen:
+        for name, path in paths_of(examples).items():
+            status = await screen.open(path)
+            problems = [] if status == 200 else [f"status {status}"]
+            problems += await screen.find_barriers()
+            if (overflow := await screen.overflow()) > 0:
+                problems.append(f"{overflow} px wider than the window")
+            problems += screen.findings
+            screen.findings.clear()
+            found += [f"{name}: {problem}" for problem in problems]
+            await screen.save(f"{name}-{look}")
+    assert found == [], "\n".join(found)
+
+
+async def test_every_page_is_readable_without_scripts(
+    examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    async with screen_of() as with_scripts, screen_of(scripts=False) as without:
+        for name, path in paths_of(examples).items():
+            for screen in (with_scripts, without):
+                assert await screen.open(path) == 200, name
+            answers = [SPANS.sub("…", await screen.answer()) for screen in (with_scripts, without)]
+            assert answers[0] == answers[1], name
+
+
+async def test_keys_open_search_help_and_pages(
+    site: Site, examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    async with screen_of(site.manager) as screen:
+        page = screen.page
+        await screen.open(f"/console/properties/{site.property_id}/today")
+        await page.keyboard.press("?")
+        assert await page.locator("dialog#keys").is_visible()
+        await page.keyboard.press("Escape")
+        assert not await page.locator("dialog#keys").is_visible()
+        await page.keyboard.press("g")
+        await page.keyboard.press("l")
+        await page.wait_for_url("**/leads")
+        await page.keyboard.press("/")
+        assert await page.locator("#search:focus").count() == 1
+
+
+async def test_keys_move_between_rows(
+    site: Site, examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    async with screen_of(site.manager) as screen:
+        page = screen.page
+        await screen.open(f"/console/properties/{site.property_id}/leads")
+        rows = page.locator("[data-row]")
+        assert await rows.count() >= 2
+        for key, chosen in (("j", 0), ("j", 1), ("k", 0)):
+            await page.keyboard.press(key)
+            assert await rows.nth(chosen).locator(":focus").count() == 1
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/console/leads/*")
