@@ -11,6 +11,7 @@ from events import (
     conversations,
     deliveries,
     engagements,
+    explanations,
     leads,
     merges,
     operations,
@@ -109,6 +110,7 @@ EVENTS: tuple[type[Event], ...] = (
     tasks.TaskAssigned,
     tasks.TaskDue,
     tasks.TaskDone,
+    explanations.ChangeExplained,
     operations.ParkedDropped,
     operations.RetentionApplied,
 )

@@ -17,6 +17,7 @@ from services.api.auth.widget_authentication import (
     authenticate_stream_visitor,
     authenticate_visitor,
 )
+from services.api.change_reasons import check_reason
 from services.api.consistency import wait_for_token
 from services.api.idempotency import check_idempotency_key
 
@@ -49,6 +50,7 @@ BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
     authenticate_console_user: {401: ("unauthenticated",)},
     require_writer: {403: ("forbidden",)},
     require_admin: {403: ("forbidden",)},
+    check_reason: {400: ("invalid_reason", "reason_without_lead")},
     wait_for_token: {
         400: ("malformed_token", "token_of_another_generation"),
         503: ("not_there_yet",),

@@ -12,6 +12,7 @@ from projections.catalog import LIVE
 from projections.engine import parked
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.visitors import Visitor
+from services.api.change_reasons import explain_change, find_reason
 from services.api.consistency import TOKEN_HEADER, seal_token
 from services.api.context import context_of
 from services.api.idempotency import command_from_header
@@ -55,6 +56,8 @@ async def execute_write(
 ) -> Response:
     """Run `work` in one transaction and return its result as the response.
 
+    The reason that a console user gives is recorded with the change.
+
     With an Idempotency-Key, a repeated request gets the first result and `work` does not run.
     `is_plain`: see `transact`. `row_ids`: if a parked event touches one of them, the response is
     202 with that event.
@@ -65,8 +68,12 @@ async def execute_write(
 
     command = command_from_header(request, caller, raw_body, now)
 
+    reason = find_reason(request) if isinstance(caller, ConsoleUser) else None
+
     async def work_to_json(uow: UnitOfWork) -> Any:
         result = await work(uow)
+        if reason is not None and isinstance(caller, ConsoleUser):
+            await explain_change(uow, reason, caller.id)
         # Stored as JSON for a repetition: the first response must be made from the same value.
         return result if command is None else orjson.loads(encode_json(result))
 

@@ -10,6 +10,7 @@ from services.deciders import (
     engagements,
     enrolments,
     erasures,
+    explanations,
     hand_overs,
     lead_messages,
     leads,
@@ -57,6 +58,7 @@ DECIDERS: tuple[Decider[Any, Any], ...] = (
     refused_deliveries.decider,
     hand_overs.decider,
     tasks.decider,
+    explanations.decider,
 )
 
 DECIDER_OF: dict[type, Decider[Any, Any]] = {

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from projections import host
 from services.api.auth.bearer import BearerIdentity, InvalidBearerToken
 from services.api.auth.console_users import ADMIN, ROLES, WRITER_ROLES, ConsoleUser
+from services.api.change_reasons import check_reason
 from services.api.context import ApiContext, context_of
 from services.api.problems import Problem
 from services.api.reading import PreparedQuery
@@ -70,6 +71,7 @@ async def find_console_user(context: ApiContext, identity: BearerIdentity) -> Co
 
 async def require_writer(
     caller: Annotated[ConsoleUser, Depends(authenticate_console_user)],
+    _reason: Annotated[None, Depends(check_reason)],
 ) -> ConsoleUser:
     """Return a caller who may change data. Raise 403 for other roles."""
     if caller.role not in WRITER_ROLES:

@@ -7,12 +7,14 @@ security, idempotency and errors.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
 import orjson
 from fastapi import FastAPI
 
+from services.api.change_reasons import REASON_HEADER
 from services.api.consistency import TOKEN_HEADER
 
 BASE_URL = "http://console.invalid"
@@ -46,6 +48,8 @@ class ApiCalls:
     def __init__(self, client: httpx2.AsyncClient, token: str, write_token: str | None) -> None:
         self._client, self._token = client, token
         self.write_token = write_token
+        self.reason = ""
+        """Why the person makes the changes of this request, recorded with each of them."""
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return the body of a read. Parameters that are None or empty are left out."""
@@ -63,6 +67,8 @@ class ApiCalls:
     ) -> Any:
         """Execute a write once for each `command_id`, and return its body. Raise `ApiRefused`."""
         headers = {IDEMPOTENCY_HEADER: command_id or str(uuid4())}
+        if self.reason:
+            headers[REASON_HEADER] = quote(self.reason)
         content = None if body is None else orjson.dumps(body)
         if content is not None:
             headers["Content-Type"] = "application/json"

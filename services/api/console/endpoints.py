@@ -61,6 +61,8 @@ def form_route(
         require_same_origin(page.request)
         require(page)
         form = await read_form(page.request)
+        if not for_operators:
+            page.api.reason = form.get("reason", "")
         try:
             done = await perform(page, form)
         except (ApiRefused, Problem, Refused) as error:
