@@ -49,7 +49,7 @@ class ApiCalls:
         self._client, self._token = client, token
         self.write_token = write_token
         self.reason = ""
-        """Why the person makes the changes of this request, recorded with each of them."""
+        """The reason of the person's changes, recorded with each of them."""
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return the body of a read. Parameters that are None or empty are left out."""

@@ -62,7 +62,7 @@ def form_route(
         require(page)
         form = await read_form(page.request)
         if not for_operators:
-            page.api.reason = form.get("reason", "")
+            page.api.reason = form.get("change_reason", "")
         try:
             done = await perform(page, form)
         except (ApiRefused, Problem, Refused) as error:
