@@ -121,23 +121,9 @@ def _hot_since(scores: Subquery) -> "ColumnElement[datetime]":
 
 def tours_of_days(property_id: UUID, first: date, last: date, limit: int) -> "Select[Any]":
     """Select the tours of some days of a property, in order, without the cancelled ones."""
-    tour, agent = tours.TABLE.c, host.PROFILES
-    return (
-        select(
-            tour.id, tour.lead_id, tour.tour_date, tour.tour_time, tour.tour_type, tour.status,
-            tour.starts_at, tour.duration_minutes, tour.notes, tour.assigned_agent_id,
-            agent.c.full_name.label("agent_name"),
-            *(_LEAD[name].label(f"lead_{name}") for name in LEAD_FIELDS if name != "id"),
-        )
-        .join(leads.TABLE, _LEAD.id == tour.lead_id)
-        .outerjoin(agent, agent.c.id == tour.assigned_agent_id)
-        .where(
-            tour.property_id == property_id, tour.tour_date >= first, tour.tour_date <= last,
-            tour.status != TourStatus.CANCELLED.value,
-        )
-        .order_by(tour.tour_date, tour.tour_time, tour.fold, tour.id)
-        .limit(limit)
-    )  # fmt: skip
+    return tours.of_days(property_id, first, last, limit).where(
+        tours.TABLE.c.status != TourStatus.CANCELLED.value
+    )
 
 
 def open_tasks(property_id: UUID, limit: int) -> "Select[Any]":

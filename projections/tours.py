@@ -1,6 +1,7 @@
 """`tours`: booked visits of leads, at a local time of the property, with their status."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +72,8 @@ TABLE = Table(
 )
 projection = Projection("tours", 2, DerivedTable(TABLE, ("tour_id",), subject="lead_id"))
 
+LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "status")
+"""The columns of a lead that are shown beside its tour."""
 STATUS_OF: dict[type[Event], TourStatus] = {
     TourConfirmed: TourStatus.CONFIRMED,
     TourCompleted: TourStatus.COMPLETED,
@@ -178,3 +181,36 @@ def by_id(org_id: UUID, lead_ids: Sequence[UUID], tour_id: UUID) -> "Select[Any]
     """Select a tour of a person; `lead_ids` are all leads of the person."""
     conditions = (TABLE.c.org_id == org_id, TABLE.c.lead_id.in_(lead_ids), TABLE.c.id == tour_id)
     return select(TABLE).where(*conditions)
+
+
+def of_days(property_id: UUID, first: date, last: date, limit: int) -> "Select[Any]":
+    """Select the tours of some local days of a property in order, with their leads."""
+    columns = TABLE.c
+    return (
+        _with_lead()
+        .where(
+            columns.property_id == property_id, columns.tour_date >= first,
+            columns.tour_date <= last,
+        )
+        .order_by(columns.tour_date, columns.tour_time, columns.fold, columns.id)
+        .limit(limit)
+    )  # fmt: skip
+
+
+def of_organization(org_id: UUID, tour_id: UUID) -> "Select[Any]":
+    """Select a tour of an organisation, with its lead."""
+    return _with_lead().where(TABLE.c.org_id == org_id, TABLE.c.id == tour_id)
+
+
+def _with_lead() -> "Select[Any]":
+    """Select tours with the agent's name as `agent_name` and the lead's fields as `lead_…`."""
+    agent, lead = host.PROFILES, leads.TABLE
+    names = [name for name in LEAD_FIELDS if name != "id"]
+    return (
+        select(
+            TABLE, agent.c.full_name.label("agent_name"),
+            *(lead.c[name].label(f"lead_{name}") for name in names),
+        )
+        .join(lead, lead.c.id == TABLE.c.lead_id)
+        .outerjoin(agent, agent.c.id == TABLE.c.assigned_agent_id)
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ DEFAULT_HOURS = (time(9), time(17))
 """The hours of every day, if a property has set no hours at all."""
 
 Span = tuple[time, time]
+WhyClosed = Literal["blackout", "holiday", "weekday"]
+"""Why no tours begin on a day: a blackout date, a holiday, or no hours on this weekday."""
 _ONE_DAY = timedelta(days=1)
 
 
@@ -28,7 +30,7 @@ class TourHours:
     """
 
     week: Mapping[str, Span]
-    closed: frozenset[date]
+    closed: Mapping[date, WhyClosed]
     duration_minutes: int
     buffer_minutes: int
     capacity: int
@@ -37,14 +39,15 @@ class TourHours:
 
 def parse_tour_hours(settings: Mapping[str, Any]) -> TourHours:
     """Return the tour hours of a widget's settings; without any, the business hours are used."""
-    closed = {*(settings.get("tour_blackout_dates") or ())}
+    closed: dict[date, WhyClosed] = {}
     week = settings.get("tour_hours")
     if week is None:
         week = settings.get("business_hours")
-        closed |= {*(settings.get("holidays") or ())}
+        closed |= dict.fromkeys(settings.get("holidays") or (), "holiday")
+    closed |= dict.fromkeys(settings.get("tour_blackout_dates") or (), "blackout")
     return TourHours(
         dict.fromkeys(WEEKDAYS, DEFAULT_HOURS) if week is None else _parse_week(week),
-        frozenset(closed),
+        closed,
         settings.get("tour_duration_minutes") or DEFAULT_MINUTES,
         settings.get("tour_buffer_minutes") or 0,
         settings.get("tour_capacity") or DEFAULT_CAPACITY,
@@ -71,6 +74,12 @@ def list_slots(
                 slots[starts_at] = SlotTime(property_id, starts_at, hours.duration_minutes, zone)
         day += _ONE_DAY
     return [slots[at] for at in sorted(slots)]
+
+
+def why_closed(day: date, hours: TourHours) -> WhyClosed | None:
+    """Return why no slots begin in the hours of a day; None if some may."""
+    is_open = WEEKDAYS[day.weekday()] in hours.week
+    return hours.closed.get(day, None if is_open else "weekday")
 
 
 def is_offered(slot: SlotTime, hours: TourHours) -> bool:

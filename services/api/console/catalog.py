@@ -16,6 +16,7 @@ from services.api.console.pages import (
     leads,
     pipeline,
     today,
+    tours,
 )
 from services.api.console.sign_in import sign_in_routes
 
@@ -28,6 +29,7 @@ PAGES: tuple[Route, ...] = (
     *insights.ROUTES,
     *lead_actions.ROUTES,
     *lead_merges.ROUTES,
+    *tours.ROUTES,
     *pipeline.ROUTES,
     *events.ROUTES,
 )

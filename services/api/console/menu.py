@@ -34,6 +34,7 @@ AGENT_PAGES = (
     ("Today", "today", "t"),
     ("Leads", "leads", "l"),
     ("Inbox", "inbox", "i"),
+    ("Tours", "tours", "u"),
     ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""
