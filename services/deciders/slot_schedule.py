@@ -17,8 +17,8 @@ DEFAULT_HOURS = (time(9), time(17))
 """The hours of every day, if a property has set no hours at all."""
 
 Span = tuple[time, time]
-WhyClosed = Literal["blackout", "holiday", "weekday"]
-"""Why no tours begin on a day: a blackout date, a holiday, or no hours on this weekday."""
+ClosedReason = Literal["blackout", "holiday", "weekday"]
+"""The reason why no tours begin on a day: blackout date, holiday, or no hours on this weekday."""
 _ONE_DAY = timedelta(days=1)
 
 
@@ -30,7 +30,7 @@ class TourHours:
     """
 
     week: Mapping[str, Span]
-    closed: Mapping[date, WhyClosed]
+    closed: Mapping[date, ClosedReason]
     duration_minutes: int
     buffer_minutes: int
     capacity: int
@@ -39,7 +39,7 @@ class TourHours:
 
 def parse_tour_hours(settings: Mapping[str, Any]) -> TourHours:
     """Return the tour hours of a widget's settings; without any, the business hours are used."""
-    closed: dict[date, WhyClosed] = {}
+    closed: dict[date, ClosedReason] = {}
     week = settings.get("tour_hours")
     if week is None:
         week = settings.get("business_hours")
@@ -76,8 +76,8 @@ def list_slots(
     return [slots[at] for at in sorted(slots)]
 
 
-def why_closed(day: date, hours: TourHours) -> WhyClosed | None:
-    """Return why no slots begin in the hours of a day; None if some may."""
+def find_closed_reason(day: date, hours: TourHours) -> ClosedReason | None:
+    """Return the reason why a day has no hours; None if it has some."""
     is_open = WEEKDAYS[day.weekday()] in hours.week
     return hours.closed.get(day, None if is_open else "weekday")
 

@@ -59,7 +59,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class WeekAnswer:
-    """What the sentence of the week says. `first` is the next tour, if one is still to come."""
+    """The content of the sentence of a week. `first` is the next tour, if one is still to come."""
 
     count: int
     when: str
@@ -121,7 +121,7 @@ def _list_starts(
 def answer_week(
     monday: date, tours: Sequence[Mapping[str, Any]], today: date, now: datetime
 ) -> WeekAnswer:
-    """Return what the week's sentence says: how many tours, the next one, and the outcomes."""
+    """Return the content of the week's sentence: how many tours, the next one, and the outcomes."""
     kept = [tour for tour in tours if is_kept(tour)]
     coming = [tour for tour in kept if is_live(tour) and not has_begun(tour, now)]
     begun = [tour for tour in kept if is_live(tour) and has_begun(tour, now)]

@@ -25,7 +25,7 @@ from services.api.slot_places import SlotPlaces, count_free_places
 from services.application.tours import load_tour_hours
 from services.application.unit_of_work import UnitOfWork
 from services.deciders.local_time import load_zone
-from services.deciders.slot_schedule import OFFERED_DAYS, list_slots, why_closed
+from services.deciders.slot_schedule import OFFERED_DAYS, find_closed_reason, list_slots
 from services.host import load_property
 
 router = APIRouter(prefix="/api/slots", tags=["tours"])
@@ -68,7 +68,8 @@ async def list_property_slots(
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return json_response({
         "days": [
-            {"date": day, "closed": why_closed(day, hours), "slots": by_day[day]} for day in days
+            {"date": day, "closed": find_closed_reason(day, hours), "slots": by_day[day]}
+            for day in days
         ],
         "timeZone": zone, "toursEnabled": hours.enabled,
         "tourDuration": hours.duration_minutes, "capacity": hours.capacity,
