@@ -14,6 +14,7 @@ from services.api.auth.access_changes import follow_access_changes
 from services.api.console.api_calls import open_api_client
 from services.api.console.catalog import console_routes
 from services.api.console.change_feed import ChangeFeed
+from services.api.console.shared_responses import SharedResponses
 from services.api.context import ApiContext, open_context
 from services.api.docs_page.routes import documentation_routes
 from services.api.erasure_gate import ErasureGate
@@ -85,6 +86,7 @@ def create_app(
     app.router.routes.extend(documentation_routes())
     app.router.routes.extend((*console_routes(), HEALTHZ))
     app.state.checks, app.state.admission = checks, RequestAdmission()
+    app.state.shared_responses = SharedResponses()
     problems.install_handlers(app)
 
     app.add_middleware(ErasureGate)

@@ -6,12 +6,12 @@ the database does not grow with the number of pages.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
 
+from events.log.shard import shard_of
 from projections.catalog import LIVE
 from services.api.problems import UNAVAILABLE_ERRORS, Problem
 from services.runtime.logging import get_logger
@@ -30,16 +30,19 @@ log = get_logger("console")
 class OpenPage:
     """One open page. `names` are the changes since it last took them; `changed` is set then.
 
-    A name is the type of an entity, such as `tour`, or type and id: `lead-<id>`.
+    A name is the type of an entity, such as `tour`, or type and id: `lead-<id>`. The tables contain
+    the events of the property up to `position`; it is None before the first read.
     """
 
     def __init__(self, property_id: UUID) -> None:
-        self.property_id = property_id
+        self.property_id, self.shard = property_id, shard_of(property_id)
         self.names: set[str] = set()
+        self.position: int | None = None
         self.changed = asyncio.Event()
 
-    def add(self, names: set[str]) -> None:
+    def add(self, names: set[str], checkpoints: Mapping[int, int]) -> None:
         """Add changes. Too many become one: everything."""
+        self.position = checkpoints.get(self.shard)
         self.names |= names
         if len(self.names) > MAX_NAMES:
             self.names = {EVERYTHING}
@@ -58,16 +61,15 @@ class ChangeFeed:
     def __init__(self, pool: asyncpg.Pool, max_pages: int) -> None:
         self._pool, self._max_pages = pool, max_pages
         self._pages: dict[UUID, set[OpenPage]] = defaultdict(set)
-        self._reached: dict[int, int] = {}
+        self._reached: dict[int, int] | None = None
         self._has_pages = asyncio.Event()
         self.ended = False
 
     def __len__(self) -> int:
         return sum(map(len, self._pages.values()))
 
-    @contextmanager
-    def open(self, property_id: UUID) -> Iterator[OpenPage]:
-        """Follow a property for the duration of a block. Raise 503 at the limit or at the end."""
+    def open(self, property_id: UUID) -> OpenPage:
+        """Follow a property until `close`. Raise 503 at the limit or at the end."""
         if self.ended or len(self) >= self._max_pages:
             raise Problem(
                 503, "too_many_streams",
@@ -77,15 +79,17 @@ class ChangeFeed:
         page = OpenPage(property_id)
         self._pages[property_id].add(page)
         self._has_pages.set()
-        try:
-            yield page
-        finally:
-            self._pages[property_id].discard(page)
-            if not self._pages[property_id]:
-                del self._pages[property_id]
-            if not self._pages:
-                self._has_pages.clear()
-                self._reached = {}
+        return page
+
+    def close(self, page: OpenPage) -> None:
+        """Stop to follow a property for a page."""
+        pages = self._pages[page.property_id]
+        pages.discard(page)
+        if not pages:
+            del self._pages[page.property_id]
+        if not self._pages:
+            self._has_pages.clear()
+            self._reached = None
 
     def end(self) -> None:
         """End all pages' streams, because the process stops."""
@@ -112,10 +116,14 @@ class ChangeFeed:
             )
             checkpoints = {row["shard"]: row["position"] for row in rows}
             before, self._reached = self._reached, checkpoints
+            if before is None:
+                # Changes between the opening of the first page and this read are unknown.
+                self._announce_everything(checkpoints)
+                return
             moved = {
                 shard: position
                 for shard, position in checkpoints.items()
-                if before and position > before.get(shard, 0)
+                if position > before.get(shard, 0)
             }
             if not moved:
                 return
@@ -133,13 +141,11 @@ class ChangeFeed:
             except BaseException:
                 self._reached = before
                 raise
-        self._announce(events)
+        self._announce(events, checkpoints)
 
-    def _announce(self, events: Sequence[asyncpg.Record]) -> None:
+    def _announce(self, events: Sequence[asyncpg.Record], checkpoints: Mapping[int, int]) -> None:
         if len(events) == MAX_EVENTS:
-            for pages in self._pages.values():
-                for page in pages:
-                    page.add({EVERYTHING})
+            self._announce_everything(checkpoints)
             return
         names: dict[UUID, set[str]] = defaultdict(set)
         for event in events:
@@ -149,4 +155,9 @@ class ChangeFeed:
                 found |= {"lead", f"lead-{lead_id}"}
         for property_id, found in names.items():
             for page in self._pages.get(property_id, ()):
-                page.add(found)
+                page.add(found, checkpoints)
+
+    def _announce_everything(self, checkpoints: Mapping[int, int]) -> None:
+        for pages in self._pages.values():
+            for page in pages:
+                page.add({EVERYTHING}, checkpoints)

@@ -14,6 +14,7 @@ from services.api.console.forms import Done, Form, read_form, read_result, redir
 from services.api.console.menu import PropertyChoice
 from services.api.console.page import HEADERS, PROPERTY_COOKIE, Page
 from services.api.console.same_origin import require_same_origin
+from services.api.console.shared_responses import SharedResponses, read_position
 from services.api.console.sign_in_address import sign_in_address
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer, find_viewer
@@ -28,11 +29,15 @@ Perform = Callable[[Page, Form], Awaitable[Done]]
 PREFIX = "/console"
 
 
-def page_route(path: str, show: Show) -> Route:
-    """Return the route of a page. `path` is relative to /console."""
+def page_route(path: str, show: Show, *, is_personal: bool = True) -> Route:
+    """Return the route of a page. `path` is relative to /console.
+
+    `is_personal`: the page shows something else to each person. Otherwise, people of an
+    organisation with the same role share what one of them reads after a change.
+    """
 
     async def get_page(request: Request) -> Response:
-        return await _answer(request, show)
+        return await _answer(request, show, is_personal=is_personal)
 
     return Route(PREFIX + path, get_page, methods=["GET"], name=show.__name__)
 
@@ -111,18 +116,30 @@ def _require_actor(page: Page, for_operators: bool) -> None:
         )  # fmt: skip
 
 
-async def _answer(request: Request, handle: Show) -> Response:
+async def _answer(request: Request, handle: Show, *, is_personal: bool = True) -> Response:
     viewer: Viewer | None = None
     try:
         viewer = await find_viewer(request)
         if viewer is None:
             return _ask_to_sign_in(request)
-        return await handle(await open_page(request, viewer))
+        person = viewer
+
+        async def make() -> Response:
+            return await handle(await open_page(request, person))
+
+        if (position := read_position(request)) is None:
+            return await make()
+        key = (request.url.path, request.url.query, viewer.rights(is_personal=is_personal))
+        shared: SharedResponses = request.app.state.shared_responses
+        return await shared.load(key, position, make)
     except Exception as error:  # an edge: what is no refusal is logged as for the API
         refused = refusal_of(error)
         if refused.status >= 500 and not isinstance(error, Problem | ApiRefused):
             raise
-        return _error_page(request, viewer, refused)
+        response = _error_page(request, viewer, refused)
+        if isinstance(error, Problem):
+            response.headers.update(error.headers)
+        return response
 
 
 async def open_page(request: Request, viewer: Viewer) -> Page:

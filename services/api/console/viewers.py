@@ -1,5 +1,6 @@
 """The person who looks at a page: a console user of an organisation, an operator, or both."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -29,6 +30,12 @@ class Viewer:
     @property
     def is_admin(self) -> bool:
         return self.user is not None and self.user.role == ADMIN
+
+    def rights(self, *, is_personal: bool) -> Hashable:
+        """Return a value that is equal for people who see the same; of one person if personal."""
+        user = self.user
+        person = user.id if user is not None and is_personal else None
+        return (user and user.org_id, self.role, person)
 
     @property
     def role(self) -> str:

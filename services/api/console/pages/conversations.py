@@ -110,7 +110,7 @@ def _done(page: Page, notice: str) -> Done:
 
 
 ROUTES = (
-    page_route("/properties/{property_id}/inbox", list_conversations),
+    page_route("/properties/{property_id}/inbox", list_conversations, is_personal=False),
     page_route(CONVERSATION, show_conversation),
     form_route(
         CONVERSATION + "/takeover", "take_over_conversation.html", prepare_conversation, take_over

@@ -43,4 +43,4 @@ def _column(page: Page, order: str, head: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-ROUTES = (page_route("/properties/{property_id}/leads", list_leads),)
+ROUTES = (page_route("/properties/{property_id}/leads", list_leads, is_personal=False),)

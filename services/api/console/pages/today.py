@@ -106,7 +106,7 @@ async def finish_task(page: Page, form: Form) -> Done:
 
 
 ROUTES = (
-    page_route("/properties/{property_id}/today", show_today),
+    page_route("/properties/{property_id}/today", show_today, is_personal=False),
     form_route(
         "/properties/{property_id}/tasks/{task_id}/finish", "finish_task.html", prepare_finish,
         finish_task,

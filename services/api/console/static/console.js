@@ -91,6 +91,14 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   notify(root);
 });
 
+// Tell the server up to which position the change is that a part is read for: pages of others may
+// have read the same.
+document.body.addEventListener("htmx:configRequest", (event) => {
+  const cause = event.detail.triggeringEvent;
+  const position = cause && cause.detail && String(cause.detail.data);
+  if (/^[0-9]+$/.test(position)) event.detail.headers["X-Console-Position"] = position;
+});
+
 // A browser notification for what is new, to a person who does not look at the page.
 function notify(root) {
   if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
