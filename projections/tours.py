@@ -1,7 +1,7 @@
 """`tours`: booked visits of leads, at a local time of the property, with their status."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from sqlalchemy import (
     Table,
     Text,
     Time,
+    and_,
+    func,
     select,
     text,
 )
@@ -74,6 +76,9 @@ projection = Projection("tours", 2, DerivedTable(TABLE, ("tour_id",), subject="l
 
 LEAD_FIELDS = ("id", "first_name", "last_name", "email", "phone", "status")
 """The columns of a lead that are shown beside its tour."""
+
+LIVE = (TourStatus.SCHEDULED.value, TourStatus.CONFIRMED.value)
+"""The statuses of a tour that is going to take place."""
 STATUS_OF: dict[type[Event], TourStatus] = {
     TourConfirmed: TourStatus.CONFIRMED,
     TourCompleted: TourStatus.COMPLETED,
@@ -214,3 +219,25 @@ def _with_lead() -> "Select[Any]":
         .join(lead, lead.c.id == TABLE.c.lead_id)
         .outerjoin(agent, agent.c.id == TABLE.c.assigned_agent_id)
     )  # fmt: skip
+
+
+def next_of(org_id: UUID, lead_ids: Sequence[UUID], now: datetime) -> "Select[Any]":
+    """Select `starts_at` of the next tour of each of these leads that has one.
+
+    A tour of a lead that was merged into one of them is a tour of that lead, its `top_id`.
+    """
+    lead = leads.TABLE.c
+    own = select(lead.id.label("top_id"), lead.id).where(
+        lead.org_id == org_id, lead.id.in_(lead_ids)
+    )
+    person = own.cte("person", recursive=True)
+    person = person.union(
+        select(person.c.top_id, lead.id).join(person, lead.merged_into == person.c.id)
+    )
+    is_coming = and_(TABLE.c.status.in_(LIVE), TABLE.c.starts_at > now)
+    return (
+        select(person.c.top_id, func.min(TABLE.c.starts_at).label("starts_at"))
+        .join(TABLE, TABLE.c.lead_id == person.c.id)
+        .where(TABLE.c.org_id == org_id, is_coming)
+        .group_by(person.c.top_id)
+    )

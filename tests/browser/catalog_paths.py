@@ -26,8 +26,11 @@ async def create_page_examples(site: Site) -> dict[str, str]:
 
 
 def paths_of(ids: dict[str, str]) -> dict[str, str]:
-    """Return name → path of all pages, with example ids. A new kind of id needs an example."""
-    return {_name(route.path): _fill(route.path, ids) for route in PAGES}
+    """Return name → path of all pages, with example ids. A new kind of id needs an example.
+
+    A file that a browser stores, such as `leads.csv`, is no page.
+    """
+    return {_name(route.path): _fill(route.path, ids) for route in PAGES if "." not in route.path}
 
 
 def _fill(path: str, ids: dict[str, str]) -> str:

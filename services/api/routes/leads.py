@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from events.fields import Line
 from events.leads import LeadStatus
-from projections import lead_list
+from projections import lead_list, tours
 from projections.lead_list import LeadFilter
 from projections.lead_orders import PageCut, SortBy
 from services.api.auth.console_authentication import ConsoleReader, ConsoleWriter
@@ -97,8 +97,9 @@ async def list_leads(
     sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "desc",
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
+    with_next_tour: Annotated[bool, Query(alias="withNextTour")] = False,
 ) -> Response:
-    """Return a page of leads, each with its current score.
+    """Return a page of leads, each with its current score; if asked, with its next tour.
 
     Sorting by score uses the stored score, which timers keep current. Filters and summary count
     all leads of the property.
@@ -128,6 +129,10 @@ async def list_leads(
         query = page_query(lead_filter, sort_by, cut, total=total, listed=listed)
         rows = [dict(row) for row in await conn.all(query)] if total else []
         leads = await add_current_scores(conn, property_id, rows, context.clock.now())
+        if with_next_tour:
+            query = tours.next_of(caller.org_id, [row["id"] for row in rows], context.clock.now())
+            next_tours = {row.top_id: row.starts_at for row in await conn.all(query)}
+            leads = [{**lead, "next_tour_at": next_tours.get(lead["id"])} for lead in leads]
     summary: dict[str, int] = {}
     for group in groups:
         if group.status is not None:

@@ -115,6 +115,12 @@ class LeadWithScore(LeadRow):
     score_bucket: Literal["hot", "warm", "cold", "unqualified"] | None
 
 
+class ListedLead(LeadWithScore):
+    """A lead in a list. `next_tour_at` is there if it was asked for; null without such a tour."""
+
+    next_tour_at: Instant | None = None
+
+
 class Pagination(ResponseModel):
     """The position of a page and the number of leads that match the filters."""
 
@@ -149,7 +155,7 @@ class LeadListResponse(ResponseModel):
         }
     }
 
-    leads: list[LeadWithScore]
+    leads: list[ListedLead]
     pagination: Pagination
     filters: LeadFilters
     status_summary: dict[str, int]
