@@ -136,7 +136,7 @@ def is_current(at: str | None, now: datetime) -> bool:
 
 
 ROUTES = (
-    page_route("/leads/{lead_id}", show_lead),
-    page_route("/leads/{lead_id}/score", show_score),
-    page_route("/leads/{lead_id}/messages", show_messages),
+    page_route("/leads/{lead_id}", show_lead, is_personal=False),
+    page_route("/leads/{lead_id}/score", show_score, is_personal=False),
+    page_route("/leads/{lead_id}/messages", show_messages, is_personal=False),
 )
