@@ -24,6 +24,7 @@ from services.api.path_index import include_routers
 from services.api.routes import consent_pages, provider_callbacks
 from services.api.routes.catalog import ROUTERS
 from services.api.session_listeners import SessionListeners, parse_stream_limits
+from services.api.widget_page.routes import widget_routes
 from services.runtime.clock import Clock, open_clock
 from services.runtime.database import open_engine, pooled
 from services.runtime.health import HEALTHZ, Check
@@ -83,7 +84,7 @@ def create_app(
     )  # fmt: skip
     include_routers(app, ROUTERS)
     app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
-    app.router.routes.extend(documentation_routes())
+    app.router.routes.extend((*documentation_routes(), *widget_routes()))
     app.router.routes.extend((*console_routes(), HEALTHZ))
     app.state.checks, app.state.admission = checks, RequestAdmission()
     app.state.shared_responses = SharedResponses()

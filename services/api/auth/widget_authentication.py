@@ -193,7 +193,8 @@ def _key_of(bearer: _Bearer) -> str | None:
 def _check_widget(request: Request, row: Any) -> None:
     """Raise 403 if the widget is inactive or not allowed on the page's origin."""
     origin = request.headers.get("origin")
-    if origin is not None:
+    # A page of this host, such as the demonstration: browsers say so, and pages cannot change it.
+    if origin is not None and request.headers.get("sec-fetch-site") != "same-origin":
         if not is_listed(origin, row.allowed_origins):
             raise Problem(
                 403, "origin_not_allowed",
