@@ -14,7 +14,7 @@ PARTS = ("application", "deciders", "intake", "host", "api")
 """The parts of `services` that know the domain; the others are libraries of every process."""
 TYPES = {
     "services.application.scope", "services.application.command_result",
-    "services.deciders.decider", "services.intake.outcome", "services.intake.raw_record",
+    "services.deciders.decider", "services.intake.outcome", "services.application.raw_record",
 }  # fmt: skip
 """Modules of values that the others hand to each other."""
 SETTINGS = {"services.intake.settings"}

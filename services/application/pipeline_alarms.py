@@ -110,7 +110,9 @@ def _waiting_alarms(state: PipelineState) -> list[Alarm]:
     for stop in state.stops:
         scope = "All messages" if stop.property_id is None else "The messages of a property"
         alarms.append(Alarm(
-            "stopped", f"{scope} are stopped by {stop.stopped_by}: {stop.reason}",
+            "stopped",
+            f"{scope} are stopped since {stop.stopped_at:%d %b %H:%M} UTC by {stop.stopped_by}: "
+            f"{stop.reason}",
             "`crm delivery go` lets them leave.", is_urgent=False,
         ))  # fmt: skip
     if parked := sum(state.parked.values()):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
-from services.intake.dead_letters import DeadLetterFilter
+from services.application.dead_letters import DeadLetterFilter
 
 
 @Parameter(name="*")

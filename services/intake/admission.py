@@ -15,6 +15,7 @@ import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
+from services.application.raw_record import RawRecord
 from services.intake import metrics, observed, pending_records, saved_outcomes, signature
 from services.intake.decided import (
     PARALLEL_QUEUES,
@@ -27,7 +28,6 @@ from services.intake.decided import (
 from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
 from services.intake.pending_records import PROPERTY
 from services.intake.producer_record import ProducerRecord, read_producer_record
-from services.intake.raw_record import RawRecord
 from services.intake.record_label import RecordLabel
 from services.intake.rejection import RejectedRecord
 from services.intake.scoping import PropertyOrgs, scope_ids

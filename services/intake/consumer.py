@@ -8,8 +8,8 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 
+from services.application.raw_record import RawRecord
 from services.intake.kafka_reading import read_partitions_one_by_one
-from services.intake.raw_record import RawRecord
 from services.intake.unread_records import UnreadRecords, ends_of
 from services.runtime.database import CONNECTION_ERRORS, TRANSACTION_ERRORS
 from services.runtime.kafka_batches import join, raw_broker

@@ -1,26 +1,21 @@
-"""Dead letters: rejected records, kept sealed until they are redriven or dropped."""
+"""Rejected records of the intake, saved as dead letters."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
-
-import asyncpg
 
 from events.keys import store
 from events.log.connection import Connection
 from events.log.erased_subjects import subject_ids
-from services.intake.outcome import IntakeItem
-from services.intake.raw_record import storable
-from services.intake.record_label import RecordLabel
-from services.intake.scoping import PropertyOrgs
-from services.intake.sealed_records import (
+from services.application.raw_record import storable
+from services.application.sealed_records import (
     COLUMNS,
-    DeadLetter,
-    open_dead_letters,
     seal_records,
     without_content,
 )
+from services.intake.outcome import IntakeItem
+from services.intake.record_label import RecordLabel
+from services.intake.scoping import PropertyOrgs
 
 _RECORD_COLUMNS = ", ".join(COLUMNS)
 
@@ -84,103 +79,3 @@ async def _find_about_erased(conn: Connection, items: Sequence[IntakeItem]) -> l
     subjects = [(item, subject_ids(item.new.event)) for item in items if item.new]
     erased = await store.read_erased(conn, {key for _, ids in subjects for key in ids})
     return [item for item, ids in subjects if not erased.isdisjoint(ids)]
-
-
-async def set_status(conn: Connection, ids: Sequence[UUID], status: str) -> None:
-    """Set the status: `open`, `redriven` or `dropped`."""
-    await conn.execute(
-        "UPDATE crm.dead_letters SET status = $2, last_at = clock_timestamp() "
-        "WHERE id = ANY($1::uuid[])",
-        list(ids),
-        status,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterFilter:
-    """A filter of dead letters. All given conditions must hold."""
-
-    ids: Sequence[UUID] = ()
-    status: str | None = "open"
-    reason: str | None = None
-    property_id: UUID | None = None
-    event_type: str | None = None
-    source: str | None = None
-
-    @property
-    def arguments(self) -> tuple[object, ...]:
-        """Return the arguments of `_FILTERED`."""
-        return (
-            list(self.ids), self.status, self.reason, self.property_id, self.event_type,
-            self.source,
-        )  # fmt: skip
-
-
-_FILTERED = """
-FROM crm.dead_letters
-WHERE (cardinality($1::uuid[]) = 0 OR id = ANY($1)) AND ($2::text IS NULL OR status = $2)
-  AND ($3::text IS NULL OR reason = $3) AND ($4::uuid IS NULL OR property_id = $4)
-  AND ($5::text IS NULL OR event_type = $5) AND ($6::text IS NULL OR ce_source = $6)
-"""
-_ORDER_COLUMNS = ("first_at", "topic", "partition", "kafka_offset", "id")
-_ORDER = ", ".join(_ORDER_COLUMNS)
-
-
-async def find(conn: Connection, chosen: DeadLetterFilter, limit: int) -> list[DeadLetter]:
-    """Return dead letters, oldest first, which is also the order of a redrive."""
-    rows = await conn.fetch(
-        f"SELECT * {_FILTERED} ORDER BY {_ORDER} LIMIT $7", *chosen.arguments, limit
-    )
-    return await open_dead_letters(conn, rows)
-
-
-async def find_ids(conn: Connection, first: UUID, last: UUID, status: str | None) -> list[UUID]:
-    """Return at most two ids of dead letters from `first` to `last`."""
-    rows = await conn.fetch(
-        "SELECT id FROM crm.dead_letters WHERE id BETWEEN $1 AND $2 "
-        "AND ($3::text IS NULL OR status = $3) ORDER BY id LIMIT 2",
-        first,
-        last,
-        status,
-    )
-    return [row["id"] for row in rows]
-
-
-async def load_pages(
-    pool: asyncpg.Pool, chosen: DeadLetterFilter, page_size: int
-) -> AsyncIterator[list[DeadLetter]]:
-    """Yield all dead letters that exist now in pages, oldest first.
-
-    The caller may change them meanwhile: a page continues after the last row of the one before.
-    """
-    until = await pool.fetchval("SELECT clock_timestamp()")
-    rows = await pool.fetch(
-        f"SELECT * {_FILTERED} AND first_at <= $8 ORDER BY {_ORDER} LIMIT $7",
-        *chosen.arguments,
-        page_size,
-        until,
-    )
-    while rows:
-        yield await open_dead_letters(pool, rows)
-        rows = await pool.fetch(
-            f"SELECT * {_FILTERED} AND first_at <= $8 AND ({_ORDER}) > ($9, $10, $11, $12, $13) "
-            f"ORDER BY {_ORDER} LIMIT $7",
-            *chosen.arguments,
-            page_size,
-            until,
-            *(rows[-1][name] for name in _ORDER_COLUMNS),
-        )
-
-
-async def count(conn: Connection, chosen: DeadLetterFilter) -> int:
-    """Return the number of dead letters that pass the filter."""
-    number: int = await conn.fetchval(f"SELECT count(*) {_FILTERED}", *chosen.arguments)
-    return number
-
-
-async def open_counts(conn: Connection) -> list[asyncpg.Record]:
-    """Return the open dead letters as rows of org_id, property_id, reason, count."""
-    return await conn.fetch(
-        "SELECT org_id, property_id, reason, count(*) AS count FROM crm.dead_letters "
-        "WHERE status = 'open' GROUP BY 1, 2, 3"
-    )

@@ -10,12 +10,13 @@ from aiokafka.errors import KafkaError
 
 from events.bus.topics import Topics
 from events.log.announcements import APPENDED
+from services.application.raw_record import RawRecord
 from services.intake import dead_letter_topic, metrics, outcome_topic
 from services.intake.admission import ADMISSION_CONNECTIONS, Admission
 from services.intake.consumer import IntakeConsumer
 from services.intake.outcome import IntakeOutcome
 from services.intake.pending_retry import make_room, retry_pending
-from services.intake.raw_record import RawRecord
+from services.intake.redrive_requests import redrive_requested
 from services.intake.settings import load_intake_settings
 from services.intake.stall_check import end_when_stalled
 from services.runtime.clock import Clock
@@ -93,6 +94,7 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
             await run_until_first_ends(
                 stop.wait(),
                 consumer.failed,
+                redrive_requested(settings, intake_settings, pool, stop),
                 _retry_pending_records(admission, fit, signal, stop, patience_seconds),
                 _copy_rows(
                     dead_letter_topic.copy_new, pool, producer, topics.dead_letters, signal, stop

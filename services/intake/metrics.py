@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge
 
 from events.log.connection import Connection
-from services.intake import dead_letters, pending_records
+from services.application import dead_letters
+from services.intake import pending_records
 from services.intake.outcome import IntakeItem, IntakeStatus
 from services.runtime.metrics import APPENDED, DEAD_LETTERS, REGISTRY
 

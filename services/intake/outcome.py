@@ -6,8 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from events.record import NewEvent, Stream
+from services.application.raw_record import RawRecord
 from services.intake.producer_record import ProducerRecord
-from services.intake.raw_record import RawRecord
 from services.intake.record_label import RecordLabel, label_record
 from services.intake.rejection import RejectedRecord
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from events.log.connection import Connection
+from services.application.raw_record import storable
 from services.intake.outcome import IntakeItem, IntakeStatus
-from services.intake.raw_record import storable
 from services.intake.record_label import RecordLabel
 from services.intake.scoping import PropertyOrgs
 

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from events.log.connection import Connection
 from events.record import Stream
+from services.application.sealed_records import open_records
 from services.intake import pending_records
 from services.intake.admission import Admission
 from services.intake.outcome import TURN, IntakeItem
 from services.intake.pending_records import PROPERTY
 from services.intake.scoping import PropertyOrgs
-from services.intake.sealed_records import open_records
 from services.intake.subjects import load_stream_owners
 
 SUBJECTS_PER_RETRY = 1_000

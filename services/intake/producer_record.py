@@ -12,7 +12,7 @@ from events.catalog import UnknownEvent
 from events.event import MAX_HASHED_LENGTH, Event
 from events.record import Cause
 from events.visitor_ids import read_visitor_id
-from services.intake.raw_record import RawRecord
+from services.application.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
 from services.runtime.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from services.runtime.strict_json import InvalidJson, parse_json

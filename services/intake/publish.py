@@ -11,9 +11,9 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from events.bus.brokers import client_options
+from services.application.raw_record import RawRecord
 from services.intake import signature
 from services.intake.producer_record import read_producer_record
-from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
 from services.runtime.cloud_events import STRUCTURED
 

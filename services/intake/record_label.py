@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.intake.raw_record import RawRecord
+from services.application.raw_record import RawRecord
 from services.runtime.cloud_events import InvalidCloudEvent, read_cloud_event
 from services.runtime.strict_json import InvalidJson, parse_json
 

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from services.intake.raw_record import RawRecord
+from services.application.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.settings import ProducerKey
 

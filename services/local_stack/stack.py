@@ -29,8 +29,12 @@ from services.runtime.setting_types import NO_LIMIT
 from services.runtime.settings import Settings
 from services.runtime.stack_state import home_directory
 
-PROCESSES = ("relay", "projector", "intake", "timers", "workflows", "sender", "api")
-STOP_ORDER = ("api", "timers", "intake", "workflows", "sender", "relay", "projector")
+PROCESSES = (
+    "relay", "projector", "intake", "timers", "workflows", "sender", "replay_worker", "api",
+)  # fmt: skip
+STOP_ORDER = (
+    "api", "replay_worker", "timers", "intake", "workflows", "sender", "relay", "projector",
+)  # fmt: skip
 """Order of stopping: producers of events first, so that the others can finish their work."""
 T = TypeVar("T")
 
@@ -119,7 +123,7 @@ class Stack:
         try:
             http_port = choose_http_port(self._http_port)
             self._settings = self._configure(*self.servers.start(), http_port)
-            # Wrong addresses: one clear error instead of seven processes that do not start.
+            # Wrong addresses: one clear error instead of eight processes that do not start.
             needs = require_servers(self.settings, (DATABASE, KAFKA))
             _run_in_thread(lambda: asyncio.run(needs))
             self._notice("migrating the database")

@@ -7,6 +7,7 @@ from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
     conversations,
+    dead_letters,
     events,
     home,
     insights,
@@ -14,7 +15,9 @@ from services.api.console.pages import (
     lead_actions,
     lead_merges,
     leads,
+    parked_events,
     pipeline,
+    refused,
     today,
     tours,
 )
@@ -31,6 +34,9 @@ PAGES: tuple[Route, ...] = (
     *lead_merges.ROUTES,
     *tours.ROUTES,
     *pipeline.ROUTES,
+    *dead_letters.ROUTES,
+    *parked_events.ROUTES,
+    *refused.ROUTES,
     *events.ROUTES,
 )
 

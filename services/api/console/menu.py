@@ -38,7 +38,11 @@ AGENT_PAGES = (
     ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""
-OPERATOR_PAGES = (("Pipeline", "pipeline", "p"), ("Events", "events", "e"))
+OPERATOR_PAGES = (
+    ("Pipeline", "pipeline", "p"),
+    ("Events", "events", "e"),
+    ("Refused", "refused", "x"),
+)
 """Name, path below /console and key of the pages of the whole installation."""
 ADMIN_PAGES = (("Events", "events", "e"),)
 """Those of them that an admin of an organisation may open, for the organisation only."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -32,7 +33,7 @@ def _environment() -> Environment:
     environment.globals |= {"asset": asset_url}
     environment.filters |= {
         "when": _when, "at": _at, "words": words_of, "number": _number, "instant": parse_instant,
-        "reason": describe_reason,
+        "json": _json, "reason": describe_reason,
     }  # fmt: skip
     return environment
 
@@ -57,6 +58,11 @@ def _at(context: Context, value: str | datetime | None) -> Markup | str:
     return Markup('<time datetime="{}">{}</time>').format(
         at.isoformat(), describe_instant(at, zone)
     )
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON for people. It is escaped like any text."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
 
 
 def _number(value: float) -> str:

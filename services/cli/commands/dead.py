@@ -9,13 +9,13 @@ from uuid import UUID
 import asyncpg
 from cyclopts import App, Parameter
 
+from services.application import dead_letters
+from services.application.dead_letters import DeadLetterFilter
+from services.application.sealed_records import DeadLetter
 from services.cli.dead_letter_options import NO_OPTIONS, DeadLetterOptions
 from services.cli.id_prefix import find_id
-from services.intake import dead_letters
 from services.intake import redrive as redriving
 from services.intake.admission import ADMISSION_CONNECTIONS
-from services.intake.dead_letters import DeadLetterFilter
-from services.intake.sealed_records import DeadLetter
 from services.intake.settings import load_intake_settings
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
@@ -62,7 +62,7 @@ def list_(
     print_rows(
         [
             {name: shown[name] for name in (*COLUMNS, "status", "event_id", "org_id")}
-            for shown in map(redriving.describe, rows)
+            for shown in map(dead_letters.describe, rows)
         ],
         COLUMNS, as_json=json, empty="no dead letters",
     )  # fmt: skip
@@ -83,7 +83,7 @@ def show(dead_letter: str, /) -> None:
     """
     chosen = DeadLetterFilter(_resolve([dead_letter], status=None), status=None)
     [dead] = asyncio.run(_with_pool(lambda pool: _find(pool, chosen, 1)))
-    print_json(redriving.describe(dead))
+    print_json(dead_letters.describe(dead))
 
 
 @app.command
@@ -144,7 +144,12 @@ def drop(
     chosen, count = _choose(ids, options, everything=all_)
     if dry_run:
         return _show_count("dropped", count, json=json)
-    dropped = asyncio.run(_with_pool(lambda pool: redriving.drop(pool, chosen)))
+
+    async def mark(pool: asyncpg.Pool) -> int:
+        async with pool.acquire() as conn:
+            return await dead_letters.drop(conn, chosen)
+
+    dropped = asyncio.run(_with_pool(mark))
     print_json({"dropped": dropped}) if json else note(f"{dropped} dropped")
     return 0
 

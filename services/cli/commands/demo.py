@@ -46,7 +46,7 @@ def demo(*, seed: int = 1, keep: bool = False, console: bool | None = None) -> i
     home = Path(tempfile.mkdtemp(prefix="crm-demo-"))
     started = time.monotonic()
     try:
-        NOTES.rule("start PostgreSQL, a broker and seven processes")
+        NOTES.rule("start PostgreSQL, a broker and eight processes")
         start, demo_time = first_morning(), DemoTime(home / "clock-delay")
         demo_time.set(start)
         with LocalProviders() as providers:

@@ -1,20 +1,16 @@
 """`crm parked`: list, show, retry or drop events that no projection could apply."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from cyclopts import App, Parameter
 
-from events.log import sequencer
-from events.log.append import append
-from events.operations import ParkedDropped
-from events.record import Cause, NewEvent, Origin
 from projections.catalog import LIVE
-from projections.engine import retry as retrying
-from projections.engine.batch import WriterIdentity
+from projections.engine.retry import RetryResult
+from services.application import parked_events
+from services.application.parked_events import NotParked
 from services.cli.id_prefix import find_id
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
@@ -23,13 +19,6 @@ from services.runtime.terminal import Failure, examples, note, print_json, print
 COLUMNS = [
     "event_id", "event_type", "position", "lead_id", "reason", "detail", "attempts", "waiting",
 ]  # fmt: skip
-PARKED_EVENTS = """
-SELECT p.*, e.event_type, e.lead_id, e.org_id, e.property_id, e.payload, e.occurred_at,
-  (SELECT count(*) FROM crm.parked b
-   WHERE b.projection_group = p.projection_group AND b.shard = p.shard AND b.behind
-     AND b.touches && p.touches) AS waiting
-FROM crm.parked p JOIN public.crm_events e ON e.id = p.event_id WHERE p.projection_group = $1
-"""
 
 app = App(
     name="parked",
@@ -83,11 +72,11 @@ def retry(*, json: bool = False) -> int:
     json
         Print one JSON document.
     """
-    results = asyncio.run(_retry())
+    result = asyncio.run(_retry())
     counts = {
-        "applied": sum(result.applied for result in results),
-        "dropped": sum(result.dropped for result in results),
-        "still_parked": sum(result.still_parked for result in results),
+        "applied": result.applied,
+        "dropped": result.dropped,
+        "still_parked": result.still_parked,
     }
     print_json(counts) if json else print_rows([counts], list(counts))
     return 1 if counts["still_parked"] else 0
@@ -127,18 +116,12 @@ def drop(
 
 async def _list(*, behind: bool, limit: int) -> tuple[list[dict[str, Any]], int]:
     """Return the oldest parked events, and the number of all."""
-    async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
-        rows = await pool.fetch(
-            f"{PARKED_EVENTS} AND ($2 OR NOT p.behind) ORDER BY p.position LIMIT $3",
-            LIVE.name,
-            behind,
-            limit,
-        )
-        total = await pool.fetchval(
-            "SELECT count(*) FROM crm.parked WHERE projection_group = $1 AND ($2 OR NOT behind)",
-            LIVE.name,
-            behind,
-        )
+    async with (
+        pooled(DatabaseSettings(), "crm parked", size=1) as pool,
+        pool.acquire() as conn,
+    ):
+        rows = await parked_events.list_parked(conn, behind=behind, limit=limit)
+        total = await parked_events.count_parked(conn, behind=behind)
     return [dict(row) for row in rows], total
 
 
@@ -156,44 +139,25 @@ async def _load(event: str) -> asyncpg.Record:
             return [row["event_id"] for row in rows]
 
         event_id = await find_id(event, find, what="parked event", hint="see `crm parked list`")
-        [row] = await pool.fetch(f"{PARKED_EVENTS} AND p.event_id = $2", LIVE.name, event_id)
+        async with pool.acquire() as conn:
+            row = await parked_events.find_parked(conn, event_id)
+    if row is None:
+        raise Failure(f"event {event_id} is not parked any more: see `crm parked list`")
     return row
 
 
-async def _retry() -> list[retrying.RetryResult]:
+async def _retry() -> RetryResult:
     async with pooled(DatabaseSettings(), "crm parked") as pool:
-        async with pool.acquire() as conn:
-            state = await sequencer.read_log_state(conn)
-            shards = await retrying.find_shards_with_parked(conn, LIVE.name)
-        identity = WriterIdentity(LIVE, state.generation)
-        return [await retrying.retry_parked(pool, identity, shard) for shard in shards]
+        return await parked_events.retry_all(pool)
 
 
 async def _drop(row: asyncpg.Record, reason: str) -> None:
-    """Append `parked.dropped`, unless a retry has applied the event meanwhile.
-
-    A rebuild skips a dropped event: if a retry had applied it, live and rebuilt rows would differ.
-    """
-    dropped = ParkedDropped(
-        property_id=row["property_id"] or row["org_id"],
-        dropped_event_id=row["event_id"],
-        dropped_position=row["position"],
-        unit=LIVE.name,
-        reason=reason,
-    )
-    new = NewEvent(
-        id=uuid4(),
-        event=dropped,
-        org_id=row["org_id"],
-        property_id=row["property_id"],
-        occurred_at=datetime.now(UTC),
-        cause=Cause(actor="operator", origin=Origin.CORRECTION),
-    )
     async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
         async with pool.acquire() as conn, conn.transaction():
-            if not await retrying.lock_if_parked(conn, LIVE.name, row["event_id"]):
+            try:
+                await parked_events.drop_parked(conn, row, reason, "operator")
+            except NotParked:
                 raise Failure(
                     f"event {row['event_id']} is not parked any more, a retry has applied it: "
                     "nothing was dropped"
-                )
-            await append(conn, [new], expected={})
+                ) from None

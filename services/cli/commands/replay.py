@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -13,9 +14,9 @@ from projections.engine.rebuild_result import (
     RebuildResult,
 )
 from services.cli.id_prefix import find_id
-from services.cli.rebuild_runner import run_rebuild
 from services.replay import replay
-from services.replay.progress import show_result
+from services.replay.progress import show_result, show_stages
+from services.replay.runner import RebuildImpossible, run_rebuild
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
 from services.runtime.terminal import NOTES, Failure, examples, print_json, print_rows
@@ -93,9 +94,7 @@ def rebuild(
     if dry_run:
         return verify(*names, source=source, workers=workers, json=json)
     try:
-        result = asyncio.run(
-            run_rebuild(names, source, workers, lambda rebuild: rebuild.rebuild(repair=repair))
-        )
+        result = _run(names, source, workers, lambda rebuild: rebuild.rebuild(repair=repair))
     except RebuildDifference as error:
         show_result(RebuildResult(comparisons=list(error.comparisons)), json=json)
         raise Failure(str(error)) from error
@@ -127,7 +126,7 @@ def verify(
     json
         Print one JSON document.
     """
-    result = asyncio.run(run_rebuild(names, source, workers, Rebuild.verify))
+    result = _run(names, source, workers, Rebuild.verify)
     show_result(result, json=json)
     return 0 if result.is_complete and result.standstill is None else 1
 
@@ -156,6 +155,19 @@ def show(lead: str, *, json: bool = False) -> int:
         if table_rows:
             print_rows(table_rows, list(table_rows[0]))
     return 0
+
+
+def _run(
+    names: tuple[str, ...],
+    source: str,
+    workers: int,
+    action: Callable[[Rebuild], Awaitable[RebuildResult]],
+) -> RebuildResult:
+    with show_stages() as progress:
+        try:
+            return asyncio.run(run_rebuild(names, source, workers, action, progress))
+        except RebuildImpossible as error:
+            raise Failure(str(error)) from error
 
 
 async def _show(lead: str) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:

@@ -13,6 +13,8 @@ from events.keys.ring import KeyRing, current_ring, use_ring
 from events.log import commands, read
 from events.log.commands import CommandId, ResultErased
 from events.record import Stream
+from services.application import dead_letters
+from services.application.dead_letters import DeadLetterFilter
 from services.application.person_terms import PersonTerms
 from services.application.sealed_tables import (
     FoundRow,
@@ -20,9 +22,7 @@ from services.application.sealed_tables import (
     erase_rows,
     find_rows,
 )
-from services.intake import dead_letters
 from services.intake.admission import Admission
-from services.intake.dead_letters import DeadLetterFilter
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from services.workflows.policy_failures import list_failures, store_failure

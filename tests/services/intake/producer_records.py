@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from services.application.raw_record import RawRecord
 from services.intake.outcome import IntakeOutcome
-from services.intake.raw_record import RawRecord
 from services.runtime.cloud_events import Headers
 
 _offsets = count()

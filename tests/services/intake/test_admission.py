@@ -6,8 +6,8 @@ import asyncpg
 import orjson
 
 from events.merges import LeadMerged
+from services.application.raw_record import RawRecord
 from services.intake.admission import Admission
-from services.intake.raw_record import RawRecord
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from tests.services.intake.producer_records import (

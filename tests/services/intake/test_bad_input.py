@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import asyncpg
 
-from services.intake import dead_letters
+from services.application import dead_letters
+from services.application.dead_letters import DeadLetterFilter
 from services.intake.admission import Admission
-from services.intake.dead_letters import DeadLetterFilter
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from tests.services.intake.bad_values import raw_records

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from events.bus.header_names import TolerantBatch
 from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
+from services.application.raw_record import RawRecord
 from services.intake import stall_check
 from services.intake.consumer import AdmitRecords, IntakeConsumer
-from services.intake.raw_record import RawRecord
 from services.local_stack import drain
 from services.local_stack.drain import wait_until_drained
 from services.runtime.settings import Settings

@@ -10,8 +10,9 @@ import pytest
 
 from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
-from services.intake import dead_letters, intake, scoping
-from services.intake.dead_letters import DeadLetterFilter
+from services.application import dead_letters
+from services.application.dead_letters import DeadLetterFilter
+from services.intake import intake, scoping
 from services.local_stack.drain import wait_until_drained
 from services.runtime import table_fit
 from services.runtime.clock import Clock

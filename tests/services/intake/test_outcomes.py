@@ -10,10 +10,10 @@ import pytest
 from events.bus.topic_creation import create_topic
 from events.bus.topics import Topics
 from services.application.intake_outcomes import OutcomeFilter, find_outcomes
+from services.application.raw_record import RawRecord
 from services.intake import dead_letter_topic, outcome_topic
 from services.intake.admission import Admission
 from services.intake.pending_retry import retry_pending
-from services.intake.raw_record import RawRecord
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
 from services.runtime.settings import Settings

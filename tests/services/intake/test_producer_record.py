@@ -11,8 +11,8 @@ from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
 
 from events.engagements import EngagementRecorded
+from services.application.raw_record import RawRecord, storable
 from services.intake.producer_record import read_producer_record
-from services.intake.raw_record import RawRecord, storable
 from services.intake.rejection import RejectedRecord
 from tests.services.intake.producer_records import (
     NOW_MS,

@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+from services.application.raw_record import RawRecord
 from services.intake.admission import Admission
-from services.intake.raw_record import RawRecord
 from tests.services.intake.producer_records import (
     binary_record,
     captured,

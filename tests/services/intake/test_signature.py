@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from services.application.raw_record import RawRecord
 from services.intake.admission import Admission
-from services.intake.raw_record import RawRecord
 from services.intake.settings import IntakeSettings
 from services.intake.signature import sign
 from services.runtime.clock import Clock

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from events.engagements import EngagementRecorded
+from services.application.raw_record import RawRecord
 from services.intake.producer_record import read_producer_record
-from services.intake.raw_record import RawRecord
 from services.intake.rejection import RejectedRecord
 from tests.json_texts import READ_TEXTS, REFUSED_TEXTS
 from tests.services.intake.producer_records import (

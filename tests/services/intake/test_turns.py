@@ -9,13 +9,13 @@ import pytest
 
 from events.leads import LeadNoted
 from events.record import Cause, NewEvent
+from services.application.dead_letters import DeadLetterFilter
+from services.application.raw_record import RawRecord
 from services.intake.admission import Admission
-from services.intake.dead_letters import DeadLetterFilter
 from services.intake.decided import Turns
 from services.intake.outcome import IntakeItem
 from services.intake.pending_records import is_full_of_deferred
 from services.intake.pending_retry import make_room, retry_pending
-from services.intake.raw_record import RawRecord
 from services.intake.redrive import redrive
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock

@@ -20,6 +20,7 @@ OTHER_PROCESSES = {
     "intake": "admits records of producers",
     "timers": "appends what time alone causes",
     "sender": "hands messages over",
+    "replay_worker": "rebuilds tables on request",
     "api": "answers requests",
 }
 """The processes that own no checkpoint, with what they do."""

@@ -122,7 +122,8 @@ async def test_a_stop_of_messages_is_shown_with_its_reason(operator: Visit) -> N
         "VALUES (gen_random_uuid(), now(), 'Ann <b>', 'wrong <i>template</i>')"
     )
     shown = await operator.open(PATH)
-    assert "All messages are stopped by Ann <b>: wrong <i>template</i>" in shown.text
+    assert "All messages are stopped since" in shown.text
+    assert "by Ann <b>: wrong <i>template</i>" in shown.text
 
 
 async def test_the_picture_is_also_a_table_and_each_shard_is_shown_on_request(

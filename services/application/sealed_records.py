@@ -14,7 +14,7 @@ import orjson
 
 from events.keys.contents import ERASED, open_contents, seal_contents
 from events.keys.store import Source
-from services.intake.raw_record import RawRecord, headers_of
+from services.application.raw_record import RawRecord, headers_of
 
 COLUMNS = ("topic", "partition", "kafka_offset", "kafka_timestamp", "content")
 
