@@ -63,7 +63,7 @@ async def measure_round(
     before = await _read_counts(owner)
     async with AsyncExitStack() as stack:
         servers = [
-            (name, *await stack.enter_async_context(_run_server(module, settings)))
+            (name, *await stack.enter_async_context(run_server(module, settings)))
             for name, module in SERVERS.items()
         ]
         pairs = [(job, connections) for job in JOBS for connections in CONNECTIONS]
@@ -98,9 +98,9 @@ async def http_load(
         target=Target(leads=leads, widget_key=target["widget_key"], secret=SECRET, **ids),
     )  # fmt: skip
     await load(count=WARM_UP * connections, part=f"warm {part}")
-    started = _cpu_seconds(pid)
+    started = cpu_seconds(pid)
     result = await load(count=count, part=part)
-    return {**result, "cpu_seconds": _cpu_seconds(pid) - started}
+    return {**result, "cpu_seconds": cpu_seconds(pid) - started}
 
 
 def _as_json(target: Target) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _as_json(target: Target) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _run_server(module: str, settings: Settings) -> AsyncIterator[tuple[int, int]]:
+async def run_server(module: str, settings: Settings) -> AsyncIterator[tuple[int, int]]:
     """Run a server; yield its port and its process id when it answers."""
     port = free_port()
     variables = to_environment(settings.model_copy(update={"http_port": port}))
@@ -140,7 +140,7 @@ async def _wait_until_open(port: int) -> None:
             return
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a server and of its worker processes."""
     process = psutil.Process(pid)
     times = [part.cpu_times() for part in (process, *process.children(recursive=True))]
