@@ -12,7 +12,7 @@ from starlette.routing import Route
 from services.api.console.api_calls import ApiCalls, ApiRefused
 from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
 from services.api.console.menu import PropertyChoice
-from services.api.console.page import HEADERS, PROPERTY_COOKIE, Page
+from services.api.console.page import COOKIE_SECONDS, HEADERS, PROPERTY_COOKIE, Page
 from services.api.console.same_origin import require_same_origin
 from services.api.console.shared_responses import SharedResponses, read_position
 from services.api.console.sign_in_address import sign_in_address
@@ -72,7 +72,13 @@ def form_route(
             done = await perform(page, form)
         except (ApiRefused, Problem, Refused) as error:
             return await _show_form(page, template, prepare, form, refusal_of(error))
-        return redirect_after(done, page.api.write_token)
+        response = redirect_after(done, page.api.write_token)
+        for name, (value, cookie_path) in page.cookies.items():
+            response.set_cookie(
+                name, value, max_age=COOKIE_SECONDS, path=cookie_path, httponly=True,
+                samesite="lax",
+            )  # fmt: skip
+        return response
 
     async def handle(request: Request) -> Response:
         return await _answer(request, submit if request.method == "POST" else show)

@@ -29,6 +29,7 @@ HEADERS = {
     "Vary": "HX-Request",
 }
 PROPERTY_COOKIE = "crm_console_property"
+COOKIE_SECONDS = 31_536_000
 
 
 @dataclass
@@ -41,7 +42,8 @@ class Page:
     properties: list[PropertyChoice]
     current: PropertyChoice | None
     result: ShownResult | None = None
-    cookies: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name → value and path of the cookies that a form sets, for a year."""
 
     @property
     def context(self) -> ApiContext:
@@ -121,7 +123,7 @@ class Page:
             response.delete_cookie(RESULT_COOKIE, path="/console")
         if self.current is not None:
             response.set_cookie(
-                PROPERTY_COOKIE, str(self.current.id), max_age=31_536_000, path="/console",
+                PROPERTY_COOKIE, str(self.current.id), max_age=COOKIE_SECONDS, path="/console",
                 httponly=True, samesite="lax",
             )  # fmt: skip
         return response

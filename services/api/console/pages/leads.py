@@ -13,6 +13,7 @@ from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.forms import Done, Form
 from services.api.console.lead_answers import name_lead
 from services.api.console.page import HEADERS, Page
+from services.api.console.saved_views import read_views
 from services.api.console.times import parse_instant
 from services.api.console.words import words_of
 
@@ -37,11 +38,13 @@ NEW_FIELDS = (
 async def list_leads(page: Page) -> Response:
     """Show a page of the list, as the API orders and filters it."""
     found = await _read_list(page)
+    # A part that is read after a change is shared by several people: it has nobody's own views.
+    views = [] if page.is_fragment else read_views(page.request)
     return page.render(
         "leads.html", leads=found["leads"], pagination=found["pagination"],
         sources=found["filters"]["sources"], statuses=[status.value for status in LeadStatus],
         counts=found["statusSummary"], columns=[_column(page, *column) for column in COLUMNS],
-        sizes=PAGE_SIZES, filters=_filters(page),
+        sizes=PAGE_SIZES, filters=filters_of(page), views=views, shown=saved_query(page),
         export=str(page.request.url.replace(scheme="", netloc="", path=page.path + ".csv")),
     )  # fmt: skip
 
@@ -81,13 +84,19 @@ async def create_lead(page: Page, form: Form) -> Done:
     return Done(f"/console/leads/{lead['id']}", f"{name_lead(lead)} is a lead now.")
 
 
-def _filters(page: Page) -> dict[str, str]:
+def filters_of(page: Page) -> dict[str, str]:
+    """Return the parameters of the list's address that the API knows."""
     return {name: text for name, text in page.query.items() if name in FILTERS}
+
+
+def saved_query(page: Page) -> dict[str, str]:
+    """Return the filters that a saved view has: all but the number of the page."""
+    return {name: text for name, text in filters_of(page).items() if name != "page"}
 
 
 async def _read_list(page: Page) -> Any:
     return await page.api.get(
-        "/api/leads", propertyId=page.here.id, withNextTour=True, **_filters(page)
+        "/api/leads", propertyId=page.here.id, withNextTour=True, **filters_of(page)
     )
 
 

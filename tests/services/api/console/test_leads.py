@@ -100,3 +100,42 @@ async def test_a_viewer_cannot_create_a_lead(viewer: Visit) -> None:
     path = viewer.at_property("leads/new")
     assert path not in (await viewer.open(viewer.at_property("leads"))).links()
     assert (await viewer.open(path)).status == 403
+
+
+async def test_a_view_is_saved_under_its_name_and_removed(viewer: Visit) -> None:
+    await create_people(viewer.site)
+    path, markup = viewer.at_property("leads"), "<b>hot</b>"
+    query = "?status=new&sortBy=score&page=2"
+    assert f"{path}/views{query}" in (await viewer.open(f"{path}{query}")).links()
+    shown = await viewer.send(f"{path}/views{query}", {"name": markup})
+    assert str(shown.response.url).endswith(f"{path}?status=new&sortBy=score")
+    [link] = shown.tree.xpath("//nav[@aria-label='Saved views']/a")
+    assert (link.text, link.get("aria-current")) == (markup, "true")
+    await viewer.send(f"{path}/views?source=Google", {"name": "Google"})
+    names = (await viewer.open(path)).tree.xpath("//nav[@aria-label='Saved views']/a/text()")
+    assert names == [markup, "Google"]
+    fragment = Shown(await viewer.client.get(path, headers={"HX-Request": "true"}))
+    assert fragment.tree.xpath("//nav[@aria-label='Saved views']") == []
+    shown = await viewer.send(f"{path}/views", {"remove_0": "yes"})
+    assert shown.tree.xpath("//nav[@aria-label='Saved views']/a/text()") == ["Google"]
+    assert viewer.client.cookies.get("crm_console_views", path=path)
+
+
+async def test_there_is_a_limit_of_views(viewer: Visit) -> None:
+    path = viewer.at_property("leads/views")
+    form = (await viewer.open(path)).form(path)
+    for number in range(20):
+        assert (
+            await viewer.post(f"{path}?status=new", {**form, "name": f"v{number}"})
+        ).status == 200
+    shown = await viewer.post(f"{path}?status=new", {**form, "name": "one more"})
+    assert shown.status == 400
+    assert "there are 20 views already" in shown.text
+
+
+@pytest.mark.parametrize("cookie", ["x", "e30=", "W1sxXV0=", "bnVsbA=="])
+async def test_a_malformed_cookie_has_no_views(viewer: Visit, cookie: str) -> None:
+    viewer.client.cookies.set("crm_console_views", cookie)
+    shown = await viewer.open(viewer.at_property("leads"))
+    assert shown.status == 200
+    assert shown.tree.xpath("//nav[@aria-label='Saved views']") == []
