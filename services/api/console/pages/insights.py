@@ -43,11 +43,14 @@ def _days(page: Page) -> int:
 
 
 def _steps(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """Return the steps of the funnel, each with its share of the step before it."""
+    """Return the steps of the funnel, each with its share of the step before it.
+
+    Leads have no share: many come without a visit to the web chat.
+    """
     steps: list[dict[str, Any]] = []
     before = 0
     for name, count in counts.items():
-        share = round(100 * count / before) if before else None
+        share = round(100 * count / before) if before and name != "leads" else None
         steps.append({"name": name, "count": count, "share": share})
         before = count
     return steps
