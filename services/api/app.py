@@ -16,6 +16,7 @@ from services.api.console.catalog import console_routes
 from services.api.console.change_feed import ChangeFeed
 from services.api.console.shared_responses import SharedResponses
 from services.api.context import ApiContext, open_context
+from services.api.docs_page.event_routes import event_routes
 from services.api.docs_page.routes import documentation_routes
 from services.api.erasure_gate import ErasureGate
 from services.api.expired_rows import purge_expired_rows
@@ -84,7 +85,7 @@ def create_app(
     )  # fmt: skip
     include_routers(app, ROUTERS)
     app.router.routes.extend((*provider_callbacks.ROUTES, *consent_pages.ROUTES))
-    app.router.routes.extend((*documentation_routes(), *widget_routes()))
+    app.router.routes.extend((*documentation_routes(), *event_routes(), *widget_routes()))
     app.router.routes.extend((*console_routes(), HEALTHZ))
     app.state.checks, app.state.admission = checks, RequestAdmission()
     app.state.shared_responses = SharedResponses()

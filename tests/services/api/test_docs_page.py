@@ -28,7 +28,7 @@ class References(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._tag = tag
         for name, value in attrs:
-            if name in ("src", "href") and value is not None:
+            if name in ("src", "href") and tag != "a" and value is not None:
                 self.files.append((tag, value))
             if name.startswith("on") or name == "style":
                 self.handlers.append(name)
