@@ -86,6 +86,14 @@ async def list_requests(
     return [_request(row) for row in rows]
 
 
+async def find_request(conn: Connection, request_id: UUID) -> OperatorRequest | None:
+    """Return a request; None if there is none with this id."""
+    row = await conn.fetchrow(
+        f"SELECT {_COLUMNS} FROM crm.operator_requests request WHERE id = $1", request_id
+    )
+    return None if row is None else _request(row)
+
+
 async def claim_request(
     conn: Connection, kinds: Collection[RequestKind], worker: str
 ) -> OperatorRequest | None:

@@ -72,8 +72,8 @@ async def read_pipeline(pool: asyncpg.Pool, now: datetime) -> PipelineState:
             ),
             relay=await _read_relay(conn, log),
             bus_records={row["topic"]: row["records"] for row in bus},
-            projection=await _read_group(conn, LIVE, log),
-            policies=await _read_group(conn, POLICIES, log),
+            projection=await read_group(conn, LIVE, log),
+            policies=await read_group(conn, POLICIES, log),
             parked={row["reason"]: row["count"] for row in parked if not row["behind"]},
             parked_behind=sum(row["count"] for row in parked if row["behind"]),
             timers=await _read_timers(conn, now),
@@ -85,7 +85,7 @@ async def read_pipeline(pool: asyncpg.Pool, now: datetime) -> PipelineState:
             waiting_records=await _count(conn, "SELECT FROM crm.intake_waiting LIMIT $1"),
             staged=await read_backlog(conn),
             policy_failures=await _count(conn, "SELECT FROM crm.policy_failures LIMIT $1"),
-            sessions=await _read_sessions(conn),
+            sessions=await read_sessions(conn),
         )
 
 
@@ -98,7 +98,8 @@ async def _read_relay(conn: Connection, log: LogState) -> RelayState:
     return RelayState(name, is_alive, unnumbered, max(0, log.position - log.published))
 
 
-async def _read_group(conn: Connection, group: CheckpointGroup, log: LogState) -> GroupState:
+async def read_group(conn: Connection, group: CheckpointGroup, log: LogState) -> GroupState:
+    """Return the checkpoints of a group, with its lag by shard."""
     lags: dict[int, int] = {}
     for row in await load_lags(conn, group.name):
         lags[row["shard"]] = lags.get(row["shard"], 0) + row["events"]
@@ -138,7 +139,7 @@ async def _read_timers(conn: Connection, now: datetime) -> tuple[TimerState, ...
     return tuple(TimerState(row["kind"], row["due"], row["first_at"]) for row in rows)
 
 
-async def _read_sessions(conn: Connection) -> Mapping[str, int]:
+async def read_sessions(conn: Connection) -> Mapping[str, int]:
     """Return the name of a process → its sessions in this database. A pooler hides them."""
     rows = await conn.fetch(
         "SELECT application_name AS name, count(*) FROM pg_stat_activity "

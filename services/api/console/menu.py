@@ -41,6 +41,7 @@ AGENT_PAGES = (
 OPERATOR_PAGES = (
     ("Pipeline", "pipeline", "p"),
     ("Events", "events", "e"),
+    ("Projections", "projections", "r"),
     ("Refused", "refused", "x"),
 )
 """Name, path below /console and key of the pages of the whole installation."""
