@@ -99,9 +99,13 @@ async def _show_form(
 ) -> Response:
     values = await prepare(page)
     status = 200 if refused is None else refused.status
+    # A refusal is kept under its command id: the corrected form is another command. After a
+    # failure (5xx) it is the same one, because it may have been carried out.
+    is_refused = 400 <= status < 500
     return page.render(
-        template, status, form=form, refused=refused, command_id=command_id(form), **values
-    )
+        template, status, form=form, refused=refused,
+        command_id=command_id({} if is_refused else form), **values,
+    )  # fmt: skip
 
 
 def _require_actions(page: Page) -> None:
