@@ -6,6 +6,7 @@ from services.api.console.assets import asset_routes
 from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
+    blackout_dates,
     conversations,
     dead_letters,
     events,
@@ -21,6 +22,8 @@ from services.api.console.pages import (
     projections,
     refused,
     today,
+    tour,
+    tour_bookings,
     tours,
 )
 from services.api.console.sign_in import sign_in_routes
@@ -36,6 +39,9 @@ PAGES: tuple[Route, ...] = (
     *lead_actions.ROUTES,
     *lead_merges.ROUTES,
     *tours.ROUTES,
+    *tour.ROUTES,
+    *tour_bookings.ROUTES,
+    *blackout_dates.ROUTES,
     *pipeline.ROUTES,
     *projections.ROUTES,
     *dead_letters.ROUTES,

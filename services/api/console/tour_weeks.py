@@ -8,6 +8,7 @@ from typing import Any
 
 from events.tours import TourStatus
 from services.api.console.times import parse_instant
+from services.api.console.tour_times import value_of
 from services.deciders.tours import LIVE
 
 WEEK = timedelta(days=7)
@@ -27,6 +28,11 @@ class Start:
     slot: Mapping[str, Any] | None = None
     is_past: bool = False
     tours: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters with which the form of a booking begins with this slot."""
+        return {} if self.slot is None else {"date": self.slot["date"], "slot": value_of(self.slot)}
 
     @property
     def free_places(self) -> int:

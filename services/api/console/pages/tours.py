@@ -37,6 +37,8 @@ async def show_week(page: Page) -> Response:
     return page.render(
         "tours.html", parts=parts, monday=monday, today=today,
         days=build_days(monday, tours, parts.get("slots", "days", ()), today, page.now),
+        can_close=page.viewer.is_admin and page.can_write,
+        waiting={tour["id"] for tour in answer.without_outcome},
         answer=answer, moment=_next_moment(page, answer),
         previous=page.address(week=monday - WEEK), following=page.address(week=monday + WEEK),
     )  # fmt: skip
