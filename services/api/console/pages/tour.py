@@ -180,7 +180,7 @@ def _outcome_routes() -> tuple[Route, ...]:
 
 
 ROUTES = (
-    page_route("/tours/{tour_id}", show_tour),
+    page_route("/tours/{tour_id}", show_tour, is_personal=False),
     form_route("/tours/{tour_id}/move", "tour_move.html", prepare_move, move_tour),
     *_outcome_routes(),
 )

@@ -66,4 +66,4 @@ def parse_day(text: str | None, today: date) -> date:
     )  # fmt: skip
 
 
-ROUTES = (page_route("/properties/{property_id}/tours", show_week),)
+ROUTES = (page_route("/properties/{property_id}/tours", show_week, is_personal=False),)
