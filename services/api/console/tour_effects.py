@@ -1,4 +1,4 @@
-"""What a form will change about a tour, in sentences: score, status, messages, workflows."""
+"""Sentences about the effects of a form on a tour: score, status, messages, workflows."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -56,7 +56,7 @@ async def activate_template(site: Site, slug: str, channel: str) -> None:
     await site.project()
 
 
-async def test_a_tour_shows_its_facts_and_what_can_be_done_now(manager: Visit) -> None:
+async def test_a_tour_shows_its_details_and_its_possible_actions(manager: Visit) -> None:
     lead, tour = await create_tour(manager.site, lastName=MARKUP)
     shown = await manager.open(f"/console/tours/{tour}")
     assert shown.answer.startswith(f"Ada {MARKUP} comes ")
@@ -99,9 +99,7 @@ async def test_a_form_says_to_whom_a_message_goes_and_why_not(manager: Visit) ->
 
 
 @pytest.mark.parametrize("notify", [True, False])
-async def test_a_tour_is_confirmed_with_a_message_only_if_wanted(
-    notify: bool, manager: Visit
-) -> None:
+async def test_a_tour_is_confirmed_with_or_without_a_message(notify: bool, manager: Visit) -> None:
     _, tour = await create_tour(manager.site)
     fields = {"notify": "yes"} if notify else {}
     shown = await manager.send(f"/console/tours/{tour}/confirm", fields)
