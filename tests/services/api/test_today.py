@@ -166,6 +166,23 @@ async def test_a_conversation_waits_while_its_agent_has_not_replied(site: Site) 
     assert (await read_today(site))["conversations"] == []
 
 
+async def test_who_waits_is_the_lead_into_which_the_visitor_was_merged(site: Site) -> None:
+    winner = await site.create_lead(firstName="Ada")
+    details = {"email": "grace@example.com", "firstName": "Grace"}
+    turn = await site.send_chat("I need a person", leadInfo=details)
+    waiting = ConversationWaiting(conversation_id=turn["conversationId"], reason="bot_failed")
+    await site.world.append(site.world.new(waiting, at=datetime.now(UTC)))
+    await site.project()
+    loser = await site.find_lead("grace@example.com")
+    response = await site.client.post(
+        f"/api/leads/{loser}/merge", json={"intoLeadId": str(winner)},
+        headers=site.console_headers(),
+    )  # fmt: skip
+    assert response.status_code == 200, response.text
+    assert (await read_reasons(site))[winner][0] == "waiting_for_person"
+    assert loser not in await read_reasons(site)
+
+
 async def test_tours_are_those_of_today_and_tomorrow_in_the_zone_of_the_property(
     site: Site,
 ) -> None:

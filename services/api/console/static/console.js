@@ -79,8 +79,16 @@ document.addEventListener("keydown", (event) => {
 
 // Mark a row that changed, for two seconds. Rows have ids, so that old and new ones are compared.
 let before = new Map();
-const textOf = (row) => row.textContent.replace(/\s+/g, " ");
+let focused = "";
+const textOf = (row) => {
+  const copy = row.cloneNode(true);
+  // Ages change by themselves: instants are compared.
+  for (const time of copy.querySelectorAll("time")) time.textContent = time.dateTime;
+  return copy.textContent.replace(/\s+/g, " ");
+};
 document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const row = document.activeElement && document.activeElement.closest("[data-row][id]");
+  focused = row && event.detail.target.contains(row) ? row.id : "";
   before = new Map([...event.detail.target.querySelectorAll("[data-row][id]")].map((row) => [row.id, textOf(row)]));
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
@@ -88,6 +96,9 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   for (const row of root.querySelectorAll("[data-row][id]")) {
     if (before.size && before.get(row.id) !== textOf(row)) row.classList.add("changed");
   }
+  const row = focused && document.getElementById(focused);
+  const link = row && row.querySelector("a, button");
+  if (link) link.focus({ preventScroll: true }); // the row that had the focus was replaced
   notify(root);
 });
 

@@ -46,11 +46,11 @@ async def test_an_agent_takes_over_replies_and_gives_back(manager: Visit) -> Non
     session, conversation = await start_conversation(site, "hello")
     await site.project()
     shown = await manager.open(path_of(conversation))
-    assert shown.answer == "The bot replies to Unknown visitor."
+    assert shown.answer == "The bot replies to a visitor."
     assert path_of(conversation, "/takeover") in shown.links()
     assert shown.tree.xpath("//textarea") == []
     shown = await manager.send(path_of(conversation, "/takeover"))
-    assert shown.answer == "You lead this conversation with Unknown visitor."
+    assert shown.answer == "You lead this conversation with a visitor."
     assert "Somebody of our team has joined" in shown.text
     await site.send_chat(MARKUP, sessionId=session, conversationId=conversation)
     shown = await manager.post(
@@ -63,7 +63,7 @@ async def test_an_agent_takes_over_replies_and_gives_back(manager: Visit) -> Non
     assert shown.tree.xpath("//textarea[@autofocus]/@name") == ["content"]
     assert shown.tree.xpath("//b") == []
     shown = await manager.send(path_of(conversation, "/give-back"))
-    assert shown.answer == "The bot replies to Unknown visitor."
+    assert shown.answer == "The bot replies to a visitor."
     for event in ("taken_over", "answered", "released"):
         actors = await read_actors(site, f"conversation.{event}")
         assert actors == [f"user:{site.manager}"]
@@ -100,13 +100,13 @@ async def test_a_conversation_of_another_agent_says_whose_it_is(manager: Visit) 
     await take_over(manager.site, conversation, other)
     await manager.site.project()
     shown = await manager.open(path_of(conversation))
-    assert shown.answer == "Sam leads this conversation with Unknown visitor."
+    assert shown.answer == "Sam leads this conversation with a visitor."
     assert "Only Sam or an admin can give it back" in shown.text
     assert not {link for link in shown.links() if link.startswith(path_of(conversation, "/"))}
     assert shown.tree.xpath("//textarea") == []
     async with open_visit(manager.site, manager.site.admin) as admin:
         shown = await admin.send(path_of(conversation, "/give-back"))
-        assert shown.answer == "The bot replies to Unknown visitor."
+        assert shown.answer == "The bot replies to a visitor."
 
 
 async def test_a_viewer_reads_a_conversation_but_sees_no_button(viewer: Visit) -> None:
