@@ -11,6 +11,17 @@ from services.api.console.words import words_of
 
 WIDTH, HEIGHT = 640, 160
 LEFT, RIGHT, TOP, BOTTOM = 32, 8, 8, 24
+MOVERS = {
+    "engagement.recorded": "an engagement", "lead.captured": "first contact",
+    "lead.imported": "the import", "lead.adopted": "the host's row", "lead.updated": "new details",
+    "lead.merged": "a merge", "lead.unmerged": "the end of a merge",
+    "conversation.started": "a chat", "conversation.message_received": "a chat message",
+    "tour.scheduled": "a booked tour", "tour.completed": "a completed tour",
+    "tour.cancelled": "a cancelled tour", "tour.no_show_recorded": "a tour without coming",
+    "tour.no_show_corrected": "a corrected no-show",
+}  # fmt: skip
+"""Type of an event that moves a score → words; other types are shown as words of their own."""
+PARTS = {"completeness": "contact details", "behavior": "tours"}
 BUCKETS = ((70, "hot"), (45, "warm"), (20, "cold"))
 
 
@@ -75,7 +86,13 @@ def describe_movers(change: Mapping[str, Any]) -> str:
     """Return what moved a score, in words: the events, or time."""
     if not change["events"]:
         return "time passed"
-    return ", ".join(dict.fromkeys(words_of(event["type"]) for event in change["events"]))
+    types = [event["type"] for event in change["events"]]
+    return ", ".join(dict.fromkeys(MOVERS.get(name) or words_of(name) for name in types))
+
+
+def describe_parts(change: Mapping[str, Any]) -> str:
+    """Return by how much each part of a score moved."""
+    return ", ".join(f"{PARTS.get(part, part)} {by:+d}" for part, by in change["parts"].items())
 
 
 def _describe_mark(change: Mapping[str, Any], zone: ZoneInfo) -> str:

@@ -17,7 +17,7 @@ from services.api.console.message_words import (
 )
 from services.api.console.page import Page
 from services.api.console.parts import Parts, read_parts
-from services.api.console.score_curve import describe_movers, draw_curve
+from services.api.console.score_curve import describe_movers, describe_parts, draw_curve
 from services.api.console.times import parse_instant
 from services.api.schemas.timeline import TimelineKind
 
@@ -69,7 +69,10 @@ async def show_score(page: Page) -> Response:
     found = await find_lead(page)
     lead = found["lead"]
     history = await page.api.get(f"/api/leads/{lead['id']}/scores", limit=ALL_CHANGES)
-    changes = [{**change, "movers": describe_movers(change)} for change in history["scores"]]
+    changes = [
+        {**change, "movers": describe_movers(change), "moved": describe_parts(change)}
+        for change in history["scores"]
+    ]
     return page.render(
         "lead_score.html", lead=lead, members=found["members"], name=name_lead(lead),
         changes=changes, is_complete=history["isComplete"],

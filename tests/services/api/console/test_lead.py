@@ -66,8 +66,8 @@ async def test_the_curve_and_the_table_have_every_change_of_the_score(viewer: Vi
     rows = shown.tree.xpath("//tr[starts-with(@id, 'score-')]")
     assert [row.get("id") for row in rows] == [f"score-{change['id']}" for change in changes]
     assert len(shown.tree.xpath("//*[local-name() = 'circle']")) == len(changes) > 1
-    assert "tour: scheduled" in rows[0].text_content()
-    assert "lead: captured" in rows[-1].text_content()
+    assert "a booked tour" in rows[0].text_content()
+    assert "first contact" in rows[-1].text_content()
 
 
 async def test_a_planned_message_shows_its_time_its_rule_and_what_holds_it(viewer: Visit) -> None:
