@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select
+from sqlalchemy import BindParameter, Column, Index, Integer, Select, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from events.consents import ConsentGiven, ConsentWithdrawn
 from events.operations import RetentionApplied
 from events.record import RecordedEvent
+from projections import leads
 from projections.columns import INSTANT, NOW, key, org, refers
 from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
@@ -85,12 +86,12 @@ def _add(
     )
 
 
-def in_force(org_id: UUID, lead_ids: Sequence[UUID]) -> "Select[Any]":
+def in_force(org_id: UUID, lead_ids: "Sequence[UUID] | BindParameter[Any]") -> "Select[Any]":
     """Select the consent in force of each channel, and of each of these leads."""
     columns = TABLE.c
     return (
         select(TABLE, columns["said_at"].label("at"))
-        .where(columns.org_id == org_id, columns.lead_id.in_(lead_ids))
+        .where(columns.org_id == org_id, leads.of_any(columns.lead_id, lead_ids))
         .ext(distinct_on(columns.channel, columns.lead_id))
         .order_by(columns.channel, columns.lead_id, columns.version.desc())
     )

@@ -12,11 +12,13 @@ from services.api.context import context_of
 from services.api.current_scores import add_current_scores
 from services.api.error_codes import NOT_FOUND, error_responses
 from services.api.property_lookup import load_surviving_lead
+from services.api.reading import PreparedQuery
 from services.api.responses import json_response
 from services.api.schemas.lead_summaries import ConsentInForce, LeadSummaryResponse
 from services.api.schemas.schema import LeadId
 
 CONSENT_COLUMNS = tuple(ConsentInForce.model_fields)
+_CONSENTS = PreparedQuery(consents.in_force, "org_id", "lead_ids")
 
 router = APIRouter(prefix="/api/leads/{lead_id}", tags=["leads"])
 
@@ -35,8 +37,10 @@ async def get_lead(request: Request, caller: ConsoleReader, lead_id: LeadId) -> 
         lead = await load_surviving_lead(conn, caller, lead_id)
         members = lead.pop("members")
         [scored] = await add_current_scores(conn, lead["property_id"], [lead], context.clock.now())
-        merged = await conn.all(leads.merged_into(caller.org_id, members))
-        consent_rows = await conn.all(consents.in_force(caller.org_id, members))
+        merged = []
+        if len(members) > 1:
+            merged = await conn.all(leads.merged_into(caller.org_id, members))
+        consent_rows = await conn.all(_CONSENTS(org_id=caller.org_id, lead_ids=members))
     return json_response({
         "lead": scored,
         "members": members,
