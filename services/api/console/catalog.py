@@ -25,6 +25,7 @@ from services.api.console.pages import (
     tour,
     tour_bookings,
     tours,
+    widget,
 )
 from services.api.console.sign_in import sign_in_routes
 
@@ -42,6 +43,7 @@ PAGES: tuple[Route, ...] = (
     *tour.ROUTES,
     *tour_bookings.ROUTES,
     *blackout_dates.ROUTES,
+    *widget.ROUTES,
     *pipeline.ROUTES,
     *projections.ROUTES,
     *dead_letters.ROUTES,

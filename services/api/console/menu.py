@@ -38,6 +38,8 @@ AGENT_PAGES = (
     ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""
+WRITER_PAGES = (("Widget", "widget", "w"),)
+"""Those that only managers and admins may open."""
 OPERATOR_PAGES = (
     ("Pipeline", "pipeline", "p"),
     ("Events", "events", "e"),
@@ -53,7 +55,8 @@ def menu_links(choice: PropertyChoice | None, viewer: Viewer) -> list[MenuLink]:
     """Return the pages that a person may open."""
     links = []
     if choice is not None and viewer.user is not None:
-        links += [MenuLink(name, choice.path(page), key) for name, page, key in AGENT_PAGES]
+        shown = AGENT_PAGES + (WRITER_PAGES if viewer.can_write else ())
+        links += [MenuLink(name, choice.path(page), key) for name, page, key in shown]
     pages: tuple[tuple[str, str, str], ...] = ()
     if viewer.is_operator:
         pages = OPERATOR_PAGES
