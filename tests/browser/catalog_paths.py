@@ -1,14 +1,26 @@
 """The paths of all pages of the catalog, with ids of entities for which the pages exist."""
 
 import re
+from uuid import uuid4
 
 from services.api.console.catalog import PAGES
 from services.api.schemas import example
+from services.application.operator_actions import record_action
+from services.application.operator_requests import RequestKind, insert_request
+from tests.services.api.console.refused_events import make_dead_letter, park_lead
 from tests.services.api.example_requests import create_examples
 from tests.services.api.site import Site
 
-MERGED_LEAD = "merged lead"
-OWN_EXAMPLES = {"/console/leads/{lead_id}/unmerge": {"lead_id": MERGED_LEAD}}
+MERGED_LEAD, DEAD_LETTER, PARKED_EVENT = "merged lead", "dead letter", "parked event"
+REQUEST = "request"
+OWN_EXAMPLES = {
+    "/console/leads/{lead_id}/unmerge": {"lead_id": MERGED_LEAD},
+    "/console/projections/requests/{request_id}": {"request_id": REQUEST},
+    "/console/refused/dead/{dead_letter_id}": {"dead_letter_id": DEAD_LETTER},
+    "/console/refused/dead/{dead_letter_id}/content": {"dead_letter_id": DEAD_LETTER},
+    "/console/refused/parked/{event_id}": {"event_id": PARKED_EVENT},
+    "/console/refused/parked/{event_id}/drop": {"event_id": PARKED_EVENT},
+}
 """Pages that exist for entities in one state only → the names of their ids."""
 
 
@@ -21,8 +33,20 @@ async def create_page_examples(site: Site) -> dict[str, str]:
         headers=site.console_headers(),
     )  # fmt: skip
     assert response.status_code == 200, response.text
+    dead_letter_id, _ = await make_dead_letter(site.world)
+    action_id = uuid4()
+    async with site.world.pool.acquire() as conn, conn.transaction():
+        await record_action(conn, action_id, uuid4(), RequestKind.VERIFY.value, {}, "a test")
+        await insert_request(conn, action_id, RequestKind.VERIFY, {"names": ["leads"]})
     await site.project()
-    return ids
+    return {**ids, DEAD_LETTER: str(dead_letter_id), REQUEST: str(action_id)}
+
+
+async def create_parked_example(site: Site) -> dict[str, str]:
+    """Park an event, which must be the last example: nothing of its lead is projected any more."""
+    lead = await site.create_lead()
+    await site.project()
+    return {PARKED_EVENT: str(await park_lead(site.world, lead))}
 
 
 def paths_of(ids: dict[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
-from tests.browser.catalog_paths import create_page_examples
+from tests.browser.catalog_paths import create_page_examples, create_parked_example
 from tests.browser.screens import Screen, open_screen
 from tests.services.api.site import Site, make_bearer_token, open_stack_site
 
@@ -60,7 +60,8 @@ async def site(kafka_settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Si
 @pytest.fixture
 async def examples(site: Site) -> dict[str, str]:
     """Create one entity of each kind; return example ids with the ids of the entities."""
-    return await create_page_examples(site)
+    ids = await create_page_examples(site)
+    return {**ids, **await create_parked_example(site)}
 
 
 @pytest.fixture

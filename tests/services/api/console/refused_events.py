@@ -1,4 +1,4 @@
-"""What the core refused, for tests: a parked event, and a dead letter."""
+"""Examples of refused things for tests: a parked event, and a dead letter."""
 
 from uuid import UUID, uuid4
 
@@ -16,11 +16,16 @@ async def make_parked(world: World, detail: str = "no such row") -> UUID:
     await world.append(world.new(world.captured(lead, email=None)))
     await world.number()
     await world.engine()
+    return await park_lead(world, lead, detail)
+
+
+async def park_lead(world: World, lead: UUID, detail: str = "no such row") -> UUID:
+    """Mark the first event of a lead as parked; return the id of the event."""
     event_id: UUID = await world.pool.fetchval(
         "INSERT INTO crm.parked "
         "(projection_group, event_id, shard, position, touches, reason, detail, behind) "
         "SELECT $1, id, shard, position, ARRAY[lead_id], 'leads', $3, false FROM crm_events "
-        "WHERE lead_id = $2 RETURNING event_id",
+        "WHERE lead_id = $2 ORDER BY seq LIMIT 1 RETURNING event_id",
         LIVE.name,
         lead,
         detail,

@@ -1,60 +1,23 @@
 """Parked events and dead letters: operators see the reason, and act with a dry run and a reason."""
 
 import asyncio
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from projections.catalog import LIVE
 from services.api.console.pages import refused
 from services.application.operator_requests import RequestKind, list_requests
 from services.intake import redrive_requests
-from services.intake.admission import Admission
 from services.intake.settings import IntakeSettings
-from services.runtime.clock import Clock
 from services.runtime.settings import Settings
 from tests.conftest import until
+from tests.services.api.console.refused_events import make_dead_letter, make_parked
 from tests.services.api.console.visits import Visit
-from tests.services.intake.producer_records import binary_record
 from tests.world import World
 
 PATH = "/console/refused"
 FORMS = ("/dead/redrive", "/dead/drop", "/parked/retry")
-
-
-async def make_parked(world: World, detail: str = "no such row") -> UUID:
-    """Append a lead whose first event is parked; return the id of the event."""
-    lead = uuid4()
-    await world.append(world.new(world.captured(lead, email=None)))
-    await world.number()
-    await world.engine()
-    event_id: UUID = await world.pool.fetchval(
-        "INSERT INTO crm.parked "
-        "(projection_group, event_id, shard, position, touches, reason, detail, behind) "
-        "SELECT $1, id, shard, position, ARRAY[lead_id], 'leads', $3, false FROM crm_events "
-        "WHERE lead_id = $2 RETURNING event_id",
-        LIVE.name,
-        lead,
-        detail,
-    )
-    return event_id
-
-
-async def make_dead_letter(world: World, source: str = "<b>web</b>") -> tuple[UUID, UUID]:
-    """Let the intake refuse an activity of an unknown agent; return dead letter and profile."""
-    lead, profile_id = uuid4(), uuid4()
-    await world.append(world.new(world.captured(lead, email=None)))
-    data = {
-        "activity_id": str(uuid4()), "lead_id": str(lead), "type": "note",
-        "description": "wants <i>parking</i>", "created_by": str(profile_id),
-    }  # fmt: skip
-    record = binary_record("activity.recorded", data, world.properties[0], source=source)
-    await Admission(world.pool, IntakeSettings(), Clock()).admit([record])
-    dead_letter_id: UUID = await world.pool.fetchval(
-        "SELECT id FROM crm.dead_letters ORDER BY first_at DESC LIMIT 1"
-    )
-    return dead_letter_id, profile_id
 
 
 async def read_actions(world: World) -> list[asyncpg.Record]:
