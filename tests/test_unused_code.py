@@ -64,12 +64,7 @@ ALLOWED = {
     "should_exit": "read by uvicorn",
     "timeout_keep_alive_task": "read by uvicorn",
     "wipe": "a method of the broker interface: tests of a lost broker call it",
-} | dict.fromkeys(
-    (
-        "failed_at",
-    ),
-    "the workers and providers that use it follow",
-)  # fmt: skip
+}
 """Names that vulture cannot see in use, each with the reason."""
 
 
