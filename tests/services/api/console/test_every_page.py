@@ -80,7 +80,8 @@ async def test_a_viewer_sees_no_button_that_would_be_refused(site_in_process: Si
                 continue
             for link in (await viewer.open(path)).links():
                 target = link.split("?")[0]
-                assert not any(form.fullmatch(target) for form in forms), (name, link)
+                if any(form.fullmatch(target) for form in forms):
+                    assert (await viewer.open(link)).status == 200, (name, link)
             links += sum(
                 any(form.fullmatch(link.split("?")[0]) for form in forms)
                 for link in (await admin.open(path)).links()
