@@ -56,7 +56,7 @@ window.addEventListener("pageshow", () => {
 let prefix = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, select, textarea, dialog")) return;
+  if (event.target.closest("input, select, textarea, dialog[open]")) return;
   if (prefix === "g") {
     prefix = "";
     const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
