@@ -55,6 +55,14 @@ async def require_property_row(conn: QueryRunner, caller: ConsoleUser, property_
         raise not_found("property")
 
 
+async def load_zone_of(conn: QueryRunner, caller: ConsoleUser, property_id: UUID) -> ZoneInfo:
+    """Return the zone of a property of the caller's organisation, UTC without one. Raise 404."""
+    row = await conn.first(host.settings_of_property(property_id))
+    if row is None or row.org_id != caller.org_id:
+        raise not_found("property")
+    return zone_or_utc(row.settings.get("timezone") if isinstance(row.settings, dict) else None)
+
+
 async def load_country(conn: QueryRunner, property_id: UUID) -> str:
     """Return the country in which phone numbers of the property are read."""
     row = await conn.first(host.settings_of_property(property_id))
@@ -62,11 +70,6 @@ async def load_country(conn: QueryRunner, property_id: UUID) -> str:
     return find_country(
         settings if isinstance(settings, dict) else {}, address if isinstance(address, dict) else {}
     )
-
-
-def property_zone(settings: object) -> ZoneInfo:
-    """Return the zone in the settings of a property, in which its days are shown."""
-    return zone_or_utc(settings.get("timezone") if isinstance(settings, dict) else None)
 
 
 async def load_surviving_lead(

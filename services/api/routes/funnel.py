@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from projections import funnel, host
+from projections import funnel
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
-from services.api.problems import not_found
-from services.api.property_lookup import property_zone
+from services.api.property_lookup import load_zone_of
 from services.api.responses import json_response
 from services.api.routes.insights import MAX_DAYS, last_days, start_of_day
 from services.api.schemas import example
@@ -39,10 +38,7 @@ async def get_funnel(
     """
     context = context_of(request)
     async with read_as(context.pool, caller.claims) as conn:
-        host_property = await conn.first(host.settings_of_property(property_id))
-        if host_property is None or host_property.org_id != caller.org_id:
-            raise not_found("property")
-        zone = property_zone(host_property.settings)
+        zone = await load_zone_of(conn, caller, property_id)
         [first, *_] = last_days(context.clock.now().astimezone(zone).date(), days)
         since = start_of_day(first, zone)
         await conn.plan_for_values()

@@ -10,15 +10,14 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from projections import host, insights, leads
+from projections import insights, leads
 from projections.scoring import v1
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, error_responses
-from services.api.problems import not_found
-from services.api.property_lookup import property_zone
+from services.api.property_lookup import load_zone_of
 from services.api.responses import json_response
 from services.api.schemas import example
 from services.api.schemas.insights import MAX_FACTORS, MAX_TREND_DAYS, InsightsResponse
@@ -47,10 +46,7 @@ async def get_insights(
     """
     context = context_of(request)
     async with read_as(context.pool, caller.claims) as conn:
-        host_property = await conn.first(host.settings_of_property(property_id))
-        if host_property is None or host_property.org_id != caller.org_id:
-            raise not_found("property")
-        zone = property_zone(host_property.settings)
+        zone = await load_zone_of(conn, caller, property_id)
         dates = last_days(context.clock.now().astimezone(zone).date(), days)
         day_starts = [start_of_day(day, zone) for day in dates]
         trend_starts = day_starts[-MAX_TREND_DAYS:]

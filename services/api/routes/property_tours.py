@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from projections import host, tours
+from projections import tours
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
@@ -15,7 +15,7 @@ from services.api.context import context_of
 from services.api.day_range import parse_day_range
 from services.api.error_codes import NOT_FOUND, RANGE, error_responses
 from services.api.problems import not_found
-from services.api.property_lookup import property_zone
+from services.api.property_lookup import load_zone_of
 from services.api.reading import PreparedQuery
 from services.api.responses import json_response
 from services.api.schemas import example
@@ -52,10 +52,7 @@ async def list_property_tours(
     """
     context = context_of(request)
     async with read_as(context.pool, caller.claims) as conn:
-        property_row = await conn.first(host.settings_of_property(property_id))
-        if property_row is None or property_row.org_id != caller.org_id:
-            raise not_found("property")
-        zone = property_zone(property_row.settings)
+        zone = await load_zone_of(conn, caller, property_id)
         today = context.clock.now().astimezone(zone).date()
         first, last = parse_day_range(begin or today, end, WEEK_DAYS, ("from", "to"))
         rows = await conn.all(_TOURS(property_id=property_id, first=first, last=last))

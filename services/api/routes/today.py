@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from projections import conversation_list, host, leads, today
+from projections import conversation_list, leads, today
 from projections.scoring import v1
 from services.api.auth.console_authentication import ConsoleReader
 from services.api.auth.console_users import ConsoleUser
@@ -23,8 +23,7 @@ from services.api.conversation_summaries import (
 )
 from services.api.current_scores import add_current_scores
 from services.api.error_codes import NOT_FOUND, error_responses
-from services.api.problems import not_found
-from services.api.property_lookup import property_zone
+from services.api.property_lookup import load_zone_of
 from services.api.reading import PreparedQuery, QueryRunner
 from services.api.responses import json_response
 from services.api.schemas import example
@@ -78,10 +77,7 @@ async def get_today(
     context = context_of(request)
     now = context.clock.now()
     async with read_as(context.pool, caller.claims) as conn:
-        property_row = await conn.first(host.settings_of_property(property_id))
-        if property_row is None or property_row.org_id != caller.org_id:
-            raise not_found("property")
-        zone = property_zone(property_row.settings)
+        zone = await load_zone_of(conn, caller, property_id)
         day = now.astimezone(zone).date()
         waiting = await conn.all(_WAITING(property_id=property_id))
         to_call = await _load_leads_to_call(conn, caller, property_id, waiting, now)
