@@ -9,7 +9,7 @@ from events.fields import Text
 
 
 class ChangeExplained(Event):
-    """A person said why an event was caused, in the same transaction as the event."""
+    """A person gave the reason for an event, in the same transaction as the event."""
 
     name: ClassVar[str] = "change.explained"
     stream: ClassVar[str] = "explanation"

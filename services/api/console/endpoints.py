@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.api.console.api_calls import ApiCalls, ApiRefused
+from services.api.console.cookies import set_cookie
 from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
 from services.api.console.menu import PropertyChoice
 from services.api.console.page import COOKIE_SECONDS, HEADERS, PROPERTY_COOKIE, Page
@@ -72,12 +73,11 @@ def form_route(
             done = await perform(page, form)
         except (ApiRefused, Problem, Refused) as error:
             return await _show_form(page, template, prepare, form, refusal_of(error))
-        response = redirect_after(done, page.api.write_token)
+        response = redirect_after(page.request, done, page.api.write_token)
         for name, (value, cookie_path) in page.cookies.items():
-            response.set_cookie(
-                name, value, max_age=COOKIE_SECONDS, path=cookie_path, httponly=True,
-                samesite="lax",
-            )  # fmt: skip
+            set_cookie(
+                page.request, response, name, value, max_age=COOKIE_SECONDS, path=cookie_path
+            )
         return response
 
     async def handle(request: Request) -> Response:

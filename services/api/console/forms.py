@@ -9,6 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.api.console.cookies import set_cookie
 from services.api.problems import Problem
 from services.runtime.unicode_text import normalize_texts
 
@@ -59,14 +60,12 @@ async def read_form(request: Request) -> Form:
     return {name: str(normalize_texts(text)).strip() for name, text in pairs}
 
 
-def redirect_after(done: Done, token: str | None) -> Response:
+def redirect_after(request: Request, done: Done, token: str | None) -> Response:
     """Return the redirect to the next page, which shows the result once."""
     response = RedirectResponse(done.path, 303)
     content = orjson.dumps({"notice": done.notice, "link": done.link, "token": token})
-    response.set_cookie(
-        RESULT_COOKIE, base64.urlsafe_b64encode(content).decode(), max_age=RESULT_SECONDS,
-        path="/console", httponly=True, samesite="lax",
-    )  # fmt: skip
+    encoded = base64.urlsafe_b64encode(content).decode()
+    set_cookie(request, response, RESULT_COOKIE, encoded, max_age=RESULT_SECONDS)
     return response
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from services.api.console.api_calls import ApiCalls
+from services.api.console.cookies import set_cookie
 from services.api.console.forms import RESULT_COOKIE, ShownResult
 from services.api.console.menu import MenuLink, PropertyChoice, menu_links
 from services.api.console.templating import render_template
@@ -122,10 +123,8 @@ class Page:
         if self.result is not None and not self.is_fragment:
             response.delete_cookie(RESULT_COOKIE, path="/console")
         if self.current is not None:
-            response.set_cookie(
-                PROPERTY_COOKIE, str(self.current.id), max_age=COOKIE_SECONDS, path="/console",
-                httponly=True, samesite="lax",
-            )  # fmt: skip
+            value = str(self.current.id)
+            set_cookie(self.request, response, PROPERTY_COOKIE, value, max_age=COOKIE_SECONDS)
         return response
 
 

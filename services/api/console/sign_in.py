@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.api.auth.console_authentication import identify_bearer
+from services.api.console.cookies import set_cookie
 from services.api.console.endpoints import refusal_of
 from services.api.console.forms import read_form
 from services.api.console.links import spend_link
@@ -58,17 +59,8 @@ async def _sign_in_with_token(request: Request) -> Response:
 def _signed_in(request: Request, token: str, path: str) -> Response:
     expires_at = jwt.decode(token, options={"verify_signature": False})["exp"]
     response = RedirectResponse(path, 303, headers={"Referrer-Policy": "no-referrer"})
-    response.set_cookie(
-        COOKIE, token, expires=datetime.fromtimestamp(expires_at, UTC), path="/console",
-        secure=is_secure(request), httponly=True, samesite="lax",
-    )  # fmt: skip
+    set_cookie(request, response, COOKIE, token, expires=datetime.fromtimestamp(expires_at, UTC))
     return response
-
-
-def is_secure(request: Request) -> bool:
-    """Return whether the browser uses TLS, here or at a trusted proxy."""
-    settings = context_of(request).settings
-    return settings.console_secure_cookie or request.url.scheme == "https"
 
 
 async def _sign_out(request: Request) -> Response:

@@ -169,6 +169,8 @@ async def test_the_host_has_its_own_sign_in_page_and_a_cookie_for_tls_only(
         fields = {"token": make_bearer_token(site.manager)}
         response = await visit.client.post(SIGN_IN, data=fields, headers=SAME_ORIGIN)
         assert "; Secure" in response.headers["set-cookie"]
+        shown = await visit.open(visit.at_property("leads"))
+        assert "; Secure" in shown.response.headers["set-cookie"]
         for origin, status in (("https://host.example", 303), ("http://host.example", 403)):
             headers = {"Sec-Fetch-Site": "cross-site", "Origin": origin}
             response = await visit.client.post(SIGN_IN, data=fields, headers=headers)

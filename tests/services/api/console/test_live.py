@@ -192,7 +192,7 @@ async def test_a_lost_connection_to_the_database_loses_no_change(
 async def test_nothing_is_read_without_open_pages(pool: asyncpg.Pool) -> None:
     feed = ChangeFeed(pool, MAX_PAGES)
     running = asyncio.create_task(feed.run())
-    await asyncio.sleep(0)  # the task begins
+    await asyncio.sleep(0)  # one turn of the event loop: the task of the feed begins
     assert feed._reached is None
     page = feed.open(uuid4())
     await until(lambda: feed._reached is not None)
@@ -212,7 +212,9 @@ async def test_changes_without_end_reach_a_page_with_pauses(
     async def change() -> None:
         while True:
             page.add({"lead"}, {page.shard: 7})
-            await asyncio.sleep(0.01)  # faster than the pauses
+            await asyncio.sleep(
+                0.01
+            )  # the rate of changes under test: more than one in each pause of the stream
 
     changing = asyncio.create_task(change())
     times = []

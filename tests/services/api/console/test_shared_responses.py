@@ -22,7 +22,9 @@ class Maker:
     async def __call__(self) -> Response:
         self.count += 1
         number = self.count
-        await asyncio.sleep(0)  # lets the others ask meanwhile
+        await asyncio.sleep(
+            0
+        )  # one turn of the event loop: the other readers find this one at work
         if self.fails:
             raise RuntimeError("no database")
         return HTMLResponse(str(number))
