@@ -36,7 +36,13 @@ class ConsoleUser:
         self._client, self._headers = client, {"Authorization": f"Bearer {token}"}
 
     async def send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        response = await self._client.request(method, path, json=body, headers=self._headers)
+        return self._see(await self._client.request(method, path, json=body, headers=self._headers))
+
+    async def read(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        """Read after all that this user wrote: the token makes the API wait for the tables."""
+        return self._see(await self._client.get(path, params=query, headers=self._headers))
+
+    def _see(self, response: httpx2.Response) -> dict[str, Any]:
         assert response.is_success, response.text
         if token := response.headers.get("X-CRM-Token"):
             self._headers["X-CRM-Token"] = token
@@ -82,6 +88,8 @@ async def _configure(user: ConsoleUser, world: World) -> str:
     definition = {"name": "Greeting", "triggerOn": "lead_created", "steps": [step]}
     created = (await user.send("POST", DEFINITIONS, {**at, **definition}))["definition"]
     await user.send("POST", f"{DEFINITIONS}/{created['id']}/activate", {})
+    # A widget sends no token, so its key must be in the tables before it is used.
+    await user.read(f"{WIDGET_ADMIN}/config", at)
     return key
 
 
