@@ -13,7 +13,13 @@ from services.api.console.api_calls import ApiCalls, ApiRefused
 from services.api.console.cookies import set_cookie
 from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
 from services.api.console.menu import PropertyChoice
-from services.api.console.page import COOKIE_SECONDS, HEADERS, PROPERTY_COOKIE, Page
+from services.api.console.page import (
+    COOKIE_SECONDS,
+    HEADERS,
+    PROPERTY_COOKIE,
+    Page,
+    require_operator,
+)
 from services.api.console.same_origin import require_same_origin
 from services.api.console.shared_responses import SharedResponses, read_position
 from services.api.console.sign_in_address import sign_in_address
@@ -30,15 +36,24 @@ Perform = Callable[[Page, Form], Awaitable[Done]]
 PREFIX = "/console"
 
 
-def page_route(path: str, show: Show, *, is_personal: bool = True) -> Route:
+def page_route(
+    path: str, show: Show, *, is_personal: bool = True, for_operators: bool = False
+) -> Route:
     """Return the route of a page. `path` is relative to /console.
 
     `is_personal`: the page shows something else to each person. Otherwise, people of an
     organisation with the same role share what one of them reads after a change.
+    `for_operators`: others are refused.
     """
 
+    async def show_to_operators(page: Page) -> Response:
+        require_operator(page)
+        return await show(page)
+
+    handle = show_to_operators if for_operators else show
+
     async def get_page(request: Request) -> Response:
-        return await _answer(request, show, is_personal=is_personal)
+        return await _answer(request, handle, is_personal=is_personal)
 
     return Route(PREFIX + path, get_page, methods=["GET"], name=show.__name__)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.forms import Done, Form
-from services.api.console.page import Page, require_operator
+from services.api.console.page import Page
 from services.api.console.reasons import require_reason
 from services.api.console.refused_filters import read_dead_letter_filter
 from services.api.problems import Problem, not_found
@@ -25,7 +25,6 @@ PREVIEW_ROWS = 10
 
 async def show_dead_letter(page: Page) -> Response:
     """Show one dead letter; its content only after the person has asked for it."""
-    require_operator(page)
     dead = await _find(page)
     async with page.context.pool.acquire() as conn:
         is_shown = await has_recent_action(
@@ -37,7 +36,6 @@ async def show_dead_letter(page: Page) -> Response:
 
 async def prepare_opening(page: Page) -> dict[str, Any]:
     """Return the dead letter whose content would be shown."""
-    require_operator(page)
     return {"dead": await _find(page), "minutes": SHOWN_MINUTES}
 
 
@@ -54,7 +52,6 @@ async def open_content(page: Page, form: Form) -> Done:
 
 async def prepare_selection(page: Page) -> dict[str, Any]:
     """Return how many open dead letters the address selects, by reason, and the newest of them."""
-    require_operator(page)
     chosen = _open_filter(page)
     async with page.context.pool.acquire() as conn:
         return {
@@ -113,7 +110,7 @@ ROUTES = (
                for_operators=True),
     form_route("/refused/dead/drop", "dead_drop.html", prepare_selection, drop_selection,
                for_operators=True),
-    page_route("/refused/dead/{dead_letter_id}", show_dead_letter),
+    page_route("/refused/dead/{dead_letter_id}", show_dead_letter, for_operators=True),
     form_route("/refused/dead/{dead_letter_id}/content", "dead_content.html", prepare_opening,
                open_content, for_operators=True),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.forms import Done, Form
-from services.api.console.page import Page, require_operator
+from services.api.console.page import Page
 from services.api.console.reasons import require_reason
 from services.api.problems import Problem, not_found
 from services.application import parked_events
@@ -21,13 +21,11 @@ LIST = "/console/refused?kind=parked"
 
 async def show_parked_event(page: Page) -> Response:
     """Show one parked event with its reason; its payload is on the event's page."""
-    require_operator(page)
     return page.render("parked_event.html", parked=await _find(page))
 
 
 async def prepare_retry(page: Page) -> dict[str, Any]:
     """Return how many events would be tried again."""
-    require_operator(page)
     async with page.context.pool.acquire() as conn:
         return {
             "count": await parked_events.count_parked(conn, behind=False),
@@ -47,7 +45,6 @@ async def request_retry(page: Page, form: Form) -> Done:
 
 async def prepare_drop(page: Page) -> dict[str, Any]:
     """Return the event that would be dropped."""
-    require_operator(page)
     return {"parked": await _find(page)}
 
 
@@ -90,7 +87,7 @@ def _not_parked(row: asyncpg.Record | None) -> Problem:
 ROUTES = (
     form_route("/refused/parked/retry", "parked_retry.html", prepare_retry, request_retry,
                for_operators=True),
-    page_route("/refused/parked/{event_id}", show_parked_event),
+    page_route("/refused/parked/{event_id}", show_parked_event, for_operators=True),
     form_route("/refused/parked/{event_id}/drop", "parked_drop.html", prepare_drop, drop_event,
                for_operators=True),
 )  # fmt: skip

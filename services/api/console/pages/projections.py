@@ -10,7 +10,7 @@ from events.log import sequencer
 from projections.catalog import LIVE
 from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.forms import Done, Form
-from services.api.console.page import Page, require_operator
+from services.api.console.page import Page
 from services.api.console.reasons import require_reason
 from services.api.problems import Problem, not_found
 from services.application.operator_actions import record_action
@@ -32,7 +32,6 @@ WORKER = "crm replay_worker"
 
 async def show_projections(page: Page) -> Response:
     """Show the versions and the rows of all projections, and what operators asked for."""
-    require_operator(page)
     async with page.context.pool.acquire() as conn:
         group = await read_group(conn, LIVE, await sequencer.read_log_state(conn))
         states = await list_projections(conn, group)
@@ -57,7 +56,6 @@ def answer_of(states: list[ProjectionState], group: GroupState) -> str:
 
 async def show_request(page: Page) -> Response:
     """Show a rebuild or a verification: its progress, then the comparison of each table."""
-    require_operator(page)
     async with page.context.pool.acquire() as conn:
         request = await find_request(conn, page.id("request_id"))
     if request is None or request.kind not in KINDS:
@@ -89,7 +87,6 @@ def describe(request: OperatorRequest) -> str:
 
 async def prepare_request(page: Page) -> dict[str, Any]:
     """Return the projections of the address with their rows, and whether a worker is there."""
-    require_operator(page)
     names = _read_names(page)
     async with page.context.pool.acquire() as conn:
         log = await sequencer.read_log_state(conn)
@@ -139,10 +136,10 @@ def _last_verifications(requests: list[OperatorRequest]) -> dict[str, OperatorRe
 
 
 ROUTES = (
-    page_route("/projections", show_projections),
+    page_route("/projections", show_projections, for_operators=True),
     form_route("/projections/rebuild", "projection_rebuild.html", prepare_request,
                _request(RequestKind.REBUILD), for_operators=True),
     form_route("/projections/verify", "projection_verify.html", prepare_request,
                _request(RequestKind.VERIFY), for_operators=True),
-    page_route("/projections/requests/{request_id}", show_request),
+    page_route("/projections/requests/{request_id}", show_request, for_operators=True),
 )  # fmt: skip
