@@ -25,7 +25,8 @@ from services.runtime.logging import get_logger
 from services.runtime.process import sleep_unless
 from services.runtime.tasks import end_tasks
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
+"""Time between two looks of an idle worker. An operator waits for it, a rebuild takes longer."""
 REPORT_SECONDS = 1.0
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 

@@ -1,10 +1,10 @@
 """Deletion of old rows that are no events: dead letters, outcomes of the intake, accounts of reads.
 
-They are deleted from their tables.
+They are deleted from their tables. So are requests of operators, which belong to no organisation.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +26,10 @@ TABLES: Mapping[str, KeptTable] = {
     "payload_reads": KeptTable("read_at", "reads_days"),
 }
 """Tables in schema `crm`."""
+
+REQUESTS = "operator_requests"
+REQUEST_TIME = timedelta(days=90)
+"""Time for which a request of an operator is kept after its end. Its action is kept for ever."""
 
 
 async def expire(
@@ -52,3 +56,20 @@ async def expire(
         if len(rows) < ROWS_PER_EVENT:
             break
     return deleted
+
+
+async def expire_requests(pool: asyncpg.Pool, cutoff: datetime, *, dry_run: bool) -> int:
+    """Delete the requests of operators that ended before `cutoff`; return how many there were.
+
+    A request that waits or runs is never deleted. The actions, who asked for what and why, stay.
+    """
+    old = f"FROM crm.{REQUESTS} WHERE status IN ('done', 'failed') AND ended_at < $1"
+    if dry_run:
+        count: int = await pool.fetchval(f"SELECT count(*) {old}", cutoff)
+        return count
+    rows = await pool.fetch(
+        f"DELETE FROM crm.{REQUESTS} WHERE id IN "
+        f"(SELECT id {old} LIMIT {MAX_BATCHES * ROWS_PER_EVENT}) RETURNING id",
+        cutoff,
+    )
+    return len(rows)

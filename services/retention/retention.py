@@ -17,7 +17,7 @@ from services.retention import kept_rows, rows, sessions
 from services.retention.rules import DEFAULT_DAYS, RetentionRules, load_rules
 from services.runtime import metrics
 
-KINDS = ("engagement", "consents", "sessions", *kept_rows.TABLES)
+KINDS = ("engagement", "consents", "sessions", *kept_rows.TABLES, kept_rows.REQUESTS)
 
 
 async def apply_rules(
@@ -43,6 +43,9 @@ async def apply_rules(
         await asyncio.sleep(0)
     if org_id is None:  # records whose organisation is unknown have no rules of their own
         removed += await _expire_kept(pool, None, today, DEFAULT_DAYS, dry_run=dry_run)
+        removed[kept_rows.REQUESTS] += await kept_rows.expire_requests(
+            pool, today - kept_rows.REQUEST_TIME, dry_run=dry_run
+        )
     if not dry_run:
         for kind, count in removed.items():
             metrics.RETIRED.labels(kind).inc(count)

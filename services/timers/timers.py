@@ -1,4 +1,4 @@
-"""The timers process: due events, retention, and the completion of erasures.
+"""The timers process: due events, retention, the completion of erasures, samples of the pipeline.
 
 A lead's score state has a next change time. When it has passed, one `score.due` event moves the
 fold time of the lead to now, through every change on the way. The id of the event is derived from
@@ -27,6 +27,7 @@ from services.runtime.reachability import DATABASE, reachability_check
 from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
 from services.runtime.tasks import run_until_first_ends
+from services.timers.pipeline_sampler import sample_regularly
 
 POLL_SECONDS = 1.0
 RETENTION_POLL_SECONDS = 300.0
@@ -156,4 +157,5 @@ async def work(settings: Settings, stop: asyncio.Event, checks: Checks, clock: C
             append_due_events_regularly(pool, fit, stop, clock),
             apply_retention_daily(pool, fit, stop, clock),
             complete_erasures_regularly(pool, stop, clock),
+            sample_regularly(pool, stop, clock),
         )

@@ -71,6 +71,7 @@ NOT_PERSONAL = {
     "crm.parked.reason": _CODE,
     "crm.parked.detail": "A text of events/log/error_text.py, which contains no values.",
     "crm.payload_reads.reader": "The id of an API key or of an account, or the name of a consumer.",
+    "crm.pipeline_samples.owners": _SERVER,
     "crm.phone_patterns.calling_code": "Rules of telephone numbers of countries.",
     "crm.phone_patterns.pattern": "Rules of telephone numbers of countries.",
     "crm.policy_failures.policy": _CODE,

@@ -30,6 +30,7 @@ async def test_retention_counts_the_expired_rows_and_then_removes_them(
         "intake_outcomes": 0,
         "payload_reads": 0,
         "engagement": 0,
+        "operator_requests": 0,
     }
     for arguments, column in (
         (("--dry-run",), "would_go"),
