@@ -20,7 +20,9 @@ from benchmarks.servers import BenchmarkServers, run_servers
 from benchmarks.workload_size import QUICK, WorkloadSize
 from services.runtime.logging import configure_logging
 
-Part = Literal["append", "project", "rebuild", "latency", "read", "reads", "timers", "http", "idle"]
+Part = Literal[
+    "append", "project", "rebuild", "latency", "read", "reads", "timers", "http", "idle", "pages"
+]
 TREE = Path(__file__).resolve().parents[1]
 app = App(name="benchmarks", help_format="plaintext")
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -18,6 +18,7 @@ from services.runtime.settings import Settings
 
 BATCH_EVENTS = 2_000
 CLIENTS = 16
+T = TypeVar("T")
 
 
 async def bulk(
@@ -33,7 +34,7 @@ async def bulk(
     done, curve = 0, Curve("append", events, step, settings.home)
     curve.begin()
     async with pooled(settings, "bench append", role=None) as pool, pool.acquire() as conn:
-        for batch in _batches(history(seed, organization, events)):
+        for batch in batches(history(seed, organization, events)):
             started, cpu_started = time.perf_counter(), time.process_time()
             async with conn.transaction():
                 await append(conn, batch, expected={})
@@ -74,6 +75,7 @@ async def _client(pool: asyncpg.Pool, events: Iterator[NewEvent]) -> None:
                 await append(conn, [event], expected={})
 
 
-def _batches(events: Iterator[NewEvent]) -> Iterator[list[NewEvent]]:
+def batches(events: Iterator[T]) -> Iterator[list[T]]:
+    """Yield lists of at most `BATCH_EVENTS`."""
     while batch := list(islice(events, BATCH_EVENTS)):
         yield batch

@@ -147,8 +147,10 @@ _ROWS = (
       at + make_interval(hours => k) FROM new_leads, generate_series(0, 1) AS k
     """,
     f"""
-    INSERT INTO tours (id, lead_id, org_id, property_id, tour_date, tour_time, status, created_at)
-    SELECT {_id("n")}, id, org_id, property_id, at::date, '14:00', 'completed', at
+    INSERT INTO tours (id, lead_id, org_id, property_id, tour_date, tour_time, status, created_at,
+      starts_at, time_zone)
+    SELECT {_id("n")}, id, org_id, property_id, at::date, '14:00', 'completed', at,
+      (at::date + time '14:00') AT TIME ZONE 'America/New_York', 'America/New_York'
     FROM new_leads WHERE n % 4 = 0
     """,
     f"""

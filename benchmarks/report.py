@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.commit_lines import commit_lines
+from benchmarks.console_pages.report import page_lines
 from benchmarks.growing_reads import growing_lines
 from benchmarks.http.report import http_lines
 from benchmarks.idle import idle_lines
@@ -87,6 +88,7 @@ def lines(rounds: RoundResults) -> list[ReportLine]:
     report += _reads(rounds.results.get("read", []))
     report += growing_lines(rounds.results.get("reads", []))
     report += http_lines(rounds.results.get("http", []))
+    report += page_lines(rounds.results.get("pages", []))
     report += idle_lines(rounds.results.get("idle", []))
     report += timer_lines(rounds.results.get("timers", []))
     return report

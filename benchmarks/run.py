@@ -11,6 +11,8 @@ from rich.progress import Progress
 
 from benchmarks import floor
 from benchmarks.child import measure
+from benchmarks.console_pages.rounds import measure_page_round, prepare_site
+from benchmarks.console_pages.site import Site
 from benchmarks.http.jobs import Target
 from benchmarks.http.measuring import measure_round
 from benchmarks.http.preparation import prepare_target
@@ -51,6 +53,9 @@ class BenchmarkRun:
     served: str = ""
     """The database of the HTTP servers."""
     target: Target | None = None
+    paged: str = ""
+    """The database whose pages are measured."""
+    site: Site | None = None
 
     @property
     def total_events(self) -> int:
@@ -77,7 +82,10 @@ class BenchmarkRun:
                 crowd = await measure("crowded", self.settings(database), leads=2 * leads,
                                       in_large_property=leads)  # fmt: skip
                 self.growing[leads] = (database, crowd)
-        if not self.only or self.only - {"read", "reads", "timers", "idle"}:
+        if not self.only or "pages" in self.only:
+            self.paged = await self.servers.database(self.migrated)
+            self.site = await prepare_site(self.settings(self.paged), self.size.pages)
+        if not self.only or self.only - {"read", "reads", "timers", "idle", "pages"}:
             await self._prepare_history()
 
     async def _prepare_history(self) -> None:
@@ -108,7 +116,7 @@ class BenchmarkRun:
                 ("rebuild", self._rebuild_round), ("latency", self._latency_round),
                 ("read", self._read_round), ("reads", self._growing_round),
                 ("timers", self._timer_round), ("http", self._http_round),
-                ("idle", self._idle_round),
+                ("idle", self._idle_round), ("pages", self._page_round),
             )
             if not self.only or name in self.only
         ]  # fmt: skip
@@ -223,6 +231,10 @@ class BenchmarkRun:
 
     async def _idle_round(self, _number: int) -> None:
         self._add("idle", await measure_idle(self.size.idle_seconds))
+
+    async def _page_round(self, _number: int) -> None:
+        if self.site is not None:
+            self._add("pages", await measure_page_round(self.settings(self.paged), self.site))
 
     async def _append(self, database: str) -> dict[str, Any]:
         return await measure(

@@ -59,6 +59,12 @@ class BenchmarkServers:
         self.databases.append(name)
         return name
 
+    @property
+    def log(self) -> Path | None:
+        """The log of the own PostgreSQL server; None for another one."""
+        log = self.home / "postgres" / "postgres.log"
+        return log if log.exists() else None
+
     def cpu_seconds(self) -> float:
         """Return the CPU time of the own PostgreSQL server until now, on Linux; else 0."""
         return server_cpu_seconds(self.home)

@@ -90,20 +90,22 @@ async def insert_host_rows(conn: Connection, organization: Organization) -> None
             await append_staged(conn)
 
 
-def history(seed: int, organization: Organization, events: int) -> Iterator[NewEvent]:
-    """Yield events of all properties in the order of their instants."""
+def history(
+    seed: int, organization: Organization, events: int, start: datetime = START
+) -> Iterator[NewEvent]:
+    """Yield events of all properties in the order of their instants, from `start` on."""
     count = events // EVENTS_PER_VISITOR + 50
     journeys = (
-        _Journey(Random(f"{seed}/{n}"), organization, START + GAP * n).events()
+        _Journey(Random(f"{seed}/{n}"), organization, start + GAP * n).events()
         for n in range(count)
     )
-    return islice(_in_order(journeys), events)
+    return islice(_in_order(journeys, start), events)
 
 
-def _in_order(journeys: Iterable[list[NewEvent]]) -> Iterator[NewEvent]:
+def _in_order(journeys: Iterable[list[NewEvent]], start: datetime) -> Iterator[NewEvent]:
     """Merge overlapping journeys by time, with only the unfinished ones in memory."""
     pending: list[tuple[datetime, UUID, NewEvent]] = []
-    horizon = START
+    horizon = start
     for journey in journeys:
         for event in journey:
             heappush(pending, (event.occurred_at, event.id, event))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from benchmarks.console_pages.site import QUICK_SITE, SiteSize
 from benchmarks.http.measuring import HttpSize
 from benchmarks.timers.rounds import TimerSize
 
@@ -29,6 +30,7 @@ class WorkloadSize:
     growing_leads: tuple[int, ...] = (1_000, 10_000, 100_000)
     timers: TimerSize = field(default_factory=TimerSize)
     http: HttpSize = field(default_factory=HttpSize)
+    pages: SiteSize = field(default_factory=SiteSize)
     rounds: int = 5
 
 
@@ -37,4 +39,5 @@ QUICK = WorkloadSize(
     idle_seconds=20.0, leads=50_000, leads_in_large_property=5_000, rounds=3,
     growing_leads=(1_000, 10_000),
     timers=TimerSize(timers=8_000, steady=50, dead_rows=20_000), http=HttpSize(400, 200),
+    pages=QUICK_SITE,
 )  # fmt: skip

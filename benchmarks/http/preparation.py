@@ -9,6 +9,7 @@ from benchmarks.http.jobs import Target
 from benchmarks.http.measuring import SECRET
 from benchmarks.workload import Organization
 from events.log.append import append
+from events.log.connection import Connection
 from events.record import Cause, NewEvent
 from events.widgets import WidgetConfigured, WidgetKeyIssued
 from projections.catalog import LIVE
@@ -39,8 +40,7 @@ async def prepare_target(settings: Settings, organization: Organization) -> Targ
     async with run_process("services.relay", settings), run_process("services.projector", settings):
         # As in production: timers have changed the scores that time alone changes.
         async with run_process("services.timers", settings):
-            while await conn.fetchval(_LAGS, LIVE.name):
-                await asyncio.sleep(0.1)
+            await wait_until_projected(conn)
     rows = await conn.fetch(
         "SELECT l.id FROM leads l JOIN lead_engagement_events e ON e.lead_id = l.id "
         "WHERE l.property_id = $1 AND l.merged_into IS NULL GROUP BY 1 "
@@ -51,6 +51,12 @@ async def prepare_target(settings: Settings, organization: Organization) -> Targ
     await conn.execute("VACUUM (ANALYZE)")
     await conn.close()
     return Target(property_id, member, tuple(row["id"] for row in rows), key, SECRET)
+
+
+async def wait_until_projected(conn: Connection) -> None:
+    """Wait until the tables contain the whole log, and no score is due."""
+    while await conn.fetchval(_LAGS, LIVE.name):
+        await asyncio.sleep(0.1)
 
 
 _LAGS = """

@@ -1,0 +1,1 @@
+"""Measurement of every page of the console, for a property with very many leads."""
