@@ -22,7 +22,9 @@ from services.api.consistency import TOKEN_HEADER
 from services.api.idempotency import check_idempotency_key
 from services.api.problems import TITLES, ProblemDocument
 from services.api.request_body import BodyParser
+from services.api.responses import EVENTS_HEADER
 from services.api.schemas.schema import Examples, ResponseModel
+from services.application.command_result import MAX_EVENT_IDS
 
 Json = dict[str, Any]
 
@@ -32,10 +34,16 @@ The routes of the LumaLeasing widget (`X-API-Key` with the widget's key), of the
 
 Every error is a problem document (RFC 9457) with a stable `code`. Every write accepts an
 `Idempotency-Key` and returns a consistency token in `X-CRM-Token`. A read with that token waits,
-with a limit, until it can return the write."""
+with a limit, until it can return the write. `X-CRM-Events` names the events of a write of the
+console."""
 _REF = "#/components/schemas/"
 _TOKEN: Json = {
     "description": "The consistency token: a read with it contains this write.",
+    "schema": {"type": "string"},
+}
+_EVENTS: Json = {
+    "description": f"The ids of the events that the write has appended, at most {MAX_EVENT_IDS}. A "
+    "repeated request gets those of the first one. Absent if nothing was changed.",
     "schema": {"type": "string"},
 }
 _RETRY_AFTER: Json = {
@@ -78,7 +86,7 @@ def _complete(operation: Json, route: APIRoute, schemas: Json) -> None:
         if "examples" not in content:  # a document that is no JSON declares its own
             content.update(_examples(_response_models(route)))
     if check_idempotency_key in dependencies:
-        success["headers"] = {TOKEN_HEADER: _TOKEN}
+        success["headers"] = _write_headers(operation)
     operation["responses"] = (
         {success_status: success}
         | _other_successes(operation, route)
@@ -98,8 +106,14 @@ def _other_successes(operation: Json, route: APIRoute) -> Json:
             documented["description"] = HTTPStatus(int(status)).phrase + "."
             for content in documented["content"].values():
                 content.update(_examples([model]))
-            documented["headers"] = {TOKEN_HEADER: _TOKEN}
+            documented["headers"] = _write_headers(operation)
     return successes
+
+
+def _write_headers(operation: Json) -> Json:
+    """Return the headers of a write: visitors get no ids of events."""
+    is_console = any(SCHEME in requirement for requirement in operation.get("security", ()))
+    return {TOKEN_HEADER: _TOKEN, **({EVENTS_HEADER: _EVENTS} if is_console else {})}
 
 
 def _add_roles(operation: Json, dependencies: Iterable[Callable[..., Any]]) -> None:

@@ -14,18 +14,29 @@ from services.api.auth.console_users import ConsoleUser
 from services.api.auth.visitors import Visitor
 from services.api.change_reasons import explain_change, find_reason
 from services.api.consistency import TOKEN_HEADER, seal_token
-from services.api.context import context_of
+from services.api.context import ApiContext, context_of
 from services.api.idempotency import command_from_header
 from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
+from services.application.command_result import CommandResult
 from services.application.unit_of_work import UnitOfWork
 
 ResponseBody = Mapping[str, Any]
 
 
-def json_response(body: Any, status: int = 200, token: str | None = None) -> Response:
-    """Return a JSON response with instants in UTC; `token` is a sealed consistency token."""
+EVENTS_HEADER = "X-CRM-Events"
+
+
+def json_response(
+    body: Any, status: int = 200, token: str | None = None, event_ids: Sequence[UUID] = ()
+) -> Response:
+    """Return a JSON response with instants in UTC.
+
+    `token` is a sealed consistency token. `event_ids` are the events that a write has appended.
+    """
     headers = {TOKEN_HEADER: token} if token else {}
+    if event_ids:
+        headers[EVENTS_HEADER] = ",".join(map(str, event_ids))
     return Response(encode_json(body), status, headers=headers, media_type="application/json")
 
 
@@ -90,4 +101,19 @@ async def execute_write(
     if row_ids and (event := await parked.find_blocking(context.pool, LIVE.name, row_ids)):
         event_id, reason = event
         body, status = {**body, "waitsFor": {"eventId": event_id, "reason": reason}}, 202
-    return json_response(body, status, await seal_token(context, result.token))
+    return await write_response(context, caller, result, body, status)
+
+
+async def write_response(
+    context: ApiContext,
+    caller: Visitor | ConsoleUser,
+    result: CommandResult[Any],
+    body: Any,
+    status: int = 200,
+) -> Response:
+    """Return the response to a write, with its consistency token and its events.
+
+    A visitor gets no ids of events: they contain the time of the write.
+    """
+    event_ids = result.event_ids if isinstance(caller, ConsoleUser) else ()
+    return json_response(body, status, await seal_token(context, result.token), event_ids)

@@ -13,7 +13,7 @@ from events.log.commands import CommandId
 from events.log.shard import shard_of
 from events.log.staged_changes import has_changes
 from events.log.token import Token
-from services.application.command_result import CommandResult
+from services.application.command_result import MAX_EVENT_IDS, CommandResult
 from services.application.command_transaction import (
     CONFLICTS,
     CommandTransaction,
@@ -118,7 +118,9 @@ async def _execute_work(
         raise StagedChangesFirst
     last = events[-1][0] if events else uow.last_read
     token = None if last is None else await _token(uow, last)
-    return CommandResult(result, token, append_result, events, result if is_final else None)
+    event_ids = tuple(event_id for event_id, _ in events[:MAX_EVENT_IDS])
+    stored = result if is_final else None
+    return CommandResult(result, token, append_result, events, stored, event_ids=event_ids)
 
 
 async def _token(uow: UnitOfWork, event_id: UUID) -> Token:

@@ -11,6 +11,7 @@ from events.personal import data_subject
 from services.deciders.decider import Refused
 
 T = TypeVar("T")
+MAX_EVENT_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class CommandResult(Generic[T]):
 
     `result` is what the work returned. `stored` is the JSON that is stored under the command id:
     a repetition (`repeated`) has it, and has it as `result` too, because its work did not run.
-    `token` is None if nothing was read or written.
+    `token` is None if nothing was read or written. `event_ids` are the first events of the
+    transaction, at most `MAX_EVENT_IDS`; a repetition has those of the first execution.
     """
 
     result: T
@@ -28,6 +30,7 @@ class CommandResult(Generic[T]):
     events: tuple[tuple[UUID, Event], ...] = ()
     stored: Any = None
     repeated: bool = False
+    event_ids: tuple[UUID, ...] = ()
 
 
 def encode_outcome(outcome: CommandResult[Any] | Refused) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def encode_outcome(outcome: CommandResult[Any] | Refused) -> dict[str, Any]:
         return {
             "result": outcome.stored,
             "token": str(outcome.token) if outcome.token else None,
+            "events": [str(event_id) for event_id in outcome.event_ids],
         }
     return {
         "refused": {
@@ -53,7 +57,11 @@ def decode_outcome(stored: dict[str, Any]) -> CommandResult[Any]:
         raise Refused(**stored["refused"])
     token = Token.parse(stored["token"]) if stored["token"] else None
     result = stored["result"]
-    return CommandResult(result, token, AppendResult((), ()), stored=result, repeated=True)
+    # A result that an older build has stored names no events.
+    event_ids = tuple(UUID(text) for text in stored.get("events", ()))
+    return CommandResult(
+        result, token, AppendResult((), ()), stored=result, repeated=True, event_ids=event_ids
+    )
 
 
 def subjects_of(outcome: CommandResult[Any] | Refused) -> list[UUID]:

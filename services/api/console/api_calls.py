@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from services.api.change_reasons import REASON_HEADER
 from services.api.consistency import TOKEN_HEADER
+from services.api.responses import EVENTS_HEADER
 
 BASE_URL = "http://console.invalid"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -33,10 +34,11 @@ class ApiRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiResult:
-    """The body of a response, and the consistency token of a write."""
+    """The body of a response, and the consistency token and the events of a write."""
 
     body: Any
     token: str | None
+    event_ids: tuple[str, ...] = ()
 
 
 class ApiCalls:
@@ -48,6 +50,8 @@ class ApiCalls:
     def __init__(self, client: httpx2.AsyncClient, token: str, write_token: str | None) -> None:
         self._client, self._token = client, token
         self.write_token = write_token
+        self.event_ids: list[str] = []
+        """The events of the person's changes, in order."""
         self.reason = ""
         """The reason of the person's changes, recorded with each of them."""
 
@@ -74,6 +78,7 @@ class ApiCalls:
             headers["Content-Type"] = "application/json"
         result = await self._call(method, path, query, content, headers)
         self.write_token = result.token or self.write_token
+        self.event_ids += result.event_ids
         return result.body
 
     async def _call(
@@ -93,7 +98,10 @@ class ApiCalls:
         body = orjson.loads(response.content) if response.content else None
         if response.is_error:
             raise ApiRefused(response.status_code, body if isinstance(body, dict) else {})
-        return ApiResult(body, response.headers.get(TOKEN_HEADER))
+        events = response.headers.get(EVENTS_HEADER)
+        return ApiResult(
+            body, response.headers.get(TOKEN_HEADER), tuple(events.split(",")) if events else ()
+        )
 
 
 def open_api_client(app: FastAPI) -> httpx2.AsyncClient:

@@ -42,6 +42,13 @@ class ShownResult:
     link: str | None
     token: str | None
 
+    @property
+    def link_name(self) -> str:
+        """The text of the link."""
+        if "#timeline" in (self.link or ""):
+            return "Timeline"
+        return "Event" if "/events/" in (self.link or "") else "Show it"
+
 
 async def read_form(request: Request) -> Form:
     """Return the fields of a form. Raise 400 or 413 for a body that no page sends."""

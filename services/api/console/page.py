@@ -1,5 +1,6 @@
 """One request for a page: who looks, at which property, what the API says, and the answer."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,7 @@ HEADERS = {
 }
 PROPERTY_COOKIE = "crm_console_property"
 COOKIE_SECONDS = 31_536_000
+_LEAD_PATH = re.compile("/console/leads/[0-9a-f-]+")
 
 
 @dataclass
@@ -86,6 +88,17 @@ class Page:
     def can_operate(self) -> bool:
         """True if the person may act on the whole installation here."""
         return self.viewer.is_operator and self.settings.console_actions
+
+    def find_event_link(self, next_path: str) -> str | None:
+        """Return the page of the first event that the person's form has made.
+
+        People who may not read the log get the lead's timeline, if the form leads to a lead.
+        """
+        if not self.api.event_ids:
+            return None
+        if self.viewer.is_operator or self.viewer.is_admin:
+            return f"/console/events/{self.api.event_ids[0]}"
+        return f"{next_path}#timeline-title" if _LEAD_PATH.fullmatch(next_path) else None
 
     @property
     def here(self) -> PropertyChoice:

@@ -15,13 +15,13 @@ from projections import api_keys
 from services.api.auth.console_authentication import ConsoleAdmin
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.row_security import read_as
-from services.api.consistency import WAIT_FOR_TOKEN, seal_token
+from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import API_KEY, NOT_FOUND, SHOWN_KEY, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY, command_from_header
 from services.api.problems import Problem
 from services.api.request_body import BodyParser, ParsedBody
-from services.api.responses import json_response
+from services.api.responses import json_response, write_response
 from services.api.schemas import example
 from services.api.schemas.api_keys import (
     ApiKeyListResponse,
@@ -83,8 +83,7 @@ async def issue_api_key(
             "the secret key from which this key was derived has been rotated, so it cannot be "
             "shown again: revoke it, and issue one with a new Idempotency-Key",
         )  # fmt: skip
-    token = await seal_token(context, result.token)
-    return json_response({"id": stored["id"], "key": key}, 201, token)
+    return await write_response(context, caller, result, {"id": stored["id"], "key": key}, 201)
 
 
 @router.get(
@@ -119,8 +118,7 @@ async def revoke_api_key(
 
     command_id = command_from_header(request, caller, parsed.raw, scope.at)
     result = await transact(context.pool, scope, work, command_id=command_id)
-    token = await seal_token(context, result.token)
-    return json_response({"success": True, "id": key_id}, 200, token)
+    return await write_response(context, caller, result, {"success": True, "id": key_id})
 
 
 def _scope(request: Request, caller: ConsoleUser) -> Scope:

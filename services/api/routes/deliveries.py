@@ -11,7 +11,6 @@ from events.deliveries import DeliveryPurpose, DeliverySkipped
 from events.log import commands
 from events.record import Stream
 from services.api.auth.console_authentication import ConsoleWriter
-from services.api.consistency import seal_token
 from services.api.context import context_of
 from services.api.error_codes import MESSAGE, SUBJECT, error_responses
 from services.api.idempotency import (
@@ -22,7 +21,7 @@ from services.api.idempotency import (
 from services.api.problems import Problem
 from services.api.property_lookup import property_of_lead
 from services.api.request_body import BodyParser, ParsedBody
-from services.api.responses import json_response
+from services.api.responses import write_response
 from services.api.schemas.deliveries import SendMessageRequest, SendMessageResponse
 from services.api.schemas.schema import LeadId
 from services.api.table_fit import require_fitting_tables
@@ -101,8 +100,7 @@ async def send_message(
             409, RESTRICTED if code == RESTRICTED else NO_CONSENT, message,
             details={"messageId": delivery["messageId"]},
         )  # fmt: skip
-    token = await seal_token(context, result.token)
-    return json_response({"success": True, **delivery}, token=token)
+    return await write_response(context, caller, result, {"success": True, **delivery})
 
 
 def _require_one_content(body: SendMessageRequest) -> None:

@@ -14,14 +14,13 @@ from uuid_utils.compat import uuid7
 
 from events.widgets import WidgetKeyIssued
 from services.api.auth.console_authentication import ConsoleAdmin
-from services.api.consistency import seal_token
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, SHOWN_KEY, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY, command_from_header
 from services.api.problems import Problem
 from services.api.property_lookup import require_property
 from services.api.request_body import BodyParser, ParsedBody
-from services.api.responses import json_response
+from services.api.responses import write_response
 from services.api.schemas.widget_keys import WidgetKeyRequest, WidgetKeyResponse
 from services.api.table_fit import require_fitting_tables
 from services.application.command_handler import transact
@@ -78,7 +77,7 @@ async def regenerate_widget_key(
             "shown again: regenerate it with a new Idempotency-Key",
         )  # fmt: skip
     body_of_response = {"apiKey": key, "previousValidUntil": _with_z(stored["until"])}
-    return json_response(body_of_response, 200, await seal_token(context, result.token))
+    return await write_response(context, caller, result, body_of_response)
 
 
 def derive_key(secret_key: bytes, seed: str) -> str:
