@@ -49,6 +49,7 @@ EVENTS: tuple[type[Event], ...] = (
     conversations.ConversationTakenOver,
     conversations.ConversationReleased,
     conversations.ConversationWaiting,
+    conversations.ConversationChangeExplained,
     leads.LeadCaptured,
     leads.LeadImported,
     leads.LeadAdopted,
@@ -111,6 +112,7 @@ EVENTS: tuple[type[Event], ...] = (
     tasks.TaskDue,
     tasks.TaskDone,
     explanations.ChangeExplained,
+    explanations.PropertyChangeExplained,
     operations.ParkedDropped,
     operations.RetentionApplied,
 )

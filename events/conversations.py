@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import Field
 
 from events.event import ChangeEvent, Event, Foreign, Intake, Personal
-from events.fields import Body, Count, Flag, Instant, Word
+from events.fields import Body, Count, Flag, Instant, Text, Word
 
 
 class ConversationChannel(StrEnum):
@@ -185,3 +185,14 @@ class ConversationWaiting(_ConversationEvent):
         Personal("conversation_id"),
         Field(description="System message that informs the visitor."),
     ] = None
+
+
+class ConversationChangeExplained(_ConversationEvent):
+    """A person gave the reason for an event of a conversation without a lead."""
+
+    name: ClassVar[str] = "conversation.change_explained"
+    optional_ids: ClassVar[frozenset[str]] = frozenset()
+
+    explained_event_id: Foreign
+    reason: Annotated[Text, Personal("conversation_id")]
+    explained_by: Foreign | None = None

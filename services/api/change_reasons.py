@@ -10,9 +10,15 @@ from starlette.requests import Request
 from uuid_utils.compat import uuid7
 
 from events.fields import Text
+from services.api.auth.console_users import ConsoleUser
+from services.api.auth.visitors import Visitor
 from services.api.problems import Problem
 from services.application.unit_of_work import UnitOfWork
-from services.deciders.explanations import ExplainChange
+from services.deciders.explanations import (
+    ExplainChange,
+    ExplainConversationChange,
+    ExplainPropertyChange,
+)
 from services.runtime.unicode_text import normalize_texts
 
 REASON_HEADER = "X-CRM-Reason"
@@ -26,7 +32,7 @@ async def check_reason(
         Header(
             alias=REASON_HEADER,
             description="Why the change is made, percent-encoded UTF-8. It is recorded as an event "
-            "of the lead, in the same transaction.",
+            "of its own, in the same transaction.",
             json_schema_extra={"maxLength": 9 * MAX_REASON_LENGTH},
         ),
     ] = None,
@@ -62,19 +68,25 @@ def _invalid(text: str) -> Problem:
     )  # fmt: skip
 
 
-async def explain_change(uow: UnitOfWork, reason: str, user_id: UUID) -> None:
-    """Record the reason of what was decided. Raise 400 if no lead is concerned.
+async def explain_change(uow: UnitOfWork, request: Request, caller: Visitor | ConsoleUser) -> None:
+    """Record the reason of what was decided, if a console user gives one.
 
-    The first event of a lead is explained; all events of the transaction have its correlation.
+    The first event of a lead is explained, else the first one of a conversation, else the first
+    one. All events of the transaction have its correlation.
     """
+    if not isinstance(caller, ConsoleUser) or not uow.events:
+        return
+    if (reason := find_reason(request)) is None:
+        return
     for event_id, event in uow.events:
-        lead_id = getattr(event, "lead_id", None)
-        if isinstance(lead_id, UUID):
-            await uow.execute(ExplainChange(uuid7(), lead_id, event_id, reason, user_id))
+        if isinstance(lead_id := getattr(event, "lead_id", None), UUID):
+            await uow.execute(ExplainChange(uuid7(), lead_id, event_id, reason, caller.id))
             return
-    if uow.events:
-        raise Problem(
-            400, "reason_without_lead",
-            "a reason is stored with a lead, and this change concerns none: "
-            f"repeat it without {REASON_HEADER}",
-        )  # fmt: skip
+    for event_id, event in uow.events:
+        if isinstance(conversation_id := getattr(event, "conversation_id", None), UUID):
+            await uow.execute(
+                ExplainConversationChange(conversation_id, event_id, reason, caller.id)
+            )
+            return
+    property_id, (event_id, _) = uow.scope.property_id, uow.events[0]
+    await uow.execute(ExplainPropertyChange(uuid7(), property_id, event_id, reason, caller.id))

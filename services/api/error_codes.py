@@ -50,7 +50,7 @@ BY_DEPENDENCY: Mapping[Callable[..., Any], Codes] = {
     authenticate_console_user: {401: ("unauthenticated",)},
     require_writer: {403: ("forbidden",)},
     require_admin: {403: ("forbidden",)},
-    check_reason: {400: ("invalid_reason", "reason_without_lead")},
+    check_reason: {400: ("invalid_reason",)},
     wait_for_token: {
         400: ("malformed_token", "token_of_another_generation"),
         503: ("not_there_yet",),

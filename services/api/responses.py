@@ -12,7 +12,7 @@ from projections.catalog import LIVE
 from projections.engine import parked
 from services.api.auth.console_users import ConsoleUser
 from services.api.auth.visitors import Visitor
-from services.api.change_reasons import explain_change, find_reason
+from services.api.change_reasons import explain_change
 from services.api.consistency import TOKEN_HEADER, seal_token
 from services.api.context import ApiContext, context_of
 from services.api.idempotency import command_from_header
@@ -79,12 +79,9 @@ async def execute_write(
 
     command = command_from_header(request, caller, raw_body, now)
 
-    reason = find_reason(request) if isinstance(caller, ConsoleUser) else None
-
     async def work_to_json(uow: UnitOfWork) -> Any:
         result = await work(uow)
-        if reason is not None and isinstance(caller, ConsoleUser):
-            await explain_change(uow, reason, caller.id)
+        await explain_change(uow, request, caller)
         # Stored as JSON for a repetition: the first response must be made from the same value.
         return result if command is None else orjson.loads(encode_json(result))
 

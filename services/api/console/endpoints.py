@@ -1,7 +1,6 @@
 """Routes of pages and of their forms: sign-in, errors and refusals are the same for all."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -90,7 +89,7 @@ def form_route(
         except (ApiRefused, Problem, Refused) as error:
             return await _show_form(page, template, prepare, form, refusal_of(error))
         if done.link is None:
-            done = replace(done, link=page.find_event_link(done.path))
+            done = page.add_event_link(done)
         response = redirect_after(page.request, done, page.api.write_token)
         for name, (value, cookie_path) in page.cookies.items():
             set_cookie(

@@ -26,12 +26,13 @@ Form = Mapping[str, str]
 class Done:
     """The result of a form: the page to show next, and what was done, in one sentence.
 
-    `link` is the path of what the form made, such as the event.
+    `link` is the path of what the form made, such as the event, and `link_name` its text.
     """
 
     path: str
     notice: str
     link: str | None = None
+    link_name: str = "Show it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,8 @@ class ShownResult:
 
     notice: str
     link: str | None
+    link_name: str
     token: str | None
-
-    @property
-    def link_name(self) -> str:
-        """The text of the link."""
-        if "#timeline" in (self.link or ""):
-            return "Timeline"
-        return "Event" if "/events/" in (self.link or "") else "Show it"
 
 
 async def read_form(request: Request) -> Form:
@@ -70,7 +65,9 @@ async def read_form(request: Request) -> Form:
 def redirect_after(request: Request, done: Done, token: str | None) -> Response:
     """Return the redirect to the next page, which shows the result once."""
     response = RedirectResponse(done.path, 303)
-    content = orjson.dumps({"notice": done.notice, "link": done.link, "token": token})
+    content = orjson.dumps({
+        "notice": done.notice, "link": done.link, "link_name": done.link_name, "token": token,
+    })  # fmt: skip
     encoded = base64.urlsafe_b64encode(content).decode()
     set_cookie(request, response, RESULT_COOKIE, encoded, max_age=RESULT_SECONDS)
     return response
@@ -84,11 +81,12 @@ def read_result(request: Request) -> ShownResult | None:
     try:
         found = orjson.loads(base64.urlsafe_b64decode(text))
         notice, link, token = found["notice"], found["link"], found["token"]
+        link_name = str(found["link_name"])
     except (ValueError, KeyError, TypeError):
         return None
     if link is not None and not is_local(str(link)):
         return None
-    return ShownResult(str(notice), link and str(link), token and str(token))
+    return ShownResult(str(notice), link and str(link), link_name, token and str(token))
 
 
 def is_local(path: str) -> bool:

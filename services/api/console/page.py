@@ -1,7 +1,7 @@
 """One request for a page: who looks, at which property, what the API says, and the answer."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from services.api.console.api_calls import ApiCalls
 from services.api.console.cookies import set_cookie
-from services.api.console.forms import RESULT_COOKIE, ShownResult
+from services.api.console.forms import RESULT_COOKIE, Done, ShownResult
 from services.api.console.menu import MenuLink, PropertyChoice, menu_links
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer
@@ -89,16 +89,19 @@ class Page:
         """True if the person may act on the whole installation here."""
         return self.viewer.is_operator and self.settings.console_actions
 
-    def find_event_link(self, next_path: str) -> str | None:
-        """Return the page of the first event that the person's form has made.
+    def add_event_link(self, done: Done) -> Done:
+        """Return the result of a form with a link to the first event that the form has made.
 
         People who may not read the log get the lead's timeline, if the form leads to a lead.
         """
-        if not self.api.event_ids:
-            return None
+        if done.link is not None or not self.api.event_ids:
+            return done
         if self.viewer.is_operator or self.viewer.is_admin:
-            return f"/console/events/{self.api.event_ids[0]}"
-        return f"{next_path}#timeline-title" if _LEAD_PATH.fullmatch(next_path) else None
+            link = f"/console/events/{self.api.event_ids[0]}"
+            return replace(done, link=link, link_name="Event")
+        if _LEAD_PATH.fullmatch(done.path):
+            return replace(done, link=f"{done.path}#timeline-title", link_name="Timeline")
+        return done
 
     @property
     def here(self) -> PropertyChoice:

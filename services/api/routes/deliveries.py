@@ -11,6 +11,7 @@ from events.deliveries import DeliveryPurpose, DeliverySkipped
 from events.log import commands
 from events.record import Stream
 from services.api.auth.console_authentication import ConsoleWriter
+from services.api.change_reasons import explain_change
 from services.api.context import context_of
 from services.api.error_codes import MESSAGE, SUBJECT, error_responses
 from services.api.idempotency import (
@@ -75,6 +76,7 @@ async def send_message(
                 delivery_id, lead_id, body.channel, DeliveryPurpose.MANUAL, now, message.body,
                 message.subject, message.template_id, message.template_version, caller.id,
             ))  # fmt: skip
+            await explain_change(uow, request, caller)
         skips = [
             recorded.event
             for recorded in await uow.history(Stream("delivery", delivery_id))

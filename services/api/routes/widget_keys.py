@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from events.widgets import WidgetKeyIssued
 from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.change_reasons import explain_change
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, SHOWN_KEY, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY, command_from_header
@@ -63,6 +64,7 @@ async def regenerate_widget_key(
             for event in await uow.execute(command)
             if isinstance(event, WidgetKeyIssued)
         ]
+        await explain_change(uow, request, caller)
         until = ends_at[0].isoformat() if ends_at and ends_at[0] else None
         return {"seed": new_seed, "hash": new_hash, "until": until}
 

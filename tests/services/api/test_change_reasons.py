@@ -64,13 +64,39 @@ async def test_a_reason_that_cannot_be_stored_is_refused(site: Site, reason: str
     assert "lead.status_changed" not in await site.read_event_types()
 
 
-async def test_a_change_of_no_lead_cannot_be_explained(site: Site) -> None:
-    turn = await site.send_chat("hello")
-    response = await site.client.post(
-        f"/api/conversations/{turn['conversationId']}/takeover",
-        headers=site.console_headers(more={"X-CRM-Reason": "why"}),
+async def read_reasons(site: Site, event_type: str) -> list[dict[str, Any]]:
+    rows = await site.world.pool.fetch(
+        "SELECT id, actor, payload::jsonb ->> 'explained_event_id' AS explained FROM crm_events"
+        " WHERE event_type = $1 ORDER BY seq",
+        event_type,
     )
-    assert (response.status_code, response.json()["code"]) == (400, "reason_without_lead")
+    return [dict(row) for row in rows]
+
+
+async def test_the_takeover_of_an_anonymous_chat_is_explained(site: Site) -> None:
+    turn = await site.send_chat("hello")
+    headers = site.console_headers(more={"X-CRM-Reason": "why", "Idempotency-Key": "k"})
+    path = f"/api/conversations/{turn['conversationId']}/takeover"
+    await site.client.post(path, headers=headers)
+    response = await site.client.post(path, headers=headers)
+    assert response.status_code == 200, response.text
+    taken_over, explained = response.headers["X-CRM-Events"].split(",")
+    [row] = await read_reasons(site, "conversation.change_explained")
+    assert (str(row["id"]), row["explained"]) == (explained, taken_over)
+    assert row["actor"] == f"user:{site.manager}"
+    await site.project()
+
+
+async def test_a_change_of_the_widget_is_explained(site: Site) -> None:
+    body = {"propertyId": str(site.property_id), "config": {"tourBlackoutDates": ["2036-12-25"]}}
+    headers = site.console_headers(site.admin, more={"X-CRM-Reason": "closed"})
+    for _ in range(2):
+        path = "/api/lumaleasing/admin/config"
+        response = await site.client.put(path, json=body, headers=headers)
+        assert response.status_code == 200, response.text
+    [row] = await read_reasons(site, "property.change_explained")
+    assert row["actor"] == f"user:{site.admin}"
+    await site.project()
 
 
 async def test_a_blank_reason_is_no_reason(site: Site) -> None:
