@@ -4,31 +4,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.timers import TimerKind
+from services.application.alarm_texts import ALARM_TEXTS, AlarmText
 from services.application.pipeline_state import GroupState, PipelineState
 
 OVERDUE = timedelta(minutes=5)
 """Time after which a due timer that nobody works on is reported."""
-TIMER_PROCESSES = {
-    TimerKind.RUN: ("Runs of workflows", "workflows"),
-    TimerKind.TOUR: ("Timers of tours", "workflows"),
-    TimerKind.TASK: ("Timers of tasks", "workflows"),
-    TimerKind.DELIVERY: ("Messages", "sender"),
+TIMER_NAMES = {
+    TimerKind.RUN: "Runs of workflows",
+    TimerKind.TOUR: "Timers of tours",
+    TimerKind.TASK: "Timers of tasks",
+    TimerKind.DELIVERY: "Messages",
 }
-"""Kind of timer → what waits, and the process that works on it."""
+"""Kind of timer → what waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A sentence about what is wrong, what to do, and the page that shows more.
+    """A sentence about what is wrong, with its numbers, and the page that shows more.
 
     `is_urgent`: something stands still; otherwise something only waits for a decision.
     """
 
     code: str
     text: str
-    action: str
     is_urgent: bool = True
     page: str | None = None
+
+    @property
+    def texts(self) -> AlarmText:
+        """The meaning and the action, as in the alert rules and in the runbook."""
+        return ALARM_TEXTS[self.code]
 
 
 def find_alarms(state: PipelineState, now: datetime) -> list[Alarm]:
@@ -47,14 +52,12 @@ def _relay_alarms(state: PipelineState) -> list[Alarm]:
         alarms.append(Alarm(
             "no_relay",
             f"No relay works, so new events get no position; {relay.behind:,} wait",
-            "Start the process services.relay, or read its log and its /readyz.",
         ))  # fmt: skip
     if staged.refused:
         alarms.append(Alarm(
             "staged_refused",
             f"The log refuses {_count(staged.refused, 'change')} of the host's rows: "
             f"{staged.reason}",
-            "`crm staged list` shows them. Repair the rows, then `crm staged retry`.",
         ))  # fmt: skip
     return alarms
 
@@ -66,25 +69,21 @@ def _group_alarms(group: GroupState, process: str, what: str) -> list[Alarm]:
         text = str(group.standstill)
         alarms.append(Alarm(
             f"{process}_standstill", text[:1].upper() + text[1:],
-            f"Read the log of the process services.{process} and its /readyz: they name the error.",
         ))  # fmt: skip
     if group.beyond_log:
         alarms.append(Alarm(
             f"{process}_beyond_log",
             f"The checkpoints of {len(group.beyond_log)} shards are beyond the log, "
             f"which was restored without {what}",
-            "Run `crm log begin-generation`, then `crm replay rebuild --all`.",
         ))  # fmt: skip
     if group.generations:
         alarms.append(Alarm(
             f"{process}_generation",
             f"{what[:1].upper()}{what[1:]} were made from another generation of the log",
-            "Run `crm replay rebuild --all`.",
         ))  # fmt: skip
     if group.versions - {group.build_version}:
         alarms.append(Alarm(
             f"{process}_version", f"{what[:1].upper()}{what[1:]} are not of this build",
-            "Run `crm replay rebuild` with the changed projections: Projections shows them.",
             page="/console/projections",
         ))  # fmt: skip
     return alarms
@@ -92,15 +91,14 @@ def _group_alarms(group: GroupState, process: str, what: str) -> list[Alarm]:
 
 def _timer_alarms(state: PipelineState, now: datetime) -> list[Alarm]:
     alarms = []
-    for kind, (what, process) in TIMER_PROCESSES.items():
+    for kind, what in TIMER_NAMES.items():
         timer = state.timer(kind)
         if timer.due and timer.first_at is not None and now - timer.first_at > OVERDUE:
             minutes = (now - timer.first_at) // timedelta(minutes=1)
             alarms.append(Alarm(
-                f"overdue_{kind}",
+                "overdue_delivery" if kind is TimerKind.DELIVERY else "overdue",
                 f"{what} are due for {minutes:,} minutes, and nobody works on them "
                 f"({timer.due:,} in all)",
-                f"Start the process services.{process}, or read its log and its /readyz.",
             ))  # fmt: skip
     return alarms
 
@@ -113,25 +111,25 @@ def _waiting_alarms(state: PipelineState) -> list[Alarm]:
             "stopped",
             f"{scope} are stopped since {stop.stopped_at:%d %b %H:%M} UTC by {stop.stopped_by}: "
             f"{stop.reason}",
-            "`crm delivery go` lets them leave.", is_urgent=False,
+            is_urgent=False,
         ))  # fmt: skip
     if parked := sum(state.parked.values()):
         alarms.append(Alarm(
             "parked",
             f"{_count(parked, 'event')} could not be applied, and {state.parked_behind:,} wait "
             "behind them",
-            "See the reason, repair it, then try them again.", False, "/console/refused",
+            False, "/console/refused",
         ))  # fmt: skip
     if refused := sum(state.refused.values()):
         alarms.append(Alarm(
             "refused", f"Refused: {_count(refused, 'record')} of producers",
-            "See the reason, repair it, then redrive or drop them.", False, "/console/refused",
+            False, "/console/refused",
         ))  # fmt: skip
     if state.policy_failures:
         alarms.append(Alarm(
             "policy_failures",
             f"Policies could not act because of {_count(state.policy_failures, 'event')}",
-            "`crm policy failures` shows why. Repair it, then `crm policy retry`.", False,
+            False,
         ))  # fmt: skip
     return alarms
 

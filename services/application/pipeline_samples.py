@@ -120,7 +120,7 @@ SELECT {_SLOT}, log.position, log.unpublished, unnumbered.events,
   pg_postmaster_start_time()
 FROM log, scale, unnumbered, due
 ON CONFLICT (sampled_at) DO UPDATE SET held = excluded.held
-RETURNING timers_due, held, clock_timestamp() AS database_time
+RETURNING timers_due, timers_seconds, held, clock_timestamp() AS database_time
 """
 # A second process changes only `held`: without any change there would be no row to return.
 
@@ -129,6 +129,7 @@ class SampleAnswer(NamedTuple):
     """The numbers that the process exports as metrics after it wrote a sample."""
 
     timers_due: int
+    timers_seconds: float
     held: int
     database_time: datetime
 

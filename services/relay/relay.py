@@ -78,7 +78,7 @@ class Relay:
                 log.warning("relay.interrupted", error=error, is_retry=True)
                 await sleep_unless(stop, RETRY_SECONDS)
             finally:
-                self.active = False
+                self._set_active(False)
                 conn.terminate()
 
     async def _wait_and_run(self, conn: asyncpg.Connection, stop: asyncio.Event) -> None:
@@ -128,10 +128,14 @@ class Relay:
             self._set_problem(None)
             await run.recall()
             await run.catch_up()
-            self.active = True
+            self._set_active(True)
             await run.publish_new(stop)
         finally:
             await publisher.stop()
+
+    def _set_active(self, active: bool) -> None:
+        self.active = active
+        metrics.RELAY_ACTIVE.set(active)
 
     def _set_problem(self, problem: str | None) -> None:
         self.problem = problem

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from events.log.error_text import describe_error
 from services.runtime.listening import listen
-from services.runtime.metrics import exposition
+from services.runtime.metrics import CHECK_PROBLEMS, exposition
 
 CHECK_SECONDS = 3.0
 
@@ -24,7 +25,13 @@ ReadMetrics = Callable[[], Awaitable[bytes]]
 """A function that returns metrics in the text format of Prometheus."""
 
 
-async def _read_own_metrics() -> bytes:
+async def read_own_metrics(checks: Mapping[str, Check]) -> bytes:
+    """Return the metrics of this process, with the results of its checks at this moment."""
+    names = list(checks)
+    problems = await collect_problems(checks) if names else {}
+    CHECK_PROBLEMS.clear()
+    for name in names:
+        CHECK_PROBLEMS.labels(name).set(name in problems)
     return exposition()
 
 
@@ -122,7 +129,7 @@ async def serve_health(
             yield
             return
         listener = listen(host, port, "CRM_HEALTH_HOST and CRM_HEALTH_PORT")
-    app = Starlette(routes=health_routes(checks, metrics or _read_own_metrics))
+    app = Starlette(routes=health_routes(checks, metrics or partial(read_own_metrics, checks)))
     server = HealthServer(app)
     task = asyncio.create_task(server.serve([listener]), name="health")
     try:

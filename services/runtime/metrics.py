@@ -83,6 +83,12 @@ STAGED_SECONDS = Gauge(
 STAGED_REFUSED = Gauge(
     "crm_staged_refused", "Changes of the host's rows that the log refuses", registry=REGISTRY
 )
+RELAY_ACTIVE = Gauge(
+    "crm_relay_active", "1 if this process has the relay lease and publishes", registry=REGISTRY
+)
+CHECK_PROBLEMS = Gauge(
+    "crm_check_problems", "1 if a check of /readyz reports a problem", ["check"], registry=REGISTRY
+)
 HISTORY_LOST = Gauge(
     "crm_history_lost", "1 if the bus has events that the log does not have", registry=REGISTRY
 )

@@ -23,6 +23,10 @@ DIRECTORY = Path.cwd()
 """The disk of this directory is measured."""
 
 TIMERS_DUE = Gauge("crm_timers_due", "Timers that are due now", registry=REGISTRY)
+TIMERS_OVERDUE = Gauge(
+    "crm_timers_overdue_seconds", "Time for which the longest waiting due timer waits",
+    registry=REGISTRY,
+)  # fmt: skip
 HELD = Gauge("crm_deliveries_held", "Messages that a rule holds now", registry=REGISTRY)
 CLOCK_OFFSET = Gauge(
     "crm_clock_offset_seconds", "Clock of this machine minus the clock of the database",
@@ -55,6 +59,7 @@ async def take_sample(pool: asyncpg.Pool, clock: Clock) -> None:
     async with pool.acquire() as conn:
         answer = await write_sample(conn, clock.now())
     TIMERS_DUE.set(answer.timers_due)
+    TIMERS_OVERDUE.set(answer.timers_seconds)
     HELD.set(answer.held)
     CLOCK_OFFSET.set((datetime.now(UTC) - answer.database_time).total_seconds())
     disk = shutil.disk_usage(DIRECTORY)

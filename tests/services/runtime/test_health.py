@@ -41,6 +41,23 @@ async def test_a_process_is_ready_if_every_check_passes() -> None:
         assert (await get(port, "/healthz")).status_code == 200
 
 
+async def test_the_metrics_contain_the_result_of_each_check() -> None:
+    problems: list[str] = []
+
+    async def check() -> str | None:
+        return problems[0] if problems else None
+
+    port = free_port()
+    checks = {"kafka": check}
+    async with serve_health(checks, host=HOST, port=port):
+        await until(lambda: is_up(port))
+        assert 'crm_check_problems{check="kafka"} 0.0' in (await get(port, "/metrics")).text
+        problems.append("no broker")
+        assert 'crm_check_problems{check="kafka"} 1.0' in (await get(port, "/metrics")).text
+        checks.clear()
+        assert "crm_check_problems{" not in (await get(port, "/metrics")).text
+
+
 async def test_a_check_that_fails_or_hangs_is_reported_as_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -111,7 +111,7 @@ async def test_a_due_timer_that_nobody_works_on_is_an_alarm(operator: Visit) -> 
     [alarm] = find_alarms(await read_state(operator), world.now)
     assert (alarm.code, alarm.is_urgent) == ("overdue_delivery", True)
     assert "Messages are due for 7 minutes" in alarm.text
-    assert "services.sender" in alarm.action
+    assert "services.sender" in alarm.texts.action
 
 
 async def test_a_stop_of_messages_is_shown_with_its_reason(operator: Visit) -> None:
