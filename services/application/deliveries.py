@@ -15,7 +15,7 @@ from services.application.unit_of_work import UnitOfWork
 from services.deciders import leads
 from services.deciders.decider import Refused, UnknownSubject
 from services.deciders.message_values import TourDetails, collect_values
-from services.deciders.rendering import render, variables_in
+from services.deciders.rendering import Values, render, variables_in
 from services.host import load_property
 
 DEFAULT_SUBJECT = "Message from {{property_name}}"
@@ -51,10 +51,6 @@ async def render_message(
     Raises `Refused` for an unknown lead, for a template that does not exist or has another channel,
     and for a missing value.
     """
-    lead = await uow.load(leads.decider, await uow.surviving_lead(lead_id))
-    if not lead.exists:
-        raise UnknownSubject(Stream("lead", lead_id))
-    host_property = await load_property(uow.conn, uow.scope.property_id)
     text, subject = draft.text or "", draft.subject
     template_id = template_version = None
     if draft.template_slug is not None:
@@ -68,12 +64,26 @@ async def render_message(
         text, subject = content.body, subject or content.subject
     subject = subject or DEFAULT_SUBJECT
     texts = [text] if draft.channel is MessageChannel.SMS else [text, subject]
-    tour = await _find_tour(uow, lead_id, tour_id) if _is_about_tours(texts) else None
-    values = collect_values(
-        lead.details, host_property.name, host_property.address, host_property.settings, tour
-    )
+    values = await load_message_values(uow, lead_id, texts, tour_id)
     body, *more = [render(text, values) for text in texts]
     return RenderedMessage(body, more[0] if more else None, template_id, template_version)
+
+
+async def load_message_values(
+    uow: UnitOfWork, lead_id: UUID, texts: Iterable[str], tour_id: UUID | None = None
+) -> Values:
+    """Return variable → value of a lead for these texts, None if unknown.
+
+    Raises `Refused` for an unknown lead, and for a variable that does not exist.
+    """
+    lead = await uow.load(leads.decider, await uow.surviving_lead(lead_id))
+    if not lead.exists:
+        raise UnknownSubject(Stream("lead", lead_id))
+    host_property = await load_property(uow.conn, uow.scope.property_id)
+    tour = await _find_tour(uow, lead_id, tour_id) if _is_about_tours(texts) else None
+    return collect_values(
+        lead.details, host_property.name, host_property.address, host_property.settings, tour
+    )
 
 
 def _is_about_tours(texts: Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
 """The use case of an enrolment: a lead starts a run of a workflow definition."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -8,9 +8,16 @@ from events.record import Stream
 from events.runs import RunEnrolled
 from services.application.merged_leads import list_members
 from services.application.unit_of_work import UnitOfWork
-from services.deciders import runs, workflows
-from services.deciders.decider import UnknownSubject
-from services.deciders.enrolments import MANUAL, EarlierRun, EnrolLead, choose_key, run_id_of
+from services.deciders import enrolments, leads, runs, workflows
+from services.deciders.decider import Refused, UnknownSubject
+from services.deciders.enrolments import (
+    MANUAL,
+    EarlierRun,
+    EnrolLead,
+    Enrolment,
+    choose_key,
+    run_id_of,
+)
 from services.deciders.runs import LIVE
 from services.host import load_property
 
@@ -74,6 +81,34 @@ async def start_by_hand(
         enrolled_by=enrolled_by,
     ))  # fmt: skip
     return run_id
+
+
+async def find_obstacle(uow: UnitOfWork, definition_id: UUID, lead_id: UUID) -> Refused | None:
+    """Return why the trigger of a definition would start no run of the lead now; None if it would.
+
+    The definition is taken as active. Nothing is written and nothing is locked.
+    """
+    definition = await uow.load(workflows.decider, definition_id)
+    lead_id = await uow.surviving_lead(lead_id)
+    if definition.content is None:
+        raise UnknownSubject(Stream("definition", definition_id))
+    key = choose_key(definition.content, definition_id)
+    run_id = run_id_of(lead_id, definition_id, key)
+    lead = await uow.load(leads.decider, lead_id)
+    state = Enrolment(definition=replace(definition, is_active=True), lead=lead)
+    host_property = await load_property(uow.conn, uow.scope.property_id)
+    command = EnrolLead(
+        run_id, lead_id, definition_id, definition.content.trigger_on, key, uow.scope.at,
+        host_property.zone_name, await _list_earlier_runs(uow, lead_id, definition_id),
+        triggered_at=uow.scope.at,
+    )  # fmt: skip
+    try:
+        enrolments.decide(command, state)
+    except UnknownSubject:
+        raise
+    except Refused as refused:
+        return refused
+    return None
 
 
 async def _lock_surviving_lead(uow: UnitOfWork, lead_id: UUID) -> UUID:

@@ -53,9 +53,13 @@ class StuckRun(NamedTuple):
 
 
 async def list_stuck_runs(
-    conn: Connection, now: datetime, property_id: UUID | None = None, limit: int = MAX_RUNS
-) -> list[StuckRun]:
-    """Return the runs that make no progress, those that wait longest first."""
+    conn: Connection, now: datetime, property_id: UUID | None = None, limit: int = MAX_RUNS,
+    *, run_id: UUID | None = None,
+) -> list[StuckRun]:  # fmt: skip
+    """Return the runs that make no progress, those that wait longest first.
+
+    With `run_id` only that run, if it is one of them.
+    """
     rows = await conn.fetch(
         """
         SELECT entity_id AS run_id, org_id, property_id,
@@ -63,12 +67,13 @@ async def list_stuck_runs(
           coalesce(error, 'its step is due and was not done') AS reason, due_at AS since, attempts
         FROM crm.timers WHERE kind = $1 AND (error IS NOT NULL OR queue_at < $2)
           AND ($3::uuid IS NULL OR property_id = $3)
+          AND ($6::uuid IS NULL OR entity_id = $6)
         UNION ALL
         SELECT run.id, run.org_id, run.property_id, 'lost_timer',
           'it is active, and no timer will move it', run.updated_at, 0
         FROM public.lead_workflows run
         WHERE run.status = 'active' AND run.updated_at < $2
-          AND ($3::uuid IS NULL OR run.property_id = $3)
+          AND ($3::uuid IS NULL OR run.property_id = $3) AND ($6::uuid IS NULL OR run.id = $6)
           AND NOT EXISTS (SELECT FROM crm.timers timer
             WHERE timer.kind = $1 AND timer.entity_id = run.id)
         UNION ALL
@@ -77,7 +82,7 @@ async def list_stuck_runs(
         FROM crm.parked parked JOIN public.lead_workflows run
           ON run.id = ANY(parked.touches) OR run.lead_id = ANY(parked.touches)
         WHERE parked.projection_group = $4 AND run.status IN ('active', 'paused')
-          AND ($3::uuid IS NULL OR run.property_id = $3)
+          AND ($3::uuid IS NULL OR run.property_id = $3) AND ($6::uuid IS NULL OR run.id = $6)
         ORDER BY since, run_id LIMIT $5
         """,
         TimerKind.RUN.value,
@@ -85,6 +90,7 @@ async def list_stuck_runs(
         property_id,
         LIVE.name,
         limit,
+        run_id,
     )
     return [StuckRun(**row) for row in rows]
 

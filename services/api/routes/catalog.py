@@ -32,7 +32,9 @@ from services.api.routes import (
     stream_tickets,
     takeovers,
     tasks,
+    template_previews,
     template_tests,
+    template_versions,
     templates,
     timeline,
     today,
@@ -44,7 +46,10 @@ from services.api.routes import (
     widget_statistics,
     widgets,
     workflow_defaults,
+    workflow_runs,
+    workflow_simulations,
     workflow_switches,
+    workflow_versions,
     workflows,
 )
 
@@ -57,8 +62,10 @@ ROUTERS = (
     property_tours.router, property_slots.router,
     engagements.router, scores.router, score_history.router, insights.router, funnel.router,
     conversations.router, takeovers.router, agent_messages.router,
-    workflows.router, workflow_switches.router, workflow_defaults.router, templates.router,
-    template_tests.router, runs.router, run_moves.router, tasks.router, deliveries.router,
+    workflows.router, workflow_versions.router, workflow_switches.router,
+    workflow_defaults.router, workflow_simulations.router, workflow_runs.router,
+    templates.router, template_versions.router, template_previews.router, template_tests.router,
+    runs.router, run_moves.router, tasks.router, deliveries.router,
     lead_deliveries.router, intake_outcomes.router, privacy.router, erasures.router,
     api_keys.router, clear_events.router,
 )  # fmt: skip

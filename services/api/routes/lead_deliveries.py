@@ -1,11 +1,10 @@
 """Routes of the messages to a lead: the state of each one with its reason, and cancelling one."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,14 +14,14 @@ from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import DELIVERY, NOT_FOUND, SUBJECT, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.message_items import build_message_items, to_camel_case
 from services.api.property_lookup import load_surviving_lead, property_of_lead
 from services.api.responses import ResponseBody, execute_write, json_response
 from services.api.schemas import example
 from services.api.schemas.lead_deliveries import DeliveryListResponse
 from services.api.schemas.schema import LeadId, SuccessResponse
 from services.application.message_cancellation import cancel_message
-from services.application.message_forecasts import forecast_message
-from services.application.message_states import list_message_states, state_fields
+from services.application.message_states import list_message_states
 from services.application.unit_of_work import UnitOfWork
 from services.application.unplanned_messages import list_unplanned_messages
 
@@ -46,16 +45,13 @@ async def list_deliveries(request: Request, caller: ConsoleReader, lead_id: Lead
     async with context.pool.acquire() as pool_conn:
         states = await list_message_states(pool_conn, caller.org_id, lead["members"])
         now = context.clock.now()
-        forecasts = [await forecast_message(pool_conn, state, now) for state in states]
+        items = await build_message_items(pool_conn, states, now)
         scope = caller.scope(lead["property_id"], now)
         uow = UnitOfWork(pool_conn, scope, None)  # type: ignore[arg-type]
         unplanned = await list_unplanned_messages(uow, lead["members"])
     return json_response({
-        "deliveries": [
-            _to_camel_case(state_fields(state)) | {"forecast": forecast and asdict(forecast)}
-            for state, forecast in zip(states, forecasts, strict=True)
-        ],
-        "notPlanned": [_to_camel_case(asdict(message)) for message in unplanned],
+        "deliveries": items,
+        "notPlanned": [to_camel_case(asdict(message)) for message in unplanned],
     })  # fmt: skip
 
 
@@ -75,11 +71,3 @@ async def cancel_delivery(
         return {"success": True}
 
     return await execute_write(request, caller, property_id, delivery_id.bytes, work)
-
-
-def _to_camel_case(value: Any) -> Any:
-    """Return a state with names in camelCase; what a rule compared keeps its own names."""
-    return {
-        to_camel(name): [_to_camel_case(step) for step in content] if name == "history" else content
-        for name, content in value.items()
-    }

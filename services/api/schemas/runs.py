@@ -127,7 +127,7 @@ class RunSummary(RunRow):
     definition_name: str
 
 
-_RUN = {
+RUN_EXAMPLE = {
     "id": example.RUN,
     "lead_id": example.LEAD,
     "workflow_id": example.DEFINITION,
@@ -176,7 +176,7 @@ class RunListResponse(ResponseModel):
         "none": {"workflow": None, "runs": []},
         "one": {
             "workflow": {
-                **_RUN,
+                **RUN_EXAMPLE,
                 "definition": {
                     "id": example.DEFINITION,
                     "name": "Spring greeting",
@@ -185,7 +185,7 @@ class RunListResponse(ResponseModel):
                 },
                 "actions": [_ACTION],
             },
-            "runs": [{**_RUN, "definition_name": "Spring greeting"}],
+            "runs": [{**RUN_EXAMPLE, "definition_name": "Spring greeting"}],
         },
     }
 
@@ -200,7 +200,7 @@ class RunResponse(ResponseModel):
         "paused": {
             "success": True,
             "workflow": {
-                **_RUN, "status": "paused", "next_action_at": None, "remaining_seconds": 600,
+                **RUN_EXAMPLE, "status": "paused", "next_action_at": None, "remaining_seconds": 600,
             },
         }
     }  # fmt: skip

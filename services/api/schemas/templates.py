@@ -90,7 +90,7 @@ class TemplateRow(ResponseRow):
     seeded: bool
 
 
-_ROW = {
+TEMPLATE_EXAMPLE = {
     "id": example.TEMPLATE,
     "property_id": example.PROPERTY,
     "slug": example.SLUG,
@@ -110,7 +110,7 @@ _ROW = {
 class TemplateListResponse(ResponseModel):
     """The templates of a property, by slug, also inactive ones."""
 
-    examples: ClassVar[Examples] = {"one": {"templates": [_ROW]}}
+    examples: ClassVar[Examples] = {"one": {"templates": [TEMPLATE_EXAMPLE]}}
 
     templates: list[TemplateRow]
 
@@ -118,6 +118,6 @@ class TemplateListResponse(ResponseModel):
 class TemplateResponse(ResponseModel):
     """The template after the change."""
 
-    examples: ClassVar[Examples] = {"a text": {"template": _ROW}}
+    examples: ClassVar[Examples] = {"a text": {"template": TEMPLATE_EXAMPLE}}
 
     template: TemplateRow

@@ -141,7 +141,7 @@ STEP_ROWS = [
     {"id": "hello", "delay_hours": 0.25, "action": "sms", "template_slug": example.SLUG},
     {"id": "pause", "delay_hours": 24.0, "action": "wait", "template_slug": None},
 ]
-_ROW = {
+DEFINITION_EXAMPLE = {
     "id": example.DEFINITION,
     "property_id": example.PROPERTY,
     "name": "Spring greeting",
@@ -165,7 +165,7 @@ _ROW = {
 class DefinitionListResponse(ResponseModel):
     """The workflow definitions of a property, by name."""
 
-    examples: ClassVar[Examples] = {"one": {"definitions": [_ROW]}}
+    examples: ClassVar[Examples] = {"one": {"definitions": [DEFINITION_EXAMPLE]}}
 
     definitions: list[DefinitionRow]
 
@@ -173,6 +173,6 @@ class DefinitionListResponse(ResponseModel):
 class DefinitionResponse(ResponseModel):
     """The workflow definition after the change."""
 
-    examples: ClassVar[Examples] = {"a greeting": {"definition": _ROW}}
+    examples: ClassVar[Examples] = {"a greeting": {"definition": DEFINITION_EXAMPLE}}
 
     definition: DefinitionRow
