@@ -87,7 +87,7 @@ class RunCountResponse(ResponseModel):
 
 
 class StuckReason(ResponseModel):
-    """Why a run makes no progress, since when, and what to do."""
+    """The reason why a run makes no progress, since when, and what to do."""
 
     code: StuckCode
     reason: str

@@ -34,7 +34,7 @@ class SimulatedStepItem(ResponseModel):
 
 
 class EnrolmentObstacle(ResponseModel):
-    """Why the trigger would start no run of this lead now: code and sentence."""
+    """The reason why the trigger would start no run of this lead now: code and sentence."""
 
     code: str
     reason: str
