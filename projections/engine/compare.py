@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -13,26 +13,13 @@ from projections.engine.adoption import HostRows
 from projections.engine.derived_table import DerivedTable
 from projections.engine.parallel import run_for_tables
 from projections.engine.projection_group import ProjectionGroup
+from projections.engine.row_difference import RowDifference, find_different_columns
 from projections.engine.tail import Progress
 
 MAX_DIFFERENCES = 5
 """Sample differences that are reported for a table."""
 TIMEOUT_SECONDS = 86_400.0
 """Limit for a query that reads a whole table; the usual limit of a connection is too short."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowDifference:
-    """A row that differs; `columns`: name → (live, rebuilt)."""
-
-    key: str
-    columns: dict[str, tuple[Any, Any]]
-
-    def __str__(self) -> str:
-        values = ", ".join(
-            f"{name}: {live!r} → {new!r}" for name, (live, new) in self.columns.items()
-        )
-        return f"{self.key}: {values}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +116,6 @@ async def _sample_differences(
         timeout=TIMEOUT_SECONDS,
     )
     return [
-        RowDifference(row["key"], _different_columns(row["live"] or {}, row["new"] or {}))
+        RowDifference(row["key"], find_different_columns(row["live"] or {}, row["new"] or {}))
         for row in rows
     ]
-
-
-def _different_columns(live: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = list({**live, **new})
-    return {
-        name: (live.get(name), new.get(name)) for name in names if live.get(name) != new.get(name)
-    }

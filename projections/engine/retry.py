@@ -1,6 +1,8 @@
 """Retry of parked events after a fix, in their order."""
 
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -11,8 +13,10 @@ from events.log.error_text import describe_error
 from events.record import RecordedEvent
 from projections.engine import apply, checkpoints, parked, store
 from projections.engine.batch import WriterIdentity
+from projections.engine.derived_table import DerivedTable
 from projections.engine.host_triggers import ENGINE_SEARCH_PATH
 from projections.engine.parked import ParkedEvent
+from projections.engine.table_rows import RowChanges
 from projections.engine.working_set import PoisonEvent, WorkingSet
 
 
@@ -24,39 +28,73 @@ class RetryResult:
     dropped: int = 0
     still_parked: int = 0
 
+    def count(self, retried: "RetriedEvent") -> None:
+        """Add one event."""
+        if retried.is_dropped:
+            self.dropped += 1
+        elif retried.parked_event is None:
+            self.applied += 1
+        else:
+            self.still_parked += 1
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedEvent:
+    """An event that was tried again: it is applied, unless it was dropped or stays parked."""
+
+    recorded: RecordedEvent
+    parked_event: ParkedEvent | None = None
+    is_dropped: bool = False
+
+
+class Write(Protocol):
+    """A function that writes row changes, as `store.write` does."""
+
+    async def __call__(
+        self,
+        conn: Connection,
+        changes: Mapping[DerivedTable, RowChanges],
+        schema: str | None = None,
+    ) -> None: ...
+
 
 async def retry_parked(pool: asyncpg.Pool, identity: WriterIdentity, shard: int) -> RetryResult:
-    """Apply a shard's parked events in order, in one transaction.
+    """Apply a shard's parked events in order, in one transaction."""
+    result = RetryResult()
+    async with pool.acquire() as conn, conn.transaction():
+        async for retried in apply_parked(conn, identity, shard):
+            result.count(retried)
+    return result
+
+
+async def apply_parked(
+    conn: Connection, identity: WriterIdentity, shard: int, write: Write = store.write
+) -> AsyncGenerator[RetriedEvent]:
+    """Apply a shard's parked events in order, in the caller's transaction; yield each result.
 
     The transaction owns the shard: this fences the live consumer, whose memory would otherwise
     differ from the tables. The consumer owns the shard again and reads the result.
     """
     group = identity.group
-    result = RetryResult()
-    async with pool.acquire() as conn, conn.transaction():
-        await checkpoints.own(
-            conn, group.name, group.version, identity.generation, [shard], "retry of parked events"
-        )
-        await conn.execute(
-            f"SET LOCAL crm.engine = 'on'; SET LOCAL search_path = {ENGINE_SEARCH_PATH}"
-        )
-        dropped = await parked.read_dropped_ids(conn, group.name)
-        waiting: set[UUID] = set()
-        work = group.working_set()
-        for recorded in await _read_parked_events(conn, group.name, shard):
-            if recorded.id in dropped:
-                result.dropped += 1
-                await parked.remove(conn, group.name, recorded)
-                continue
-            parked_event = await _try(conn, identity, work, recorded, waiting)
-            if parked_event is None:
-                result.applied += 1
-                await parked.remove(conn, group.name, recorded)
-            else:
-                result.still_parked += 1
-                waiting |= parked_event.touches
-                await parked.park(conn, group.name, [parked_event])
-    return result
+    await checkpoints.own(
+        conn, group.name, group.version, identity.generation, [shard], "retry of parked events"
+    )
+    await conn.execute(f"SET LOCAL crm.engine = 'on'; SET LOCAL search_path = {ENGINE_SEARCH_PATH}")
+    dropped = await parked.read_dropped_ids(conn, group.name)
+    waiting: set[UUID] = set()
+    work = group.working_set()
+    for recorded in await _read_parked_events(conn, group.name, shard):
+        if recorded.id in dropped:
+            await parked.remove(conn, group.name, recorded)
+            yield RetriedEvent(recorded, is_dropped=True)
+            continue
+        parked_event = await _try(conn, identity, work, recorded, waiting, write)
+        if parked_event is None:
+            await parked.remove(conn, group.name, recorded)
+        else:
+            waiting |= parked_event.touches
+            await parked.park(conn, group.name, [parked_event])
+        yield RetriedEvent(recorded, parked_event)
 
 
 async def lock_if_parked(conn: Connection, group: str, event_id: UUID) -> bool:
@@ -103,6 +141,7 @@ async def _try(
     work: WorkingSet,
     recorded: RecordedEvent,
     waiting: set[UUID],
+    write: Write,
 ) -> ParkedEvent | None:
     """Apply one event in a savepoint. Return None if it is written, else why it stays parked."""
     if parked.is_blocked(recorded, waiting):
@@ -117,7 +156,7 @@ async def _try(
         if batch.folded.parked_events:
             await savepoint.rollback()
             return batch.folded.parked_events[0]
-        await store.write(conn, batch.changes, identity.schema)
+        await write(conn, batch.changes, identity.schema)
         # Check the deferred foreign keys now: at the commit it would be too late to park this one.
         await conn.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     except PoisonEvent as error:

@@ -11,9 +11,10 @@ from events.log.connection import Connection
 from events.operations import ParkedDropped
 from events.record import Cause, NewEvent, Origin
 from projections.catalog import LIVE
-from projections.engine import retry
+from projections.engine import retry, retry_preview
 from projections.engine.batch import WriterIdentity
 from projections.engine.retry import RetryResult
+from projections.engine.retry_preview import RetryPreview
 
 _EVENTS = """
 SELECT p.*, e.event_type, e.lead_id, e.org_id, e.property_id, e.payload, e.occurred_at,
@@ -73,6 +74,26 @@ async def retry_all(pool: asyncpg.Pool) -> RetryResult:
         total.dropped += result.dropped
         total.still_parked += result.still_parked
     return total
+
+
+async def preview_retry(pool: asyncpg.Pool, event_id: UUID | None = None) -> RetryPreview:
+    """Return what a retry would change, of all parked events or those of one event's shard.
+
+    Nothing is written. The preview is partial if it would take long.
+    """
+    async with pool.acquire() as conn:
+        state = await sequencer.read_log_state(conn)
+        shards = await retry.find_shards_with_parked(conn, LIVE.name)
+        if event_id is not None:
+            row = await find_parked(conn, event_id)
+            shards = [] if row is None else [row["shard"]]
+    identity, preview = WriterIdentity(LIVE, state.generation), RetryPreview()
+    for shard in shards:
+        if preview.events >= retry_preview.MAX_EVENTS:
+            preview.is_partial = True
+            break
+        await retry_preview.preview_shard(pool, identity, shard, preview)
+    return preview
 
 
 async def drop_parked(

@@ -9,8 +9,11 @@ from cyclopts import App, Parameter
 
 from projections.catalog import LIVE
 from projections.engine.retry import RetryResult
+from projections.engine.retry_preview import RetryPreview
 from services.application import parked_events
+from services.application.changed_rows import describe_preview
 from services.application.parked_events import NotParked
+from services.cli.changed_rows import print_preview
 from services.cli.id_prefix import find_id
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
@@ -25,6 +28,7 @@ app = App(
     help_epilogue=examples(
         "crm parked list",
         "crm parked show 0192f0c1-…",
+        "crm parked retry --dry-run",
         "crm parked retry",
         "crm parked drop 0192f0c1-… --reason 'sent by a faulty importer'",
     ),
@@ -64,14 +68,20 @@ def show(event: str) -> None:
 
 
 @app.command
-def retry(*, json: bool = False) -> int:
+def retry(
+    *, dry_run: Annotated[bool, Parameter(negative="")] = False, json: bool = False
+) -> int:  # fmt: skip
     """Apply all parked events again, in order. Exit code 1 if some stay parked.
 
     Parameters
     ----------
+    dry_run
+        Only show the rows that it would change, without personal values; nothing is written.
     json
         Print one JSON document.
     """
+    if dry_run:
+        return _show_preview(json=json)
     result = asyncio.run(_retry())
     counts = {
         "applied": result.applied,
@@ -112,6 +122,21 @@ def drop(
         return 0
     asyncio.run(_drop(row, reason))
     return retry()
+
+
+def _show_preview(*, json: bool) -> int:
+    shown = describe_preview(asyncio.run(_preview()))
+    if json:
+        print_json(shown)
+    else:
+        print_preview(shown)
+        note(f"{shown['applied']} would be applied, {shown['still_parked']} would stay parked")
+    return 1 if shown["still_parked"] else 0
+
+
+async def _preview() -> RetryPreview:
+    async with pooled(DatabaseSettings(), "crm parked", size=1) as pool:
+        return await parked_events.preview_retry(pool)
 
 
 async def _list(*, behind: bool, limit: int) -> tuple[list[dict[str, Any]], int]:

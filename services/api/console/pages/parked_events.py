@@ -12,6 +12,7 @@ from services.api.console.page import Page
 from services.api.console.reasons import require_reason
 from services.api.problems import Problem, not_found
 from services.application import parked_events
+from services.application.changed_rows import describe_preview
 from services.application.operator_actions import record_action
 from services.application.operator_requests import RequestKind, insert_request
 from services.application.parked_events import NotParked
@@ -25,12 +26,19 @@ async def show_parked_event(page: Page) -> Response:
 
 
 async def prepare_retry(page: Page) -> dict[str, Any]:
-    """Return how many events would be tried again."""
+    """Return how many events would be tried again, and the rows that this would change.
+
+    With an event in the address, only the rows of that event are shown.
+    """
+    event_id = _read_event_id(page)
     async with page.context.pool.acquire() as conn:
-        return {
-            "count": await parked_events.count_parked(conn, behind=False),
-            "total": await parked_events.count_parked(conn, behind=True),
-        }
+        count = await parked_events.count_parked(conn, behind=False)
+        total = await parked_events.count_parked(conn, behind=True)
+    preview = await parked_events.preview_retry(page.context.pool, event_id)
+    return {
+        "count": count, "total": total, "event_id": event_id,
+        "preview": describe_preview(preview, [event_id] if event_id else ()),
+    }  # fmt: skip
 
 
 async def request_retry(page: Page, form: Form) -> Done:
@@ -68,6 +76,14 @@ async def drop_event(page: Page, form: Form) -> Done:
             await insert_request(conn, action_id, RequestKind.RETRY_PARKED, {})
     link = f"/console/events/{dropped_id}" if dropped_id else None
     return Done(LIST, "The event is dropped. The events behind it are applied now.", link)
+
+
+def _read_event_id(page: Page) -> UUID | None:
+    text = page.query.get("event")
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise not_found("parked event") from None
 
 
 async def _find(page: Page) -> asyncpg.Record:

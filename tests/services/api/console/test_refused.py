@@ -12,7 +12,7 @@ from services.intake import redrive_requests
 from services.intake.settings import IntakeSettings
 from services.runtime.settings import Settings
 from tests.conftest import until
-from tests.services.api.console.refused_events import make_dead_letter, make_parked
+from tests.services.api.console.refused_events import make_dead_letter, make_parked, park_lead
 from tests.services.api.console.visits import Visit
 from tests.world import World
 
@@ -220,3 +220,35 @@ async def test_the_content_of_a_record_is_hidden_until_an_operator_asks(operator
     assert (action["action"], action["target"]) == (
         "read_dead_letter", {"dead_letter_id": str(dead_letter_id)},
     )  # fmt: skip
+
+
+async def test_a_retry_shows_first_the_rows_that_it_would_change(operator: Visit) -> None:
+    world = operator.site.world
+    lead = uuid4()
+    await world.append(world.new(world.captured(lead, email="ann.hidden@example.com")))
+    await world.number()
+    event_id = await park_lead(world, lead)
+    await world.project()
+    before = await read_state(world)
+    path = f"{PATH}/parked/retry"
+    for address in (path, f"{path}?event={event_id}"):
+        shown = await operator.open(address)
+        assert "1 event would be applied, 0 would stay parked" in shown.text
+        assert "1 in leads" in shown.text
+        rows = [
+            " ".join(" ".join(row.xpath("td//text()")).split())
+            for row in shown.tree.xpath("//tr[@data-row]")
+        ]
+        assert f"leads {lead} status none new" in rows
+        assert f"leads {lead} email none (personal, hidden)" in rows
+        assert "ann.hidden" not in shown.response.text
+    assert await read_state(world) == before, "nothing was written"
+    assert (await operator.open(f"{path}?event=x")).status == 404
+
+
+async def read_state(world: World) -> list[list[asyncpg.Record]]:
+    return [
+        list(await world.pool.fetch(query))
+        for query in ("SELECT * FROM crm.checkpoints ORDER BY shard", "SELECT * FROM crm.parked",
+                      "SELECT * FROM leads", "SELECT * FROM crm.operator_requests")
+    ]  # fmt: skip
