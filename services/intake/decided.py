@@ -11,10 +11,10 @@ from events.event import Intake
 from events.log.errors import Conflict
 from events.record import Stream
 from services.application.decided_events import handle_decided_event
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.deciders import decider
 from services.intake import observed
 from services.intake.outcome import IntakeItem
-from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.scoping import scope_ids
 from services.intake.subjects import load_stream_owners
 from services.runtime.tasks import end_tasks
@@ -116,6 +116,7 @@ async def _append(pool: asyncpg.Pool, item: IntakeItem) -> None:
             property_id=new.property_id,
             occurred_at=new.occurred_at,
             cause=new.cause,
+            reason=item.edit.reason if item.edit else None,
         )
     except decider.UnknownSubject as unknown:
         if await _scope_ids_again(pool, item):

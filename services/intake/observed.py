@@ -25,10 +25,11 @@ from events.record import NewEvent, Stream
 from events.subjects import begun_stream
 from projections.engine.apply import BAD_ROW_ERRORS
 from services.application.client_ids import IdOwner
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.deciders.engagements import contact_of
+from services.deciders.explanations import explain_edit
 from services.host import find_host_messages, find_unknown_profiles
 from services.intake.outcome import IntakeItem
-from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.scoping import scope_ids
 from services.intake.subjects import load_stream_owners, load_surviving_leads
 
@@ -80,7 +81,8 @@ async def _append(conn: Connection, items: Sequence[IntakeItem]) -> None:
             async with conn.transaction():
                 ready = await _check_references(conn, items)
                 events = [item.new_event for item in ready]
-                result = await append(conn, [*events, *await _contacts(conn, events)], expected={})
+                more = [*await _contacts(conn, events), *_explanations(ready)]
+                result = await append(conn, [*events, *more], expected={})
         except RACE_ERRORS:
             if attempt == MAX_ATTEMPTS:
                 raise
@@ -118,6 +120,20 @@ async def _contacts(conn: Connection, events: Iterable[NewEvent]) -> list[NewEve
         )
         for new, contact in contacts.values()
     ]  # fmt: skip
+
+
+def _explanations(items: Iterable[IntakeItem]) -> list[NewEvent]:
+    """Return a `change.explained` with the reason for each edited record about a lead."""
+    explanations: list[NewEvent] = []
+    for item in items:
+        new, edit = item.new_event, item.edit
+        if edit is not None and new.event.lead is not None:
+            explained = explain_edit(new.id, new.event.lead, edit.reason)
+            cause = replace(new.cause, causation_id=new.id)
+            explanations.append(
+                replace(new, id=explained.explanation_id, event=explained, cause=cause)
+            )
+    return explanations
 
 
 async def _check_references(conn: Connection, items: Sequence[IntakeItem]) -> list[IntakeItem]:

@@ -6,10 +6,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from events.record import NewEvent, Stream
+from services.application.producer_record import ProducerRecord, RecordEdit
 from services.application.raw_record import RawRecord
-from services.intake.producer_record import ProducerRecord
+from services.application.rejection import RejectedRecord
 from services.intake.record_label import RecordLabel, label_record
-from services.intake.rejection import RejectedRecord
 
 KNOWN_LEAD = "known_lead"
 """The reason code of an accepted `lead.captured` that completed a lead with another id."""
@@ -67,6 +67,11 @@ class IntakeItem:
         if self.new is None:
             raise RuntimeError(f"record {self.record.id} has not been read")
         return self.new
+
+    @property
+    def edit(self) -> RecordEdit | None:
+        """Return who edited the record and why, if an operator did."""
+        return None if self.sent is None else self.sent[0].edit
 
     @property
     def label(self) -> RecordLabel:

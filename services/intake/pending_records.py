@@ -11,9 +11,9 @@ import asyncpg
 
 from events.log.connection import Connection
 from events.record import Stream
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.application.sealed_records import COLUMNS, seal_records
 from services.intake.outcome import TURN, IntakeItem
-from services.intake.rejection import RejectedRecord, RejectionReason
 from services.intake.settings import IntakeSettings
 
 _COLUMNS = ", ".join(COLUMNS)

@@ -11,10 +11,10 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from events.bus.brokers import client_options
+from services.application.producer_record import read_producer_record
 from services.application.raw_record import RawRecord
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.intake import signature
-from services.intake.producer_record import read_producer_record
-from services.intake.rejection import RejectedRecord, RejectionReason
 from services.runtime.cloud_events import STRUCTURED
 
 MAX_IN_FLIGHT = 1_000

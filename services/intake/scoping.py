@@ -17,8 +17,8 @@ from events.record import NewEvent, Stream
 from events.subjects import required_streams
 from events.visitor_ids import hash_principal, hash_visitor_id
 from services.application.client_ids import MESSAGE, IdOwner, choose_id, load_id_owners
+from services.application.producer_record import ProducerRecord
 from services.intake.outcome import IntakeItem
-from services.intake.producer_record import ProducerRecord
 
 CACHE_SECONDS = 30.0
 MAX_CACHED = 100_000
@@ -79,7 +79,12 @@ async def scope_ids(conn: Connection, items: Iterable[IntakeItem]) -> bool:
 
 
 def _actor(record: ProducerRecord, key: bytes) -> str:
-    """Return the producer, and for whom it acts if it names someone; names are hashed."""
+    """Return the producer, and for whom it acts if it names someone; names are hashed.
+
+    The actor of an edited record is the operator.
+    """
+    if record.edit is not None:
+        return record.edit.actor
     producer = f"producer:{record.source}"
     if record.principal is None:
         return producer

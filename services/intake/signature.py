@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from services.application.raw_record import RawRecord
-from services.intake.rejection import RejectedRecord, RejectionReason
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.intake.settings import ProducerKey
 
 HEADER = "crm-signature"

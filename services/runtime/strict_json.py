@@ -33,6 +33,17 @@ def parse_json(text: bytes) -> Any:
     return value
 
 
+def find_error_place(text: str) -> str:
+    """Return where a text stops being JSON, as "line 2, column 5: "; empty if it is JSON."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno}: "
+    except RecursionError:
+        return ""
+    return ""
+
+
 def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):

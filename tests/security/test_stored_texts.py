@@ -65,7 +65,7 @@ NOT_PERSONAL = {
     "crm.operator_requests.status": _CODE,
     "crm.operator_requests.worker": _SERVER,
     "crm.operator_requests.stage": _CODE,
-    "crm.operator_requests.result": "Numbers, and the names of tables.",
+    "crm.operator_requests.result": "Numbers, names, and rows whose personal values are hidden.",
     "crm.operator_requests.error": "A text of events/log/error_text.py, or of the core.",
     "crm.parked.projection_group": _CODE,
     "crm.parked.reason": _CODE,

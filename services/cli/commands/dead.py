@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 from cyclopts import App, Parameter
 
 from services.application import dead_letters
 from services.application.dead_letters import DeadLetterFilter
+from services.application.edited_records import NotEditable, edit_record, replace_dead_letter
+from services.application.rejection import RejectedRecord
 from services.application.sealed_records import DeadLetter
 from services.cli.dead_letter_options import NO_OPTIONS, DeadLetterOptions
 from services.cli.id_prefix import find_id
@@ -34,6 +37,7 @@ app = App(
         "crm dead show 4f0a…",
         "crm dead redrive --reason unknown_profile --dry-run",
         "crm dead redrive --all",
+        "crm dead edit 4f0a… corrected.json --reason 'the price was a text'",
         "crm dead drop 4f0a… 77bc…",
     ),
     help_format="plaintext",
@@ -43,7 +47,7 @@ app = App(
 @app.command(name="list")
 def list_(
     *, options: DeadLetterOptions = NO_OPTIONS,
-    status: Literal["open", "redriven", "dropped", "all"] = "open",
+    status: Literal["open", "redriven", "replaced", "dropped", "all"] = "open",
     limit: int = 100, json: bool = False,
 ) -> None:  # fmt: skip
     """List dead letters, oldest first.
@@ -118,6 +122,46 @@ def redrive(
         return {result: counts[result] for result in RESULTS}
 
     counts = asyncio.run(_with_pool(process))
+    print_json(counts) if json else print_rows([counts], list(counts))
+    return 1 if counts["dead"] else 0
+
+
+@app.command
+def edit(dead_letter: str, file: Path, /, *, reason: str, json: bool = False) -> int:
+    """Send a refused record again with corrected data, as a new record. Exit code 1 if refused.
+
+    The refused record stays as it is, with the status `replaced`.
+
+    Parameters
+    ----------
+    dead_letter
+        The id of the dead letter, or its beginning.
+    file
+        The file with the data of the event as JSON: see `crm dead show`.
+    reason
+        The reason, which is recorded as an event if the record is about a lead.
+    json
+        Print one JSON document.
+    """
+    chosen = DeadLetterFilter(_resolve([dead_letter], status="open"))
+    data = file.read_text()
+
+    async def send(pool: asyncpg.Pool) -> dict[str, int]:
+        [dead] = await _find(pool, chosen, 1)
+        try:
+            record, read = edit_record(
+                dead, data, command_id=uuid4(), actor="operator", reason=reason
+            )
+            async with pool.acquire() as conn, conn.transaction():
+                await replace_dead_letter(conn, dead, record, read)
+        except (NotEditable, RejectedRecord) as error:
+            raise Failure(f"dead letter {dead.id} was not edited: {error}") from None
+        note(f"dead letter {dead.id} is replaced by {record.id}")
+        edited = DeadLetterFilter([record.id])
+        counts = await redriving.redrive(pool, load_intake_settings(), edited, lambda _: None)
+        return {result: counts[result] for result in RESULTS}
+
+    counts = asyncio.run(_with_pool(send))
     print_json(counts) if json else print_rows([counts], list(counts))
     return 1 if counts["dead"] else 0
 

@@ -14,8 +14,8 @@ from events.contract.describe import contract, producer_schemas
 from events.engagements import DERIVED_ENGAGEMENT, EngagementType
 from events.event import Intake
 from events.field_descriptions import DESCRIPTIONS
-from services.intake.producer_record import read_producer_record
-from services.intake.rejection import RejectedRecord
+from services.application.producer_record import read_producer_record
+from services.application.rejection import RejectedRecord
 from tests.events.frozen import CURRENT
 from tests.services.intake.producer_records import binary_record
 

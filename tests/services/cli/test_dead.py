@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -176,3 +177,55 @@ async def test_a_limited_list_shows_the_total(
         output = capsys.readouterr()
         assert len(json.loads(output.out)) == int(limit)
         assert output.err.startswith(remark) if remark else not output.err
+
+
+async def test_an_edited_record_replaces_the_refused_one(
+    world: World, crm: Any, tmp_path: Path
+) -> None:
+    lead, property_id = uuid4(), world.properties[0]
+    await world.append(world.new(world.captured(lead)))
+    record = binary_record(
+        "lead.status_changed", {"lead_id": str(lead), "status": "gone"}, property_id
+    )
+    await Admission(world.pool, IntakeSettings(), Clock()).admit([record])
+    [refused] = await world.pool.fetch("SELECT * FROM crm.dead_letters")
+    file = tmp_path / "corrected.json"
+    edit = ("dead", "edit", str(refused["id"]), str(file), "--reason", "a wrong word", "--json")
+    file.write_text('{"status": "gone"')
+    assert (await crm(*edit))[0] == 1
+    assert await world.count("crm.dead_letters") == 1
+    file.write_text(json.dumps({"lead_id": str(lead), "status": "contacted"}))
+    code, out = await crm(*edit)
+    assert (code, json.loads(out)["accepted"]) == (0, 1)
+    [changed] = await world.pool.fetch(
+        "SELECT * FROM crm_events WHERE event_type = 'lead.status_changed'"
+    )
+    [explained] = await world.pool.fetch(
+        "SELECT * FROM crm_events WHERE event_type = 'change.explained'"
+    )
+    assert (changed["actor"], changed["causation_id"]) == ("operator", refused["id"])
+    assert explained["payload"]["explained_event_id"] == str(changed["id"])
+    assert changed["correlation_id"] == explained["correlation_id"]
+    assert (
+        await world.pool.fetchval(
+            "SELECT status FROM crm.dead_letters WHERE id = $1", refused["id"]
+        )
+        == "replaced"
+    )
+    assert (await crm(*edit))[0] == 1, "a replaced record is edited once"
+
+
+async def test_an_edited_record_needs_no_signature_of_a_producer(
+    world: World, crm: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The operator is known; a record of the bus cannot have the topic of edited records."""
+    await make_dead_letters(world)
+    refused = await world.pool.fetchval(
+        "SELECT id FROM crm.dead_letters WHERE reason = 'unknown_profile'"
+    )
+    shown = json.loads((await crm("dead", "show", str(refused)))[1])["value"]
+    key = {"org": str(world.org_id), "secret": "s" * 32}
+    monkeypatch.setenv("CRM_INTAKE_KEYS", json.dumps({"k": key}))
+    file = tmp_path / "corrected.json"
+    file.write_text(json.dumps({**shown, "created_by": None}))
+    assert (await crm("dead", "edit", str(refused), str(file), "--reason", "x"))[0] == 0

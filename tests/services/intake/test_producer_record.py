@@ -11,9 +11,9 @@ from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
 
 from events.engagements import EngagementRecorded
+from services.application.producer_record import read_producer_record
 from services.application.raw_record import RawRecord, storable
-from services.intake.producer_record import read_producer_record
-from services.intake.rejection import RejectedRecord
+from services.application.rejection import RejectedRecord
 from tests.services.intake.producer_records import (
     NOW_MS,
     binary_record,

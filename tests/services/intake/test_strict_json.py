@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from events.engagements import EngagementRecorded
+from services.application.producer_record import read_producer_record
 from services.application.raw_record import RawRecord
-from services.intake.producer_record import read_producer_record
-from services.intake.rejection import RejectedRecord
+from services.application.rejection import RejectedRecord
 from tests.json_texts import READ_TEXTS, REFUSED_TEXTS
 from tests.services.intake.producer_records import (
     binary_headers,

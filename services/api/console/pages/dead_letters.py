@@ -13,8 +13,15 @@ from services.api.console.refused_filters import read_dead_letter_filter
 from services.api.problems import Problem, not_found
 from services.application import dead_letters
 from services.application.dead_letters import DeadLetterFilter
+from services.application.edited_records import (
+    NotEditable,
+    edit_record,
+    read_data,
+    replace_dead_letter,
+)
 from services.application.operator_actions import has_recent_action, record_action
 from services.application.operator_requests import RequestKind, insert_request
+from services.application.rejection import RejectedRecord
 from services.application.sealed_records import DeadLetter
 
 LIST = "/console/refused?kind=dead"
@@ -26,11 +33,7 @@ PREVIEW_ROWS = 10
 async def show_dead_letter(page: Page) -> Response:
     """Show one dead letter; its content only after the person has asked for it."""
     dead = await _find(page)
-    async with page.context.pool.acquire() as conn:
-        is_shown = await has_recent_action(
-            conn, page.viewer.id, READ, _target(dead.id), SHOWN_MINUTES
-        )
-    content = dead_letters.describe(dead) if is_shown else None
+    content = dead_letters.describe(dead) if await _is_shown(page, dead.id) else None
     return page.render("dead_letter.html", dead=dead, content=content, minutes=SHOWN_MINUTES)
 
 
@@ -84,6 +87,55 @@ async def drop_selection(page: Page, form: Form) -> Done:
     return Done(LIST, f"Dropped: {dropped:,} records.", f"{LIST}&status=dropped")
 
 
+async def prepare_edit(page: Page) -> dict[str, Any]:
+    """Return the data of the record. They can be personal, so the person must have opened them."""
+    dead = await _find(page)
+    if not await _is_shown(page, dead.id):
+        raise Problem(
+            403, "not_opened",
+            "the data can contain personal values: choose “Show the content” on the record's page "
+            "and give a reason, then edit it",
+        )  # fmt: skip
+    try:
+        return {"dead": dead, "data": read_data(dead)}
+    except NotEditable as error:
+        raise _not_editable(error) from None
+
+
+async def send_edited(page: Page, form: Form) -> Done:
+    """Store the corrected record in place of the refused one, and ask the intake to process it."""
+    reason, action_id = require_reason(form), UUID(command_id(form))
+    dead, actor = await _find(page), f"user:{page.viewer.id}"
+    async with page.context.pool.acquire() as conn, conn.transaction():
+        target = _target(dead.id)
+        if await record_action(conn, action_id, page.viewer.id, "edit_dead_letter", target, reason):
+            try:
+                record, read = edit_record(
+                    dead, form.get("data", ""), command_id=action_id, actor=actor, reason=reason
+                )
+                await replace_dead_letter(conn, dead, record, read)
+            except NotEditable as error:
+                raise _not_editable(error) from None
+            except RejectedRecord as error:
+                raise Problem(400, error.reason, error.detail) from None
+            chosen = DeadLetterFilter([record.id])
+            await insert_request(conn, action_id, RequestKind.REDRIVE, chosen.to_json())
+    notice = "The new record is processed. The result appears on the page of refused records."
+    return Done(f"/console/refused/dead/{dead.id}", notice, f"{LIST}#request-{action_id}")
+
+
+def _not_editable(error: NotEditable) -> Problem:
+    return Problem(409, "not_editable", f"the record cannot be edited: {error}")
+
+
+async def _is_shown(page: Page, dead_letter_id: UUID) -> bool:
+    """Return whether the person has asked for the content of a record in the last minutes."""
+    async with page.context.pool.acquire() as conn:
+        return await has_recent_action(
+            conn, page.viewer.id, READ, _target(dead_letter_id), SHOWN_MINUTES
+        )
+
+
 def _open_filter(page: Page) -> DeadLetterFilter:
     """Return the filter of the address. Raise 400 for one that selects no open ones."""
     chosen = read_dead_letter_filter(page)
@@ -113,4 +165,6 @@ ROUTES = (
     page_route("/refused/dead/{dead_letter_id}", show_dead_letter, for_operators=True),
     form_route("/refused/dead/{dead_letter_id}/content", "dead_content.html", prepare_opening,
                open_content, for_operators=True),
+    form_route("/refused/dead/{dead_letter_id}/edit", "dead_edit.html", prepare_edit, send_edited,
+               for_operators=True),
 )  # fmt: skip

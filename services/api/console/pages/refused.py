@@ -12,7 +12,7 @@ from services.application import dead_letters, parked_events
 from services.application.operator_requests import RequestKind, list_requests
 
 KINDS = (RequestKind.RETRY_PARKED, RequestKind.REDRIVE)
-STATUSES = ("open", "redriven", "dropped")
+STATUSES = ("open", "redriven", "replaced", "dropped")
 
 
 async def list_refused(page: Page) -> Response:

@@ -1,6 +1,6 @@
 """The record of a producer: a CloudEvent, checked as far as possible without the database."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from events.event import MAX_HASHED_LENGTH, Event
 from events.record import Cause
 from events.visitor_ids import read_visitor_id
 from services.application.raw_record import RawRecord
-from services.intake.rejection import RejectedRecord, RejectionReason
+from services.application.rejection import RejectedRecord, RejectionReason
 from services.runtime.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from services.runtime.strict_json import InvalidJson, parse_json
 from services.runtime.unicode_text import normalize_texts
@@ -22,6 +22,14 @@ from services.runtime.validation import describe_validation_error
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_TEXT = 300
 VISITOR_FIELD = "visitor_id"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEdit:
+    """The operator who corrected a refused record, as the actor of the event, and the reason."""
+
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class ProducerRecord:
     visitor_id: str | None = None
     principal: str | None = None
     """For whom the producer acts, such as `user:<id>`."""
+    edit: RecordEdit | None = None
 
 
 def read_producer_record(record: RawRecord) -> ProducerRecord:
@@ -65,9 +74,12 @@ def read_producer_record(record: RawRecord) -> ProducerRecord:
     event = _event(name, attributes.get("schemaversion"), content)
     if objection := catalog.producer_objection(event):
         raise RejectedRecord(RejectionReason.NOT_FOR_PRODUCERS, objection)
-    principal = _principal(attributes.get("actor"))
+    principal, edit = _principal(attributes.get("actor")), None
+    if record.is_edited:
+        edit = RecordEdit(_required(attributes, "actor"), attributes["reason"])
+        cause = replace(cause, actor=edit.actor)
     return ProducerRecord(
-        record, source, ce_id, property_id, occurred_at, cause, event, visitor_id, principal
+        record, source, ce_id, property_id, occurred_at, cause, event, visitor_id, principal, edit
     )
 
 
