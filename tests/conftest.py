@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -220,12 +221,21 @@ async def template_database(server_url: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database_url(server_url: str, template_database: str) -> AsyncIterator[str]:
     """Create a migrated, empty database for one test; yield the owner's address of it."""
+    async with create_database(server_url, template_database) as url:
+        yield url
+
+
+@asynccontextmanager
+async def create_database(server_url: str, template_database: str) -> AsyncIterator[str]:
+    """Create a migrated, empty database for a block; yield the owner's address of it."""
     name = f"crm_test_{uuid4().hex[:12]}"
     await _execute(
         server_url, f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY"
     )
-    yield with_database(server_url, name)
-    await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield with_database(server_url, name)
+    finally:
+        await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The paths of all pages of the catalog, with ids of entities for which the pages exist."""
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from services.api.console.catalog import PAGES
 from services.api.schemas import example
@@ -47,6 +47,13 @@ async def create_parked_example(site: Site) -> dict[str, str]:
     lead = await site.create_lead()
     await site.project()
     return {PARKED_EVENT: str(await park_lead(site.world, lead))}
+
+
+async def remove_parked_example(site: Site, ids: dict[str, str]) -> None:
+    """Remove the parked event, so that the tables of other tests can be level with the log."""
+    await site.world.pool.execute(
+        "DELETE FROM crm.parked WHERE event_id = $1", UUID(ids[PARKED_EVENT])
+    )
 
 
 def paths_of(ids: dict[str, str]) -> dict[str, str]:

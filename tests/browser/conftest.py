@@ -1,4 +1,4 @@
-"""Fixtures of the tests in a browser: Debian's Chromium, and a running site with examples."""
+"""Fixtures of the tests in a browser: Debian's Chromium, and one running stack for all tests."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
+from pydantic import SecretStr
 
-from services.runtime.settings import Settings
-from tests.browser.catalog_paths import create_page_examples, create_parked_example
+from services.runtime.database import pooled
+from tests.browser.catalog_paths import (
+    create_page_examples,
+    create_parked_example,
+    remove_parked_example,
+)
+from tests.browser.running_stack import RunningStack, open_stack
 from tests.browser.screens import Screen, open_screen
-from tests.services.api.site import Site, make_bearer_token, open_stack_site
+from tests.conftest import as_login, create_database, make_settings
+from tests.services.api.site import Site, StackSite, make_bearer_token
 
 CHROMIUM = shutil.which("chromium")
 HERE = Path(__file__).parent
@@ -50,18 +56,49 @@ async def browser() -> AsyncIterator[Any]:
         await chromium.close()
 
 
-@pytest.fixture
-async def site(kafka_settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Site]:
-    """Run an API on a socket, a relay and a projector."""
-    async with open_stack_site(kafka_settings, pool) as running:
-        yield running
+@pytest.fixture(scope="session")
+async def stack(
+    server_url: str, template_database: str, bootstrap_servers: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RunningStack]:  # fmt: skip
+    """Run all processes on a database of their own, for all tests of this folder."""
+    async with create_database(server_url, template_database) as url:
+        home = tmp_path_factory.mktemp("stack")
+        settings = make_settings(as_login(url), bootstrap_servers, home)
+        owner_settings = settings.model_copy(update={"database_url": SecretStr(url)})
+        async with (
+            pooled(settings, "test") as pool,
+            open_stack(settings, owner_settings, pool) as running,
+        ):
+            yield running
 
 
 @pytest.fixture
-async def examples(site: Site) -> dict[str, str]:
-    """Create one entity of each kind; return example ids with the ids of the entities."""
-    ids = await create_page_examples(site)
-    return {**ids, **await create_parked_example(site)}
+async def site(stack: RunningStack) -> StackSite:
+    """Create an organisation on the running stack."""
+    return await stack.create_site()
+
+
+@pytest.fixture(scope="session")
+async def example_site(stack: RunningStack) -> StackSite:
+    """Create the organisation of the examples."""
+    return await stack.create_site()
+
+
+@pytest.fixture(scope="session")
+async def example_ids(example_site: StackSite) -> dict[str, str]:
+    """Create one entity of each kind, once: some ids of the examples are chosen by clients."""
+    return await create_page_examples(example_site)
+
+
+@pytest.fixture
+async def examples(
+    example_site: StackSite, example_ids: dict[str, str]
+) -> AsyncIterator[dict[str, str]]:
+    """Return example ids with the ids of the entities; an event is parked during the test."""
+    parked = await create_parked_example(example_site)
+    yield {**example_ids, **parked}
+    await remove_parked_example(example_site, parked)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from services.api.console.viewers import COOKIE
 
@@ -48,10 +49,12 @@ class Screen:
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(await self.page.evaluate(width))
 
-    async def save(self, name: str) -> None:
+    async def save(self, name: str, *, full_page: bool = False) -> None:
         """Save a screenshot as an artefact of the run."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+        await self.page.screenshot(
+            path=SCREENSHOTS / f"{name}.png", animations="disabled", full_page=full_page
+        )
 
 
 @asynccontextmanager
@@ -61,7 +64,8 @@ async def open_screen(
 ) -> AsyncIterator[Screen]:  # fmt: skip
     """Open a window of its own, in which the person of a token is signed in.
 
-    At the end, fail with all errors of scripts and all requests to other hosts.
+    At the end, fail with all errors of scripts and all requests to other hosts. What a failed test
+    saw is saved too.
     """
     context = await browser.new_context(
         viewport={"width": width, "height": HEIGHT}, color_scheme=theme,
@@ -74,6 +78,9 @@ async def open_screen(
     _watch(context, screen)
     try:
         yield screen
+    except Exception:
+        await screen.save(f"failed-{uuid4()}", full_page=True)
+        raise
     finally:
         await context.close()
     assert screen.findings == []

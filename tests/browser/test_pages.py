@@ -8,7 +8,7 @@ import pytest
 from tests.browser.catalog_paths import paths_of
 from tests.browser.conftest import OpenScreen
 from tests.browser.screens import NARROW, WIDE
-from tests.services.api.site import Site
+from tests.services.api.site import Site, StackSite
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"theme": "light", "width": WIDE},
@@ -17,6 +17,12 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 SPANS = re.compile(r"[\d.,]+( (s|seconds?|minutes?))?")
 """Numbers that change between two looks at a page: how long something has waited."""
+
+
+@pytest.fixture
+def site(example_site: StackSite) -> StackSite:
+    """Return the site of the examples: its people open the pages."""
+    return example_site
 
 
 @pytest.mark.parametrize("look", LOOKS)
