@@ -46,8 +46,10 @@ def describe_state(message: Row, now: datetime, zone: ZoneInfo) -> str:
     reason = describe_reason(message["reason"]) if message["reason"] else ""
     forecast = message["forecast"]
     match message["status"]:
-        case "planned" | "held" if forecast is not None:
-            return _describe_forecast(forecast, now, zone)
+        case "planned" if forecast is not None:
+            return _describe_forecast(forecast, "", now, zone)
+        case "held" if forecast is not None:
+            return _describe_forecast(forecast, reason, now, zone)
         case "held":
             return f"held until {describe_moment(next_at, now, zone)}: {reason}"
         case "released":
@@ -60,12 +62,18 @@ def describe_state(message: Row, now: datetime, zone: ZoneInfo) -> str:
             return str(message["explanation"])
 
 
-def _describe_forecast(forecast: Row, now: datetime, zone: ZoneInfo) -> str:
-    """Return when a message leaves, and what holds it until then."""
+def _describe_forecast(forecast: Row, held_for: str, now: datetime, zone: ZoneInfo) -> str:
+    """Return when a message leaves, and what holds it until then.
+
+    `held_for` is the rule that holds it now: the forecast has a reason only if another rule, or the
+    same one, will hold it at that time again.
+    """
     reason = describe_reason(forecast["reason"]) if forecast["reason"] else ""
     if forecast["at"] is None:
         return f"not going to be sent: {reason}"
-    at = describe_moment(max(parse_instant(forecast["at"]), now), now, zone)
+    leaves_at = parse_instant(forecast["at"])
+    at = describe_moment(max(leaves_at, now), now, zone)
+    reason = reason or (held_for if leaves_at > now else "")
     return f"held until {at}: {reason}" if reason else f"leaves {at}"
 
 

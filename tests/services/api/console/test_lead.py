@@ -78,7 +78,8 @@ async def test_a_planned_message_shows_its_time_its_rule_and_what_holds_it(viewe
     shown = await open_lead(viewer, lead)
     [row] = shown.tree.xpath(f"//li[@id='planned-{delivery}']")
     text = " ".join(row.text_content().split())
-    assert text.startswith("e-mail leaves ")
+    assert text.startswith("e-mail held until ")
+    assert "messages are not sent at this hour where the person is" in text
     assert "written by a person: Hello" in text
 
 
