@@ -17,25 +17,25 @@ PROBE = "<xss-probe>\"'><xss-probe onclick=alert(1)></title></script><xss-probe>
 """Markup that would end an attribute, a title, a script or a text, and begin an element."""
 
 
-async def write_markup(site: Site, lead: str) -> None:
-    """Write the markup into each text of a lead that a person or a visitor can write."""
+async def write_markup(site: Site, lead: str, markup: str = PROBE) -> None:
+    """Write markup into each text of a lead that a person or a visitor can write."""
     headers, client = site.console_headers(), site.client
     requests = [
-        ("PATCH", "/api/leads", {"leadId": lead, "notes": PROBE, "source": PROBE}),
+        ("PATCH", "/api/leads", {"leadId": lead, "notes": markup, "source": markup}),
         ("POST", f"/api/leads/{lead}/activities",
-         {"type": "note", "description": PROBE, "metadata": {PROBE: [PROBE]}}),
+         {"type": "note", "description": markup, "metadata": {markup: [markup]}}),
         ("POST", "/api/leadpulse/events",
-         {"leadId": lead, "eventType": "price_check", "metadata": {"unit": PROBE}}),
-        ("POST", f"/api/leads/{lead}/tasks", {"title": PROBE, "notes": PROBE}),
+         {"leadId": lead, "eventType": "price_check", "metadata": {"unit": markup}}),
+        ("POST", f"/api/leads/{lead}/tasks", {"title": markup, "notes": markup}),
         ("POST", f"/api/leads/{lead}/tours",
-         {"tourDate": "2036-05-20", "tourTime": "11:00", "notes": PROBE}),
+         {"tourDate": "2036-05-20", "tourTime": "11:00", "notes": markup}),
         ("POST", f"/api/leads/{lead}/send-message",
-         {"channel": "email", "message": PROBE, "subject": PROBE}),
+         {"channel": "email", "message": markup, "subject": markup}),
     ]  # fmt: skip
     for method, path, body in requests:
         response = await client.request(method, path, json=body, headers=headers)
         assert response.is_success, (path, response.text)
-    await site.send_chat(PROBE, visitor="v_probe")
+    await site.send_chat(markup, visitor="v_probe")
     await site.project()
 
 
