@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from events.timers import TimerKind
 from services.application.alarm_texts import ALARM_TEXTS, AlarmText
 from services.application.pipeline_state import GroupState, PipelineState
+from services.application.pipeline_trend import Trend
 
 OVERDUE = timedelta(minutes=5)
 """Time after which a due timer that nobody works on is reported."""
+BEHIND_SECONDS = 60.0
+"""Age of the oldest event that is not applied from which that is reported."""
 TIMER_NAMES = {
     TimerKind.RUN: "Runs of workflows",
     TimerKind.TOUR: "Timers of tours",
@@ -36,10 +39,11 @@ class Alarm:
         return ALARM_TEXTS[self.code]
 
 
-def find_alarms(state: PipelineState, now: datetime) -> list[Alarm]:
+def find_alarms(state: PipelineState, now: datetime, trend: Trend | None = None) -> list[Alarm]:
     """Return the alarms, the urgent ones first."""
     alarms = [
-        *_relay_alarms(state), *_group_alarms(state.projection, "projector", "the tables"),
+        *_relay_alarms(state), *_bus_alarms(state, trend),
+        *_group_alarms(state.projection, "projector", "the tables"),
         *_group_alarms(state.policies, "workflows", "the policies"), *_timer_alarms(state, now),
         *_waiting_alarms(state),
     ]  # fmt: skip
@@ -62,6 +66,13 @@ def _relay_alarms(state: PipelineState) -> list[Alarm]:
     return alarms
 
 
+def _bus_alarms(state: PipelineState, trend: Trend | None) -> list[Alarm]:
+    if trend is None or not trend.is_bus_stuck or not state.relay.is_alive:
+        return []
+    waiting = _count(state.relay.unpublished, "event")
+    return [Alarm("broker_unreachable", f"The broker takes nothing: {waiting} wait")]
+
+
 def _group_alarms(group: GroupState, process: str, what: str) -> list[Alarm]:
     alarms = []
     # Without a relay nothing is numbered. That is an alarm of its own.
@@ -69,6 +80,11 @@ def _group_alarms(group: GroupState, process: str, what: str) -> list[Alarm]:
         text = str(group.standstill)
         alarms.append(Alarm(
             f"{process}_standstill", text[:1].upper() + text[1:],
+        ))  # fmt: skip
+    elif group.lag_seconds > BEHIND_SECONDS:
+        alarms.append(Alarm(
+            f"{process}_behind",
+            f"{what[:1].upper()}{what[1:]} are {group.lag_seconds:,.0f} s behind, and work goes on",
         ))  # fmt: skip
     if group.beyond_log:
         alarms.append(Alarm(
@@ -124,6 +140,11 @@ def _waiting_alarms(state: PipelineState) -> list[Alarm]:
         alarms.append(Alarm(
             "refused", f"Refused: {_count(refused, 'record')} of producers",
             False, "/console/refused",
+        ))  # fmt: skip
+    if state.unknown_messages:
+        alarms.append(Alarm(
+            "unknown",
+            f"It is not known whether {_count(state.unknown_messages, 'message')} left", False,
         ))  # fmt: skip
     if state.policy_failures:
         alarms.append(Alarm(

@@ -5,6 +5,7 @@ Every query is bounded: it is repeated every few seconds while somebody looks.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -19,7 +20,9 @@ from projections.engine.pipeline import CheckpointGroup
 from projections.engine.standstill import find_standstill
 from services.application.pipeline_state import (
     MAX_COUNT,
+    DatabaseState,
     GroupState,
+    MinuteCounts,
     PipelineState,
     RelayState,
     ShardState,
@@ -31,9 +34,18 @@ from services.event_consumer.metrics import load_ages, load_lags
 
 RATE_SECONDS = 60
 _EVENTS_OF_LAST_MINUTE = """
-SELECT count(*) FROM (
-  SELECT recorded_at FROM public.crm_events WHERE position > $1::bigint - $2 AND position <= $1
-) AS newest WHERE recorded_at > clock_timestamp() - make_interval(secs => $3)
+SELECT count(*), count(*) FILTER (WHERE actor LIKE 'visitor:%' OR actor LIKE 'user:%'),
+  count(*) FILTER (WHERE actor LIKE 'producer:%'),
+  count(*) FILTER (WHERE event_type = 'delivery.handed_over')
+FROM (SELECT recorded_at, actor, event_type FROM public.crm_events
+  WHERE position > $1::bigint - $2 AND position <= $1) AS newest
+WHERE recorded_at > clock_timestamp() - make_interval(secs => $3)
+"""
+_DATABASE = """
+SELECT pg_postmaster_start_time(), count(*), current_setting('max_connections')::int,
+  coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8,
+  pg_database_size(current_database())
+FROM pg_stat_activity WHERE datname = current_database()
 """
 _TIMERS = """
 SELECT kind.kind, first.queue_at AS first_at, (
@@ -67,9 +79,12 @@ async def read_pipeline(pool: asyncpg.Pool, now: datetime) -> PipelineState:
         )
         return PipelineState(
             log=log,
-            events_of_last_minute=await conn.fetchval(
-                _EVENTS_OF_LAST_MINUTE, log.position, MAX_COUNT, RATE_SECONDS
+            last_minute=MinuteCounts(
+                *await _read_row(
+                    conn, _EVENTS_OF_LAST_MINUTE, log.position, MAX_COUNT, RATE_SECONDS
+                )
             ),
+            database=DatabaseState(*await _read_row(conn, _DATABASE)),
             relay=await _read_relay(conn, log),
             bus_records={row["topic"]: row["records"] for row in bus},
             projection=await read_group(conn, LIVE, log),
@@ -80,6 +95,9 @@ async def read_pipeline(pool: asyncpg.Pool, now: datetime) -> PipelineState:
             held_messages=await _count(
                 conn, "SELECT FROM public.deliveries WHERE status = 'held' LIMIT $1"
             ),
+            unknown_messages=await _count(
+                conn, "SELECT FROM public.deliveries WHERE status = 'unknown' LIMIT $1"
+            ),
             stops=tuple(StopState(*row.values()) for row in stops),
             refused={row["reason"]: row["count"] for row in refused},
             waiting_records=await _count(conn, "SELECT FROM crm.intake_waiting LIMIT $1"),
@@ -87,6 +105,13 @@ async def read_pipeline(pool: asyncpg.Pool, now: datetime) -> PipelineState:
             policy_failures=await _count(conn, "SELECT FROM crm.policy_failures LIMIT $1"),
             sessions=await read_sessions(conn),
         )
+
+
+async def _read_row(conn: Connection, query: str, *arguments: object) -> tuple[Any, ...]:
+    """Return the only row of a query of sums."""
+    row = await conn.fetchrow(query, *arguments)
+    assert row is not None  # noqa: S101 — a query of sums has one row
+    return tuple(row.values())
 
 
 async def _read_relay(conn: Connection, log: LogState) -> RelayState:

@@ -89,6 +89,25 @@ class StopState(NamedTuple):
     reason: str
 
 
+class MinuteCounts(NamedTuple):
+    """Events of the last minute: all, by HTTP, by producers; and messages handed over."""
+
+    total: int
+    http: int
+    intake: int
+    messages: int
+
+
+class DatabaseState(NamedTuple):
+    """The database: since when it runs, its sessions, its oldest transaction, and its size."""
+
+    started_at: datetime
+    sessions: int
+    max_sessions: int
+    oldest_transaction_seconds: float
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineState:
     """All that an operator sees of the pipeline at one instant.
@@ -97,7 +116,8 @@ class PipelineState:
     """
 
     log: LogState
-    events_of_last_minute: int
+    last_minute: MinuteCounts
+    database: DatabaseState
     relay: RelayState
     bus_records: Mapping[str, int]
     projection: GroupState
@@ -106,6 +126,7 @@ class PipelineState:
     parked_behind: int
     timers: tuple[TimerState, ...]
     held_messages: int
+    unknown_messages: int
     stops: tuple[StopState, ...]
     refused: Mapping[str, int]
     waiting_records: int

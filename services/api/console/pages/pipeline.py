@@ -1,7 +1,8 @@
 """The pipeline: whether everything is up to date, and where events wait if it is not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import UTC, datetime
 
 from starlette.responses import Response
 
@@ -9,21 +10,20 @@ from events.timers import TimerKind
 from projections.catalog import LIVE
 from services.api.console.endpoints import page_route
 from services.api.console.page import Page
+from services.api.console.pipeline_processes import (
+    DELAY_SECONDS,
+    count_text,
+    list_processes,
+    list_servers,
+)
+from services.api.console.trend_chart import draw_lags, draw_rates, draw_spark, list_minutes
 from services.application.pipeline_alarms import Alarm, find_alarms
 from services.application.pipeline_reading import read_pipeline
-from services.application.pipeline_state import MAX_COUNT, GroupState, PipelineState
+from services.application.pipeline_state import GroupState, PipelineState
+from services.application.pipeline_trend import TRACKS, Peak, read_trend
 
-DELAY_SECONDS = 5.0
-"""Age of the oldest event that is not applied from which the tables are called behind."""
-
-OTHER_PROCESSES = {
-    "intake": "admits records of producers",
-    "timers": "appends what time alone causes",
-    "sender": "hands messages over",
-    "replay_worker": "rebuilds tables on request",
-    "api": "answers requests",
-}
-"""The processes that own no checkpoint, with what they do."""
+SPARKS = {process: field for field, process in TRACKS.items()}
+"""Process → the field of a sample that says how far it was behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,24 @@ class FlowPart:
     page: str | None = None
 
 
-class ProcessRow(NamedTuple):
-    """A process: what it does now, in words, and how many sessions it has in the database."""
-
-    name: str
-    state: str
-    text: str
-    sessions: int
-
-
 async def show_pipeline(page: Page) -> Response:
     """Show the flow from log to tables with what waits in each part."""
     state = await read_pipeline(page.context.pool, page.now)
-    alarms = find_alarms(state, page.now)
+    async with page.context.pool.acquire() as conn:
+        trend = await read_trend(conn)
+    alarms = find_alarms(state, page.now, trend)
+    now = datetime.now(UTC)  # samples have the time of the database, not that of the core's clock
     return page.render(
         "pipeline.html", answer=answer_of(state, alarms), alarms=alarms,
-        parts=list_parts(state), processes=list_processes(state), state=state,
+        parts=list_parts(state), state=state, trend=trend, peaks=describe_peaks(trend.peaks),
+        processes=[
+            (row, draw_spark(trend.samples, now, SPARKS[row.process]))
+            if row.process in SPARKS else (row, ())
+            for row in list_processes(state)
+        ],
+        charts=(draw_lags(trend.samples, now), draw_rates(trend.samples, now)),
+        minutes=list_minutes(trend.samples) if page.query.get("show") == "hour" else [],
+        servers=list_servers(state, trend),
         shards=[shard for shard in state.projection.shards if shard.head or shard.reached],
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ def answer_of(state: PipelineState, alarms: list[Alarm]) -> str:
             f"The tables are {count_text(projection.lag_events)} events behind, "
             f"the oldest has waited for {projection.lag_seconds:,.0f} s, and they catch up."
         )
-    rate = f"{count_text(state.events_of_last_minute)} events in the last minute"
+    rate = f"{count_text(state.last_minute.total)} events in the last minute"
     text = f"Everything is up to date: {rate}, lag {projection.lag_seconds:.1f} s."
     if not alarms:
         return text
@@ -89,15 +91,17 @@ def list_parts(state: PipelineState) -> list[FlowPart]:
     delivery = state.timer(TimerKind.DELIVERY)
     due = sum(timer.due for timer in state.timers if timer.kind != TimerKind.DELIVERY)
     relay, bus = state.relay, sum(state.bus_records.values())
-    waiting = state.waiting_records
+    waiting, minute = state.waiting_records, state.last_minute
     return [
         FlowPart(
-            "Appends", f"{count_text(state.events_of_last_minute)} a minute", "ok", 0, 0,
-            "requests, records, timers",
+            "HTTP", f"{count_text(minute.http)} a minute", "ok", 0, 0,
+            f"{count_text(minute.total - minute.http - minute.intake)} by the core",
         ),
         FlowPart(
-            "Intake", f"{count_text(refused)} refused", "waiting" if refused else "ok", 0, 100,
-            f"{count_text(waiting)} wait for their subject", "/console/refused?kind=dead",
+            "Intake", f"{count_text(minute.intake)} a minute",
+            "waiting" if refused else "ok", 0, 100,
+            f"{count_text(refused)} refused, {count_text(waiting)} wait",
+            "/console/refused?kind=dead",
         ),
         FlowPart("Log", f"{state.log.position:,}", "ok", 200, 50,
                  f"generation {state.log.generation}", "/console/events"),
@@ -119,46 +123,25 @@ def list_parts(state: PipelineState) -> list[FlowPart]:
         ),
         FlowPart("Timers", f"{count_text(due)} due", "ok", 1000, 100, "runs, tours, tasks"),
         FlowPart(
-            "Sender", f"{count_text(delivery.due)} due", "waiting" if state.stops else "ok",
-            1000, 200, f"{count_text(state.held_messages)} held",
+            "Sender", f"{count_text(minute.messages)} a minute",
+            "waiting" if state.stops else "ok", 1000, 200,
+            f"{count_text(delivery.due)} due, {count_text(state.held_messages)} held",
         ),
     ]  # fmt: skip
 
 
-def list_processes(state: PipelineState) -> list[ProcessRow]:
-    """Return the processes that the database knows: owners of work, then sessions."""
-    relay = state.relay
-    rows = [
-        ProcessRow(
-            f"relay {relay.name or ''}".strip(), "ok" if relay.is_alive else "failed",
-            f"has the lease, {count_text(relay.behind)} events behind" if relay.is_alive
-            else "its lease has ended", state.sessions.get("crm relay", 0),
-        )
-    ]  # fmt: skip
-    for process, group in (("projector", state.projection), ("workflows", state.policies)):
-        owners = group.owners
-        if not owners:
-            rows.append(ProcessRow(
-                process, "waiting", "owns no shard", state.sessions.get(f"crm {process}", 0)
-            ))  # fmt: skip
-        for owner, shards in owners.items():
-            lag = sum(shard.lag_events for shard in shards)
-            seconds = max(shard.lag_seconds for shard in shards)
-            rows.append(ProcessRow(
-                f"{process} {owner}", "ok" if seconds <= DELAY_SECONDS else "waiting",
-                f"owns {len(shards)} shards, {count_text(lag)} events and {seconds:.1f} s behind",
-                state.sessions.get(f"crm {process}", 0),
-            ))  # fmt: skip
-    for process, what in OTHER_PROCESSES.items():
-        sessions = state.sessions.get(f"crm {process}", 0)
-        text = what if sessions else "has no session in this database"
-        rows.append(ProcessRow(process, "ok" if sessions else "waiting", text, sessions))
-    return rows
+def describe_peaks(peaks: Sequence[Peak]) -> list[tuple[Peak, str]]:
+    """Return each peak with its sentence, the latest first."""
+    return [(peak, _describe_peak(peak)) for peak in reversed(peaks)]
 
 
-def count_text(count: int) -> str:
-    """Return a number that was counted up to a limit."""
-    return f"{count:,} or more" if count >= MAX_COUNT else f"{count:,}"
+def _describe_peak(peak: Peak) -> str:
+    what = {
+        "relay": "events got no position", "projector": "the tables were behind",
+        "workflows": "the policies were behind", "timers": "timers were overdue",
+    }[peak.process]  # fmt: skip
+    reason = peak.reason or "the reason is not known"
+    return f"{what} for up to {peak.seconds:,.0f} s: {reason}"
 
 
 def _lag_text(group: GroupState) -> str:

@@ -1,18 +1,39 @@
 """The pipeline: one sentence says how things are, each alarm says what to do."""
 
+import inspect
+import re
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from events.record import Cause
 from projections.engine import standstill
 from services.api.console.pages.pipeline import answer_of, list_parts
+from services.application import pipeline_alarms
+from services.application.alarm_texts import ALARM_TEXTS
 from services.application.pipeline_alarms import find_alarms
 from services.application.pipeline_reading import read_pipeline
 from services.application.pipeline_state import PipelineState
+from services.application.pipeline_trend import read_trend
 from tests.services.api.console.visits import Visit
 
 PATH = "/console/pipeline"
+SAMPLE = """
+INSERT INTO crm.pipeline_samples
+SELECT date_bin('10 seconds', now(), '2000-01-01+00') - $1 * interval '10 seconds', 100, $2, 0,
+  20, 40, 0, 3, 0, 0, $3, 0, 0, 0, 0, 0, 0, 0,
+  jsonb_build_object('relay', '["r:1"]'::jsonb, 'live', jsonb_build_array($4::text)),
+  pg_postmaster_start_time()
+"""
+
+
+async def store_sample(
+    visit: Visit, age: int, *, unpublished: int = 0, seconds: float = 0.0, projector: str = "p:1"
+) -> None:
+    """Store a sample as the timers process does. `age` is in samples of ten seconds."""
+    await visit.site.world.pool.execute(SAMPLE, age, unpublished, seconds, projector)
 
 
 async def read_state(visit: Visit) -> PipelineState:
@@ -153,3 +174,88 @@ async def test_several_problems_are_counted_in_the_answer(operator: Visit) -> No
     alarms = find_alarms(state, world.now)
     assert [alarm.code for alarm in alarms] == ["no_relay"]
     assert answer_of(state, alarms * 2).endswith("(1 more problem below).")
+
+
+async def test_without_samples_the_page_says_which_process_writes_them(operator: Visit) -> None:
+    shown = await operator.open(PATH)
+    assert "The process services.timers notes every ten seconds" in shown.text
+    assert not shown.tree.xpath("//svg[contains(@class, 'hour')]")
+
+
+async def test_the_last_hour_is_drawn_with_its_peaks_and_their_reasons(operator: Visit) -> None:
+    for age in (20, 19, 15, 14):
+        await store_sample(operator, age, projector="p:2" if age < 19 else "p:1")
+    await store_sample(operator, 18, seconds=7.0, projector="p:<b>")
+    shown = await operator.open(PATH)
+    assert "the tables were behind for up to 7 s: projector was restarted" in shown.text
+    [lags, rates] = shown.tree.xpath("//svg[contains(@class, 'hour')]")
+    assert "at most 7 s" in lags.get("aria-label")
+    assert "at most 4 /s" in rates.get("aria-label")
+    assert lags.xpath(".//polyline")
+
+
+async def test_a_line_ends_where_nobody_looked(operator: Visit) -> None:
+    for age in (100, 99, 20, 19):
+        await store_sample(operator, age)
+    shown = await operator.open(PATH)
+    [lags, _] = shown.tree.xpath("//svg[contains(@class, 'hour')]")
+    assert len(lags.xpath(".//polyline[@class='mark']")) == 2
+
+
+async def test_the_last_hour_is_also_a_table(operator: Visit) -> None:
+    for age in (30, 12):
+        await store_sample(operator, age, seconds=2.5)
+    shown = await operator.open(f"{PATH}?show=hour")
+    rows = shown.tree.xpath("//section[@aria-labelledby='hour-head']//tbody/tr")
+    assert len(rows) == 2
+    cells = [cell.text_content() for cell in rows[0].xpath("./td")]
+    assert cells[1:] == ["0.0", "2.5", "0.0", "0", "0", "20", "40", "0", "3", "0", "0", "0", "0"]
+    assert PATH in shown.links(), "the way back"
+
+
+async def test_a_broker_that_takes_nothing_is_an_alarm(operator: Visit) -> None:
+    world = operator.site.world
+    await operator.site.project()
+    await keep_relay_lease(operator)
+    for age in (2, 1):
+        await store_sample(operator, age, unpublished=5)
+    async with world.pool.acquire() as conn:
+        trend = await read_trend(conn)
+    [alarm] = find_alarms(await read_state(operator), world.now, trend)
+    assert (alarm.code, alarm.is_urgent) == ("broker_unreachable", True)
+    shown = await operator.open(PATH)
+    assert shown.answer.startswith("The broker takes nothing")
+    assert "docs/observability/alarms.md#the-broker-cannot-be-reached" in shown.text
+
+
+async def test_events_by_http_and_by_producers_are_counted_apart(operator: Visit) -> None:
+    world = operator.site.world
+    await operator.site.project()
+    for actor in ("user:1", "visitor:2", "producer:x", "producer:y", "producer:z", "timer"):
+        event = world.new(world.captured(email=None))
+        await world.append(replace(event, cause=Cause(actor=actor)))
+    await world.number()
+    state = await read_state(operator)
+    assert (state.last_minute.http, state.last_minute.intake) == (2, 3)
+    parts = {part.name: part.value for part in list_parts(state)}
+    assert (parts["HTTP"], parts["Intake"]) == ("2 a minute", "3 a minute")
+
+
+async def test_database_and_broker_are_shown(operator: Visit) -> None:
+    shown = await operator.open(PATH)
+    assert re.search(r"answers, \d+ MiB, sessions: \d+ of \d+", shown.text)
+    assert re.search(r"[\d,]+ records of crm.events", shown.text)
+
+
+def test_every_alarm_has_its_texts() -> None:
+    """Each code of the module is a key of the texts."""
+    source = inspect.getsource(pipeline_alarms)
+    codes = set(re.findall(r'Alarm\(\s*"(\w+)"', source))
+    codes |= {"overdue", "overdue_delivery"}
+    codes |= {
+        f"{process}_{what}"
+        for process in ("projector", "workflows")
+        for what in re.findall(r'f"\{process\}_(\w+)"', source)
+    }
+    assert codes <= ALARM_TEXTS.keys()
+    assert len(codes) > 15
