@@ -47,8 +47,11 @@ $(VENV)/.installed-browser: $(VENV)/.installed
 demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them
 	$(BIN)/crm demo
 
-test: install  ## run all tests on the embedded servers (some: ARGS=tests/events)
-	$(PYTEST) -m 'not soak and not kafka and not browser' -n $(JOBS) --dist worksteal $(ARGS)
+test: install  ## run the tests on the embedded servers (some: ARGS=tests/events)
+	$(PYTEST) -m 'not soak and not kafka and not browser and not kill' -n $(JOBS) --dist worksteal $(ARGS)
+
+test-kill: install  ## run the tests that kill processes and servers under load
+	$(PYTEST) -m 'kill and not soak and not kafka' -n $(JOBS) --dist worksteal $(ARGS)
 
 test-kafka: install  ## run the same tests on Apache Kafka 4 (needs Java 17 and Maven)
 	CRM_TEST_BROKER=kafka $(PYTEST) -m 'not soak and not browser' -n $(JOBS) --dist worksteal $(ARGS)

@@ -17,6 +17,7 @@ LONGEST = (
     "tests/races/test_sender_kills.py",
     "tests/races/test_core_kills.py",
     "tests/races/test_servers.py",
+    "tests/docs/test_how_to.py",
     "tests/services/cli/test_projection.py",
     "tests/replay_determinism/test_erasure.py",
     "tests/services/api/test_openapi.py",

@@ -91,6 +91,7 @@ async def test_a_replaced_relay_cannot_save_or_number(
 
 
 @pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.kill
 async def test_a_relay_killed_between_publishing_and_saving_loses_nothing(
     kafka_settings: Settings,
     pool: asyncpg.Pool,

@@ -103,6 +103,7 @@ async def assert_nothing_is_lost(
     await assert_live_equals_rebuilt(owner_pool)
 
 
+@pytest.mark.kill
 async def test_postgresql_killed_under_load_loses_no_acknowledged_event(
     postgres: Postgres, bootstrap_servers: str, tmp_path: Path
 ) -> None:
@@ -172,6 +173,7 @@ async def test_without_a_retry_a_relay_ends_with_its_server(
     "KAFKA_BOOTSTRAP_SERVERS" in os.environ or os.environ.get("CRM_TEST_BROKER") == "kafka",
     reason="this broker loses nothing when it is killed",
 )
+@pytest.mark.kill
 async def test_without_republishing_the_records_of_a_killed_broker_stay_lost(
     broker: Broker | Kafka,
     settings: Settings,
@@ -198,6 +200,7 @@ async def test_without_republishing_the_records_of_a_killed_broker_stay_lost(
 async def _publish_nothing(*_: object) -> None: ...
 
 
+@pytest.mark.kill
 async def test_the_broker_killed_under_load_loses_nothing(
     broker: Broker | Kafka, settings: Settings, pool: asyncpg.Pool, owner_pool: asyncpg.Pool
 ) -> None:

@@ -35,6 +35,7 @@ SESSION_SECONDS = 18
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["alone", "replaced"])
+@pytest.mark.kill
 async def test_shards_of_a_killed_projector_are_folded_before_its_session_ends(
     kafka_settings: Settings,
     pool: asyncpg.Pool,

@@ -54,6 +54,7 @@ async def test_an_event_that_no_worker_can_fold_ends_the_rebuild_and_is_named(
             await work.verify()
 
 
+@pytest.mark.kill
 async def test_a_killed_worker_ends_the_rebuild_and_changes_no_live_table(
     owner_settings: Settings, owner_pool: asyncpg.Pool
 ) -> None:

@@ -95,6 +95,7 @@ async def test_workers_share_a_port_and_add_up_their_metrics(
         assert await asyncio.wait_for(running.parent.wait(), 20) == 0
 
 
+@pytest.mark.kill
 async def test_a_worker_that_crashed_is_started_again(
     settings: Settings, pool: asyncpg.Pool
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_worker_that_crashed_is_started_again(
         await until(is_replaced)
 
 
+@pytest.mark.kill
 async def test_workers_end_with_a_parent_that_was_killed(
     settings: Settings, pool: asyncpg.Pool
 ) -> None:

@@ -21,6 +21,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.kill
 async def test_a_dead_postgresql_is_started_again(home: Path) -> None:
     notices: list[str] = []
     with Stack(home, processes=("timers",), durable=False, notice=notices.append) as stack:
@@ -34,6 +35,7 @@ async def test_a_dead_postgresql_is_started_again(home: Path) -> None:
         assert timers.pid == timers_pid, "the process runs on"
 
 
+@pytest.mark.kill
 async def test_a_dead_broker_is_started_again_and_its_unread_records_are_counted(
     home: Path,
 ) -> None:
