@@ -105,6 +105,7 @@ AGENT_MESSAGE: Codes = {
 }
 STREAM: Codes = {503: ("too_many_streams",)}
 RANGE: Codes = {400: ("invalid_range",)}
+CLOSED_DAYS: Codes = {409: ("too_many_days",)}
 LEAD_ZONE: Codes = {422: ("unknown_zone",)}
 TIME_ZONE: Codes = {409: ("no_time_zone",), 422: ("unknown_zone",)}
 ENGAGEMENT: Codes = {400: ("unknown_event_type", "derived_event_type")}

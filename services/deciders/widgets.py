@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, TypeAlias, assert_never
+from datetime import date, datetime
+from typing import Any, Literal, TypeAlias, assert_never
 from uuid import UUID
 
 from events.event import Event
@@ -42,7 +42,26 @@ class ConfigureWidget:
     configured_by: UUID | None = None
 
 
-Command: TypeAlias = IssueKey | RevokeKey | ConfigureWidget
+ClosedDayKind = Literal["blackout", "holiday"]
+SETTING_OF_KIND: Mapping[ClosedDayKind, str] = {
+    "blackout": "tour_blackout_dates",
+    "holiday": "holidays",
+}
+MAX_CLOSED_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClosedDays:
+    """Add and remove days without tours; the other days stay as they are at the decision."""
+
+    property_id: UUID
+    kind: ClosedDayKind
+    added: frozenset[date]
+    removed: frozenset[date]
+    changed_by: UUID | None = None
+
+
+Command: TypeAlias = IssueKey | RevokeKey | ConfigureWidget | ChangeClosedDays
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +125,41 @@ def decide(command: Command, state: Widget) -> list[Event]:
                 revoked_by=command.revoked_by,
             )]  # fmt: skip
         case ConfigureWidget():
-            changes = {
-                name: value
-                for name, value in command.changes.items()
-                if state.settings.get(name) != value
-            }
-            if not changes:
+            return _configure(command, state)
+        case ChangeClosedDays():
+            name = SETTING_OF_KIND[command.kind]
+            before = state.settings.get(name) or ()
+            days = tuple(sorted({*before, *command.added} - command.removed))
+            if len(days) > MAX_CLOSED_DAYS:
+                raise Refused(
+                    "too_many_days",
+                    f"there would be {len(days)} {command.kind} days, and at most "
+                    f"{MAX_CLOSED_DAYS} are kept: remove days that are over",
+                )
+            if days == before:
                 return []
-            return [WidgetConfigured(
-                property_id=command.property_id, configured_by=command.configured_by, **changes
-            )]  # fmt: skip
+            change = ConfigureWidget(command.property_id, {name: days}, command.changed_by)
+            return _configure(change, state)
         case _:
             assert_never(command)
 
 
+def _configure(command: ConfigureWidget, state: Widget) -> list[Event]:
+    changes = {
+        name: value for name, value in command.changes.items() if state.settings.get(name) != value
+    }
+    if not changes:
+        return []
+    return [WidgetConfigured(
+        property_id=command.property_id, configured_by=command.configured_by, **changes
+    )]  # fmt: skip
+
+
 decider: Decider[Command, Widget] = Decider(
-    "widget", (IssueKey, RevokeKey, ConfigureWidget), streams, Widget(), evolve, decide
+    "widget",
+    (IssueKey, RevokeKey, ConfigureWidget, ChangeClosedDays),
+    streams,
+    Widget(),
+    evolve,
+    decide,
 )

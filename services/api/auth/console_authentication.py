@@ -88,16 +88,26 @@ async def require_admin(
     return caller
 
 
+async def require_admin_writer(
+    caller: Annotated[ConsoleUser, Depends(require_admin)],
+    _reason: Annotated[None, Depends(check_reason)],
+) -> ConsoleUser:
+    """Return a caller who may change configuration and keys. Raise 403 for other roles."""
+    return caller
+
+
 ALLOWED_ROLES = {
     authenticate_console_user: ROLES,
     require_writer: WRITER_ROLES,
     require_admin: (ADMIN,),
+    require_admin_writer: (ADMIN,),
 }
 """Dependency → the roles of console users that it lets pass."""
 
 ConsoleReader: TypeAlias = Annotated[ConsoleUser, Depends(authenticate_console_user)]
 ConsoleWriter: TypeAlias = Annotated[ConsoleUser, Depends(require_writer)]
 ConsoleAdmin: TypeAlias = Annotated[ConsoleUser, Depends(require_admin)]
+ConsoleAdminWriter: TypeAlias = Annotated[ConsoleUser, Depends(require_admin_writer)]
 
 
 def _unauthenticated() -> Problem:

@@ -6,7 +6,7 @@ from services.api.console.assets import asset_routes
 from services.api.console.endpoints import PREFIX, get_unknown_page
 from services.api.console.live import live_route
 from services.api.console.pages import (
-    blackout_dates,
+    closed_days,
     conversations,
     dead_letters,
     events,
@@ -44,7 +44,7 @@ PAGES: tuple[Route, ...] = (
     *tours.ROUTES,
     *tour.ROUTES,
     *tour_bookings.ROUTES,
-    *blackout_dates.ROUTES,
+    *closed_days.ROUTES,
     *widget.ROUTES,
     *pipeline.ROUTES,
     *projections.ROUTES,

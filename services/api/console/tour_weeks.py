@@ -10,6 +10,7 @@ from events.tours import TourStatus
 from services.api.console.times import parse_instant
 from services.api.console.tour_times import value_of
 from services.deciders.tours import LIVE
+from services.deciders.widgets import SETTING_OF_KIND
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -41,12 +42,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the week. `closed` is the sentence that says why no tours begin on it."""
+    """A day of the week. `closed` is the sentence that says why no tours begin on it.
+
+    `closed_kind` is there if an admin closed this day, and not the weekday.
+    """
 
     date: date
     is_today: bool
     closed: str | None
-    is_blackout: bool
+    closed_kind: str | None
     starts: Sequence[Start]
 
     @property
@@ -106,7 +110,8 @@ def build_days(
         closed = found["closed"]
         days.append(Day(
             day, day == today, _CLOSED[closed].format(day) if closed else None,
-            closed == "blackout", _list_starts(found["slots"], of_day, now),
+            closed if closed in SETTING_OF_KIND else None,
+            _list_starts(found["slots"], of_day, now),
         ))  # fmt: skip
     return days
 

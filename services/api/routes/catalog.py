@@ -7,6 +7,7 @@ from services.api.routes import (
     api_keys,
     chat,
     clear_events,
+    closed_days,
     conversations,
     deliveries,
     engagements,
@@ -55,7 +56,8 @@ from services.api.routes import (
 
 ROUTERS = (
     chat.router, session_events.router, stream_tickets.router, widgets.router,
-    widget_leads.router, widget_configs.router, widget_keys.router, widget_statistics.router,
+    widget_leads.router, widget_configs.router, closed_days.router, widget_keys.router,
+    widget_statistics.router,
     properties.router, agents.router, today.router, lead_summaries.router,
     leads.router, activities.router, timeline.router, merges.router,
     slots.router, slot_holds.router, tours.router, tour_calendars.router,

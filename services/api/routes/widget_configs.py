@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections import widgets
-from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.auth.console_authentication import ConsoleAdmin, ConsoleAdminWriter
 from services.api.auth.row_security import read_as
 from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
@@ -52,7 +52,7 @@ async def get_widget_config(
 )  # fmt: skip
 async def update_widget_config(
     request: Request,
-    caller: ConsoleAdmin,
+    caller: ConsoleAdminWriter,
     parsed: Annotated[ParsedBody[WidgetConfigRequest], Depends(BodyParser(WidgetConfigRequest))],
 ) -> Response:
     """Change the settings in the request. Missing settings stay; unknown ones are an error."""

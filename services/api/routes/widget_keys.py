@@ -13,7 +13,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from events.widgets import WidgetKeyIssued
-from services.api.auth.console_authentication import ConsoleAdmin
+from services.api.auth.console_authentication import ConsoleAdminWriter
 from services.api.change_reasons import explain_change
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, SHOWN_KEY, error_responses
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/lumaleasing/admin", tags=["administration"])
 )  # fmt: skip
 async def regenerate_widget_key(
     request: Request,
-    caller: ConsoleAdmin,
+    caller: ConsoleAdminWriter,
     parsed: Annotated[ParsedBody[WidgetKeyRequest], Depends(BodyParser(WidgetKeyRequest))],
 ) -> Response:
     """Return a new key. It is shown once; only its hash is stored.

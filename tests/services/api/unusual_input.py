@@ -77,6 +77,7 @@ WRITE_FIELDS = {
     ("POST", "/api/leadpulse/events"): ("leadId", "eventType", "metadata"),
     ("POST", "/api/leadpulse/score"): ("leadId", "leadIds", "propertyId"),
     ("PUT", "/api/lumaleasing/admin/config"): ("propertyId", "config"),
+    ("PATCH", "/api/lumaleasing/admin/closed-days"): ("propertyId", "kind", "add", "remove"),
     ("POST", "/api/lumaleasing/admin/regenerate-key"): ("propertyId", "overlapHours"),
 }  # fmt: skip
 READ_PARAMETERS = (
@@ -174,6 +175,11 @@ async def make_valid_bodies(site: Site, lead: object, tour: object) -> dict[tupl
         ("PUT", "/api/lumaleasing/admin/config"): {
             "propertyId": str(site.property_id),
             "config": {"widgetName": "Luma"},
+        },
+        ("PATCH", "/api/lumaleasing/admin/closed-days"): {
+            "propertyId": str(site.property_id),
+            "kind": "holiday",
+            "add": ["2036-12-27"],
         },
         ("POST", "/api/lumaleasing/admin/regenerate-key"): {"propertyId": str(site.property_id)},
     }

@@ -78,7 +78,7 @@ async def test_a_viewer_sees_a_tour_without_actions(viewer: Visit) -> None:
     assert not [link for link in week.links() if "/book" in link or "-day" in link]
     for action in ("move", "confirm", "complete", "no-show", "cancel"):
         assert (await viewer.open(f"/console/tours/{tour}/{action}")).status == 403
-    for form in ("book", "close-day", "open-day"):
+    for form in ("book", "close-day", "open-day", "move-day"):
         assert (await viewer.open(viewer.at_property(f"tours/{form}"))).status == 403
 
 
@@ -279,11 +279,32 @@ async def test_an_admin_closes_a_day_and_opens_it_again(site_in_process: Site) -
         assert await read_blackouts(site) == [str(NEXT_MONTH)]
         event = await read_event(site, "widget.configured")
         assert event["actor"] == f"user:{site.admin}"
-        again = admin.at_property(f"tours/open-day?date={NEXT_MONTH}")
+        again = admin.at_property(f"tours/open-day?kind=blackout&date={NEXT_MONTH}")
         assert again in shown.links()
         shown = await admin.send(again)
         assert "No tours: blackout date." not in shown.text
         assert await read_blackouts(site) == []
+
+
+async def test_an_admin_moves_a_holiday_and_says_why(site_in_process: Site) -> None:
+    site = site_in_process
+    await configure_widget(site, business_hours=daily_hours("14:00", "15:00"))
+    new_day = NEXT_MONTH + timedelta(days=1)
+    async with open_visit(site, site.admin) as admin:
+        form = admin.at_property(f"tours/close-day?date={NEXT_MONTH}")
+        shown = await admin.send(form, {"kind": "holiday"})
+        assert "No tours: holiday." in shown.text, shown.text
+        path = admin.at_property(f"tours/move-day?kind=holiday&date={NEXT_MONTH}")
+        week = admin.at_property(f"tours?week={NEXT_MONTH}")
+        assert path in (await admin.open(week)).links()
+        fields = {"new_date": str(new_day), "change_reason": "The feast is on this day."}
+        shown = await admin.send(path, fields)
+        assert f"{new_day} is a holiday now, instead of {NEXT_MONTH}." in shown.text
+        assert "No tours: holiday." in shown.text
+        explained = await read_event(site, "property.change_explained")
+        assert explained["actor"] == f"user:{site.admin}"
+        assert (await admin.post(path, {**fields, "date": ""})).status == 400
+        assert (await admin.post(path, {**fields, "kind": "x", "date": str(new_day)})).status == 400
 
 
 async def read_blackouts(site: Site) -> list[str]:
@@ -297,6 +318,6 @@ async def read_blackouts(site: Site) -> list[str]:
 async def test_a_manager_cannot_close_a_day(manager: Visit) -> None:
     week = await manager.open(manager.at_property(f"tours?week={NEXT_MONTH}"))
     assert not [link for link in week.links() if "-day" in link]
-    for form in ("close-day", "open-day"):
+    for form in ("close-day", "open-day", "move-day"):
         shown = await manager.open(manager.at_property(f"tours/{form}"))
         assert (shown.status, "ask an admin" in shown.text) == (403, True)
