@@ -18,6 +18,7 @@ OWN_EXAMPLES = {
     "/console/projections/requests/{request_id}": {"request_id": REQUEST},
     "/console/refused/dead/{dead_letter_id}": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/dead/{dead_letter_id}/content": {"dead_letter_id": DEAD_LETTER},
+    "/console/refused/dead/{dead_letter_id}/edit": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/parked/{event_id}": {"event_id": PARKED_EVENT},
     "/console/refused/parked/{event_id}/drop": {"event_id": PARKED_EVENT},
 }

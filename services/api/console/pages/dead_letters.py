@@ -88,18 +88,13 @@ async def drop_selection(page: Page, form: Form) -> Done:
 
 
 async def prepare_edit(page: Page) -> dict[str, Any]:
-    """Return the data of the record. They can be personal, so the person must have opened them."""
+    """Return the data of the record; None if the person has not asked for its content."""
     dead = await _find(page)
-    if not await _is_shown(page, dead.id):
-        raise Problem(
-            403, "not_opened",
-            "the data can contain personal values: choose “Show the content” on the record's page "
-            "and give a reason, then edit it",
-        )  # fmt: skip
     try:
-        return {"dead": dead, "data": read_data(dead)}
+        data = read_data(dead)
     except NotEditable as error:
         raise _not_editable(error) from None
+    return {"dead": dead, "data": data if await _is_shown(page, dead.id) else None}
 
 
 async def send_edited(page: Page, form: Form) -> Done:
