@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from events.event import Event
+from events.trace_context import TraceContext
 
 
 class Origin(StrEnum):
@@ -40,6 +41,8 @@ class Cause:
     origin: Origin = Origin.LIVE
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
+    trace: TraceContext | None = None
+    """The trace of the events, unless the task that appends them has a current one."""
 
 
 def is_visitor(actor: str) -> bool:

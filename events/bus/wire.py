@@ -20,6 +20,7 @@ from events.keys.store import Source
 from events.log.payloads import LoadedPayloads, load_payloads, make_stored_payload
 from events.log.shard import SHARDS
 from events.record import RecordedEvent, UnreadableEvent, make_recorded_event
+from events.trace_context import TRACEPARENT, write_traceparent
 from events.uuids import QuickUUID
 
 Headers = list[tuple[str, bytes]]
@@ -118,11 +119,13 @@ def attributes_of(row: Row, log_id: UUID, generation: int) -> dict[str, Any]:
 
 
 def record_of(row: Row, log_id: UUID, generation: int) -> KafkaRecord:
-    """Return the record of a numbered row of the log, selected with `log.read.COLUMNS`."""
+    """Return the record of a numbered row of the log, selected with `log.read.BUS_COLUMNS`."""
     document = attributes_of(row, log_id, generation)
     document["data"] = orjson.Fragment(row["payload"])
     key = row["property_id"] or row["org_id"]
-    return KafkaRecord(str(key).encode(), orjson.dumps(document), HEADERS)
+    trace = row["trace_context"]
+    headers = HEADERS if trace is None else [*HEADERS, (TRACEPARENT, write_traceparent(trace))]
+    return KafkaRecord(str(key).encode(), orjson.dumps(document), headers)
 
 
 def read_record(value: bytes | None, log_id: UUID) -> ReceivedRecord:

@@ -48,7 +48,13 @@ PUBLISHED_HEADERS = _object(
             pattern="^[0-9a-f-]{36}:[0-9a-f]{64}$",
         ),
     },
-    {},
+    {
+        "traceparent": _text(
+            "The trace of the event in the form of W3C Trace Context, to continue it in the "
+            "consumer. It is no part of the digest. Older records have none.",
+            pattern="^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$",
+        ),
+    },
 )
 
 PUBLISHED = _object(
@@ -107,6 +113,10 @@ SENT = _object(
         "ce_subject": _text("Any text; it is ignored."),
         "ce_correlationid": _uuid("The id of the process that the event belongs to."),
         "ce_causationid": _uuid("The id of the event or command that caused it."),
+        "traceparent": _text(
+            "The trace of the record in the form of W3C Trace Context. The event continues it; a "
+            "header that is not valid is ignored."
+        ),
     },
 )
 

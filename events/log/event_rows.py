@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from io import BytesIO
 from typing import NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -14,17 +15,18 @@ from events.log.append_state import ContentKeys
 from events.log.connection import Connection
 from events.log.digests import UNKNOWN
 from events.log.shard import shard_of
-from events.record import NewEvent, Stream
+from events.record import Cause, NewEvent, Stream
+from events.trace_context import CURRENT_TRACE
 
 COLUMNS = (
     "id", "entity_type", "entity_id", "version", "shard", "event_type", "schema_version",
     "org_id", "property_id", "lead_id", "occurred_at", "payload", "digest",
-    "actor", "origin", "correlation_id", "causation_id",
+    "actor", "origin", "correlation_id", "causation_id", "trace_context",
 )  # fmt: skip
 _TYPES = (
     "uuid", "text", "uuid", "int", "smallint", "text", "smallint",
     "uuid", "uuid", "uuid", "timestamptz", "jsonb", "bytea",
-    "text", "text", "uuid", "uuid",
+    "text", "text", "uuid", "uuid", "bytea",
 )  # fmt: skip
 _INSERT = f"INSERT INTO public.crm_events ({', '.join(COLUMNS)}) SELECT * FROM unnest(" + (
     ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES, start=1)) + ")"
@@ -64,7 +66,17 @@ def build_row(
         content.name, content.version, event.org_id, event.property_id, content.lead,
         event.occurred_at, payload, digest,
         cause.actor, cause.origin, cause.correlation_id, cause.causation_id,
+        _trace_of(cause, event.id),
     )  # fmt: skip
+
+
+def _trace_of(cause: Cause, event_id: UUID) -> bytes:
+    """Return the stored trace context of a new event.
+
+    Without a request or record, the trace id is the id of the first cause.
+    """
+    trace = CURRENT_TRACE.get() or cause.trace
+    return (cause.correlation_id or event_id).bytes if trace is None else trace.stored
 
 
 async def insert_events(

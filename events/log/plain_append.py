@@ -138,5 +138,6 @@ def _make_rows(
         )
         row["payload"] = orjson.Fragment(row["payload"])
         row["digest"] = as_bytea(row["digest"])
+        row["trace_context"] = as_bytea(row["trace_context"])
         rows.append(row)
     return rows

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 import asyncpg
 
@@ -10,6 +11,7 @@ from events.keys.store import Source
 from events.log.connection import Connection
 from events.log.payloads import LoadedPayloads, load_payloads, make_stored_payload
 from events.record import RecordedEvent, Stream, UnreadableEvent, make_recorded_event
+from events.trace_context import TraceContext
 
 AnyRow: TypeAlias = asyncpg.Record | Mapping[str, Any]
 """A row as asyncpg or SQLAlchemy returns it."""
@@ -18,6 +20,9 @@ COLUMNS = (
     "shard, position, previous, org_id, property_id, lead_id, occurred_at, recorded_at, actor, "
     "origin, correlation_id, causation_id"
 )
+_READ_COLUMNS = 19
+BUS_COLUMNS = f"{COLUMNS}, trace_context"
+"""The columns of rows that are published; `load_rows` accepts them too."""
 
 
 async def decode_rows(source: Source, rows: Sequence[asyncpg.Record]) -> list[RecordedEvent]:
@@ -45,7 +50,7 @@ class LoadedRows(NamedTuple):
 
 async def load_rows(source: Source, rows: Sequence[AnyRow]) -> LoadedRows:
     """Load the keys of rows, which can then be decoded without a query. Raises `DataKeyMissing`."""
-    values = [tuple(row.values()) for row in rows]
+    values = [tuple(row.values())[:_READ_COLUMNS] for row in rows]
     stored = [make_stored_payload(row[:4]) for row in values]
     return LoadedRows(values, await load_payloads(source, stored))
 
@@ -91,7 +96,7 @@ async def shards_rows(
 ) -> list[asyncpg.Record]:
     """Return the rows of several shards with after < position ≤ upto, ordered by position."""
     return await conn.fetch(
-        f"SELECT {COLUMNS} FROM public.crm_events WHERE shard = ANY($1::smallint[]) "
+        f"SELECT {BUS_COLUMNS} FROM public.crm_events WHERE shard = ANY($1::smallint[]) "
         "AND position > $2 AND position <= $3 ORDER BY position LIMIT $4",
         list(shards),
         after,
@@ -114,11 +119,19 @@ async def shard_pages(
 async def position_rows(conn: Connection, *, after: int, upto: int) -> list[asyncpg.Record]:
     """Return the rows of the whole log with after < position ≤ upto: there are no gaps."""
     return await conn.fetch(
-        f"SELECT {COLUMNS} FROM public.crm_events "
+        f"SELECT {BUS_COLUMNS} FROM public.crm_events "
         "WHERE position > $1 AND position <= $2 ORDER BY position",
         after,
         upto,
     )
+
+
+async def read_trace(conn: Connection, event_id: UUID) -> TraceContext | None:
+    """Return the trace of an event; None for one that SQL wrote."""
+    stored = await conn.fetchval(
+        "SELECT trace_context FROM public.crm_events WHERE id = $1", event_id
+    )
+    return None if stored is None else TraceContext.of_stored(stored)
 
 
 async def organisations_of(conn: Connection, property_ids: Collection[str]) -> dict[str, str]:

@@ -127,7 +127,7 @@ _ASSIGN_POSITIONS = f"""
     )
     UPDATE public.crm_events SET position = number, previous = before
     FROM chained WHERE id = unnumbered_id
-    RETURNING {read.COLUMNS}
+    RETURNING {read.BUS_COLUMNS}
 """
 # `counter` is the fence and the last position; `chained` adds the previous position of each shard:
 # the one before in this batch, or else the shard head. A data-modifying WITH runs to its end also

@@ -85,7 +85,7 @@ class Bus:
         """Return all rows of the log in the order of their positions."""
         await self.world.number()
         return await self.world.pool.fetch(
-            f"SELECT {read.COLUMNS} FROM crm_events ORDER BY position"
+            f"SELECT {read.BUS_COLUMNS} FROM crm_events ORDER BY position"
         )
 
     async def publish(

@@ -104,6 +104,7 @@ NOT_PERSONAL = {
     "public.crm_events.actor": "The core, or an id; the intake hashes every other name.",
     "public.crm_events.origin": _CODE,
     "public.crm_events.digest": "A hash; keyed where the content is personal.",
+    "public.crm_events.trace_context": "Ids: random ones, or those that a client chose.",
     "public.alembic_version.version_num": _CODE,
 }
 TOPICS = {

@@ -19,6 +19,7 @@ from events.log import read, sequencer
 from events.log.secret_keys import KEY_BYTES, SecretKey
 from events.properties import OrganizationRecorded
 from events.record import Cause, NewEvent, Origin, UnreadableEvent
+from events.trace_context import write_traceparent
 from tests.events.frozen import SAMPLES, Sample
 from tests.events.keys.loaded_keys import forget_keys
 from tests.world import make_world
@@ -31,7 +32,7 @@ NO_SOURCE = cast("asyncpg.Pool", None)
 
 
 def row(**more: Any) -> dict[str, Any]:
-    """Return a row of the log in the order of `read.COLUMNS`."""
+    """Return a row of the log in the order of `read.BUS_COLUMNS`."""
     return {
         "id": UUID(int=2),
         "event_type": "lead.noted",
@@ -52,6 +53,7 @@ def row(**more: Any) -> dict[str, Any]:
         "origin": "live",
         "correlation_id": UUID(int=8),
         "causation_id": UUID(int=9),
+        "trace_context": None,
     } | more
 
 
@@ -90,7 +92,12 @@ async def test_a_record_contains_the_same_event_as_its_row(pool: asyncpg.Pool) -
         decoded = await wire.decode_records(pool, [received])
         assert decoded == await read.decode_rows(pool, [log_row])
         assert key.decode() == str(log_row["property_id"] or log_row["org_id"])
-        assert headers == [("content-type", b"application/cloudevents+json")]
+        stored = log_row["trace_context"]
+        assert headers == [
+            ("content-type", b"application/cloudevents+json"),
+            ("traceparent", write_traceparent(stored)),
+        ]
+        assert stored[:16] == (log_row["correlation_id"] or log_row["id"]).bytes
 
 
 async def test_the_keys_of_a_batch_are_loaded_by_one_query(
