@@ -8,7 +8,7 @@ COPY events events
 COPY projections projections
 COPY services services
 COPY migrations migrations
-RUN /app/bin/pip install -q --prefer-binary -c constraints.txt .
+RUN /app/bin/pip install -q --prefer-binary -c constraints.txt '.[tracing]'
 
 FROM python:3.13-slim
 RUN useradd --system --create-home crm

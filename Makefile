@@ -29,19 +29,19 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		{ rm -rf $(VENV); echo "python3 cannot create a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@# An old pip does not know current wheel tags and would compile C code: install the pinned one first.
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --upgrade pip hatchling editables
-	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev]'
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,tracing,dev]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,bench]'
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,tracing,dev,bench]'
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed
-	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,mutation]'
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,tracing,dev,mutation]'
 	@touch $@
 
 $(VENV)/.installed-browser: $(VENV)/.installed
-	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,dev,browser]'
+	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,tracing,dev,browser]'
 	@touch $@
 
 demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them

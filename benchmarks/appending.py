@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from events.record import NewEvent
 from services.runtime.database import pooled
 from services.runtime.garbage_collection import collect_rarely
 from services.runtime.settings import Settings
+from services.runtime.tracing import begin_trace, is_recording
 
 BATCH_EVENTS = 2_000
 CLIENTS = 16
@@ -34,7 +36,7 @@ async def bulk(
     done, curve = 0, Curve("append", events, step, settings.home)
     curve.begin()
     async with pooled(settings, "bench append", role=None) as pool, pool.acquire() as conn:
-        for batch in batches(history(seed, organization, events)):
+        for batch in batches(_in_traces(history(seed, organization, events))):
             started, cpu_started = time.perf_counter(), time.process_time()
             async with conn.transaction():
                 await append(conn, batch, expected={})
@@ -79,3 +81,10 @@ def batches(events: Iterator[T]) -> Iterator[list[T]]:
     """Yield lists of at most `BATCH_EVENTS`."""
     while batch := list(islice(events, BATCH_EVENTS)):
         yield batch
+
+
+def _in_traces(events: Iterator[NewEvent]) -> Iterator[NewEvent]:
+    """Return the events; if spans are recorded, each in a trace as if it were of a request."""
+    if not is_recording():
+        return events
+    return (replace(new, cause=replace(new.cause, trace=begin_trace())) for new in events)

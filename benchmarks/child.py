@@ -16,6 +16,7 @@ from services.runtime.environment import to_environment
 from services.runtime.logging import configure_logging
 from services.runtime.process import loop_factory
 from services.runtime.settings import Settings
+from services.runtime.tracing import configure_tracing
 
 KIBIBYTES_PER_MEBIBYTE = 1024
 MODULES = {
@@ -75,6 +76,7 @@ def main() -> None:
     """Run the measurement that the arguments name; print its result as JSON."""
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     configure_logging("bench", form="console", level="error")
+    configure_tracing("bench")
     if "organization" in arguments:
         seed, properties = arguments.pop("organization")
         arguments["organization"] = make_organization(seed, properties)

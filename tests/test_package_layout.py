@@ -63,7 +63,10 @@ def test_compose_passes_every_setting_to_every_process() -> None:
         for name, field in Settings.model_fields.items()
     } | {f"CRM_INTAKE_{name.upper()}" for name in IntakeSettings.model_fields}
     for process in PROCESSES:
-        assert set(composed[process]["environment"]) == expected - NOT_IN_COMPOSE, process
+        names = set(composed[process]["environment"])
+        of_traces = {name for name in names if name.startswith("OTEL_")}
+        assert names - of_traces == expected - NOT_IN_COMPOSE, process
+        assert {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG"} <= of_traces, process
 
 
 def test_compose_has_no_password_outside_the_file_for_development() -> None:

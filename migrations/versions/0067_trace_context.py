@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0067"
-down_revision = "0068"
+down_revision = "0069"
 
 
 def upgrade() -> None:

@@ -1,7 +1,9 @@
 """The projection pipeline: folds events while the batch before them is written."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +18,9 @@ from projections.engine.pipeline import EventCounts
 from projections.engine.projection_group import ProjectionGroup
 from projections.engine.working_set import PoisonEvent
 
+OnWritten: TypeAlias = Callable[[Sequence[RecordedEvent], int], None]
+"""A function that is called with events whose rows are durable now, and the start of their write in
+nanoseconds since 1970."""
 HOLD_ROWS = 5_000
 """Rows that may stay in memory between batches."""
 
@@ -26,8 +31,11 @@ class ProjectionPipeline:
     It moves the checkpoints of `owned` when events are folded, before they are durable.
     """
 
-    def __init__(self, pool: asyncpg.Pool, identity: WriterIdentity) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, identity: WriterIdentity, on_written: OnWritten | None = None
+    ) -> None:
         self.pool, self.identity = pool, identity
+        self._on_written = on_written
         self.owned = OwnedShards()
         self.counts = EventCounts()
         self.work = identity.group.working_set()
@@ -130,7 +138,10 @@ class ProjectionPipeline:
         self.counts.applied += len(recorded_events)
 
     async def _write(self, batch: WriteBatch) -> None:
+        began_at = time.time_ns()
         async with self.pool.acquire() as conn:
             await apply.write(conn, self.identity, batch)
+        if self._on_written is not None:
+            self._on_written(batch.folded.recorded_events, began_at)
         self.counts.applied += len(batch.folded.recorded_events)
         self.counts.parked += len(batch.folded.parked_events)

@@ -20,6 +20,7 @@ from services.runtime.process import (
 )
 from services.runtime.reachability import DATABASE, require_servers
 from services.runtime.settings import Settings
+from services.runtime.tracing import configure_tracing
 from services.runtime.workers import (
     WorkerSockets,
     default_processes,
@@ -68,6 +69,7 @@ async def _serve(settings: Settings, sockets: WorkerSockets | None) -> None:
         end_with_parent()
     await require_servers(settings, (DATABASE,))
     await prepare_key_store(settings)
+    configure_tracing("api")
     app = create_app(settings)
     collect_rarely()
     async with serve_health(

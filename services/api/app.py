@@ -25,6 +25,7 @@ from services.api.path_index import include_routers
 from services.api.routes import consent_pages, provider_callbacks
 from services.api.routes.catalog import ROUTERS
 from services.api.session_listeners import SessionListeners, parse_stream_limits
+from services.api.trace_middleware import TraceMiddleware
 from services.api.widget_page.routes import widget_routes
 from services.runtime.clock import Clock, open_clock
 from services.runtime.database import open_engine, pooled
@@ -92,5 +93,6 @@ def create_app(
     problems.install_handlers(app)
 
     app.add_middleware(ErasureGate)
-    app.add_middleware(EdgeMiddleware, admission=app.state.admission)  # the outermost one
+    app.add_middleware(EdgeMiddleware, admission=app.state.admission)
+    app.add_middleware(TraceMiddleware)  # the outermost one
     return app

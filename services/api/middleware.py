@@ -1,4 +1,4 @@
-"""The outermost layer: unexpected errors become responses, requests are timed, headers are added.
+"""The outer layer: unexpected errors become responses, requests are timed, headers are added.
 
 Starlette's own outermost layer would send a plain 500 and raise the error again.
 """
@@ -15,7 +15,7 @@ from services.api.admission import CURRENT_TURN, RequestAdmission, Turn
 from services.api.problems import Problem, problem_from_error, problem_response
 from services.runtime.health import HEALTHZ
 from services.runtime.logging import get_logger
-from services.runtime.metrics import HTTP_SECONDS
+from services.runtime.metrics import HTTP_SECONDS, current_exemplar
 
 WIDGET_PATHS = "/api/lumaleasing/"
 ADMIN_PATHS = "/api/lumaleasing/admin/"
@@ -70,19 +70,19 @@ class EdgeMiddleware:
                 raise
             problem = problem_from_error(error)
             if problem.status >= 500 and not isinstance(error, Problem):
-                _log_failure(_route_of(scope), problem, error)
+                _log_failure(route_of(scope), problem, error)
             await problem_response(problem)(scope, receive, send_with_headers)
         finally:
             if turn is not None:
                 turn.end()
             # Clients must not create label values.
             method = scope["method"] if scope["method"] in METHODS else "other"
-            HTTP_SECONDS.labels(method, _route_of(scope), status).observe(
-                time.perf_counter() - started_at
+            HTTP_SECONDS.labels(method, route_of(scope), status).observe(
+                time.perf_counter() - started_at, current_exemplar()
             )
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the route's template: a path may contain what a client wrote."""
     path: str = getattr(scope.get("route"), "path", "unknown")
     return path

@@ -26,6 +26,7 @@ from services.application.stream_cache import StreamCache
 from services.application.unit_of_work import TransactionNeeded, UnitOfWork
 from services.deciders.decider import Refused
 from services.runtime.metrics import APPENDED
+from services.runtime.tracing import span
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[UnitOfWork], Awaitable[T]]
@@ -106,7 +107,8 @@ async def _execute_work(
     """
     try:
         result = await work(uow)
-        append_result = await uow.append()
+        with span("append", events=len(uow.events)):
+            append_result = await uow.append()
     except PERMANENT_ERRORS as error:
         if not sees_host and await has_changes(uow.conn, [uow.scope.property_id]):
             raise StagedChangesFirst from None

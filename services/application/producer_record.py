@@ -11,11 +11,13 @@ from events import catalog, codec
 from events.catalog import UnknownEvent
 from events.event import MAX_HASHED_LENGTH, Event
 from events.record import Cause
+from events.trace_context import TRACEPARENT, TraceContext, read_traceparent
 from events.visitor_ids import read_visitor_id
 from services.application.raw_record import RawRecord
 from services.application.rejection import RejectedRecord, RejectionReason
 from services.runtime.cloud_events import CloudEvent, InvalidCloudEvent, read_cloud_event
 from services.runtime.strict_json import InvalidJson, parse_json
+from services.runtime.tracing import begin_trace
 from services.runtime.unicode_text import normalize_texts
 from services.runtime.validation import describe_validation_error
 
@@ -50,6 +52,8 @@ class ProducerRecord:
     principal: str | None = None
     """For whom the producer acts, such as `user:<id>`."""
     edit: RecordEdit | None = None
+    sender: TraceContext | None = None
+    """The span in which the producer sent the record."""
 
 
 def read_producer_record(record: RawRecord) -> ProducerRecord:
@@ -65,10 +69,12 @@ def read_producer_record(record: RawRecord) -> ProducerRecord:
     property_id, data = _split_property(cloud_event)
     time = attributes.get("time")
     occurred_at = _kafka_time(record.timestamp) if time is None else _instant(time)
+    sender = _sender_trace(record, attributes)
     cause = Cause(
         actor=f"producer:{source}",
         correlation_id=_uuid(attributes, "correlationid"),
         causation_id=_uuid(attributes, "causationid"),
+        trace=begin_trace(sender, new_id=record.id.bytes),
     )
     content, visitor_id = _split_visitor(name, data)
     event = _event(name, attributes.get("schemaversion"), content)
@@ -79,8 +85,18 @@ def read_producer_record(record: RawRecord) -> ProducerRecord:
         edit = RecordEdit(_required(attributes, "actor"), attributes["reason"])
         cause = replace(cause, actor=edit.actor)
     return ProducerRecord(
-        record, source, ce_id, property_id, occurred_at, cause, event, visitor_id, principal, edit
-    )
+        record, source, ce_id, property_id, occurred_at, cause, event, visitor_id, principal,
+        edit, sender,
+    )  # fmt: skip
+
+
+def _sender_trace(record: RawRecord, attributes: dict[str, str]) -> TraceContext | None:
+    """Return the trace that the producer sent, in a Kafka header or as a CloudEvents extension."""
+    for name, value in record.headers:
+        if name == TRACEPARENT:
+            return read_traceparent(value)
+    text = attributes.get(TRACEPARENT)
+    return None if text is None else read_traceparent(text.encode("utf-8", "replace"))
 
 
 def _required(attributes: dict[str, str], name: str) -> str:

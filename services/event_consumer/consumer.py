@@ -14,6 +14,7 @@ from events.log.shard import shards_in
 from projections.engine.live import Engine
 from services.event_consumer.fetch_sleep import FetchSleep, is_lagging
 from services.event_consumer.standstill_report import LAST_FAILURE
+from services.event_consumer.traced_events import TracedEvents
 from services.runtime.event_signal import EventSignal
 from services.runtime.kafka_batches import join, raw_broker
 from services.runtime.logging import get_logger
@@ -44,6 +45,7 @@ class EventConsumer:
     def __init__(
         self, bootstrap_servers: str, topic: str, engine: Engine, state: LogState,
         batch_events: int = BATCH_EVENTS, signal: EventSignal | None = None,
+        traced: TracedEvents | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.sleep = FetchSleep(signal or EventSignal())
@@ -58,6 +60,7 @@ class EventConsumer:
         self.read_at = 0.0
         """Loop time at which the last batch arrived, also one of refused records."""
         self._topic = topic
+        self._traced = traced
         self._verifying = VerifyingReader(engine.pool, topic, state.id)
         self._offsets: dict[TopicPartition, int] = {}
         self._broker = raw_broker(bootstrap_servers)
@@ -140,6 +143,8 @@ class EventConsumer:
     async def _on_batch(self, records: Sequence[ConsumerRecord]) -> None:
         self.read_at = now = asyncio.get_running_loop().time()
         try:
+            if self._traced is not None:
+                self._traced.add(records)
             verified, refused = await self._verifying.read(records)
             self.engine.counts.refused += refused
             self.received_at |= dict.fromkeys({record.shard for record in verified}, now)

@@ -19,6 +19,7 @@ from services.event_consumer.consumer import BATCH_EVENTS, EventConsumer
 from services.event_consumer.liveness import make_liveness
 from services.event_consumer.metrics import PROJECTION, ConsumerMetrics, GroupMetrics
 from services.event_consumer.standstill_report import LAST_FAILURE, StandstillReport
+from services.event_consumer.traced_events import TracedEvents
 from services.event_consumer.watchdog import Watchdog
 from services.runtime.event_signal import EventSignal
 from services.runtime.health import Check
@@ -52,6 +53,7 @@ async def consume_events(
     extra_checks: Checks,
     *also: Awaitable[object],
     signal: EventSignal | None = None,
+    traced: TracedEvents | None = None,
 ) -> None:
     """Give the events of the bus to the pipeline until stopped; run `also` meanwhile.
 
@@ -64,7 +66,9 @@ async def consume_events(
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     engine = Engine(pipeline, owner)
     signal = signal or EventSignal(safety_seconds=settings.safety_poll_seconds)
-    consumer = EventConsumer(settings.brokers, topic, engine, state, options.batch_events, signal)
+    consumer = EventConsumer(
+        settings.brokers, topic, engine, state, options.batch_events, signal, traced
+    )
     checks["database"] = reachability_check(settings, DATABASE)
     checks["kafka"] = reachability_check(settings, KAFKA)
     checks["shards"] = _ownership_check(consumer, engine)

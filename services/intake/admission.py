@@ -6,6 +6,7 @@ a crash in the middle needs no repair.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence, Set
 from math import inf
@@ -30,6 +31,7 @@ from services.intake.decided import (
 from services.intake.outcome import IntakeItem, IntakeOutcome, IntakeStatus
 from services.intake.pending_records import PROPERTY
 from services.intake.record_label import RecordLabel
+from services.intake.record_spans import record_spans
 from services.intake.scoping import PropertyOrgs, scope_ids
 from services.intake.settings import IntakeSettings
 from services.runtime.clock import Clock
@@ -75,6 +77,7 @@ class Admission:
 
         `retried` are the subjects whose pending records are retried now, None for new records.
         """
+        began_at = time.time_ns()
         queues = await self._build_queues(conn, items)
         blocked = await _load_blocked(conn, items, retried or frozenset())
         await self._append(conn, queues, blocked)
@@ -83,6 +86,7 @@ class Admission:
             is_retry=retried is not None,
         )  # fmt: skip
         metrics.count(items)
+        record_spans(items, began_at)
 
     async def _append(
         self, conn: Connection, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]

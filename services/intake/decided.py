@@ -18,6 +18,7 @@ from services.intake.outcome import IntakeItem
 from services.intake.scoping import scope_ids
 from services.intake.subjects import load_stream_owners
 from services.runtime.tasks import end_tasks
+from services.runtime.tracing import in_trace
 
 PropertyQueue = deque[IntakeItem]
 """The records of one property, in the order of arrival."""
@@ -108,16 +109,17 @@ async def _append(pool: asyncpg.Pool, item: IntakeItem) -> None:
     if new.property_id is None:
         raise RuntimeError(f"the event of record {item.record.id} has no property")
     try:
-        result = await handle_decided_event(
-            pool,
-            new.event,
-            event_id=new.id,
-            org_id=new.org_id,
-            property_id=new.property_id,
-            occurred_at=new.occurred_at,
-            cause=new.cause,
-            reason=item.edit.reason if item.edit else None,
-        )
+        with in_trace(new.cause.trace):
+            result = await handle_decided_event(
+                pool,
+                new.event,
+                event_id=new.id,
+                org_id=new.org_id,
+                property_id=new.property_id,
+                occurred_at=new.occurred_at,
+                cause=new.cause,
+                reason=item.edit.reason if item.edit else None,
+            )
     except decider.UnknownSubject as unknown:
         if await _scope_ids_again(pool, item):
             await _append(pool, item)

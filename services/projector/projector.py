@@ -9,6 +9,7 @@ from projections.engine.batch import WriterIdentity
 from projections.engine.checkpoints import WrongVersion
 from projections.engine.projection_pipeline import ProjectionPipeline
 from services.event_consumer.process import ConsumerOptions, consume_events
+from services.event_consumer.traced_events import TracedEvents
 from services.runtime.clock import Clock
 from services.runtime.database import ROWS_BY_KEY, pooled
 from services.runtime.garbage_collection import collect_rarely
@@ -40,7 +41,11 @@ async def _project(settings: Settings, stop: asyncio.Event, checks: Checks) -> N
             state = await sequencer.read_log_state(conn)
             await checkpoints.create(conn, LIVE.name, LIVE.version, state.generation)
             await checkpoints.require_version(conn, LIVE.name, LIVE.version)
-        pipeline = ProjectionPipeline(pool, WriterIdentity(LIVE, state.generation))
-        await consume_events(
-            settings, stop, checks, pipeline, state, OPTIONS, {"schema": schema_check(pool)}
+        traced = TracedEvents(state.id)
+        pipeline = ProjectionPipeline(
+            pool, WriterIdentity(LIVE, state.generation), traced.record_written
         )
+        await consume_events(
+            settings, stop, checks, pipeline, state, OPTIONS, {"schema": schema_check(pool)},
+            traced=traced,
+        )  # fmt: skip

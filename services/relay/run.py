@@ -1,6 +1,7 @@
 """A relay run: number new events, publish them, save the progress."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from events.bus.digest import RecordDigest
 from events.bus.publish import LostRecords, Publisher, shards_of
 from events.log import read, sequencer
 from events.log.sequencer import LogState, RelayLease
+from services.relay.publish_spans import record_spans
 from services.runtime import metrics
 from services.runtime.event_signal import EventSignal, PollPause
 from services.runtime.logging import get_logger
@@ -91,7 +93,7 @@ class RelayRun:
         try:
             while not stop.is_set() or rows or sent:
                 if rows:
-                    sending = asyncio.create_task(self._send(rows))
+                    sending = asyncio.create_task(self._send_new(rows))
                 last, rows = rows, []
                 self._pause.begin_look()
                 if await sequencer.has_unnumbered_rows(self.conn):
@@ -118,6 +120,11 @@ class RelayRun:
         await self.publisher.publish(rows, self.digest, self.generation)
         metrics.PUBLISHED.inc(len(rows))
         self.signal.published.announce()
+
+    async def _send_new(self, rows: Sequence[Any]) -> None:
+        began_at = time.time_ns()
+        await self._send(rows)
+        record_spans(rows, self.topic, began_at)
 
     async def _unless_lost(self, sending: Awaitable[None]) -> None:
         """Wait for the broker. If it lost records, publish them again.

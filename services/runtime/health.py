@@ -8,6 +8,7 @@ from functools import partial
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN_METRICS_TYPE
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,21 +19,23 @@ from services.runtime.listening import listen
 from services.runtime.metrics import CHECK_PROBLEMS, exposition
 
 CHECK_SECONDS = 3.0
+OPEN_METRICS = "application/openmetrics-text"
+"""The format in which Prometheus asks for exemplars."""
 
 Check = Callable[[], Awaitable[str | None]]
 """A check of one thing that a process needs. It returns a text if something is wrong, else None."""
-ReadMetrics = Callable[[], Awaitable[bytes]]
-"""A function that returns metrics in the text format of Prometheus."""
+ReadMetrics = Callable[[bool], Awaitable[bytes]]
+"""A function that returns metrics as Prometheus has them, or as OpenMetrics if it is asked to."""
 
 
-async def read_own_metrics(checks: Mapping[str, Check]) -> bytes:
+async def read_own_metrics(checks: Mapping[str, Check], is_open_metrics: bool = False) -> bytes:
     """Return the metrics of this process, with the results of its checks at this moment."""
     names = list(checks)
     problems = await collect_problems(checks) if names else {}
     CHECK_PROBLEMS.clear()
     for name in names:
         CHECK_PROBLEMS.labels(name).set(name in problems)
-    return exposition()
+    return exposition(is_open_metrics=is_open_metrics)
 
 
 async def _get_healthz(_request: Request) -> Response:
@@ -51,8 +54,10 @@ def health_routes(checks: Mapping[str, Check], read_metrics: ReadMetrics) -> lis
         body = {"status": "unready" if problems else "ready", "problems": problems}
         return JSONResponse(body, status_code=503 if problems else 200)
 
-    async def metrics(_request: Request) -> Response:
-        return Response(await read_metrics(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        is_open_metrics = OPEN_METRICS in request.headers.get("accept", "")
+        content_type = OPEN_METRICS_TYPE if is_open_metrics else CONTENT_TYPE_LATEST
+        return Response(await read_metrics(is_open_metrics), media_type=content_type)
 
     return [HEALTHZ, Route("/readyz", readyz), Route("/metrics", metrics)]
 

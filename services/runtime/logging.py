@@ -10,6 +10,7 @@ from typing import Any, Literal
 import structlog
 
 from events.log.error_text import describe_chain, describe_error
+from events.trace_context import CURRENT_TRACE
 
 SECRET_NAME = re.compile(
     r"secret|password|passwd|token|authorization|api[_-]?key|cookie|credential|dsn|database_url",
@@ -20,7 +21,7 @@ SECRET_IN_TEXT = re.compile(r"(?P<name>bearer\s+|x-api-key[:=]\s*)[^\s,;'\"]+", 
 REDACTED = "[redacted]"
 RETRY_LOG_SECONDS = 60.0
 """A loop that tries again logs its failure once in this time, not for each attempt."""
-RETRYING_LIBRARIES = ("aiokafka", "faststream")
+RETRYING_LIBRARIES = ("aiokafka", "faststream", "opentelemetry")
 MAX_DEPTH = 6
 
 
@@ -34,6 +35,7 @@ def configure_logging(
     """Set up structlog and the standard library's logging; every line contains `process`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -97,7 +99,7 @@ class RetryLog:
         return line
 
     def admit_library_line(self, record: logging.LogRecord) -> bool:
-        """Return whether a line of a Kafka library, which logs each attempt, is written."""
+        """Return whether a line of a library that logs each attempt is written."""
         if not record.name.startswith(RETRYING_LIBRARIES):
             return True
         return self._count_omitted((record.name, str(record.msg))) is not None
@@ -116,6 +118,17 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger. Use: `log.info("batch.applied", events=500)`, a name and its values."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def add_trace(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add the ids of the current trace and its span, with the names that log stores know."""
+    if trace := CURRENT_TRACE.get():
+        line["trace_id"] = trace.trace_id.hex()
+        if trace.span_id:
+            line["span_id"] = trace.span_id.hex()
+    return line
 
 
 def describe_errors(

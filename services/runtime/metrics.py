@@ -9,6 +9,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from events.trace_context import CURRENT_TRACE
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -103,6 +106,17 @@ HTTP_SECONDS = Histogram(
 )
 
 
-def exposition() -> bytes:
-    """Return all metrics in the text format of Prometheus."""
-    return generate_latest(REGISTRY)
+def current_exemplar() -> dict[str, str] | None:
+    """Return the exemplar of an observation: the current trace, if its spans are recorded."""
+    trace = CURRENT_TRACE.get()
+    if trace is None or not trace.span_id:
+        return None
+    return {"trace_id": trace.trace_id.hex(), "span_id": trace.span_id.hex()}
+
+
+def exposition(*, is_open_metrics: bool = False) -> bytes:
+    """Return all metrics in the text format of Prometheus, or in OpenMetrics with exemplars."""
+    if not is_open_metrics:
+        return generate_latest(REGISTRY)
+    text: bytes = openmetrics.generate_latest(REGISTRY)  # type: ignore[no-untyped-call]
+    return text

@@ -28,6 +28,7 @@ from services.runtime.metrics import MISSING_KEYS
 from services.runtime.reachability import Need, UnreachableServer, require_servers
 from services.runtime.settings import Settings
 from services.runtime.table_fit import UnfitTables
+from services.runtime.tracing import configure_tracing
 
 Checks = dict[str, Check]
 ProcessFunction = Callable[[Settings, asyncio.Event, Checks, Clock], Awaitable[None]]
@@ -61,6 +62,7 @@ def run_process(name: str, work: ProcessFunction, needs: tuple[Need, ...] = ()) 
     except ValidationError as error:
         exit_with_line(name, explain(error), WRONG_SETTINGS)
     configure_logging(name, form=settings.log_format, level=settings.log_level)
+    configure_tracing(name)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         run_or_exit(name, runner, _run(name, settings, work, needs))
 

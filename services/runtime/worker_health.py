@@ -11,14 +11,15 @@ ANSWER_SECONDS = 2.5
 NO_ANSWER = 0
 
 
-async def fetch(host: str, port: int, path: str) -> tuple[int, bytes]:
+async def fetch(host: str, port: int, path: str, accept: str = "*/*") -> tuple[int, bytes]:
     """Return status and body of a health route; `NO_ANSWER` if the worker does not answer."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(
-                    f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+                    f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n"
+                    "Connection: close\r\n\r\n".encode()
                 )
                 answer = await reader.read(-1)
             finally:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.runtime.health import Check, serve_health
+from services.runtime.health import OPEN_METRICS, Check, serve_health
 from services.runtime.listening import listen
 from services.runtime.logging import get_logger
 from services.runtime.metrics_sum import add_up
@@ -80,12 +80,14 @@ class WorkerGroup:
             await asyncio.gather(*tasks)
         return self.exit_code
 
-    async def read_metrics(self) -> bytes:
+    async def read_metrics(self, is_open_metrics: bool) -> bytes:
         """Return the sums of the metrics of all workers that answer."""
+        accept = OPEN_METRICS if is_open_metrics else "*/*"
         answers = await asyncio.gather(
-            *(fetch(LOOPBACK, worker.health_port, "/metrics") for worker in self.workers)
+            *(fetch(LOOPBACK, worker.health_port, "/metrics", accept) for worker in self.workers)
         )
-        return add_up([body.decode() for status, body in answers if status == 200])
+        texts = [body.decode() for status, body in answers if status == 200]
+        return add_up(texts, is_open_metrics=is_open_metrics)
 
     async def _keep(self, worker: Worker) -> None:
         """Start a worker, and again after each crash, until the group stops."""

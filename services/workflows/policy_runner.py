@@ -9,6 +9,7 @@ import asyncpg
 
 from events.log.commands import CommandId
 from events.log.error_text import describe_error
+from events.log.read import read_trace
 from events.record import Cause, Origin, RecordedEvent, UnreadableEvent
 from projections.engine.apply import BAD_ROW_ERRORS
 from services.application.command_handler import transact
@@ -18,6 +19,7 @@ from services.deciders.decider import Refused
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.database import CONNECTION_ERRORS, is_fault
+from services.runtime.tracing import in_trace, span
 from services.workflows.policies.policy import Policy
 
 REPEAT_LIMIT = timedelta(days=7)
@@ -86,9 +88,11 @@ class PolicyRunner:
         async with self.pool.acquire() as pooled_conn:
             conn = cast("asyncpg.Connection", pooled_conn)
             targets = await policy.find_targets(UnitOfWork(conn, scope, None), recorded)
-        for target in targets:
-            await self._act(policy, recorded, scope, target, attempt)
-            metrics.POLICY_ACTIONS.labels(policy.name).inc()
+            trace = await read_trace(conn, recorded.id) if targets else None
+        with in_trace(trace), span(f"policy {policy.name}", policy=policy.name):
+            for target in targets:
+                await self._act(policy, recorded, scope, target, attempt)
+                metrics.POLICY_ACTIONS.labels(policy.name).inc()
         return len(targets)
 
     async def _act(

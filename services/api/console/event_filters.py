@@ -18,6 +18,8 @@ class EventFilter:
     lead_id: UUID | None = None
     property_id: UUID | None = None
     correlation_id: UUID | None = None
+    trace_id: UUID | None = None
+    """A trace id has the 16 bytes of a UUID."""
 
     @property
     def has_index(self) -> bool:
@@ -37,6 +39,9 @@ class EventFilter:
             number = first + len(values)
             conditions.append(f"(correlation_id = ${number} OR id = ${number})")
             values.append(self.correlation_id)
+        if self.trace_id is not None:
+            conditions.append(f"substring(trace_context for 16) = ${first + len(values)}")
+            values.append(self.trace_id.bytes)
         return conditions, values
 
 
@@ -46,7 +51,7 @@ def read_filter(page: Page, wrong: list[str]) -> EventFilter:
     return EventFilter(
         query.get("type"), query.get("entity"), _read_id(page, "id", wrong),
         _read_id(page, "lead", wrong), _read_id(page, "property", wrong),
-        _read_id(page, "correlation", wrong),
+        _read_id(page, "correlation", wrong), _read_id(page, "trace", wrong),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from events.log.connection import Connection
-from events.log.read import COLUMNS
+from events.log.read import BUS_COLUMNS
 from services.api.auth.row_security import read_as
 from services.api.console.event_filters import EventFilter
 from services.api.console.page import Page
@@ -72,8 +72,8 @@ class EventLog:
         return EventPage(rows, low + 1 if low > after else None, low + 1)
 
     async def find(self, event_id: UUID) -> asyncpg.Record | None:
-        """Return an event with `log.read.COLUMNS`, as `open_rows` takes it."""
-        query = f"SELECT {COLUMNS} FROM {self.source} WHERE id = $1"
+        """Return an event with `log.read.BUS_COLUMNS`, as `open_rows` takes it."""
+        query = f"SELECT {BUS_COLUMNS} FROM {self.source} WHERE id = $1"
         return await self.runner.first(CompiledQuery(query, (event_id,)))
 
     async def find_related(self, event: Any) -> RelatedEvents:

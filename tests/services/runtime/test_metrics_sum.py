@@ -44,3 +44,14 @@ def test_the_metrics_of_one_process_are_not_changed() -> None:
 
 def test_without_an_answer_there_are_no_metrics() -> None:
     assert read(add_up([])) == {}
+
+
+def test_openmetrics_keeps_the_exemplars_and_adds_the_values() -> None:
+    exemplar = ' # {trace_id="0af7651916cd43dd8448eb211c80319c"} 0.05 1796143676.0'
+    first = FIRST.replace("} 2.0", "} 2.0" + exemplar).replace("_appended_total E", "_appended E")
+    first = first.replace("# TYPE crm_events_appended_total", "# TYPE crm_events_appended")
+    plain = first.replace(exemplar, "")
+    summed = add_up([plain + "# EOF\n", first + "# EOF\n"], is_open_metrics=True).decode()
+    assert f'crm_http_seconds_bucket{{le="0.1",route="/a"}} 4.0{exemplar}'[:80] in summed
+    assert 'crm_events_appended_total{event_type="lead.noted"} 8.0' in summed
+    assert "0af7651916cd43dd8448eb211c80319c" in summed

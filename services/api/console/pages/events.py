@@ -13,6 +13,7 @@ from events.codec import serialize
 from events.event import Event
 from events.log import sequencer
 from events.sealed_member import SEALED
+from events.trace_context import TraceContext
 from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.event_filters import (
     read_filter,
@@ -31,7 +32,18 @@ READ = "read_personal_values"
 """The action with which a person asks for the personal values of an event."""
 SHOWN_MINUTES = 10
 """Time for which they are shown after that. Each view is accounted."""
-FILTERS = ("type", "entity", "id", "lead", "property", "correlation", "from", "until", "before")
+FILTERS = (
+    "type",
+    "entity",
+    "id",
+    "lead",
+    "property",
+    "correlation",
+    "trace",
+    "from",
+    "until",
+    "before",
+)
 
 
 async def list_log_events(page: Page) -> Response:
@@ -65,6 +77,7 @@ async def show_event(page: Page) -> Response:
         "event.html", event=row, related=related, values=values, problem=problem,
         fields=_clear_fields(row), hidden=_hidden_fields(row), minutes=SHOWN_MINUTES,
         can_ask=page.settings.console_actions,
+        trace=row["trace_context"] and TraceContext.of_stored(row["trace_context"]),
     )  # fmt: skip
 
 

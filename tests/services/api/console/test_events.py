@@ -85,6 +85,24 @@ async def test_events_are_found_by_type_stream_lead_and_property(operator: Visit
     assert "No event matches" in shown.answer
 
 
+async def test_an_event_shows_its_trace_and_the_events_of_it(operator: Visit, admin: Visit) -> None:
+    trace_id = uuid4().hex
+    body = {"propertyId": str(admin.site.property_id), "email": "ada@example.com"}
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-00"}
+    response = await admin.site.client.post(
+        "/api/leads", json=body, headers=admin.site.console_headers(more=headers)
+    )
+    event = await find_event(admin, UUID(response.json()["lead"]["id"]), "lead.captured")
+    for visit in (operator, admin):
+        shown = await visit.open(f"{PATH}/{event['id']}")
+        assert trace_id in shown.text
+        assert "not recorded" in shown.text
+        listed = await visit.open(f"{PATH}?trace={trace_id}")
+        assert f"{PATH}/{event['id']}" in listed.links()
+        other = await visit.open(f"{PATH}?trace={uuid4().hex}")
+        assert f"{PATH}/{event['id']}" not in other.links()
+
+
 async def test_events_are_found_by_the_time_at_which_they_were_recorded(operator: Visit) -> None:
     lead = await operator.site.create_lead()
     event = await find_event(operator, lead, "lead.captured")
