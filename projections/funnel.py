@@ -30,7 +30,7 @@ def by_source(property_id: UUID, since: datetime) -> "Select[Any]":
         )
         .select_from(leads.TABLE.outerjoin(with_tour, with_tour.c.lead_id == lead.id))
         .where(
-            lead.property_id == property_id, lead.created_at >= since, lead.merged_into.is_(None)
+            lead.property_id == property_id, lead.created_at >= since, leads.listed_only()
         )
         .group_by(lead.source)
         .order_by(count.desc(), lead.source)

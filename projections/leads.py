@@ -74,7 +74,7 @@ TABLE = Table(
     Index("idx_leads_property", "property_id"),
     Index("idx_leads_property_created", "property_id", "created_at", "id", postgresql_where=LISTED),
     Index("idx_leads_property_standing", "property_id", "status", "source", "id",
-          postgresql_where=LISTED),
+          postgresql_include=["created_at"], postgresql_where=LISTED),
     *(Index(f"idx_leads_property_{name}", "property_id", text(f"({name} IS NULL)"),
             text(f"lower(left({name}, 100))"), "id", postgresql_where=LISTED)
       for name in SORTED_TEXTS),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select
+from sqlalchemy import Column, Index, Integer, Select, Table, Text, Uuid, select, union_all
 
 from events.event import ERASED_TEXT
 from events.record import RecordedEvent
@@ -88,6 +88,11 @@ def finish_task(tables: Tables, recorded: RecordedEvent, event: TaskDone) -> Non
     )  # fmt: skip
 
 
+def of_organization(org_id: UUID, task_id: UUID) -> "Select[Any]":
+    """Select a task of an organisation."""
+    return select(TABLE).where(TABLE.c.org_id == org_id, TABLE.c.id == task_id)
+
+
 def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
     """Select the tasks of a person: those that are not done first, by their due time."""
     return (
@@ -100,13 +105,28 @@ def of_leads(org_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]
 def of_property(
     org_id: UUID, property_id: UUID, agent_id: UUID | None, status: str | None, limit: int
 ) -> "Select[Any]":
-    """Select the tasks of a property in the same order; of one agent and one status if given."""
-    query = _ordered().where(TABLE.c.org_id == org_id, TABLE.c.property_id == property_id)
+    """Select the tasks of a property in the same order; of one agent and one status if given.
+
+    Both parts are read in the order of an index: most tasks of a property are done.
+    """
+    conditions = [TABLE.c.org_id == org_id, TABLE.c.property_id == property_id]
     if agent_id is not None:
-        query = query.where(TABLE.c.assigned_agent_id == agent_id)
-    if status is not None:
-        query = query.where(TABLE.c.status == status)
-    return query.limit(limit)
+        conditions.append(TABLE.c.assigned_agent_id == agent_id)
+    shown = (OPEN, DUE, DONE) if status is None else (status,)
+    parts = [
+        select(TABLE)
+        .where(*conditions, TABLE.c.status == one)
+        .order_by(TABLE.c.due_at.asc().nulls_last(), TABLE.c.id)
+        .limit(limit)
+        for one in shown
+    ]
+    everything = union_all(*(part.subquery().select() for part in parts)).subquery("everything")
+    first = everything.c
+    return (
+        select(everything)
+        .order_by(first.status == DONE, first.due_at.asc().nulls_last(), first.id)
+        .limit(limit)
+    )
 
 
 def _ordered() -> "Select[Any]":

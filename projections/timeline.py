@@ -57,31 +57,29 @@ def page(
         "activity": _part("activity", activity.created_at, activity.id, before, limit, {
             "type": activity.type, "description": activity.description,
             "metadata": activity.metadata, "created_by": activity.created_by,
-        }).where(activity.org_id == org_id, leads.of_any(activity.lead_id, lead_ids)),
+        }, activity.org_id == org_id, leads.of_any(activity.lead_id, lead_ids)),
         "engagement": _part("engagement", engagement.created_at, engagement.id, before, limit, {
             "event_type": engagement.event_type, "score_weight": engagement.score_weight,
             "metadata": engagement.metadata,
-        }).where(engagement.org_id == org_id, leads.of_any(engagement.lead_id, lead_ids)),
+        }, engagement.org_id == org_id, leads.of_any(engagement.lead_id, lead_ids)),
         "score": _part("score", score.scored_at, score.id, before, limit, {
             "total_score": score.total_score, "score_bucket": score.score_bucket,
             "factors": score.factors, "model_version": score.model_version,
-        }).where(score.org_id == org_id, leads.of_any(score.lead_id, lead_ids)),
+        }, score.org_id == org_id, leads.of_any(score.lead_id, lead_ids)),
         "message": _part("message", message.created_at, message.id, before, limit, {
             "conversation_id": message.conversation_id, "role": message.role,
             "author": message.author, "content": message.content,
-        }).join(conversations.TABLE, conversation.id == message.conversation_id)
-        .where(conversation.org_id == org_id, leads.of_any(conversation.lead_id, lead_ids)),
+        }, conversation.id == message.conversation_id, conversation.org_id == org_id,
+            leads.of_any(conversation.lead_id, lead_ids)),
         "tour": _part("tour", tour.created_at, tour.id, before, limit, {
             "tour_date": tour.tour_date, "tour_time": tour.tour_time, "status": tour.status,
             "tour_type": tour.tour_type, "starts_at": tour.starts_at,
-        }).where(tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
+        }, tour.org_id == org_id, leads.of_any(tour.lead_id, lead_ids)),
         "delivery": _part("delivery", delivery.changed_at, delivery.id, before, limit, {
             "channel": delivery.channel, "purpose": delivery.purpose, "status": delivery.status,
             "reason": delivery.reason, "subject": delivery.subject, "due_at": delivery.due_at,
-        }).where(
-            delivery.org_id == org_id, leads.of_any(delivery.lead_id, lead_ids),
-            delivery.purpose != DeliveryPurpose.TEST.value,
-        ),
+        }, delivery.org_id == org_id, leads.of_any(delivery.lead_id, lead_ids),
+            delivery.purpose != DeliveryPurpose.TEST.value),
     }  # fmt: skip
     shown = parts.values() if only is None else [parts[only]]
     everything = union_all(*(part.subquery().select() for part in shown)).subquery()
@@ -100,19 +98,27 @@ def _part(
     before: TimelinePosition | None,
     limit: int,
     data: dict[str, ColumnElement[Any]],
+    *conditions: ColumnElement[bool],
 ) -> "Select[Any]":
-    pairs = [part for name, column in data.items() for part in (literal(name, Text), column)]
+    """Select the newest items of one kind. Only for these is the object of their data built."""
     # COLLATE "C" compares kinds as bytes, the same here and in the final order.
     kind_column = cast(literal(kind), Text).collate("C")
-    query = select(
-        at.label("at"), kind_column.label("kind"), key.label("id"),
-        func.jsonb_build_object(*pairs).label("data"),
-    ).order_by(at.desc(), key.desc()).limit(limit)  # fmt: skip
-    if before is None:
-        return query
-    position = (
-        bindparam(None, before[0], DateTime(timezone=True)),
-        cast(literal(before[1]), Text).collate("C"),
-        bindparam(None, before[2], Uuid),
+    newest = (
+        select(at.label("at"), key.label("id"), *(data[name].label(name) for name in data))
+        .where(*conditions)
+        .order_by(at.desc(), key.desc())
+        .limit(limit)
     )
-    return query.where(tuple_(at, kind_column, key) < tuple_(*position))
+    if before is not None:
+        position = (
+            bindparam(None, before[0], DateTime(timezone=True)),
+            cast(literal(before[1]), Text).collate("C"),
+            bindparam(None, before[2], Uuid),
+        )
+        newest = newest.where(tuple_(at, kind_column, key) < tuple_(*position))
+    item = newest.subquery(f"newest_{kind}").c
+    pairs = [part for name in data for part in (literal(name, Text), item[name])]
+    return select(
+        item.at, kind_column.label("kind"), item.id,
+        func.jsonb_build_object(*pairs).label("data"),
+    )  # fmt: skip

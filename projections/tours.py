@@ -41,6 +41,7 @@ from projections.engine.derived_table import METADATA, DerivedTable, personal
 from projections.engine.projection import Projection, Tables
 
 _BOOKED = text("created_by IS NULL")
+_KEPT = text("status <> 'cancelled'")
 TABLE = Table(
     "tours",
     METADATA,
@@ -69,6 +70,7 @@ TABLE = Table(
     Index("idx_tours_lead", "lead_id"),
     Index("idx_tours_property", "property_id"),
     Index("idx_tours_booked", "property_id", "lead_id", "created_at", postgresql_where=_BOOKED),
+    Index("idx_tours_kept", "property_id", "lead_id", postgresql_where=_KEPT),
     Index("idx_tours_date", "tour_date"),
     Index("idx_tours_status", "status"),
 )

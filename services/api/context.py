@@ -11,6 +11,7 @@ from events.record import Stream
 from services.adapters.responder import Responder
 from services.api.auth.bearer import BearerIdentity, BearerVerifier
 from services.api.auth.lookups import LookupCache
+from services.api.numbers_memory import NumbersMemory
 from services.api.rate_limit.networks import ClientNetworks
 from services.api.reading import ACQUIRE_SECONDS, Query, QueryRunner, ResultRow
 from services.api.secret_keys import SecretKeyCache
@@ -33,7 +34,7 @@ class ApiContext:
     the current instant. `identities`, `profiles`, `widgets` and `properties` are remembered
     look-ups by bearer token, profile id, the hash of a widget key and property id; `owners` are the
     organisation and the property of a stream, which never moves. `streams` are those that commands
-    used a short time ago.
+    used a short time ago, `numbers` are responses over very many rows.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class ApiContext:
     owners: LookupCache[Stream, tuple[UUID, UUID | None]]
     streams: StreamCache
     properties: LookupCache[UUID, HostProperty]
+    numbers: NumbersMemory
 
     async def find(self, query: Query) -> ResultRow | None:
         """Return the first row of a query that no row level security limits."""
@@ -92,4 +94,5 @@ def open_context(
         AppliedErasures(pool), clock, LookupCache(settings.caller_seconds),
         LookupCache(settings.caller_seconds), LookupCache(settings.caller_seconds),
         LookupCache(OWNER_SECONDS), StreamCache(), LookupCache(settings.caller_seconds),
+        NumbersMemory(),
     )  # fmt: skip

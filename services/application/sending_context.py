@@ -6,6 +6,7 @@ conflict, and the rules are asked again.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,19 @@ async def load_context(uow: UnitOfWork, planned: DeliveryPlanned) -> SendingCont
 
 async def load_values(uow: UnitOfWork, planned: DeliveryPlanned) -> dict[str, Any]:
     """Return the fields of the context that do not depend on the message's own stream."""
-    now, conn, property_id = uow.scope.at, uow.conn, uow.scope.property_id
+    person, values = await load_person(uow, planned)
+    counts = await load_counts(uow, person, uow.scope.at)
+    return {**values, **counts, **await load_subjects(uow, planned)}
+
+
+async def load_person(
+    uow: UnitOfWork, planned: DeliveryPlanned
+) -> tuple[Sequence[UUID], dict[str, Any]]:
+    """Return the leads of the person, and the fields that are the same for all its messages.
+
+    They are the same for one lead, channel and recipient, at any instant.
+    """
+    conn, property_id = uow.conn, uow.scope.property_id
     host_property = await load_property(conn, property_id)
     above = [planned.lead_id, *await uow.leads_above(planned.lead_id)]
     lead = await uow.load(leads.decider, above[-1])
@@ -50,8 +63,6 @@ async def load_values(uow: UnitOfWork, planned: DeliveryPlanned) -> dict[str, An
         "lead_zone": lead.details.get(leads.ZONE),
         "lead_phone": find_recipient(lead, DeliveryChannel.SMS),
         "takeover": await load_takeover(conn, person),
-        "sent": await load_sent(conn, person, now),
-        "traffic": await load_traffic(conn, person, property_id, now),
         "stop": await find_stop(conn, property_id),
     }
     if planned.channel is not DeliveryChannel.WEBHOOK:
@@ -66,6 +77,20 @@ async def load_values(uow: UnitOfWork, planned: DeliveryPlanned) -> dict[str, An
                 else ()
             ),
         ]
+    return person, values
+
+
+async def load_counts(uow: UnitOfWork, person: Sequence[UUID], at: datetime) -> dict[str, Any]:
+    """Return the fields that count messages up to an instant."""
+    return {
+        "sent": await load_sent(uow.conn, person, at),
+        "traffic": await load_traffic(uow.conn, person, uow.scope.property_id, at),
+    }
+
+
+async def load_subjects(uow: UnitOfWork, planned: DeliveryPlanned) -> dict[str, Any]:
+    """Return the fields for the run, the tour and the template of a message."""
+    values: dict[str, Any] = {}
     if planned.run_id is not None:
         values["run"] = (await uow.load(runs.decider, planned.run_id)).status
     if planned.tour_id is not None:

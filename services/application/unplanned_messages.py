@@ -48,6 +48,7 @@ async def list_unplanned_messages(
         TourScheduled.name,
         MAX_TOURS,
     )
+    await uow.read_ahead(Stream("tour", row["entity_id"]) for row in rows)
     found: list[UnplannedMessage] = []
     for row in rows:
         tour = await uow.load(tour_bookings.decider, row["entity_id"])

@@ -2,11 +2,14 @@
 
 import functools
 import hashlib
+import zlib
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+
+from services.api.console.compression import accepts_gzip, compress
 
 FOLDER = Path(__file__).parent / "static"
 PREFIX = "/console/static"
@@ -14,7 +17,8 @@ MEDIA_TYPES = {
     ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png",
     ".LICENSE": "text/plain",
 }  # fmt: skip
-CACHE = {"Cache-Control": "public, max-age=31536000, immutable"}
+TEXTS = (".css", ".js", ".svg")
+CACHE = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 """The address of a file contains its hash, so a new build has other addresses."""
 
 
@@ -33,5 +37,13 @@ def asset_url(name: str) -> str:
     return f"{PREFIX}/{digest}/{name}"
 
 
-async def _get_file(path: Path, _request: Request) -> Response:
-    return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=CACHE)
+async def _get_file(path: Path, request: Request) -> Response:
+    if path.suffix not in TEXTS or not accepts_gzip(request):
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=CACHE)
+    headers = {**CACHE, "Content-Encoding": "gzip"}
+    return Response(_compress_file(path), media_type=MEDIA_TYPES[path.suffix], headers=headers)
+
+
+@functools.cache
+def _compress_file(path: Path) -> bytes:
+    return compress(path.read_bytes(), zlib.Z_BEST_COMPRESSION)

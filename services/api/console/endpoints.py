@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.api.console.api_calls import ApiCalls, ApiRefused
+from services.api.console.compression import accepts_gzip, compress_response
 from services.api.console.cookies import set_cookie
 from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
 from services.api.console.menu import PropertyChoice
@@ -152,11 +153,12 @@ async def _answer(request: Request, handle: Show, *, is_personal: bool = True) -
         person = viewer
 
         async def make() -> Response:
-            return await handle(await open_page(request, person))
+            return compress_response(request, await handle(await open_page(request, person)))
 
         if (position := read_position(request)) is None:
             return await make()
-        key = (request.url.path, request.url.query, viewer.rights(is_personal=is_personal))
+        rights = viewer.rights(is_personal=is_personal)
+        key = (request.url.path, request.url.query, rights, accepts_gzip(request))
         shared: SharedResponses = request.app.state.shared_responses
         return await shared.load(key, position, make)
     except Exception as error:  # an edge: what is no refusal is logged as for the API

@@ -19,6 +19,21 @@ from services.deciders.delivery_steps import describe_reason
 FOLDER = Path(__file__).parent / "templates"
 
 
+class PageEnvironment(Environment):
+    """An environment that looks a name up in a dictionary first: rows of the API are dictionaries.
+
+    Jinja tries an attribute first, and the exception takes five times as long as the look-up.
+    """
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_METHODS = frozenset(dir(dict))
+
+
 def render_template(name: str, /, **values: Any) -> str:
     """Return the text of a template. All values are escaped."""
     return _environment().get_template(name).render(**values)
@@ -26,7 +41,7 @@ def render_template(name: str, /, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
+    environment = PageEnvironment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip

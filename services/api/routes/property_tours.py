@@ -79,8 +79,9 @@ async def get_property_tour(
     return json_response({"tour": _build_tour(row)})
 
 
+_TOUR_FIELDS = tuple(name for name in PropertyTour.model_fields if name != "lead")
+
+
 def _build_tour(row: Any) -> dict[str, Any]:
     lead = {name: row[f"lead_{name}"] for name in tours.LEAD_FIELDS}
-    return {name: row[name] for name in PropertyTour.model_fields if name != "lead"} | {
-        "lead": lead
-    }
+    return {name: row[name] for name in _TOUR_FIELDS} | {"lead": lead}

@@ -16,6 +16,7 @@ from services.api.consistency import WAIT_FOR_TOKEN
 from services.api.context import context_of
 from services.api.error_codes import NOT_FOUND, SUBJECT, TASK, error_responses
 from services.api.idempotency import CHECK_IDEMPOTENCY_KEY
+from services.api.problems import not_found
 from services.api.property_lookup import (
     load_surviving_lead,
     property_of_lead,
@@ -75,6 +76,18 @@ async def list_tasks(
         query = tasks.of_property(caller.org_id, property_id, agent_id, status, MAX_TASKS)
         rows = await conn.all(query)
     return json_response({"tasks": [dict(row) for row in rows]})
+
+
+@router.get(
+    "/tasks/{task_id}", summary="Get a task", response_model=TaskResponse,
+    responses=error_responses(NOT_FOUND), dependencies=[WAIT_FOR_TOKEN],
+)  # fmt: skip
+async def get_task(request: Request, caller: ConsoleReader, task_id: TaskId) -> Response:
+    async with read_as(context_of(request).pool, caller.claims) as conn:
+        row = await conn.first(tasks.of_organization(caller.org_id, task_id))
+    if row is None:
+        raise not_found("task")
+    return json_response({"task": dict(row)})
 
 
 @router.post(

@@ -102,7 +102,7 @@ class TaskListResponse(ResponseModel):
 
 
 class TaskResponse(ResponseModel):
-    """The task after the change."""
+    """A task; in the response of a write, as it is after the change."""
 
     examples: ClassVar[Examples] = {"a call": {"task": _TASK}}
 

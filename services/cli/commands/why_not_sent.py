@@ -12,7 +12,7 @@ from cyclopts import App
 
 from events.record import Cause
 from projections import leads
-from services.application.message_forecasts import MessageForecast, forecast_message
+from services.application.message_forecasts import MessageForecast, forecast_messages
 from services.application.message_states import (
     MessageState,
     list_message_states,
@@ -93,11 +93,10 @@ async def _load(text: str) -> tuple[list[ExplainedMessage], list[UnplannedMessag
         scope = Scope(org_id, property_id, datetime.now(UTC), Cause("operator"))
         async with pool.acquire() as conn:
             uow = UnitOfWork(conn, scope, None)  # type: ignore[arg-type]
-            states = [
-                ExplainedMessage(state, await forecast_message(conn, state, scope.at))
-                for state in await list_message_states(conn, org_id, members)
-            ]
-            return states, await list_unplanned_messages(uow, members)
+            states = await list_message_states(conn, org_id, members)
+            forecasts = await forecast_messages(conn, states, scope.at)
+            explained = list(map(ExplainedMessage, states, forecasts))
+            return explained, await list_unplanned_messages(uow, members)
 
 
 async def _find_person(

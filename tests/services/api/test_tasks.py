@@ -69,3 +69,15 @@ async def test_an_unknown_agent_and_a_blank_title_are_refused(site: Site) -> Non
     ):
         response = await post(site, f"/api/leads/{lead}/tasks", body)
         assert (response.status_code, response.json()["code"]) == (400, code)
+
+
+async def test_a_task_is_read_by_its_id(site: Site) -> None:
+    lead = await site.create_lead()
+    task = (await post(site, f"/api/leads/{lead}/tasks", {"title": "Call"})).json()["task"]
+    await site.project()
+    url, headers = f"/api/tasks/{task['id']}", site.console_headers(site.viewer)
+    assert (await site.client.get(url, headers=headers)).json() == {"task": task}
+    other = await create_profile(await make_world(site.world.pool), "admin")
+    for path, profile in ((url, other), (f"/api/tasks/{uuid4()}", site.viewer)):
+        response = await site.client.get(path, headers=site.console_headers(profile))
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")

@@ -65,4 +65,4 @@ def _points(trend: list[dict[str, Any]]) -> str:
     )
 
 
-ROUTES = (page_route("/properties/{property_id}/insights", show_insights),)
+ROUTES = (page_route("/properties/{property_id}/insights", show_insights, is_personal=False),)

@@ -68,14 +68,16 @@ async def show_score(page: Page) -> Response:
     """Show each change of a lead's score with what moved it: the curve, and the same as a table."""
     found = await find_lead(page)
     lead = found["lead"]
-    history = await page.api.get(f"/api/leads/{lead['id']}/scores", limit=ALL_CHANGES)
+    is_whole = page.query.get("changes") == "all"
+    limit = ALL_CHANGES if is_whole else SHOWN_CHANGES
+    history = await page.api.get(f"/api/leads/{lead['id']}/scores", limit=limit)
     changes = [
         {**change, "movers": describe_movers(change), "moved": describe_parts(change)}
         for change in history["scores"]
     ]
     return page.render(
         "lead_score.html", lead=lead, members=found["members"], name=name_lead(lead),
-        changes=changes, is_complete=history["isComplete"],
+        changes=changes, is_complete=history["isComplete"], is_whole=is_whole,
         curve=draw_curve(changes, page.now, page.here.zone),
     )  # fmt: skip
 

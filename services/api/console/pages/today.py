@@ -87,13 +87,11 @@ def _count(rows: Sequence[Any], is_cut: bool, noun: str) -> str:
 
 async def prepare_finish(page: Page) -> dict[str, Any]:
     """Return the task that a form will finish."""
-    task_id = str(page.id("task_id"))
-    found = await page.api.get("/api/tasks", propertyId=page.here.id)
-    for task in found["tasks"]:
-        if task["id"] == task_id:
-            lead = await page.api.get("/api/leads/" + task["lead_id"] + "/tours")
-            return {"task": task, "lead": lead["lead"]}
-    raise not_found("task")
+    task = (await page.api.get(f"/api/tasks/{page.id('task_id')}"))["task"]
+    if task["property_id"] != str(page.here.id):
+        raise not_found("task")
+    found = await page.api.get("/api/leads/" + task["lead_id"])
+    return {"task": task, "lead": found["lead"]}
 
 
 async def finish_task(page: Page, form: Form) -> Done:
