@@ -1,5 +1,6 @@
 """Form of a lead's name, e-mail address and phone number, and who else has the same ones."""
 
+import asyncio
 from typing import Any
 
 from services.api.console.endpoints import command_id, form_route
@@ -55,13 +56,15 @@ async def _find_same_phone(page: Page, phone: str) -> str:
 
 async def _find_same(page: Page, found: Any, *contacts: str | None) -> list[Any]:
     """Return other leads of the property that one of the contacts finds."""
-    others: dict[str, Any] = {}
-    for contact in filter(None, contacts):
-        listed = await page.api.get(
+    lists = await asyncio.gather(*(
+        page.api.get(
             "/api/leads", propertyId=found["lead"]["property_id"], search=contact,
             limit=MAX_CANDIDATES,
-        )  # fmt: skip
-        others |= {row["id"]: row for row in listed["leads"] if row["id"] not in found["members"]}
+        )
+        for contact in filter(None, contacts)
+    ))  # fmt: skip
+    rows = [row for listed in lists for row in listed["leads"]]
+    others = {row["id"]: row for row in rows if row["id"] not in found["members"]}
     return list(others.values())
 
 
