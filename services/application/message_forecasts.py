@@ -48,17 +48,17 @@ async def forecast_messages(
 
 
 class _ForecastReads:
-    """What the rules compare, remembered for further messages."""
+    """The reads of forecasts, remembered for further messages."""
 
     def __init__(self, conn: Connection, now: datetime) -> None:
         self._conn, self.now = conn, now
-        self._units: dict[UUID, UnitOfWork] = {}
+        self._works: dict[UUID, UnitOfWork] = {}
         self._persons: dict[tuple[Any, ...], tuple[Sequence[UUID], dict[str, Any]]] = {}
         self._counts: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     async def load(self, state: MessageState, at: datetime) -> SendingContext:
         """Return what the rules will compare for a message at an instant."""
-        planned, uow = state.planned, self._unit(state)
+        planned, uow = state.planned, self._work_of(state)
         key = (state.property_id, planned.lead_id, planned.channel, planned.purpose,
                planned.recipient)  # fmt: skip
         if key not in self._persons:
@@ -72,11 +72,11 @@ class _ForecastReads:
             at, planned, state.planned_at, **values, **self._counts[counted], **subjects
         )
 
-    def _unit(self, state: MessageState) -> UnitOfWork:
-        if state.property_id not in self._units:
+    def _work_of(self, state: MessageState) -> UnitOfWork:
+        if state.property_id not in self._works:
             scope = Scope(state.org_id, state.property_id, self.now, _CAUSE)
-            self._units[state.property_id] = UnitOfWork(self._conn, scope, None)  # type: ignore[arg-type]
-        return self._units[state.property_id]
+            self._works[state.property_id] = UnitOfWork(self._conn, scope, None)  # type: ignore[arg-type]
+        return self._works[state.property_id]
 
 
 async def _forecast(reads: _ForecastReads, state: MessageState) -> MessageForecast:
