@@ -3,7 +3,7 @@
 from migrations.scripts import run
 
 revision = "0071"
-down_revision = "0069"
+down_revision = "0067"
 
 
 def upgrade() -> None:
