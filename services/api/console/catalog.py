@@ -22,11 +22,16 @@ from services.api.console.pages import (
     pipeline,
     projections,
     refused,
+    runs,
+    templates,
     today,
     tour,
     tour_bookings,
     tours,
     widget,
+    workflow,
+    workflow_actions,
+    workflows,
 )
 from services.api.console.sign_in import sign_in_routes
 
@@ -45,6 +50,11 @@ PAGES: tuple[Route, ...] = (
     *tour.ROUTES,
     *tour_bookings.ROUTES,
     *closed_days.ROUTES,
+    *workflows.ROUTES,
+    *workflow.ROUTES,
+    *workflow_actions.ROUTES,
+    *runs.ROUTES,
+    *templates.ROUTES,
     *widget.ROUTES,
     *pipeline.ROUTES,
     *projections.ROUTES,

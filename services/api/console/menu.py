@@ -35,6 +35,7 @@ AGENT_PAGES = (
     ("Leads", "leads", "l"),
     ("Inbox", "inbox", "i"),
     ("Tours", "tours", "u"),
+    ("Workflows", "workflows", "f"),
     ("Insights", "insights", "n"),
 )
 """Name, path and key of the pages of a property."""

@@ -169,7 +169,9 @@ async def stop_run(page: Page, form: Form) -> Done:
         "action": "stop", "runId": str(page.id("run_id")), "reason": form.get("reason", ""),
     }  # fmt: skip
     await _write(page, form, "PATCH", "/workflow", body)
-    return _done(page, "The workflow has stopped for this lead.")
+    run_path = f"/console/runs/{page.id('run_id')}"
+    shown = run_path if page.query.get("from") == "run" else f"/console/leads/{page.id('lead_id')}"
+    return Done(shown, "The workflow has stopped for this lead.", run_path)
 
 
 def read_local_time(text: str, page: Page) -> str | None:
