@@ -52,6 +52,11 @@ TABLE = Table(
         "idx_lead_workflows_next_action", "next_action_at",
         postgresql_where=text("status = 'active'"),
     ),
+    Index(
+        "idx_lead_workflows_property", "property_id", "workflow_id", "status",
+        "definition_version", "current_step",
+    ),
+    Index("idx_lead_workflows_newest", "property_id", "created_at", "id"),
 )  # fmt: skip
 projection = Projection(
     "lead_workflows", version=3, table=DerivedTable(TABLE, keyed_by=("run_id",), subject="lead_id")

@@ -1,0 +1,1 @@
+DROP INDEX idx_lead_workflows_newest, idx_lead_workflows_property;
