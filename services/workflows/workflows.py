@@ -42,6 +42,8 @@ OPTIONS = ConsumerOptions(
 )
 POOL_SIZE = LEADS_AT_ONCE + 6
 POLL_SECONDS = 1.0
+COUNT_SECONDS = 5.0
+"""Time between two counts of the failures for the metric while none is tried again."""
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 
 log = get_logger("workflows")
@@ -90,10 +92,14 @@ async def _until_cancelled(work: Awaitable[None]) -> None:
 
 async def _retry_failures(runner: PolicyRunner) -> None:
     """Try failures of policies again when they are due, until cancelled."""
+    loop = asyncio.get_running_loop()
+    count_at = loop.time()
     while True:
         try:
             tried = await policy_retries.retry_due(runner)
-            await policy_failures.update_metrics(runner.pool)
+            if tried or loop.time() >= count_at:
+                await policy_failures.update_metrics(runner.pool)
+                count_at = loop.time() + COUNT_SECONDS
         except RETRY_ERRORS as error:
             log.warning("workflows.database_away", error=error, is_retry=True)
             tried = 0
