@@ -8,7 +8,7 @@ from tests.browser.test_widget import open_widget, send
 from tests.services.api.site import Site
 
 LIVE_SECONDS = 5.0
-"""A bound for a slow machine. On an idle one, a change is shown within a second."""
+"""A bound for one change on a slow machine. `test_live_changes.py` measures many."""
 
 
 async def test_an_agent_takes_over_from_the_inbox_and_replies(

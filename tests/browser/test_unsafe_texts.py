@@ -1,5 +1,6 @@
 """Texts of people in a browser: none of them runs as a script, on any page."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -47,6 +48,8 @@ async def test_markup_of_people_runs_nowhere(
             shown += "<xss-probe>" in await screen.page.locator("body").inner_text()
         assert shown >= PAGES_WITH_TEXTS
         await screen.page.evaluate("(text) => document.body.innerHTML = text", MARKUP)
-        await until(lambda: any(POLICY in found for found in screen.findings), 5)
+        await until(lambda: sum(POLICY in found for found in screen.findings) >= 2, 5)
+        await screen.page.goto("about:blank")
+        await asyncio.sleep(0.5)  # until the browser has reported all that it refused
         screen.findings.clear()
     assert dialogs == []

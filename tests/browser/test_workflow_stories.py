@@ -53,7 +53,7 @@ async def test_a_lead_goes_through_an_active_workflow(
         await agent.save("story-workflow")
     planned = await read_event(site, "delivery.planned")
     lead = planned["lead_id"]
-    assert planned["actor"] == "policy:workflows"
+    assert planned["actor"] == "timer"
     [row] = (await read_api(site, f"/api/leads/{lead}/workflow"))["runs"]
     assert (row["definition_name"], row["status"]) == ("Greeting", "active")
     deliveries: list[Row] = (await read_api(site, f"/api/leads/{lead}/deliveries"))["deliveries"]
