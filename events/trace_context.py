@@ -1,6 +1,7 @@
 """The trace of an event in the form of W3C Trace Context: one trace id per request or record."""
 
 import re
+from binascii import hexlify
 from contextvars import ContextVar
 from typing import NamedTuple, Self
 
@@ -14,7 +15,8 @@ _TRACEPARENT = re.compile(
 )
 _SAMPLED = 1
 _NO_TRACE, _NO_SPAN = bytes(TRACE_BYTES), bytes(SPAN_BYTES)
-_ANY_SPAN = _NO_SPAN[1:] + b"\x01"
+_TRACE_DIGITS = 2 * TRACE_BYTES
+_NO_DIGITS, _ANY_DIGITS = b"0" * 16, b"0" * 15 + b"1"
 MAX_BYTES = 512
 """The longest `traceparent` that is read; one of the present version has 55 bytes."""
 
@@ -65,8 +67,9 @@ def write_traceparent(stored: bytes) -> bytes:
     The standard demands the id of a span, also where none is recorded. Then it is made of the
     trace id.
     """
-    trace = stored[:TRACE_BYTES].hex()
-    if len(stored) > TRACE_BYTES:
-        return f"00-{trace}-{stored[TRACE_BYTES:].hex()}-01".encode()
-    span_id = stored[SPAN_BYTES:]
-    return f"00-{trace}-{(span_id if span_id != _NO_SPAN else _ANY_SPAN).hex()}-00".encode()
+    digits = hexlify(stored)
+    trace_id, span_id = digits[:_TRACE_DIGITS], digits[_TRACE_DIGITS:]
+    if span_id:
+        return b"00-%b-%b-01" % (trace_id, span_id)
+    span_id = trace_id[_TRACE_DIGITS // 2 :]
+    return b"00-%b-%b-00" % (trace_id, span_id if span_id != _NO_DIGITS else _ANY_DIGITS)
