@@ -16,7 +16,7 @@ from projections.engine.projection_group import ProjectionGroup
 from projections.engine.row_difference import RowDifference, find_different_columns
 from projections.engine.tail import Progress
 
-MAX_DIFFERENCES = 5
+MAX_DIFFERENCES = 20
 """Sample differences that are reported for a table."""
 TIMEOUT_SECONDS = 86_400.0
 """Limit for a query that reads a whole table; the usual limit of a connection is too short."""

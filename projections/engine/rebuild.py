@@ -31,6 +31,8 @@ REBUILD, VERIFY, OLD = "crm_rebuild", "crm_verify", "crm_old"
 LONG_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '120s'"
 """The transaction that locks the checkpoints is idle while the tail uses another connection."""
 SWAP_ATTEMPTS = 20
+SWAP_STAGE = "swap"
+"""The last stage. It is short, and must not be cancelled: it can be done already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ class Rebuild:
                 raise RebuildDifference(result.comparisons)
             equal = {c.table for c in result.comparisons if c.equal and is_comparable}
             in_place = [table for table in self.part.tables if table.is_in_place]
+            self.progress(SWAP_STAGE, 0, 1)
             await self._swap([table for table in in_place if table.name not in equal])
+            self.progress(SWAP_STAGE, 1, 1)
             result.swapped = True
         return result
 

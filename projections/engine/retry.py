@@ -88,7 +88,7 @@ async def apply_parked(
             await parked.remove(conn, group.name, recorded)
             yield RetriedEvent(recorded, is_dropped=True)
             continue
-        parked_event = await _try(conn, identity, work, recorded, waiting, write)
+        parked_event = await apply_one(conn, identity, work, recorded, waiting, write)
         if parked_event is None:
             await parked.remove(conn, group.name, recorded)
         else:
@@ -135,7 +135,7 @@ async def _read_parked_events(conn: Connection, group: str, shard: int) -> list[
     return await read.decode_rows(conn, rows)
 
 
-async def _try(
+async def apply_one(
     conn: Connection,
     identity: WriterIdentity,
     work: WorkingSet,

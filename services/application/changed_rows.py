@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from projections.catalog import LIVE
+from projections.engine.compare import Comparison
 from projections.engine.retry_preview import PreviewedRow, RetryPreview
 from projections.engine.row_difference import RowDifference
 
+TABLES = {table.name: table for table in LIVE.tables}
 ROW_FIELDS = ["table", "key", "column", "old", "new"]
 
 
@@ -15,6 +18,16 @@ def describe_difference(table: str, difference: RowDifference) -> list[dict[str,
     return [
         {"table": table, "key": difference.key, "column": column, "old": old, "new": new}
         for column, (old, new) in difference.columns.items()
+    ]
+
+
+def describe_comparison(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the columns that differ in the first rows of a table, without personal values."""
+    table = TABLES[comparison.table]
+    return [
+        column
+        for difference in comparison.differences
+        for column in describe_difference(comparison.table, difference.masked(table))
     ]
 
 

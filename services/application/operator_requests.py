@@ -21,7 +21,7 @@ MAX_ATTEMPTS = 3
 MAX_ERROR_CHARACTERS = 2_000
 _COLUMNS = (
     "request.id, kind, parameters, requested_at, status, worker, attempts, stage, done, "
-    "total, result, error, ended_at"
+    "total, result, error, ended_at, stage_at, is_cancelled, clock_timestamp() AS read_at"
 )
 
 
@@ -36,7 +36,11 @@ class RequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """A request with its progress: `done` of `total` in a stage. `worker` has claimed it."""
+    """A request with its progress: `done` of `total` in a stage. `worker` has claimed it.
+
+    `stage_at`: when the stage began. `is_cancelled`: an operator does not want it any more; a
+    worker that has begun it stops at the next safe point.
+    """
 
     id: UUID
     kind: RequestKind
@@ -51,6 +55,23 @@ class OperatorRequest:
     result: Mapping[str, Any] | None
     error: str | None
     ended_at: datetime | None
+    stage_at: datetime | None
+    is_cancelled: bool
+    read_at: datetime
+
+    @property
+    def per_second(self) -> float | None:
+        """Return how much of the stage is done in a second; None if that is not known yet."""
+        if self.stage_at is None or not self.done:
+            return None
+        seconds = (self.read_at - self.stage_at).total_seconds()
+        return self.done / seconds if seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the stage ends at this rate; None if that is not known."""
+        rate = self.per_second
+        return max(0, self.total - self.done) / rate if rate and self.total else None
 
     @property
     def is_open(self) -> bool:
@@ -59,6 +80,10 @@ class OperatorRequest:
 
 class RequestLost(Exception):
     """Another worker has claimed the request, because the lease of this one has ended."""
+
+
+class RequestCancelled(Exception):
+    """An operator has cancelled the request."""
 
 
 async def insert_request(
@@ -101,7 +126,7 @@ async def claim_request(
     row = await conn.fetchrow(
         f"""
         UPDATE crm.operator_requests request SET status = 'running', worker = $2, stage = NULL,
-          attempts = attempts + 1, done = 0, total = 0,
+          stage_at = NULL, attempts = attempts + 1, done = 0, total = 0,
           lease_until = clock_timestamp() + make_interval(secs => $3)
         WHERE id = (
           SELECT id FROM crm.operator_requests WHERE status IN ('waiting', 'running')
@@ -119,11 +144,12 @@ async def claim_request(
 async def renew_request(
     conn: Connection, request: OperatorRequest, stage: str | None, done: int, total: int
 ) -> None:
-    """Extend the lease and store the progress. Raise `RequestLost`."""
-    status = await conn.execute(
+    """Extend the lease and store the progress. Raise `RequestLost` and `RequestCancelled`."""
+    is_cancelled = await conn.fetchval(
         "UPDATE crm.operator_requests SET stage = $3, done = $4, total = $5, "
+        "stage_at = CASE WHEN stage IS DISTINCT FROM $3 THEN clock_timestamp() ELSE stage_at END, "
         "lease_until = clock_timestamp() + make_interval(secs => $6) "
-        "WHERE id = $1 AND worker = $2 AND status = 'running'",
+        "WHERE id = $1 AND worker = $2 AND status = 'running' RETURNING is_cancelled",
         request.id,
         request.worker,
         stage,
@@ -131,21 +157,42 @@ async def renew_request(
         total,
         LEASE_SECONDS,
     )
-    _require_one(status)
+    if is_cancelled is None:
+        raise RequestLost
+    if is_cancelled:
+        raise RequestCancelled
+
+
+async def cancel_request(conn: Connection, request_id: UUID) -> bool:
+    """Cancel a request; return False if it has ended already.
+
+    A request that no worker has begun ends at once. Else its worker ends it at the next safe point.
+    """
+    status = await conn.execute(
+        "UPDATE crm.operator_requests SET is_cancelled = true, "
+        "status = CASE status WHEN 'waiting' THEN 'cancelled' ELSE status END, "
+        "ended_at = CASE status WHEN 'waiting' THEN clock_timestamp() END "
+        "WHERE id = $1 AND status IN ('waiting', 'running')",
+        request_id,
+    )
+    return status != "UPDATE 0"
 
 
 async def end_request(
-    conn: Connection, request: OperatorRequest, result: Mapping[str, Any] | None, error: str | None
-) -> None:
+    conn: Connection, request: OperatorRequest, result: Mapping[str, Any] | None, error: str | None,
+    *, is_cancelled: bool = False,
+) -> None:  # fmt: skip
     """Store the result of a request, or why it could not be done. Raise `RequestLost`."""
     status = await conn.execute(
-        "UPDATE crm.operator_requests SET status = CASE WHEN $4::text IS NULL THEN 'done' "
-        "ELSE 'failed' END, result = $3, error = $4, ended_at = clock_timestamp() "
+        "UPDATE crm.operator_requests SET status = CASE WHEN $5 THEN 'cancelled' "
+        "WHEN $4::text IS NULL THEN 'done' ELSE 'failed' END, result = $3, error = $4, "
+        "ended_at = clock_timestamp() "
         "WHERE id = $1 AND worker = $2 AND status = 'running'",
         request.id,
         request.worker,
         None if result is None else dict(result),
         None if error is None else error[:MAX_ERROR_CHARACTERS],
+        is_cancelled,
     )
     _require_one(status)
 

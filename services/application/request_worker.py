@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from events.log.error_text import describe_error
+from projections.engine.rebuild import SWAP_STAGE
 from services.application.operator_requests import (
     LEASE_SECONDS,
     MAX_ATTEMPTS,
     OperatorRequest,
+    RequestCancelled,
     RequestKind,
     RequestLost,
     claim_request,
@@ -28,6 +30,8 @@ from services.runtime.tasks import end_tasks
 POLL_SECONDS = 2.0
 """Time between two looks of an idle worker. An operator waits for it, a rebuild takes longer."""
 REPORT_SECONDS = 1.0
+UNSAFE_STAGES = frozenset({SWAP_STAGE})
+"""Stages in which work is not cancelled: it would be unknown whether it is done."""
 RETRY_ERRORS = (*CONNECTION_ERRORS, *TRANSACTION_ERRORS)
 
 log = get_logger("requests")
@@ -91,16 +95,23 @@ class RequestWorker:
             await self._end(request, None, f"it was begun {MAX_ATTEMPTS} times and never ended: "
                             "read the log of its worker, then request it again")  # fmt: skip
             return
+        if request.is_cancelled:  # its worker was lost before it could stop
+            await self._end(request, None, None, is_cancelled=True)
+            return
         progress, result, error = RequestProgress(), None, None
+        is_cancelled = False
         work = asyncio.ensure_future(self.perform(request, progress))
         renewal = asyncio.ensure_future(self._renew(request, progress))
         try:
             await asyncio.wait([work, renewal], return_when=asyncio.FIRST_COMPLETED)
-            if renewal.done():
+            if not work.done():
                 renewal.result()  # it ends by an error only: then the work ends too
             result = work.result()
         except RequestFailed as failed:
             error = str(failed)
+        except RequestCancelled:
+            is_cancelled = True
+            log.info("requests.cancelled", request_id=str(request.id))
         except (RequestLost, *RETRY_ERRORS):
             raise
         except Exception as unexpected:  # noqa: BLE001 — an edge: the operator gets the error
@@ -108,13 +119,14 @@ class RequestWorker:
             log.error("requests.failed", request_id=str(request.id), error=unexpected)
         finally:
             await end_tasks([work, renewal])
-        await self._end(request, result, error)
+        await self._end(request, result, error, is_cancelled=is_cancelled)
 
     async def _end(
-        self, request: OperatorRequest, result: Mapping[str, Any] | None, error: str | None
-    ) -> None:
+        self, request: OperatorRequest, result: Mapping[str, Any] | None, error: str | None,
+        *, is_cancelled: bool = False,
+    ) -> None:  # fmt: skip
         async with self.pool.acquire() as conn:
-            await end_request(conn, request, result, error)
+            await end_request(conn, request, result, error, is_cancelled=is_cancelled)
 
     async def _renew(self, request: OperatorRequest, progress: RequestProgress) -> None:
         failed_at: float | None = None
@@ -127,6 +139,9 @@ class RequestWorker:
                         conn, request, progress.stage, progress.done, progress.total
                     )
                 failed_at = None
+            except RequestCancelled:
+                if progress.stage not in UNSAFE_STAGES:
+                    raise
             except RETRY_ERRORS:
                 failed_at = failed_at or loop.time()
                 if loop.time() - failed_at > LEASE_SECONDS:

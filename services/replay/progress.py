@@ -15,6 +15,7 @@ from rich.progress import (
 
 from projections.engine.compare import Comparison
 from projections.engine.rebuild_result import RebuildResult
+from services.application.changed_rows import describe_comparison
 from services.runtime.terminal import NOTES, note, print_json, print_rows
 
 
@@ -48,8 +49,8 @@ def show_result(result: RebuildResult, *, json: bool) -> None:
     for comparison in result.comparisons:
         if comparison.table in result.outdated:
             continue  # all of its rows are expected to differ
-        for difference in comparison.differences:
-            note(f"{comparison.table} {difference}")
+        for row in describe_comparison(comparison):
+            note(f"{row['table']} {row['key']}: {row['column']}: {row['old']!r} → {row['new']!r}")
     if result.standstill:
         note(f"{result.standstill}: see `crm status`")
     if result.parked:
@@ -67,5 +68,5 @@ def _row(comparison: Comparison, outdated: Mapping[str, str]) -> dict[str, Any]:
         "live_rows": comparison.live_rows,
         "rebuilt_rows": comparison.rebuilt_rows,
         "result": "live = rebuilt" if comparison.equal else different,
-        "differences": [str(difference) for difference in comparison.differences],
+        "differences": describe_comparison(comparison),
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from projections.engine.rebuild import Rebuild
 from projections.engine.rebuild_result import RebuildDifference, RebuildResult
+from services.application.changed_rows import describe_comparison
 from services.application.operator_requests import OperatorRequest, RequestKind
 from services.application.parked_events import retry_all
 from services.application.request_worker import RequestFailed, RequestProgress, RequestWorker
@@ -73,7 +74,11 @@ async def retry_parked(
 
 
 def describe_result(result: RebuildResult) -> dict[str, Any]:
-    """Return the numbers of a result. The differing rows stay out: they can be about a person."""
+    """Return a result for the table of requests, with the first rows that differ.
+
+    Their personal values are hidden. All rows of an outdated table are expected to differ, so none
+    of them is kept.
+    """
     return {
         "events": result.events, "swapped": result.swapped, "equal": result.equal,
         "parked": result.parked,
@@ -83,6 +88,9 @@ def describe_result(result: RebuildResult) -> dict[str, Any]:
                 "table": comparison.table, "live_rows": comparison.live_rows,
                 "rebuilt_rows": comparison.rebuilt_rows, "equal": comparison.equal,
                 "outdated": result.outdated.get(comparison.table),
+                "differences": []
+                if comparison.table in result.outdated
+                else describe_comparison(comparison),
             }
             for comparison in result.comparisons
         ],

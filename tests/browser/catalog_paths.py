@@ -1,6 +1,7 @@
 """The paths of all pages of the catalog, with ids of entities for which the pages exist."""
 
 import re
+from typing import Any
 from uuid import UUID, uuid4
 
 from services.api.console.catalog import PAGES
@@ -16,6 +17,7 @@ REQUEST = "request"
 OWN_EXAMPLES = {
     "/console/leads/{lead_id}/unmerge": {"lead_id": MERGED_LEAD},
     "/console/projections/requests/{request_id}": {"request_id": REQUEST},
+    "/console/projections/requests/{request_id}/cancel": {"request_id": REQUEST},
     "/console/refused/dead/{dead_letter_id}": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/dead/{dead_letter_id}/content": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/dead/{dead_letter_id}/edit": {"dead_letter_id": DEAD_LETTER},
@@ -35,12 +37,18 @@ async def create_page_examples(site: Site) -> dict[str, str]:
     )  # fmt: skip
     assert response.status_code == 200, response.text
     dead_letter_id, _ = await make_dead_letter(site.world)
+    request_id = await make_request(site, RequestKind.VERIFY, {"names": ["leads"]})
+    await site.project()
+    return {**ids, DEAD_LETTER: str(dead_letter_id), REQUEST: str(request_id)}
+
+
+async def make_request(site: Site, kind: RequestKind, parameters: dict[str, Any]) -> UUID:
+    """Store a request of an operator, as the console does; return its id."""
     action_id = uuid4()
     async with site.world.pool.acquire() as conn, conn.transaction():
-        await record_action(conn, action_id, uuid4(), RequestKind.VERIFY.value, {}, "a test")
-        await insert_request(conn, action_id, RequestKind.VERIFY, {"names": ["leads"]})
-    await site.project()
-    return {**ids, DEAD_LETTER: str(dead_letter_id), REQUEST: str(action_id)}
+        await record_action(conn, action_id, uuid4(), kind.value, {}, "a test")
+        await insert_request(conn, action_id, kind, parameters)
+    return action_id
 
 
 async def create_parked_example(site: Site) -> dict[str, str]:

@@ -7,6 +7,7 @@ the database does not grow with the number of pages.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -62,6 +63,7 @@ class ChangeFeed:
         self._pool, self._max_pages = pool, max_pages
         self._pages: dict[UUID, set[OpenPage]] = defaultdict(set)
         self._reached: dict[int, int] | None = None
+        self._rebuilt_at: datetime | None = None
         self._has_pages = asyncio.Event()
         self.ended = False
 
@@ -112,12 +114,16 @@ class ChangeFeed:
     async def _read_changes(self) -> None:
         async with self._pool.acquire() as conn:
             rows = await conn.fetch(
-                "SELECT shard, position FROM crm.checkpoints WHERE projection_group = $1", LIVE.name
-            )
+                "SELECT shard, position, "
+                "  (SELECT max(rebuilt_at) FROM crm.projections) AS rebuilt_at "
+                "FROM crm.checkpoints WHERE projection_group = $1", LIVE.name,
+            )  # fmt: skip
             checkpoints = {row["shard"]: row["position"] for row in rows}
+            rebuilt_at, self._rebuilt_at = self._rebuilt_at, rows[0]["rebuilt_at"] if rows else None
             before, self._reached = self._reached, checkpoints
-            if before is None:
-                # Changes between the opening of the first page and this read are unknown.
+            if before is None or rebuilt_at != self._rebuilt_at:
+                # Changes between the opening of the first page and this read are unknown. After a
+                # swap, the rows can differ although no event came.
                 self._announce_everything(checkpoints)
                 return
             moved = {

@@ -9,14 +9,18 @@ import asyncpg
 import pytest
 
 from projections.catalog import LIVE
+from projections.engine.rebuild import SWAP_STAGE
 from services.application import operator_requests, request_worker
 from services.application.operator_actions import record_action
 from services.application.operator_requests import (
     MAX_ATTEMPTS,
     OperatorRequest,
     RequestKind,
+    cancel_request,
+    claim_request,
     insert_request,
     list_requests,
+    renew_request,
 )
 from services.application.request_worker import RequestFailed, RequestProgress, RequestWorker
 from services.replay_worker.replay_worker import work
@@ -91,14 +95,77 @@ async def test_a_rebuild_that_finds_a_difference_swaps_nothing(
     await world.append(world.new(world.captured()))
     await world.project()
     async with world.pool.acquire() as conn, conn.transaction():
-        await conn.execute("SET LOCAL crm.engine = 'on'; UPDATE leads SET source = 'changed'")
+        await conn.execute(
+            "SET LOCAL crm.engine = 'on'; "
+            "UPDATE leads SET source = 'changed', first_name = 'Mallory'"
+        )
     await request(world.pool, RequestKind.REBUILD, names=["leads"])
     done = await run_until_done(owner_settings, world.pool)
     assert done.result is not None
     assert (done.status, done.result["equal"], done.result["swapped"]) == ("done", False, False)
     [leads] = [table for table in done.result["tables"] if table["table"] == "leads"]
     assert leads["equal"] is False
-    assert "changed" not in str(done.result), "no value of a row is stored"
+    lead_id = str(await world.pool.fetchval("SELECT id FROM leads"))
+    changed = {row["column"]: (row["old"], row["key"]) for row in leads["differences"]}
+    assert changed["source"] == ("changed", lead_id)
+    assert changed["first_name"] == ("(personal, hidden)", lead_id)
+    assert "Mallory" not in str(done.result), "no personal value is stored"
+
+
+async def test_a_waiting_request_is_cancelled_at_once(world: World) -> None:
+    request_id = await request(world.pool, RequestKind.REBUILD, names=[])
+    async with world.pool.acquire() as conn:
+        assert await cancel_request(conn, request_id)
+        assert not await cancel_request(conn, request_id), "it has ended"
+
+    async def perform(_: OperatorRequest, __: RequestProgress) -> Mapping[str, Any]:
+        raise AssertionError
+
+    assert not await worker_of(world.pool, perform).do_next()
+    [ended] = await read_requests(world.pool)
+    assert (ended.status, ended.is_open) == ("cancelled", False)
+
+
+@pytest.mark.parametrize(
+    ("stage", "status"), [("events", "cancelled"), (SWAP_STAGE, "done")], ids=["fold", "swap"]
+)
+async def test_running_work_is_cancelled_unless_it_swaps(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: str, status: str
+) -> None:
+    monkeypatch.setattr(request_worker, "REPORT_SECONDS", 0.01)
+    request_id = await request(world.pool, RequestKind.REBUILD, names=[])
+    stopped = False
+
+    async def perform(_: OperatorRequest, progress: RequestProgress) -> Mapping[str, Any]:
+        nonlocal stopped
+        progress.report(stage, 1, 2)
+        async with world.pool.acquire() as conn:
+            await cancel_request(conn, request_id)
+        try:
+            await asyncio.sleep(0.3)  # several reports of the worker
+        except asyncio.CancelledError:
+            stopped = True
+            raise
+        return {}
+
+    await worker_of(world.pool, perform).do_next()
+    [ended] = await read_requests(world.pool)
+    assert (ended.status, stopped) == (status, status == "cancelled")
+
+
+async def test_the_rate_and_the_time_left_are_known_after_the_first_report(world: World) -> None:
+    await request(world.pool, RequestKind.REBUILD, names=[])
+    async with world.pool.acquire() as conn:
+        claimed = await claim_request(conn, ALL, "a worker")
+        assert claimed is not None
+        await renew_request(conn, claimed, "events", 0, 300)
+        await conn.execute(
+            "UPDATE crm.operator_requests SET stage_at = stage_at - interval '10 seconds'"
+        )
+        await renew_request(conn, claimed, "events", 100, 300)
+    [running] = await read_requests(world.pool)
+    assert running.per_second == pytest.approx(10, rel=0.2)
+    assert running.seconds_left == pytest.approx(20, rel=0.2)
 
 
 async def test_a_wrong_role_is_named_in_the_error(world: World, settings: Settings) -> None:

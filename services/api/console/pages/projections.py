@@ -17,6 +17,7 @@ from services.application.operator_actions import record_action
 from services.application.operator_requests import (
     OperatorRequest,
     RequestKind,
+    cancel_request,
     find_request,
     insert_request,
     list_requests,
@@ -74,8 +75,12 @@ def describe(request: OperatorRequest) -> str:
             return f"{what} failed: {request.error}."
         if request.status == "waiting":
             return f"{what} waits for a replay worker."
+        if request.status == "cancelled":
+            return f"{what} was cancelled: the live tables are as they were."
+        if request.is_cancelled:
+            return f"{what} is being cancelled: it stops at the next safe point."
         progress = f": {request.stage} {request.done:,} of {request.total:,}"
-        return f"{what} is running{progress if request.stage else ''}."
+        return f"{what} is running{progress if request.stage else ''}{describe_rate(request)}."
     if result["swapped"]:
         return f"{what} is done, and the rebuilt tables are live."
     if not result["equal"]:
@@ -83,6 +88,46 @@ def describe(request: OperatorRequest) -> str:
     if result["parked"]:
         return f"{what} found no difference, but {result['parked']:,} events are parked."
     return f"{what} found no difference: live = rebuilt."
+
+
+def describe_rate(request: OperatorRequest) -> str:
+    """Return the rate and the time that the stage still takes, if they are known."""
+    rate, left = request.per_second, request.seconds_left
+    if rate is None or left is None or left <= 0:
+        return ""
+    span = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
+    return f", {rate:,.0f} in a second, about {span} left"
+
+
+async def prepare_cancel(page: Page) -> dict[str, Any]:
+    """Return the request that would be cancelled. Raise 409 if it has ended."""
+    async with page.context.pool.acquire() as conn:
+        request = await find_request(conn, page.id("request_id"))
+    if request is None or request.kind not in KINDS:
+        raise not_found("request")
+    if not request.is_open:
+        raise _ended()
+    return {"request": request, "answer": describe(request)}
+
+
+async def cancel(page: Page, form: Form) -> Done:
+    """Cancel a rebuild or a verification; its worker stops at the next safe point."""
+    reason, action_id = require_reason(form), UUID(command_id(form))
+    request_id = page.id("request_id")
+    async with page.context.pool.acquire() as conn, conn.transaction():
+        request = await find_request(conn, request_id)
+        if request is None or request.kind not in KINDS:
+            raise not_found("request")
+        target = {"request_id": str(request_id)}
+        if await record_action(
+            conn, action_id, page.viewer.id, "cancel_request", target, reason
+        ) and not await cancel_request(conn, request_id):
+            raise _ended()
+    return Done(f"{LIST}/requests/{request_id}", "The request is cancelled.")
+
+
+def _ended() -> Problem:
+    return Problem(409, "request_ended", "the request has ended already: nothing was cancelled")
 
 
 async def prepare_request(page: Page) -> dict[str, Any]:
@@ -142,4 +187,6 @@ ROUTES = (
     form_route("/projections/verify", "projection_verify.html", prepare_request,
                _request(RequestKind.VERIFY), for_operators=True),
     page_route("/projections/requests/{request_id}", show_request, for_operators=True),
+    form_route("/projections/requests/{request_id}/cancel", "projection_cancel.html",
+               prepare_cancel, cancel, for_operators=True),
 )  # fmt: skip

@@ -146,6 +146,20 @@ async def test_a_page_that_connects_again_reads_everything(api: LiveApi) -> None
             assert follower.names[0] == EVERYTHING
 
 
+async def test_pages_read_everything_after_a_rebuild_was_swapped_in(api: LiveApi) -> None:
+    async with api.follow() as follower:
+        await until(lambda: follower.received)
+        await api.change_lead()
+        await until(lambda: "lead" in follower.names)
+        before = follower.names.count(EVERYTHING)
+        await api.site.world.pool.execute(
+            "INSERT INTO crm.projections (name, version, rebuilt_at) "
+            "VALUES ('leads', 1, clock_timestamp()) "
+            "ON CONFLICT (name) DO UPDATE SET rebuilt_at = excluded.rebuilt_at"
+        )
+        await until(lambda: follower.names.count(EVERYTHING) > before)
+
+
 async def test_more_pages_than_the_limit_are_refused_until_one_is_closed(api: LiveApi) -> None:
     async with api.follow(), api.follow() as last, api.follow() as refused:
         assert (last.status, refused.status) == (200, 503)

@@ -124,3 +124,53 @@ async def test_each_end_of_a_request_is_described_in_words(operator: Visit) -> N
     [failed] = await read_requests(operator)
     shown = await operator.open(f"{PATH}/requests/{failed.id}")
     assert shown.answer == "Verification of all projections failed: no <b>role</b>."
+
+
+async def test_an_operator_cancels_a_request_with_a_reason_once(
+    operator: Visit, manager: Visit
+) -> None:
+    await operator.post(f"{PATH}/rebuild?names=leads", {"reason": "a test"})
+    [waiting] = await read_requests(operator)
+    path = f"{PATH}/requests/{waiting.id}/cancel"
+    assert path in (await operator.open(f"{PATH}/requests/{waiting.id}")).links()
+    assert (await manager.post(path, {"reason": "x"})).status == 403
+    assert (await operator.send(path, {"reason": ""})).status == 400
+    fields = {"reason": "the wrong projection", "command_id": str(uuid4())}
+    for _ in range(2):
+        shown = await operator.post(path, fields)
+        assert shown.answer == "Rebuild of leads was cancelled: the live tables are as they were."
+        assert path not in shown.links()
+    assert (await operator.open(path)).status == 409
+    actions = await operator.site.world.pool.fetch(
+        "SELECT * FROM crm.operator_actions WHERE action = 'cancel_request'"
+    )
+    assert [(row["target"], row["reason"]) for row in actions] == [
+        ({"request_id": str(waiting.id)}, "the wrong projection")
+    ]
+
+
+async def test_the_first_differences_are_shown_without_personal_values(
+    operator: Visit, owner_settings: Settings
+) -> None:
+    await operator.site.create_lead(firstName="Ann")
+    await operator.site.project()
+    async with operator.site.world.pool.acquire() as conn, conn.transaction():
+        await conn.execute(
+            "SET LOCAL crm.engine = 'on'; UPDATE leads SET source = '<b>x</b>', first_name = 'Zoe'"
+        )
+    await operator.post(f"{PATH}/verify?names=leads", {"reason": "a test"})
+    stop = asyncio.Event()
+    working = asyncio.create_task(work(owner_settings, stop, {}, Clock()))
+
+    async def is_done() -> bool:
+        return not (await read_requests(operator))[0].is_open
+
+    await until(is_done)
+    stop.set()
+    await working
+    [request] = await read_requests(operator)
+    shown = await operator.open(f"{PATH}/requests/{request.id}")
+    assert "First differences in leads" in shown.text
+    assert "<b>x</b>" in shown.text
+    assert "(personal, hidden)" in shown.text
+    assert "Zoe" not in shown.response.text
