@@ -53,6 +53,10 @@ class LongHistory:
                 channel=channel, place="widget", at=began, text="Yes, write to me.",
             ))  # fmt: skip
         self._add(began + timedelta(minutes=2), self._defined())
+        self._add(began + timedelta(minutes=2), workflows.TemplateDefined(
+            template_id=uuid4(), template_version=1, slug="hello", display_name="Hello",
+            channel=workflows.MessageChannel.EMAIL, subject="Your new home", body=REPLIES[0],
+        ))  # fmt: skip
         for at in self._instants(ENGAGEMENTS):
             kind = self._rng.choice(ENGAGEMENT_TYPES)
             self._add(at, engagements.EngagementRecorded(

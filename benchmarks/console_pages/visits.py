@@ -25,6 +25,8 @@ IDS = {
     "tour_id": "SELECT id FROM tours WHERE lead_id = '{long_lead}' AND status = 'scheduled'",
     "event_id": "SELECT id FROM crm_events WHERE lead_id = '{long_lead}' "
     "AND entity_type = 'lead' AND position IS NOT NULL",
+    "definition_id": "SELECT workflow_id FROM lead_workflows WHERE lead_id = '{long_lead}'",
+    "template_id": "SELECT id FROM follow_up_templates WHERE property_id = '{property}'",
     "request_id": "SELECT id FROM crm.operator_requests",
     "dead_letter_id": "SELECT id FROM crm.dead_letters WHERE status = 'open'",
 }
