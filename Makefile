@@ -44,8 +44,8 @@ $(VENV)/.installed-browser: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --prefer-binary --no-build-isolation -c constraints.txt -e '.[stack,tracing,dev,browser]'
 	@touch $@
 
-demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them
-	$(BIN)/crm demo
+demo: install  ## run a simulated day of leasing: stop a consumer, rebuild the tables, compare them (look: ARGS=--console)
+	$(BIN)/crm demo $(ARGS)
 
 test: install  ## run the tests on the embedded servers (some: ARGS=tests/events)
 	$(PYTEST) -m 'not soak and not kafka and not browser and not kill' -n $(JOBS) --dist worksteal $(ARGS)

@@ -23,10 +23,11 @@ from services.simulation.simulated_property import SimulatedProperty
 from services.simulation.simulator import SimulationPlan, SimulationResult, Through, simulate
 
 PROPERTIES = (
-    ("Maple House", "America/New_York"),
-    ("Lakeview Lofts", "America/Chicago"),
+    ("Lakeview Lofts", "America/New_York"),
+    ("Maple House", "America/Chicago"),
     ("Mesa Gardens", "America/Phoenix"),
 )
+"""The console opens the first by name: the one whose messages the demo shows."""
 HTTP_LEADS, HTTP_RATE = 30, 25.0
 KAFKA_LEADS, KAFKA_RATE = 200, 120.0
 TOUR_CAPACITY = 50

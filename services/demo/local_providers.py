@@ -67,7 +67,7 @@ class LocalProviders:
             "smtp_host": HOST,
             "smtp_port": self._smtp_port,
             "smtp_security": "none",
-            "smtp_sender": "tours@maple-house.example",
+            "smtp_sender": "tours@lakeview-lofts.example",
             "sms_url": f"http://{HOST}:{self._http.server_port}",
             "sms_account": "AC0000",
             "sms_auth_token": "a token that only this machine knows",

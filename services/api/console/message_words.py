@@ -78,5 +78,11 @@ def _describe_forecast(forecast: Row, held_for: str, now: datetime, zone: ZoneIn
 
 
 def describe_values(values: Row | None) -> str:
-    """Return what a rule compared, for the details of a message."""
-    return ", ".join(f"{words_of(name)}: {value}" for name, value in (values or {}).items())
+    """Return what the rules compared, for the details of a message: "quiet hours (from: 21:00)"."""
+    return ", ".join(_describe_value(name, value) for name, value in (values or {}).items())
+
+
+def _describe_value(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{words_of(name)} ({describe_values(value)})"
+    return f"{words_of(name)}: {value}"

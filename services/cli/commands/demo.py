@@ -54,7 +54,8 @@ def demo(*, seed: int = 1, keep: bool = False, console: bool | None = None) -> i
             with Stack(home, http_port=0, notice=note, changes=changes) as stack:
                 demo_run = Demo(stack, seed, providers, demo_time, start)
                 result = asyncio.run(demo_run.run())
-                if sys.stdin.isatty() if console is None else console:
+                offers_console = sys.stdin.isatty() if console is None else console
+                if offers_console:
                     offer_console(demo_run.commands)
     except BaseException:
         keep = True
@@ -67,4 +68,6 @@ def demo(*, seed: int = 1, keep: bool = False, console: bool | None = None) -> i
         raise Failure("live and rebuilt rows differ, which is a fault: report it with the output")
     seconds = time.monotonic() - started
     note(f"live = rebuilt for every projection; everything is stopped ({seconds:.0f} s)")
+    if not offers_console:
+        note("`crm demo --console` keeps everything running and opens the console")
     return 0

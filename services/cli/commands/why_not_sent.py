@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,8 +21,10 @@ from services.application.scope import Scope
 from services.application.unit_of_work import UnitOfWork
 from services.application.unplanned_messages import UnplannedMessage, list_unplanned_messages
 from services.cli.id_prefix import find_id
+from services.runtime.clock import open_clock
 from services.runtime.database import open_engine, pooled
 from services.runtime.database_settings import DatabaseSettings
+from services.runtime.settings import Settings
 from services.runtime.terminal import Failure, examples, print_json, print_rows
 
 COLUMNS = ["planned_at", "channel", "purpose", "status", "why", "next_at", "id"]
@@ -78,7 +79,7 @@ def why_not_sent(lead: str, *, all_: bool = False, json: bool = False) -> None:
 
 
 async def _load(text: str) -> tuple[list[ExplainedMessage], list[UnplannedMessage]]:
-    settings = DatabaseSettings()
+    settings = Settings()
     async with pooled(settings, "crm why-not-sent", size=1) as pool:
 
         async def find(first: UUID, last: UUID) -> Sequence[UUID]:
@@ -90,7 +91,9 @@ async def _load(text: str) -> tuple[list[ExplainedMessage], list[UnplannedMessag
         lead_id = await find_id(text, find, what="lead", hint="see GET /api/leads")
         org_id, members = await _find_person(pool, settings, lead_id)
         property_id = await pool.fetchval("SELECT property_id FROM leads WHERE id = $1", lead_id)
-        scope = Scope(org_id, property_id, datetime.now(UTC), Cause("operator"))
+        scope = Scope(
+            org_id, property_id, open_clock(settings.clock_delay_file).now(), Cause("operator")
+        )
         async with pool.acquire() as conn:
             uow = UnitOfWork(conn, scope, None)  # type: ignore[arg-type]
             states = await list_message_states(conn, org_id, members)
