@@ -90,24 +90,37 @@ async def wait_until_applied(context: ApiContext, token: Token) -> None:
 
     Raise 400 for a token of another log generation, and 503 after `token_wait_seconds`.
     """
+    wait_seconds = context.settings.token_wait_seconds
+    if not await is_applied_within(context, token, wait_seconds):
+        raise Problem(
+            503, "not_there_yet",
+            f"the write of this token is stored, but the tables do not contain it after "
+            f"{wait_seconds:g} s: repeat this read, not the write, or read without the token",
+            headers={"Retry-After": "1"},
+        )  # fmt: skip
+
+
+async def is_applied_within(context: ApiContext, token: Token, wait_seconds: float) -> bool:
+    """Return whether the tables contain the token's event, or do so after some seconds at most.
+
+    Raise 400 for a token of another log generation.
+    """
     if await _is_applied(context.pool, token):
-        return
+        return True
+    if wait_seconds <= 0:
+        return False
     async with waiting_elsewhere():
-        await _poll_until_applied(context, token)
+        return await _poll_until_applied(context, token, wait_seconds)
 
 
-async def _poll_until_applied(context: ApiContext, token: Token) -> None:
-    deadline = time.monotonic() + context.settings.token_wait_seconds
+async def _poll_until_applied(context: ApiContext, token: Token, wait_seconds: float) -> bool:
+    deadline = time.monotonic() + wait_seconds
     while not await _is_applied(context.pool, token):
         if time.monotonic() >= deadline:
-            raise Problem(
-                503, "not_there_yet",
-                f"the tables do not contain this write after "
-                f"{context.settings.token_wait_seconds:g} s: try again",
-                headers={"Retry-After": "1"},
-            )  # fmt: skip
+            return False
         # Polled: a notification per commit would slow down every append.
         await asyncio.sleep(POLL_SECONDS)
+    return True
 
 
 async def _is_applied(pool: asyncpg.Pool, token: Token) -> bool:

@@ -44,12 +44,14 @@ class ApiResult:
 class ApiCalls:
     """The API as one person calls it. `token` is the person's bearer token.
 
-    After a write, each further read contains it.
+    After a write, each further read contains it. If the tables stand still, it reads old rows.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, token: str, write_token: str | None) -> None:
+    def __init__(self, client: httpx2.AsyncClient, token: str) -> None:
         self._client, self._token = client, token
-        self.write_token = write_token
+        self._read_token: str | None = None
+        self.write_token: str | None = None
+        """The consistency token of the last write."""
         self.event_ids: list[str] = []
         """The events of the person's changes, in order."""
         self.reason = ""
@@ -58,7 +60,14 @@ class ApiCalls:
     async def get(self, path: str, **query: Any) -> Any:
         """Return the body of a read. Parameters that are None or empty are left out."""
         params = {name: value for name, value in query.items() if value not in (None, "")}
-        return (await self._call("GET", path, params, None, {})).body
+        try:
+            return (await self._call("GET", path, params, None, {})).body
+        except ApiRefused as error:
+            if self._read_token is None or error.code != "not_there_yet":
+                raise
+            # The write is stored: a failure here would look as if it were not.
+            self._read_token = None
+            return (await self._call("GET", path, params, None, {})).body
 
     async def write(
         self,
@@ -77,7 +86,7 @@ class ApiCalls:
         if content is not None:
             headers["Content-Type"] = "application/json"
         result = await self._call(method, path, query, content, headers)
-        self.write_token = result.token or self.write_token
+        self.write_token = self._read_token = result.token or self.write_token
         self.event_ids += result.event_ids
         return result.body
 
@@ -90,8 +99,8 @@ class ApiCalls:
         headers: Mapping[str, str],
     ) -> ApiResult:
         sent = {"Authorization": f"Bearer {self._token}", **headers}
-        if self.write_token and method == "GET":
-            sent[TOKEN_HEADER] = self.write_token
+        if self._read_token and method == "GET":
+            sent[TOKEN_HEADER] = self._read_token
         response = await self._client.request(
             method, path, params=dict(query), content=content, headers=sent
         )

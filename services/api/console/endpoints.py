@@ -14,6 +14,7 @@ from services.api.console.compression import accepts_gzip, compress_response
 from services.api.console.cookies import set_cookie
 from services.api.console.forms import Done, Form, read_form, read_result, redirect_after
 from services.api.console.menu import PropertyChoice
+from services.api.console.own_writes import is_write_shown, wait_seconds_for
 from services.api.console.page import (
     COOKIE_SECONDS,
     HEADERS,
@@ -26,7 +27,7 @@ from services.api.console.shared_responses import SharedResponses, read_position
 from services.api.console.sign_in_address import sign_in_address
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer, find_viewer
-from services.api.problems import Problem, not_found, problem_from_error
+from services.api.problems import UNAVAILABLE_ERRORS, Problem, not_found, problem_from_error
 from services.deciders.decider import Refused
 from services.deciders.local_time import zone_or_utc
 
@@ -91,7 +92,10 @@ def form_route(
             return await _show_form(page, template, prepare, form, refusal_of(error))
         if done.link is None:
             done = page.add_event_link(done)
-        response = redirect_after(page.request, done, page.api.write_token)
+        unshown = page.result.token if page.result and not page.is_write_shown else None
+        token = page.api.write_token or unshown
+        event_id = next(iter(page.api.event_ids), None)
+        response = redirect_after(page.request, done, token, event_id)
         for name, (value, cookie_path) in page.cookies.items():
             set_cookie(
                 page.request, response, name, value, max_age=COOKIE_SECONDS, path=cookie_path
@@ -146,6 +150,7 @@ def _require_actor(page: Page, for_operators: bool) -> None:
 
 async def _answer(request: Request, handle: Show, *, is_personal: bool = True) -> Response:
     viewer: Viewer | None = None
+    page: Page | None = None
     try:
         viewer = await find_viewer(request)
         if viewer is None:
@@ -153,7 +158,10 @@ async def _answer(request: Request, handle: Show, *, is_personal: bool = True) -
         person = viewer
 
         async def make() -> Response:
-            return compress_response(request, await handle(await open_page(request, person)))
+            nonlocal page
+            page = await open_page(request, person)
+            choose_property(page)
+            return compress_response(request, await handle(page))
 
         if (position := read_position(request)) is None:
             return await make()
@@ -165,16 +173,20 @@ async def _answer(request: Request, handle: Show, *, is_personal: bool = True) -
         refused = refusal_of(error)
         if refused.status >= 500 and not isinstance(error, Problem | ApiRefused):
             raise
-        response = _error_page(request, viewer, refused)
+        response = await _error_page(request, viewer, page, refused)
         if isinstance(error, Problem):
             response.headers.update(error.headers)
         return response
 
 
 async def open_page(request: Request, viewer: Viewer) -> Page:
-    """Return the page of a request, with the properties that the person sees."""
+    """Return the page of a request, with the properties that the person sees.
+
+    It waits a moment until the tables contain the person's last write, and is shown without it
+    otherwise.
+    """
     result = read_result(request)
-    api = ApiCalls(request.app.state.api_client, viewer.token, result.token if result else None)
+    api = ApiCalls(request.app.state.api_client, viewer.token)
     properties: list[PropertyChoice] = []
     if viewer.user is not None:
         found = await api.get("/api/properties")
@@ -183,13 +195,20 @@ async def open_page(request: Request, viewer: Viewer) -> Page:
             for row in found["properties"]
         ]
     page = Page(request, viewer, api, properties, None, result)
-    if (named := request.path_params.get("property_id")) is not None:
-        page.at_property(page.id("property_id") if isinstance(named, str) else named)
-    else:
-        last = request.cookies.get(PROPERTY_COOKIE)
-        known = [choice for choice in properties if str(choice.id) == last]
-        page.current = next(iter(known or properties), None)
+    last = request.cookies.get(PROPERTY_COOKIE)
+    known = [choice for choice in properties if str(choice.id) == last]
+    page.current = next(iter(known or properties), None)
+    # A part that is read again because of a change knows that the tables have changed.
+    if result is not None and result.token and read_position(request) is None:
+        seconds = wait_seconds_for(page.path)
+        page.is_write_shown = await is_write_shown(page.context, result.token, seconds)
     return page
+
+
+def choose_property(page: Page) -> None:
+    """Make it the page of the property of its path, if it has one. Raise 404."""
+    if (named := page.request.path_params.get("property_id")) is not None:
+        page.at_property(page.id("property_id") if isinstance(named, str) else named)
 
 
 def refusal_of(error: Exception) -> ApiRefused:
@@ -214,14 +233,24 @@ def _ask_to_sign_in(request: Request) -> Response:
     return RedirectResponse(address, 303)
 
 
-def _error_page(request: Request, viewer: Viewer | None, refused: ApiRefused) -> Response:
-    """Return a page without any data but the error: the rest may be what failed."""
+async def _error_page(
+    request: Request, viewer: Viewer | None, page: Page | None, refused: ApiRefused
+) -> Response:
+    """Return a page with the error, and the menu if the properties can be read."""
+    if viewer is not None and page is None:
+        try:
+            page = await open_page(request, viewer)
+        except (ApiRefused, Problem, *UNAVAILABLE_ERRORS):  # what failed before fails again
+            api = ApiCalls(request.app.state.api_client, viewer.token)
+            page = Page(request, viewer, api, [], None)
     text = render_template(
-        "error.html", refused=refused, path=request.url.path, is_signed_in=viewer is not None
-    )
+        "error.html", refused=refused, path=request.url.path, viewer=viewer, page=page,
+        is_read=request.method == "GET",
+    )  # fmt: skip
     return HTMLResponse(text, refused.status, headers=HEADERS)
 
 
 async def get_unknown_page(request: Request) -> Response:
     """Answer an address of the console that no page has."""
-    return _error_page(request, await find_viewer(request), refusal_of(not_found("page")))
+    viewer = await find_viewer(request)
+    return await _error_page(request, viewer, None, refusal_of(not_found("page")))

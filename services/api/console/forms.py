@@ -1,9 +1,11 @@
 """Fields of a form that a browser has sent, and the answer to a form that was carried out."""
 
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import orjson
 from starlette.requests import Request
@@ -17,6 +19,8 @@ MAX_BYTES = 256 * 1024
 MAX_FIELDS = 200
 RESULT_COOKIE = "crm_console_result"
 RESULT_SECONDS = 30
+UNSHOWN_SECONDS = 3_600
+"""For how long the pages say that a write is not in the tables."""
 
 Form = Mapping[str, str]
 """Name of a field → its text without outer spaces."""
@@ -26,23 +30,31 @@ Form = Mapping[str, str]
 class Done:
     """The result of a form: the page to show next, and what was done, in one sentence.
 
-    `link` is the path of what the form made, such as the event, and `link_name` its text.
+    `link` is the path of what the form made, such as the event, and `link_name` its text. `what`
+    names what is stored where the tables do not contain it yet.
     """
 
     path: str
     notice: str
     link: str | None = None
     link_name: str = "Show it"
+    what: str = "change"
 
 
 @dataclass(frozen=True, slots=True)
 class ShownResult:
-    """The notice of the page after a form, and the consistency token with which it reads."""
+    """The notice of the page after a form, and the consistency token of its write.
+
+    The notice is empty once a page has shown it, while the tables do not contain the write.
+    """
 
     notice: str
     link: str | None
     link_name: str
     token: str | None
+    what: str
+    event_id: str | None
+    written_at: float
 
 
 async def read_form(request: Request) -> Form:
@@ -62,15 +74,24 @@ async def read_form(request: Request) -> Form:
     return {name: str(normalize_texts(text)).strip() for name, text in pairs}
 
 
-def redirect_after(request: Request, done: Done, token: str | None) -> Response:
+def redirect_after(
+    request: Request, done: Done, token: str | None, event_id: str | None = None
+) -> Response:
     """Return the redirect to the next page, which shows the result once."""
     response = RedirectResponse(done.path, 303)
-    content = orjson.dumps({
-        "notice": done.notice, "link": done.link, "link_name": done.link_name, "token": token,
-    })  # fmt: skip
-    encoded = base64.urlsafe_b64encode(content).decode()
-    set_cookie(request, response, RESULT_COOKIE, encoded, max_age=RESULT_SECONDS)
+    result = ShownResult(
+        done.notice, done.link, done.link_name, token, done.what, event_id, time.time()
+    )
+    set_result(request, response, result, RESULT_SECONDS)
     return response
+
+
+def set_result(
+    request: Request, response: Response, result: ShownResult, seconds: int = UNSHOWN_SECONDS
+) -> None:
+    """Let the next pages show a result for some seconds."""
+    encoded = base64.urlsafe_b64encode(orjson.dumps(result)).decode()
+    set_cookie(request, response, RESULT_COOKIE, encoded, max_age=seconds)
 
 
 def read_result(request: Request) -> ShownResult | None:
@@ -80,13 +101,15 @@ def read_result(request: Request) -> ShownResult | None:
         return None
     try:
         found = orjson.loads(base64.urlsafe_b64decode(text))
-        notice, link, token = found["notice"], found["link"], found["token"]
-        link_name = str(found["link_name"])
-    except (ValueError, KeyError, TypeError):
+        link, token, event_id = found["link"], found["token"], found["event_id"]
+        result = ShownResult(
+            str(found["notice"]), link and str(link), str(found["link_name"]),
+            token and str(token), str(found["what"]), event_id and str(UUID(event_id)),
+            float(found["written_at"]),
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    if link is not None and not is_local(str(link)):
-        return None
-    return ShownResult(str(notice), link and str(link), link_name, token and str(token))
+    return result if result.link is None or is_local(result.link) else None
 
 
 def is_local(path: str) -> bool:

@@ -1,8 +1,9 @@
 """One request for a page: who looks, at which property, what the API says, and the answer."""
 
 import re
+import time
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from services.api.console.api_calls import ApiCalls
 from services.api.console.cookies import set_cookie
-from services.api.console.forms import RESULT_COOKIE, Done, ShownResult
+from services.api.console.forms import RESULT_COOKIE, Done, ShownResult, set_result
 from services.api.console.menu import MenuLink, PropertyChoice, menu_links
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer
@@ -45,6 +46,8 @@ class Page:
     properties: list[PropertyChoice]
     current: PropertyChoice | None
     result: ShownResult | None = None
+    is_write_shown: bool = True
+    """False if the tables do not contain the person's last write."""
     cookies: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name → value and path of the cookies that a form sets, for a year."""
 
@@ -78,6 +81,12 @@ class Page:
     def links(self) -> list[MenuLink]:
         """The pages of the menu that the person may open."""
         return menu_links(self.current, self.viewer)
+
+    @property
+    def write_age(self) -> timedelta:
+        """The time since the person's last write, if it has a result."""
+        seconds = time.time() - self.result.written_at if self.result is not None else 0.0
+        return timedelta(seconds=max(1.0, seconds))
 
     @property
     def can_write(self) -> bool:
@@ -137,7 +146,10 @@ class Page:
         text = render_template(template, page=self, viewer=self.viewer, **values)
         response = HTMLResponse(text, status, headers=HEADERS)
         if self.result is not None and not self.is_fragment:
-            response.delete_cookie(RESULT_COOKIE, path="/console")
+            if self.is_write_shown:
+                response.delete_cookie(RESULT_COOKIE, path="/console")
+            else:
+                set_result(self.request, response, replace(self.result, notice=""))
         if self.current is not None:
             value = str(self.current.id)
             set_cookie(self.request, response, PROPERTY_COOKIE, value, max_age=COOKIE_SECONDS)

@@ -12,7 +12,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from services.api.console.assets import asset_url
-from services.api.console.times import describe_age, describe_instant, parse_instant
+from services.api.console.times import (
+    describe_age,
+    describe_duration,
+    describe_instant,
+    parse_instant,
+)
 from services.api.console.words import words_of
 from services.deciders.delivery_steps import describe_reason
 
@@ -49,6 +54,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "when": _when, "at": _at, "words": words_of, "number": _number, "instant": parse_instant,
         "json": _json, "reason": describe_reason,
+        "duration": describe_duration,
     }  # fmt: skip
     return environment
 

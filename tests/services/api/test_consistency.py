@@ -21,6 +21,8 @@ async def test_a_read_waits_for_the_write_of_its_token(site: Site, settings: Set
     )
     assert 0.3 <= time.monotonic() - started < 4, "token_wait_seconds"
     assert (too_early.status_code, too_early.json()["code"]) == (503, "not_there_yet")
+    assert "is stored" in too_early.json()["error"]
+    assert "not the write" in too_early.json()["error"]
     assert int(too_early.headers["Retry-After"]) > 0
 
     query, headers = {"after_token": token}, site.console_headers()

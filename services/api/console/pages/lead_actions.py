@@ -94,7 +94,7 @@ async def prepare_stop(page: Page) -> dict[str, Any]:
 async def add_note(page: Page, form: Form) -> Done:
     body = {"type": "note", "description": form.get("description", "")}
     await _write(page, form, "POST", "/activities", body)
-    return _done(page, "The note is stored.")
+    return _done(page, "The note is stored.", "note")
 
 
 async def record_call(page: Page, form: Form) -> Done:
@@ -107,11 +107,11 @@ async def record_call(page: Page, form: Form) -> Done:
     }
     await _write(page, form, "POST", "/activities", body)
     if not is_answered:
-        return _done(page, "The call is stored.")
+        return _done(page, "The call is stored.", "call")
     second_id = uuid5(UUID(command_id(form)), ANSWERED)
     engagement = {"leadId": str(page.id("lead_id")), "eventType": ANSWERED}
     await page.api.write("POST", "/api/leadpulse/events", engagement, command_id=str(second_id))
-    return _done(page, "The call is stored, and counts for the score.")
+    return _done(page, "The call is stored, and counts for the score.", "call")
 
 
 async def change_status(page: Page, form: Form) -> Done:
@@ -133,7 +133,9 @@ async def send_message(page: Page, form: Form) -> Done:
     }  # fmt: skip
     await _write(page, form, "POST", "/send-message", body)
     return _done(
-        page, "The message is planned: the sender hands it over as soon as the rules allow it."
+        page,
+        "The message is planned: the sender hands it over as soon as the rules allow it.",
+        "message",
     )
 
 
@@ -145,7 +147,8 @@ async def book_tour(page: Page, form: Form) -> Done:
     }  # fmt: skip
     found = await _write(page, form, "POST", "/tours", body)
     tour = found["tour"]
-    return _done(page, f"The tour on {tour['tour_date']} at {tour['tour_time'][:5]} is booked.")
+    notice = f"The tour on {tour['tour_date']} at {tour['tour_time'][:5]} is booked."
+    return _done(page, notice, "tour")
 
 
 async def create_task(page: Page, form: Form) -> Done:
@@ -156,7 +159,7 @@ async def create_task(page: Page, form: Form) -> Done:
         "assignedAgentId": form.get("agent") or None,
     }  # fmt: skip
     await _write(page, form, "POST", "/tasks", body)
-    return _done(page, "The task is created.")
+    return _done(page, "The task is created.", "task")
 
 
 async def cancel_message(page: Page, form: Form) -> Done:
@@ -199,8 +202,8 @@ async def _change(page: Page, form: Form, changes: dict[str, Any]) -> None:
     await page.api.write("PATCH", "/api/leads", body, command_id=command_id(form))
 
 
-def _done(page: Page, notice: str) -> Done:
-    return Done(f"/console/leads/{page.id('lead_id')}", notice)
+def _done(page: Page, notice: str, what: str = "change") -> Done:
+    return Done(f"/console/leads/{page.id('lead_id')}", notice, what=what)
 
 
 _LEAD = "/leads/{lead_id}"
