@@ -15,6 +15,7 @@ from services.api.console.api_calls import open_api_client
 from services.api.console.catalog import console_routes
 from services.api.console.change_feed import ChangeFeed
 from services.api.console.shared_responses import SharedResponses
+from services.api.console.table_age import TableAge
 from services.api.context import ApiContext, open_context
 from services.api.docs_page.event_routes import event_routes
 from services.api.docs_page.routes import documentation_routes
@@ -59,7 +60,10 @@ def create_app(
                 settings, pool, engine, UncountedResponder(responder or configured), listeners,
                 clock or open_clock(settings.clock_delay_file),
             )  # fmt: skip
-            app.state.change_feed = change_feed = ChangeFeed(pool, settings.streams_per_process)
+            app.state.table_age = TableAge(pool)
+            app.state.change_feed = change_feed = ChangeFeed(
+                pool, settings.streams_per_process, app.state.table_age
+            )
             checks["database"] = reachability_check(settings, DATABASE)
             checks["schema"] = schema_check(pool)
             context: ApiContext = app.state.context

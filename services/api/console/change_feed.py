@@ -7,13 +7,14 @@ the database does not grow with the number of pages.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 
 from events.log.shard import shard_of
 from projections.catalog import LIVE
+from services.api.console.table_age import TableAge
 from services.api.problems import UNAVAILABLE_ERRORS, Problem
 from services.runtime.logging import get_logger
 
@@ -21,6 +22,7 @@ POLL_SECONDS = 0.25
 MAX_EVENTS = 1_000
 """Events of one poll. If there were more, the pages read everything again."""
 MAX_NAMES = 200
+UNKNOWN_AGE = timedelta(0)
 EVERYTHING = "everything"
 """The name that says: anything may have changed."""
 RETRY_SECONDS = 10
@@ -39,6 +41,9 @@ class OpenPage:
         self.property_id, self.shard = property_id, shard_of(property_id)
         self.names: set[str] = set()
         self.position: int | None = None
+        self.age: timedelta | None = UNKNOWN_AGE
+        """The age of the data, if it is old; a page that opens may show another one."""
+        self.has_new_age = False
         self.changed = asyncio.Event()
 
     def add(self, names: set[str], checkpoints: Mapping[int, int]) -> None:
@@ -59,8 +64,8 @@ class OpenPage:
 class ChangeFeed:
     """All open pages of this process."""
 
-    def __init__(self, pool: asyncpg.Pool, max_pages: int) -> None:
-        self._pool, self._max_pages = pool, max_pages
+    def __init__(self, pool: asyncpg.Pool, max_pages: int, table_age: TableAge) -> None:
+        self._pool, self._max_pages, self._table_age = pool, max_pages, table_age
         self._pages: dict[UUID, set[OpenPage]] = defaultdict(set)
         self._reached: dict[int, int] | None = None
         self._rebuilt_at: datetime | None = None
@@ -106,10 +111,20 @@ class ChangeFeed:
             await self._has_pages.wait()
             try:
                 await self._read_changes()
+                await self._read_age()
             except (*UNAVAILABLE_ERRORS, asyncpg.PostgresError) as error:
                 # The checkpoints of the last read are kept: nothing is missed.
                 log.warning("change_feed.failed", error=type(error).__name__, is_retry=True)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _read_age(self) -> None:
+        """Tell all pages when the data becomes old or current, and meanwhile how old it is."""
+        age = await self._table_age.load()
+        for pages in self._pages.values():
+            for page in pages:
+                if page.age != age:
+                    page.age, page.has_new_age = age, True
+                    page.changed.set()
 
     async def _read_changes(self) -> None:
         async with self._pool.acquire() as conn:

@@ -25,6 +25,7 @@ from services.api.console.page import (
 from services.api.console.same_origin import require_same_origin
 from services.api.console.shared_responses import SharedResponses, read_position
 from services.api.console.sign_in_address import sign_in_address
+from services.api.console.table_age import TableAge
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer, find_viewer
 from services.api.problems import UNAVAILABLE_ERRORS, Problem, not_found, problem_from_error
@@ -198,6 +199,8 @@ async def open_page(request: Request, viewer: Viewer) -> Page:
     last = request.cookies.get(PROPERTY_COOKIE)
     known = [choice for choice in properties if str(choice.id) == last]
     page.current = next(iter(known or properties), None)
+    ages: TableAge = request.app.state.table_age
+    page.table_age = await ages.load()
     # A part that is read again because of a change knows that the tables have changed.
     if result is not None and result.token and read_position(request) is None:
         seconds = wait_seconds_for(page.path)

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from services.api.console.change_feed import EVERYTHING, ChangeFeed, OpenPage
 from services.api.console.endpoints import page_route
 from services.api.console.page import Page
+from services.api.console.table_age import render_age
 
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_MILLISECONDS = 2_000
@@ -32,16 +33,21 @@ def live_route() -> Route:
 async def stream_changes(page: Page) -> Response:
     """Return an endless response with an event for each kind of change. It ends after minutes."""
     feed: ChangeFeed = page.request.app.state.change_feed
-    return ChangeStream(feed, feed.open(page.here.id), page.settings.stream_seconds)
+    opened = feed.open(page.here.id)
+    return ChangeStream(
+        feed, opened, page.settings.stream_seconds, for_operator=page.viewer.is_operator
+    )
 
 
 class ChangeStream(StreamingResponse):
     """The response of an open page, which is closed when the response ends."""
 
-    def __init__(self, feed: ChangeFeed, opened: OpenPage, seconds: float) -> None:
+    def __init__(
+        self, feed: ChangeFeed, opened: OpenPage, seconds: float, *, for_operator: bool
+    ) -> None:
         self._feed, self._opened = feed, opened
         super().__init__(
-            _format_changes(feed, opened, seconds),
+            _format_changes(feed, opened, seconds, for_operator=for_operator),
             media_type="text/event-stream", headers={"X-Accel-Buffering": "no"},
         )  # fmt: skip
 
@@ -53,7 +59,7 @@ class ChangeStream(StreamingResponse):
 
 
 async def _format_changes(
-    feed: ChangeFeed, opened: OpenPage, seconds: float
+    feed: ChangeFeed, opened: OpenPage, seconds: float, *, for_operator: bool
 ) -> AsyncIterator[bytes]:
     ends_at = time.monotonic() + seconds
     yield format_sse_event(retry=RECONNECT_MILLISECONDS)
@@ -64,6 +70,10 @@ async def _format_changes(
             yield KEEPALIVE_COMMENT
             continue
         data = "changed" if opened.position is None else str(opened.position)
+        if opened.has_new_age:
+            opened.has_new_age = False
+            line = render_age(opened.age, for_operator=for_operator)
+            yield format_sse_event(event="table-age", data_str=line)
         if names := sorted(opened.take()):
             # In one piece: a part of a page that follows several names is read once.
             yield b"".join(format_sse_event(event=name, data_str=data) for name in names)

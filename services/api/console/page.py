@@ -48,6 +48,8 @@ class Page:
     result: ShownResult | None = None
     is_write_shown: bool = True
     """False if the tables do not contain the person's last write."""
+    table_age: timedelta | None = None
+    """The age of the data, if it is old."""
     cookies: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name → value and path of the cookies that a form sets, for a year."""
 

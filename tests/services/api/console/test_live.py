@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from services.api.app import create_app
-from services.api.console import change_feed, live
+from services.api.console import change_feed, live, table_age
 from services.api.console.change_feed import EVERYTHING, ChangeFeed
+from services.api.console.table_age import TableAge
 from services.api.console.viewers import COOKIE
 from services.api.server import STOP_SECONDS, ApiServer
 from services.runtime.settings import Settings
@@ -204,7 +205,7 @@ async def test_a_lost_connection_to_the_database_loses_no_change(
 
 
 async def test_nothing_is_read_without_open_pages(pool: asyncpg.Pool) -> None:
-    feed = ChangeFeed(pool, MAX_PAGES)
+    feed = ChangeFeed(pool, MAX_PAGES, TableAge(pool))
     running = asyncio.create_task(feed.run())
     await asyncio.sleep(0)  # one turn of the event loop: the task of the feed begins
     assert feed._reached is None
@@ -220,7 +221,7 @@ async def test_changes_without_end_reach_a_page_with_pauses(
 ) -> None:
     """A part of a page is read a moment after its last change; without pauses it never would be."""
     monkeypatch.setattr(live, "PAUSE_SECONDS", 0.1)
-    feed = ChangeFeed(pool, MAX_PAGES)
+    feed = ChangeFeed(pool, MAX_PAGES, TableAge(pool))
     page = feed.open(uuid4())
 
     async def change() -> None:
@@ -232,7 +233,7 @@ async def test_changes_without_end_reach_a_page_with_pauses(
 
     changing = asyncio.create_task(change())
     times = []
-    async for text in live._format_changes(feed, page, 60):
+    async for text in live._format_changes(feed, page, 60, for_operator=False):
         if b"event: lead" in text:
             assert b"data: 7" in text
             times.append(time.monotonic())
@@ -240,3 +241,18 @@ async def test_changes_without_end_reach_a_page_with_pauses(
             break
     changing.cancel()
     assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(times))
+
+
+async def test_an_open_page_shows_when_its_data_becomes_old_and_current(
+    api: LiveApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_age, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(table_age, "READ_SECONDS", 0.1)
+    event = api.site.world.captured(uuid4(), email=f"{uuid4().int}@example.com")
+    await api.site.world.append(api.site.world.new(event))
+    async with api.follow() as follower:
+        await until(
+            lambda: any("old" in data for name, data in follower.received if name == "table-age")
+        )
+        await api.site.project()
+        await until(lambda: dict(follower.received)["table-age"] == "")

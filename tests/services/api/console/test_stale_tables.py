@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.api.console import own_writes
+from services.api.console import own_writes, table_age
 from services.api.console.forms import RESULT_COOKIE
 from tests.services.api.console.visits import SAME_ORIGIN, Shown, Visit, open_visit
 from tests.services.api.site import Site
@@ -111,3 +111,40 @@ async def test_pages_with_errors_keep_the_menu(manager: Visit) -> None:
         shown = await manager.open(path)
         assert shown.status in (403, 404)
         assert manager.at_property("today") in shown.links(), path
+
+
+async def test_every_page_says_that_its_data_is_old(
+    manager: Visit, operator: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_age, "OLD_SECONDS", 0.0)
+    monkeypatch.setattr(table_age, "READ_SECONDS", 0.0)
+    today = manager.at_property("today")
+    await manager.site.project()
+    assert "This data is" not in (await manager.open(today)).text, "nothing waits"
+    await manager.site.create_lead()
+    for visit, path, has_link in (
+        (manager, today, False), (manager, manager.at_property("leads"), False),
+        (operator, "/console/projections", True), (operator, "/console/nothing", True),
+    ):  # fmt: skip
+        [line] = (await visit.open(path)).tree.xpath("//*[@id='table-age']/p")
+        assert "old: newer changes are stored" in line.text_content()
+        assert bool(line.xpath("a[@href='/console/pipeline']")) == has_link
+    await manager.site.project()
+    assert "This data is" not in (await manager.open(today)).text
+
+
+async def test_the_age_of_the_data_is_read_once_for_many_pages(
+    manager: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    async def load_ages(_conn: object, group: str) -> list[dict[str, float]]:
+        reads.append(group)
+        return [{"seconds": 35.5}]
+
+    monkeypatch.setattr(table_age, "load_ages", load_ages)
+    monkeypatch.setattr(table_age, "READ_SECONDS", 60.0)
+    for _ in range(3):
+        shown = await manager.open(manager.at_property("today"))
+        assert "This data is 35 seconds old" in shown.text
+    assert len(reads) == 1
