@@ -59,6 +59,7 @@ async def show_lead(page: Page) -> Response:
         not_sent=[
             one for one in messages if one["forecast"] is None and one["status"] not in SENT
         ],
+        not_planned=parts.get("deliveries", "notPlanned", ()),
         message_count=len(messages), agents=names_of(parts), kinds=get_args(TimelineKind),
         is_current=is_current,
     )  # fmt: skip

@@ -224,3 +224,17 @@ def test_a_day_is_named_as_people_name_it(days: int, words: str) -> None:
     at = NOW + timedelta(days=days)
     assert describe_day(at, NOW, ZONE) == words
     assert describe_moment(at, NOW, ZONE) == f"{words} 15:00"
+
+
+async def test_tours_are_linked_and_their_missing_messages_have_reasons(viewer: Visit) -> None:
+    lead = await viewer.site.create_lead()
+    tour = await viewer.site.book_tour(lead, sendConfirmation=False)
+    shown = await open_lead(viewer, lead)
+    assert f"/console/tours/{tour['id']}" in shown.links()
+    missing = (await read_api(viewer, f"/api/leads/{lead}/deliveries"))["notPlanned"]
+    assert missing
+    for row in missing:
+        assert f"Not planned: {row['explanation']}" in shown.text
+    assert "There was no message to this lead." not in shown.text
+    page = await viewer.open(f"/console/tours/{tour['id']}")
+    assert f"/console/leads/{lead}/messages" in page.links()
