@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.api.console.days import describe_day, describe_moment
 from services.api.console.parts import Parts
-from services.api.console.times import parse_instant
+from services.api.console.times import describe_instant, parse_instant
 from services.api.console.words import words_of
 
 Row = Mapping[str, Any]
@@ -35,6 +35,12 @@ def answer_lead(lead: Row, parts: Parts, now: datetime, zone: ZoneInfo) -> str:
         since = describe_day(parse_instant(lead["restricted_at"]), now, zone)
         return f"{name} is restricted since {since}: no score changes and no messages are sent."
     return " ".join([_describe_standing(name, lead, parts, now, zone), *_next(parts, now, zone)])
+
+
+def answer_erased(erased_at: str, zone: ZoneInfo) -> str:
+    """Return the answer of the page of an erased person."""
+    on = describe_instant(parse_instant(erased_at), zone)
+    return f"This person was erased on {on}: there are no personal data, no score and no plan."
 
 
 def _describe_standing(name: str, lead: Row, parts: Parts, now: datetime, zone: ZoneInfo) -> str:

@@ -1,7 +1,9 @@
 """Response with one lead: its row, its score, its consents and the leads merged into it."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from events.consents import ConsentChannel
 from services.api.schemas import example
@@ -32,6 +34,7 @@ class LeadSummaryResponse(ResponseModel):
     examples: ClassVar[Examples] = {
         "a walk-in": {
             "lead": LeadListResponse.examples["the only lead"]["leads"][0],
+            "erasedAt": None,
             "members": [example.LEAD],
             "mergedLeads": [],
             "consents": [
@@ -51,6 +54,9 @@ class LeadSummaryResponse(ResponseModel):
     }
 
     lead: LeadWithScore
+    erased_at: Annotated[
+        Instant | None, Field(description="When the personal data of the person was erased.")
+    ]
     members: list[UUID]
     merged_leads: list[LeadRow]
     consents: list[ConsentInForce]

@@ -27,7 +27,8 @@ async def test_a_lead_equals_its_row_in_the_list(site: Site) -> None:
     assert response.status_code == 200
     [row] = (await request_list(site)).json()["leads"]
     assert response.json() == {
-        "lead": row, "members": [str(lead)], "mergedLeads": [], "consents": [],
+        "lead": row, "erasedAt": None, "members": [str(lead)], "mergedLeads": [],
+        "consents": [],
     }  # fmt: skip
 
 

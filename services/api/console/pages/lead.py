@@ -7,7 +7,7 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from services.api.console.endpoints import page_route
-from services.api.console.lead_answers import answer_lead, name_lead
+from services.api.console.lead_answers import answer_erased, answer_lead, name_lead
 from services.api.console.message_words import (
     SENT,
     describe_rule,
@@ -29,6 +29,9 @@ async def show_lead(page: Page) -> Response:
     """Show a lead. The id of a merged lead shows the lead into which it was merged."""
     found = await find_lead(page)
     lead, path = found["lead"], f"/api/leads/{found['lead']['id']}"
+    if found["erasedAt"] is not None:
+        answer = answer_erased(found["erasedAt"], page.here.zone)
+        return page.render("lead_erased.html", lead=lead, found=found, answer=answer)
     get = page.api.get
     kind = page.query.get("kind")
     timeline = get(

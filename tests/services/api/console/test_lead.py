@@ -238,3 +238,23 @@ async def test_tours_are_linked_and_their_missing_messages_have_reasons(viewer: 
     assert "There was no message to this lead." not in shown.text
     page = await viewer.open(f"/console/tours/{tour['id']}")
     assert f"/console/leads/{lead}/messages" in page.links()
+
+
+async def test_the_page_of_an_erased_person_has_no_actions_plans_or_scores(manager: Visit) -> None:
+    site = manager.site
+    lead = await site.create_lead(firstName="Ada", phone="+12125550123")
+    await site.book_tour(lead)
+    await site.project()
+    response = await site.client.post(
+        f"/api/privacy/leads/{lead}/erasure",
+        json={"reason": "request 7"},
+        headers=site.console_headers(site.admin),
+    )
+    assert response.status_code == 202, response.text
+    shown = await open_lead(manager, lead)
+    assert shown.answer.startswith("This person was erased on ")
+    assert "points" not in shown.text
+    assert not {link for link in shown.links() if link.startswith(f"/console/leads/{lead}/")}
+    found = await read_api(manager, f"/api/leads/{lead}")
+    assert found["erasedAt"] is not None
+    assert (found["lead"]["score"], found["lead"]["score_bucket"]) == (None, None)
