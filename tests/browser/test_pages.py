@@ -15,6 +15,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"theme": "dark", "width": WIDE},
     "narrow": {"theme": "light", "width": NARROW},
 }
+MAX_HEAD_HEIGHT = 100
+"""Pixels of the frame's head on a narrow screen."""
 SPANS = re.compile(r"[\d.,]+( (s|seconds?|minutes?))?")
 """Numbers that change between two looks at a page: how long something has waited."""
 
@@ -85,3 +87,22 @@ async def test_keys_move_between_rows(
             assert await rows.nth(chosen).locator(":focus").count() == 1
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/console/leads/*")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+async def test_the_head_is_low_on_a_narrow_screen_and_its_menu_opens_by_keys(
+    scripts: bool, site: Site, examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    async with screen_of(site.manager, width=NARROW, scripts=scripts) as screen:
+        page = screen.page
+        await screen.open(f"/console/properties/{site.property_id}/today")
+        assert (await page.locator("header.frame").bounding_box())["height"] <= MAX_HEAD_HEIGHT
+        link = page.locator("header .narrow a", has_text="Inbox")
+        assert not await link.is_visible()
+        await page.locator("header .narrow summary").focus()
+        await page.keyboard.press("Enter")
+        assert await link.is_visible()
+        assert await screen.overflow() == 0
+        await link.focus()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/inbox")
