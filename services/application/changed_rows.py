@@ -47,7 +47,8 @@ def describe_preview(preview: RetryPreview, event_ids: Iterable[UUID] = ()) -> d
     return {
         "applied": preview.result.applied, "dropped": preview.result.dropped,
         "still_parked": preview.result.still_parked, "is_partial": preview.is_partial,
-        "tables": dict(preview.tables), "rows": describe_rows(rows),
+        "tables": {str(name): number for name, number in preview.tables.items()},
+        "rows": describe_rows(rows),
         "refused": [
             {"event_id": str(refused.event_id), "reason": refused.reason, "detail": refused.detail}
             for refused in preview.refused

@@ -21,6 +21,7 @@ from services.application.command_transaction import (
     StagedChangesFirst,
 )
 from services.application.permanent_errors import PERMANENT_ERRORS, refusal_of
+from services.application.preview_connection import PreviewConnection
 from services.application.scope import Scope
 from services.application.stream_cache import StreamCache
 from services.application.unit_of_work import TransactionNeeded, UnitOfWork
@@ -68,7 +69,8 @@ async def transact(
         with suppress(TransactionNeeded, StagedChangesFirst, *CONFLICTS):
             return _count(await _execute_plain(database, scope, work, is_final, seed, cache))
     transaction = CommandTransaction(scope, execute, command_id, seed, is_final)
-    return _count(await transaction.run(database))
+    outcome = await transaction.run(database)
+    return outcome if isinstance(database, PreviewConnection) else _count(outcome)
 
 
 async def _execute_plain(

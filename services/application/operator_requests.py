@@ -32,6 +32,7 @@ class RequestKind(StrEnum):
     VERIFY = "verify"
     RETRY_PARKED = "retry_parked"
     REDRIVE = "redrive"
+    PREVIEW_REDRIVE = "preview_redrive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,11 @@ class Admission:
     decided in time waits in the table of pending records.
     """
 
-    def __init__(self, pool: asyncpg.Pool, settings: IntakeSettings, clock: Clock) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, settings: IntakeSettings, clock: Clock, *, is_counted: bool = True
+    ) -> None:
         self.pool, self.settings, self.clock = pool, settings, clock
+        self.is_counted = is_counted
         self.property_orgs = PropertyOrgs()
         # New records and retried pending ones of a property must not overtake each other.
         self.lock = asyncio.Lock()
@@ -85,8 +88,9 @@ class Admission:
             conn, items, self.settings, self.clock.now(), self.property_orgs,
             is_retry=retried is not None,
         )  # fmt: skip
-        metrics.count(items)
-        record_spans(items, began_at)
+        if self.is_counted:
+            metrics.count(items)
+            record_spans(items, began_at)
 
     async def _append(
         self, conn: Connection, queues: dict[UUID, PropertyQueue], blocked: dict[UUID, Stream]

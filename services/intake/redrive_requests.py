@@ -13,6 +13,7 @@ from services.application.request_worker import RequestProgress, RequestWorker
 from services.intake.admission import ADMISSION_CONNECTIONS
 from services.intake.outcome import IntakeStatus
 from services.intake.redrive import redrive
+from services.intake.redrive_preview import preview_redrive
 from services.intake.settings import IntakeSettings
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
@@ -24,12 +25,14 @@ async def redrive_requested(
     pool: asyncpg.Pool,
     stop: asyncio.Event,
 ) -> None:
-    """Do the requested redrives until stopped."""
+    """Do the requested redrives, and previews of them, until stopped."""
 
     async def perform(request: OperatorRequest, progress: RequestProgress) -> Mapping[str, Any]:
         chosen = DeadLetterFilter.of(request.parameters)
         # Connections of its own: those of the process may all be at work on new records.
         async with pooled(settings, "crm redrive", size=ADMISSION_CONNECTIONS) as own_pool:
+            if request.kind is RequestKind.PREVIEW_REDRIVE:
+                return await preview_redrive(own_pool, intake_settings, chosen)
             async with own_pool.acquire() as conn:
                 total = await dead_letters.count(conn, chosen)
             progress.report("records", 0, total)
@@ -40,4 +43,5 @@ async def redrive_requested(
             counts = await redrive(own_pool, intake_settings, chosen, advance)
         return {status.value: counts[status.value] for status in IntakeStatus}
 
-    await RequestWorker(pool, (RequestKind.REDRIVE,), perform).run(stop)
+    kinds = (RequestKind.REDRIVE, RequestKind.PREVIEW_REDRIVE)
+    await RequestWorker(pool, kinds, perform).run(stop)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from services.api.console.catalog import PAGES
 from services.api.schemas import example
+from services.application.dead_letters import DeadLetterFilter
 from services.application.operator_actions import record_action
 from services.application.operator_requests import RequestKind, insert_request
 from tests.services.api.console.refused_events import make_dead_letter, park_lead
@@ -13,11 +14,12 @@ from tests.services.api.example_requests import create_examples
 from tests.services.api.site import Site
 
 MERGED_LEAD, DEAD_LETTER, PARKED_EVENT = "merged lead", "dead letter", "parked event"
-REQUEST = "request"
+REQUEST, PREVIEW_REQUEST = "request", "preview request"
 OWN_EXAMPLES = {
     "/console/leads/{lead_id}/unmerge": {"lead_id": MERGED_LEAD},
     "/console/projections/requests/{request_id}": {"request_id": REQUEST},
     "/console/projections/requests/{request_id}/cancel": {"request_id": REQUEST},
+    "/console/refused/previews/{request_id}": {"request_id": PREVIEW_REQUEST},
     "/console/refused/dead/{dead_letter_id}": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/dead/{dead_letter_id}/content": {"dead_letter_id": DEAD_LETTER},
     "/console/refused/dead/{dead_letter_id}/edit": {"dead_letter_id": DEAD_LETTER},
@@ -38,8 +40,13 @@ async def create_page_examples(site: Site) -> dict[str, str]:
     assert response.status_code == 200, response.text
     dead_letter_id, _ = await make_dead_letter(site.world)
     request_id = await make_request(site, RequestKind.VERIFY, {"names": ["leads"]})
+    chosen = DeadLetterFilter([dead_letter_id]).to_json()
+    preview_id = await make_request(site, RequestKind.PREVIEW_REDRIVE, chosen)
     await site.project()
-    return {**ids, DEAD_LETTER: str(dead_letter_id), REQUEST: str(request_id)}
+    return {
+        **ids, DEAD_LETTER: str(dead_letter_id), REQUEST: str(request_id),
+        PREVIEW_REQUEST: str(preview_id),
+    }  # fmt: skip
 
 
 async def make_request(site: Site, kind: RequestKind, parameters: dict[str, Any]) -> UUID:

@@ -15,10 +15,12 @@ from services.application.dead_letters import DeadLetterFilter
 from services.application.edited_records import NotEditable, edit_record, replace_dead_letter
 from services.application.rejection import RejectedRecord
 from services.application.sealed_records import DeadLetter
+from services.cli.changed_rows import print_preview
 from services.cli.dead_letter_options import NO_OPTIONS, DeadLetterOptions
 from services.cli.id_prefix import find_id
 from services.intake import redrive as redriving
 from services.intake.admission import ADMISSION_CONNECTIONS
+from services.intake.redrive_preview import preview_redrive
 from services.intake.settings import load_intake_settings
 from services.runtime.database import pooled
 from services.runtime.database_settings import DatabaseSettings
@@ -105,13 +107,14 @@ def redrive(
     all_
         Select all open dead letters.
     dry_run
-        Only count the dead letters.
+        Only show what would become of them and the rows that would change, without personal
+        values; nothing is written.
     json
         Print one JSON document.
     """
     chosen, count = _choose(ids, options, everything=all_)
     if dry_run:
-        return _show_count("redriven", count, json=json)
+        return _show_preview(chosen, json=json)
 
     async def process(pool: asyncpg.Pool) -> dict[str, int]:
         with progress_bar() as bar:
@@ -230,6 +233,19 @@ def _resolve(ids: Sequence[str], *, status: str | None) -> list[UUID]:
 
 def _show_count(verb: str, count: int, *, json: bool) -> int:
     print_json({"dry_run": True, "letters": count}) if json else note(f"{count} would be {verb}")
+    return 0
+
+
+def _show_preview(chosen: DeadLetterFilter, *, json: bool) -> int:
+    shown = asyncio.run(
+        _with_pool(lambda pool: preview_redrive(pool, load_intake_settings(), chosen))
+    )
+    if json:
+        print_json({"dry_run": True, "letters": shown["records"], **shown})
+        return 0
+    print_preview(shown["preview"])
+    note(f"{shown['records']} would be redriven")
+    note(", ".join(f"{result}: {shown[result]}" for result in RESULTS))
     return 0
 
 

@@ -107,13 +107,18 @@ async def test_a_dead_letter_is_redriven_after_a_fix(world: World, crm: Any) -> 
         profile_id,
         world.org_id,
     )
+    await world.project()
+    before = await world.count("crm_events")
     code, out = await crm("dead", "redrive", "--reason", "unknown_profile", "--dry-run", "--json")
-    assert json.loads(out) == {"dry_run": True, "letters": 1}
+    shown = json.loads(out)
+    assert (shown["dry_run"], shown["letters"], shown["accepted"]) == (True, 1, 1)
+    assert shown["preview"]["tables"]["lead_activities"] == 1
+    assert await world.count("crm_events") == before, "a preview keeps nothing"
     code, out = await crm("dead", "redrive", "--reason", "unknown_profile", "--json")
     assert (code, json.loads(out)["accepted"]) == (0, 1)
     await world.append_staged()
     assert await world.count("crm_events WHERE event_type = 'activity.recorded'") == 1
-    assert await world.count("crm_events") == before + 2, "the profile and the activity"
+    assert await world.count("crm_events") == before + 1, "the activity"
     assert await world.count("crm.dead_letters WHERE status = 'open' AND attempts = 2") == 1
 
 

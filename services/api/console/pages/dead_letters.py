@@ -55,7 +55,7 @@ async def open_content(page: Page, form: Form) -> Done:
 
 async def prepare_selection(page: Page) -> dict[str, Any]:
     """Return how many open dead letters the address selects, by reason, and the newest of them."""
-    chosen = _open_filter(page)
+    chosen = read_open_filter(page)
     async with page.context.pool.acquire() as conn:
         return {
             "chosen": chosen, "count": await dead_letters.count(conn, chosen),
@@ -66,7 +66,7 @@ async def prepare_selection(page: Page) -> dict[str, Any]:
 async def request_redrive(page: Page, form: Form) -> Done:
     """Ask the intake to process the selected dead letters again."""
     reason, action_id = require_reason(form), UUID(command_id(form))
-    target = _open_filter(page).to_json()
+    target = read_open_filter(page).to_json()
     async with page.context.pool.acquire() as conn, conn.transaction():
         if await record_action(conn, action_id, page.viewer.id, "redrive", target, reason):
             await insert_request(conn, action_id, RequestKind.REDRIVE, target)
@@ -77,7 +77,7 @@ async def request_redrive(page: Page, form: Form) -> Done:
 async def drop_selection(page: Page, form: Form) -> Done:
     """Mark the selected dead letters as dropped; they stay in the table."""
     reason, action_id = require_reason(form), UUID(command_id(form))
-    chosen = _open_filter(page)
+    chosen = read_open_filter(page)
     dropped = 0
     async with page.context.pool.acquire() as conn, conn.transaction():
         if await record_action(
@@ -131,7 +131,7 @@ async def _is_shown(page: Page, dead_letter_id: UUID) -> bool:
         )
 
 
-def _open_filter(page: Page) -> DeadLetterFilter:
+def read_open_filter(page: Page) -> DeadLetterFilter:
     """Return the filter of the address. Raise 400 for one that selects no open ones."""
     chosen = read_dead_letter_filter(page)
     if chosen.status != "open":

@@ -18,7 +18,7 @@ from tests.services.api.console.visits import Visit
 from tests.world import World, make_world
 
 PATH = "/console/refused"
-FORMS = ("/dead/redrive", "/dead/drop", "/parked/retry")
+FORMS = ("/dead/redrive", "/dead/preview", "/dead/drop", "/parked/retry")
 
 
 async def read_actions(world: World) -> list[asyncpg.Record]:
@@ -32,7 +32,8 @@ async def test_every_page_and_action_is_for_operators(
     event_id = await make_parked(world)
     dead_letter_id, _ = await make_dead_letter(world)
     pages = ("", f"/parked/{event_id}", f"/dead/{dead_letter_id}")
-    forms = (*FORMS, f"/parked/{event_id}/drop", f"/dead/{dead_letter_id}/content")
+    forms = (*FORMS, f"/parked/{event_id}/drop", f"/dead/{dead_letter_id}/content",
+             f"/dead/{dead_letter_id}/edit")  # fmt: skip
     for path in (*pages, *forms):
         assert (await operator.open(PATH + path)).status == 200, path
         for visit in (manager, viewer):
@@ -247,6 +248,48 @@ async def test_a_retry_shows_first_the_rows_that_it_would_change(operator: Visit
     assert (await operator.open(f"{path}?event=x")).status == 404
 
 
+async def test_a_redrive_is_tried_first_and_rolled_back(
+    operator: Visit, settings: Settings
+) -> None:
+    world = operator.site.world
+    dead_letter_id, profile_id = await make_dead_letter(world)
+    await make_dead_letter(world, source="another")
+    await world.pool.execute(
+        "INSERT INTO profiles (id, org_id, role) VALUES ($1, $2, 'manager')",
+        profile_id, world.org_id,
+    )  # fmt: skip
+    await operator.site.project()
+    before = await read_intake_state(world)
+    path = f"{PATH}/dead/preview?source=%3Cb%3Eweb%3C/b%3E"
+    shown = await operator.send(path)
+    assert shown.answer == "The intake has not tried it yet."
+    await redrive_all(operator, settings)
+    assert await read_intake_state(world) == before
+    shown = await operator.open(str(shown.response.url.path))
+    assert shown.answer.startswith("Of 1 record, 1 would be accepted")
+    assert "1 in lead_activities" in shown.text
+    assert "(personal, hidden)" in shown.text
+    assert "parking" not in shown.response.text
+    [redrive] = [link for link in shown.links() if "/dead/redrive" in link]
+    assert "1 open record will be processed" in (await operator.open(redrive)).text
+    await operator.send(f"{PATH}/dead/preview?source=another")
+    await redrive_all(operator, settings)
+    async with world.pool.acquire() as conn:
+        [newest, _] = await list_requests(conn, [RequestKind.PREVIEW_REDRIVE])
+    assert newest.result is not None
+    assert (newest.result["accepted"], newest.result["dead"]) == (0, 1)
+    assert newest.result["preview"]["refused"][0]["reason"] == "unknown_profile"
+    assert str(dead_letter_id) not in str(newest.result)
+
+
+async def read_intake_state(world: World) -> list[list[asyncpg.Record]]:
+    return [
+        list(await world.pool.fetch(f"SELECT * FROM {table} ORDER BY 1, 2"))
+        for table in ("crm_events", "crm.dead_letters", "crm.intake_waiting",
+                      "crm.intake_outcomes", "lead_activities", "leads")
+    ]  # fmt: skip
+
+
 async def open_content(operator: Visit, dead_letter_id: UUID) -> None:
     await operator.send(f"{PATH}/dead/{dead_letter_id}/content", {"reason": "to correct it"})
 
@@ -260,7 +303,7 @@ async def redrive_all(visit: Visit, settings: Settings) -> None:
 
     async def is_done() -> bool:
         async with pool.acquire() as conn:
-            kinds = [RequestKind.REDRIVE]
+            kinds = [RequestKind.REDRIVE, RequestKind.PREVIEW_REDRIVE]
             return not any(request.is_open for request in await list_requests(conn, kinds))
 
     await until(is_done)
