@@ -14,6 +14,7 @@ import asyncpg
 
 from events.log import read, sequencer
 from events.log.connection import Connection
+from events.record import RecordedEvent
 from projections.catalog import LIVE
 from projections.engine import checkpoints, parked, retry_preview
 from projections.engine.batch import WriterIdentity
@@ -33,13 +34,15 @@ from services.runtime.clock import Clock
 MAX_RECORDS = 20
 """Records that a preview admits: each holds the locks of its append until the end."""
 _OWN_EVENTS = f"""
-SELECT {read.COLUMNS} FROM public.crm_events WHERE position IS NULL
-  AND NOT pg_visible_in_snapshot(
-    ((pg_current_xact_id()::text::bigint >> 32 << 32) + xmin::text::bigint)::text::xid8,
-    pg_current_snapshot())
+SELECT {read.COLUMNS} FROM public.crm_events WHERE position IS NULL AND pg_xact_status(
+  (pg_current_xact_id()::text::bigint - age(xmin))::text::xid8) = 'in progress'
 ORDER BY seq
 """
-"""The events of this transaction: it sees them, and its snapshot does not."""
+"""The events of this transaction: no other transaction in progress has rows that it can see.
+
+The snapshot does not tell them apart: it leaves out the ids of its own transaction. `age` counts
+from the id of the transaction, so a savepoint, which has a later id, has a negative age.
+"""
 
 
 async def preview_redrive(
@@ -53,35 +56,42 @@ async def preview_redrive(
     outcomes: Counter[str] = Counter()
     try:
         async with retry_preview.rolled_back(pool) as conn:
-            outcomes = await _admit(conn, settings, found, preview)
+            await _admit(conn, settings, found, preview, outcomes)
             await _fold(conn, preview)
     except retry_preview.BUSY_ERRORS:
         preview.is_partial = True
     statuses = {status.value: outcomes[status.value] for status in IntakeStatus}
-    return {"records": total, **statuses, "preview": describe_preview(preview)}
+    return {
+        "records": total, "tried": outcomes.total(), **statuses,
+        "preview": describe_preview(preview),
+    }  # fmt: skip
+
+
+async def read_own_events(conn: Connection) -> Sequence[RecordedEvent]:
+    """Return the events that this transaction has appended, in order."""
+    return await read.decode_rows(conn, await conn.fetch(_OWN_EVENTS))
 
 
 async def _admit(
-    conn: Connection, settings: IntakeSettings, found: Sequence[DeadLetter], preview: RetryPreview
-) -> Counter[str]:
-    """Admit the records one after the other, as a redrive does; return status → number."""
+    conn: Connection, settings: IntakeSettings, found: Sequence[DeadLetter], preview: RetryPreview,
+    outcomes: Counter[str],
+) -> None:  # fmt: skip
+    """Admit the records one after the other, as a redrive does; count them by status."""
     same = cast("asyncpg.Pool", PreviewConnection(conn))
     unlimited = settings.model_copy(update={"batch_seconds": inf})
     admission = Admission(same, unlimited, Clock(), is_counted=False)
-    outcomes: Counter[str] = Counter()
     for record in (dead.record for dead in found if dead.record is not None):
         [outcome] = await admission.admit([record], is_redrive=True)
         outcomes[outcome.status.value] += 1
         if outcome.status is IntakeStatus.DEAD:
             # The detail can contain personal values, and this result is stored.
             preview.refused.append(RefusedEvent(record.id, outcome.reason, ""))
-    return outcomes
 
 
 async def _fold(conn: Connection, preview: RetryPreview) -> None:
     """Apply the events of this transaction to the tables, as the projector would."""
     state = await sequencer.read_log_state(conn)
-    events = await read.decode_rows(conn, await conn.fetch(_OWN_EVENTS))
+    events = await read_own_events(conn)
     positions = count(state.position + 1)
     identity, group = WriterIdentity(LIVE, state.generation), LIVE
     shards = sorted({event.shard for event in events})

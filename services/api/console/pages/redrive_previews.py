@@ -57,12 +57,16 @@ def describe(request: OperatorRequest) -> str:
     if result is None:
         if request.error:
             return f"The preview failed: {request.error}."
+        if request.status == "cancelled":
+            return "The preview was cancelled: nothing was tried."
         return "The intake has not tried it yet."
-    records = result["records"]
+    records, tried = result["records"], result["tried"]
+    were_tried = "" if tried == records else f" {tried:,} {'was' if tried == 1 else 'were'} tried:"
     return (
-        f"Of {records:,} {'record' if records == 1 else 'records'}, {result['accepted']:,} would "
-        f"be accepted, {result['duplicate']:,} are in the log already, {result['waiting']:,} would "
-        f"wait for their subject, {result['dead']:,} would be refused again."
+        f"Of {records:,} {'record' if records == 1 else 'records'},{were_tried} "
+        f"{result['accepted']:,} would be accepted, {result['duplicate']:,} are in the log "
+        f"already, {result['waiting']:,} would wait for their subject, {result['dead']:,} would "
+        "be refused again."
     )
 
 
