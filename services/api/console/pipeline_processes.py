@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from services.api.console.words import describe_count
 from services.application.pipeline_state import MAX_COUNT, PipelineState
 from services.application.pipeline_trend import Trend
 
@@ -10,7 +11,7 @@ DELAY_SECONDS = 5.0
 
 OTHER_PROCESSES = {
     "intake": "admits records of producers",
-    "timers": "appends what time alone causes",
+    "timers": "does what is due: reminders, workflow steps, no-shows",
     "sender": "hands messages over",
     "replay_worker": "rebuilds tables on request",
     "api": "answers requests",
@@ -43,7 +44,7 @@ def list_processes(state: PipelineState) -> list[ProcessRow]:
     rows = [
         ProcessRow(
             f"relay {relay.name or ''}".strip(), "ok" if relay.is_alive else "failed",
-            f"has the lease, {count_text(relay.behind)} events behind" if relay.is_alive
+            f"has the lease, {count_events(relay.behind)} behind" if relay.is_alive
             else "its lease has ended", state.sessions.get("crm relay", 0),
         )
     ]  # fmt: skip
@@ -58,7 +59,8 @@ def list_processes(state: PipelineState) -> list[ProcessRow]:
             seconds = max(shard.lag_seconds for shard in shards)
             rows.append(ProcessRow(
                 f"{process} {owner}", "ok" if seconds <= DELAY_SECONDS else "waiting",
-                f"owns {len(shards)} shards, {count_text(lag)} events and {seconds:.1f} s behind",
+                f"owns {describe_count(len(shards), 'shard')}, {count_events(lag)} and "
+                f"{seconds:.1f} s behind",
                 state.sessions.get(f"crm {process}", 0),
             ))  # fmt: skip
     for process, what in OTHER_PROCESSES.items():
@@ -79,9 +81,9 @@ def list_servers(state: PipelineState, trend: Trend) -> list[ProcessRow]:
             f"a transaction is open for {database.oldest_transaction_seconds / 60:,.0f} minutes"
         )
     records = sum(state.bus_records.values())
-    broker = f"{records:,} records of crm.events"
+    broker = f"{describe_count(records, 'record')} of crm.events"
     if trend.is_bus_stuck:
-        broker = f"takes nothing: {count_text(state.relay.unpublished)} events wait"
+        broker = f"takes nothing: not published yet are {count_events(state.relay.unpublished)}"
     return [
         ProcessRow(
             "database", "waiting" if problems else "ok",
@@ -95,3 +97,8 @@ def list_servers(state: PipelineState, trend: Trend) -> list[ProcessRow]:
 def count_text(count: int) -> str:
     """Return a number that was counted up to a limit."""
     return f"{count:,} or more" if count >= MAX_COUNT else f"{count:,}"
+
+
+def count_events(count: int) -> str:
+    """Return a number of events that was counted up to a limit: `1 event`."""
+    return f"{count_text(count)} event{'' if count == 1 else 's'}"

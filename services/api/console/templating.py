@@ -18,7 +18,7 @@ from services.api.console.times import (
     describe_instant,
     parse_instant,
 )
-from services.api.console.words import words_of
+from services.api.console.words import describe_count, name_source, words_of
 from services.deciders.delivery_steps import describe_reason
 
 FOLDER = Path(__file__).parent / "templates"
@@ -53,7 +53,8 @@ def _environment() -> Environment:
     environment.globals |= {"asset": asset_url}
     environment.filters |= {
         "when": _when, "at": _at, "words": words_of, "number": _number, "instant": parse_instant,
-        "json": _json, "reason": describe_reason,
+        "json": _json, "source": name_source, "counted": describe_count,
+        "reason": describe_reason,
         "duration": describe_duration,
     }  # fmt: skip
     return environment

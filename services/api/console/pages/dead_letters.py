@@ -10,6 +10,7 @@ from services.api.console.forms import Done, Form
 from services.api.console.page import Page
 from services.api.console.reasons import require_reason
 from services.api.console.refused_filters import read_dead_letter_filter
+from services.api.console.words import describe_count
 from services.api.problems import Problem, not_found
 from services.application import dead_letters
 from services.application.dead_letters import DeadLetterFilter
@@ -84,7 +85,7 @@ async def drop_selection(page: Page, form: Form) -> Done:
             conn, action_id, page.viewer.id, "drop_dead_letters", chosen.to_json(), reason
         ):
             dropped = await dead_letters.drop(conn, chosen)
-    return Done(LIST, f"Dropped: {dropped:,} records.", f"{LIST}&status=dropped")
+    return Done(LIST, f"Dropped: {describe_count(dropped, 'record')}.", f"{LIST}&status=dropped")
 
 
 async def prepare_edit(page: Page) -> dict[str, Any]:

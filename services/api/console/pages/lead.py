@@ -18,6 +18,7 @@ from services.api.console.message_words import (
 from services.api.console.page import Page
 from services.api.console.parts import Parts, read_parts
 from services.api.console.score_curve import describe_movers, describe_parts, draw_curve
+from services.api.console.timeline_words import describe_timeline
 from services.api.console.times import parse_instant
 from services.api.schemas.timeline import TimelineKind
 
@@ -57,6 +58,7 @@ async def show_lead(page: Page) -> Response:
         "lead.html", lead=lead, found=found, parts=parts, name=name_lead(lead),
         answer=answer_lead(lead, parts, page.now, zone),
         consents=stricter_consents(found["consents"]),
+        timeline=describe_timeline(parts.get("timeline", "items", ())),
         curve=draw_curve(parts.get("scores", "scores", ()), page.now, zone),
         planned=[one for one in messages if one["forecast"] is not None],
         not_sent=[
@@ -79,9 +81,11 @@ async def show_score(page: Page) -> Response:
         {**change, "movers": describe_movers(change), "moved": describe_parts(change)}
         for change in history["scores"]
     ]
+    real = [change for change in changes if change["change"]] or changes
     return page.render(
         "lead_score.html", lead=lead, members=found["members"], name=name_lead(lead),
-        changes=changes, is_complete=history["isComplete"], is_whole=is_whole,
+        changes=real, same=[change for change in changes if change not in real],
+        is_complete=history["isComplete"], is_whole=is_whole,
         curve=draw_curve(changes, page.now, page.here.zone),
     )  # fmt: skip
 

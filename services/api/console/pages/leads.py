@@ -21,12 +21,12 @@ PAGE_SIZES = (25, 50, 100, 200)
 FILTERS = ("status", "source", "search", "sortBy", "sortOrder", "page", "limit", "assignedAgentId")
 COLUMNS = (
     ("first_name", "Name"), ("score", "Score"), ("status", "Status"), ("source", "Source"),
-    ("created_at", "First contact"),
+    ("created_at", "Came"),
 )  # fmt: skip
 """Order of the API → head of the column."""
 EXPORTED = (
-    "Name", "E-mail", "Phone", "Status", "Source", "Score", "Bucket", "First contact",
-    "Last contact", "Next tour", "Id",
+    "Name", "E-mail", "Phone", "Status", "Source", "Score", "Bucket", "Came",
+    "Last contact by us", "Next tour", "Id",
 )  # fmt: skip
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Beginnings of a cell that a spreadsheet may carry out as a formula."""

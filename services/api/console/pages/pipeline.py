@@ -12,11 +12,13 @@ from services.api.console.endpoints import page_route
 from services.api.console.page import Page
 from services.api.console.pipeline_processes import (
     DELAY_SECONDS,
+    count_events,
     count_text,
     list_processes,
     list_servers,
 )
 from services.api.console.trend_chart import draw_lags, draw_rates, draw_spark, list_minutes
+from services.api.console.words import describe_count
 from services.application.pipeline_alarms import Alarm, find_alarms
 from services.application.pipeline_reading import read_pipeline
 from services.application.pipeline_state import GroupState, PipelineState
@@ -74,10 +76,10 @@ def answer_of(state: PipelineState, alarms: list[Alarm]) -> str:
     projection = state.projection
     if projection.lag_seconds > DELAY_SECONDS:
         return (
-            f"The tables are {count_text(projection.lag_events)} events behind, "
+            f"The tables are {count_events(projection.lag_events)} behind, "
             f"the oldest has waited for {projection.lag_seconds:,.0f} s, and they catch up."
         )
-    rate = f"{count_text(state.last_minute.total)} events in the last minute"
+    rate = f"{count_events(state.last_minute.total)} in the last minute"
     text = f"Everything is up to date: {rate}, lag {projection.lag_seconds:.1f} s."
     if not alarms:
         return text
@@ -109,7 +111,7 @@ def list_parts(state: PipelineState) -> list[FlowPart]:
             "Relay", f"{count_text(relay.behind)} behind", "ok" if relay.is_alive else "failed",
             400, 50, relay.name if relay.is_alive and relay.name else "no relay works",
         ),
-        FlowPart("Bus", f"{bus:,} records", "ok", 600, 50, "topic crm.events"),
+        FlowPart("Bus", describe_count(bus, "record"), "ok", 600, 50, "topic crm.events"),
         FlowPart(
             "Projector", _lag_text(state.projection), _group_state(state.projection), 800, 0,
             f"{parked:,} parked", "/console/refused?kind=parked",
@@ -145,7 +147,7 @@ def _describe_peak(peak: Peak) -> str:
 
 
 def _lag_text(group: GroupState) -> str:
-    return f"{group.lag_seconds:.1f} s, {count_text(group.lag_events)} events"
+    return f"{group.lag_seconds:.1f} s, {count_events(group.lag_events)}"
 
 
 def _group_state(group: GroupState) -> str:

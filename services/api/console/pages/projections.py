@@ -12,6 +12,7 @@ from services.api.console.endpoints import command_id, form_route, page_route
 from services.api.console.forms import Done, Form
 from services.api.console.page import Page
 from services.api.console.reasons import require_reason
+from services.api.console.words import describe_count
 from services.api.problems import Problem, not_found
 from services.application.operator_actions import record_action
 from services.application.operator_requests import (
@@ -50,8 +51,8 @@ def answer_of(states: list[ProjectionState], group: GroupState) -> str:
         verb = "is" if len(outdated) == 1 else "are"
         return f"{', '.join(outdated)} {verb} not of this build: rebuild what is named here."
     return (
-        f"All {len(states)} projections are of this build, {group.lag_events:,} events and "
-        f"{group.lag_seconds:.1f} s behind the log."
+        f"All {len(states)} projections are of this build, "
+        f"{describe_count(group.lag_events, 'event')} and {group.lag_seconds:.1f} s behind the log."
     )
 
 
@@ -86,7 +87,8 @@ def describe(request: OperatorRequest) -> str:
     if not result["equal"]:
         return f"{what} found differences, and nothing was swapped."
     if result["parked"]:
-        return f"{what} found no difference, but {result['parked']:,} events are parked."
+        parked = describe_count(result["parked"], "event")
+        return f"{what} found no difference; {parked} parked."
     return f"{what} found no difference: live = rebuilt."
 
 

@@ -80,7 +80,9 @@ async def test_events_are_found_by_type_stream_lead_and_property(operator: Visit
         assert path in links, query
         assert other_path not in links, query
     assert {path, other_path} <= (await operator.open(f"{PATH}?type=lead.captured")).links()
-    assert path in (await operator.open(f"{PATH}?property={site.property_id}")).links()
+    shown = await operator.open(f"{PATH}?property={site.property_id}")
+    assert path in shown.links()
+    assert f"lead …{str(lead)[-8:]}" in shown.text
     shown = await operator.open(f"{PATH}?property={uuid4()}")
     assert "No event matches" in shown.answer
 

@@ -21,6 +21,7 @@ async def test_an_empty_property_is_shown_in_words(viewer: Visit) -> None:
     assert shown.status == 200
     assert shown.answer == "0 leads came in the last 30 days; 0 booked a tour and 0 leased."
     assert "No lead came in these days" in shown.text
+    assert "0 for each 100 sessions; there were 0 sessions" in shown.text
 
 
 async def test_visitors_leads_tours_and_leases_are_counted_once_by_source(viewer: Visit) -> None:
@@ -29,7 +30,7 @@ async def test_visitors_leads_tours_and_leases_are_counted_once_by_source(viewer
     toured, leased, *_ = [
         await site.create_lead(source="Zillow & <b>friends</b>") for _ in range(3)
     ]
-    await site.create_lead(source="Walk-in")
+    await site.create_lead(source="phone")
     await site.book_tour(toured)
     tour = await site.book_tour(leased, tourTime="15:00")
     await site.client.delete(
@@ -44,13 +45,16 @@ async def test_visitors_leads_tours_and_leases_are_counted_once_by_source(viewer
         "visitors": 1,
         "sources": [
             {"source": "Zillow & <b>friends</b>", "leads": 3, "toured": 1, "leased": 1},
-            {"source": "Walk-in", "leads": 1, "toured": 0, "leased": 0},
+            {"source": "phone", "leads": 1, "toured": 0, "leased": 0},
         ],
     }
     shown = await viewer.open(viewer.at_property("insights"))
     assert shown.answer == "4 leads came in the last 30 days; 1 booked a tour and 1 leased."
     assert "Zillow & <b>friends</b>" in shown.text
     assert shown.tree.xpath("//td/a[contains(@href, 'source=Zillow+%26')]")
+    [phone] = shown.tree.xpath("//td/a[contains(@href, 'source=phone')]")
+    assert phone.text == "Phone"
+    assert "0 for each 100 sessions; there was 1 session" in shown.text
 
 
 async def test_a_wrong_period_is_refused_in_words(viewer: Visit) -> None:

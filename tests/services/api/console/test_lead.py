@@ -1,5 +1,6 @@
 """The page of a lead, that of its score and that of its messages."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from events.deliveries import DeliveryHeld, DeliverySkipped
 from services.api.console.days import describe_day, describe_moment
 from services.api.console.lead_answers import describe_reasons, find_bucket_start
 from services.api.console.score_curve import draw_curve
+from services.api.console.timeline_words import describe_timeline
 from tests.services.api.console.visits import Shown, Visit
 from tests.services.api.test_lead_deliveries import append_delivery
 
@@ -42,6 +44,10 @@ async def test_a_lead_s_page_begins_with_how_it_is_and_what_is_next(viewer: Visi
     assert shown.answer.startswith("Ada Lovelace is cold with 44 points since today: ")
     assert "came by Referral +15" in shown.answer
     assert shown.answer.endswith("Nothing is planned.")
+    assert "No messages yet" in shown.text
+    [called] = shown.tree.xpath("//dt[text() = 'Last contact by us']/following-sibling::dd[1]")
+    assert called.text_content().startswith("never")
+    assert shown.tree.xpath("//dt[text() = 'Came']")
     await viewer.site.book_tour(lead)
     assert "Next: tour " in (await open_lead(viewer, lead)).answer
 
@@ -64,7 +70,11 @@ async def test_the_curve_and_the_table_have_every_change_of_the_score(viewer: Vi
     shown = await open_lead(viewer, lead, "/score")
     changes = (await read_api(viewer, f"/api/leads/{lead}/scores"))["scores"]
     rows = shown.tree.xpath("//tr[starts-with(@id, 'score-')]")
-    assert [row.get("id") for row in rows] == [f"score-{change['id']}" for change in changes]
+    ids = [row.get("id") for row in rows if not row.xpath("ancestor::details")]
+    assert ids == [f"score-{change['id']}" for change in changes if change["change"]]
+    assert len(rows) == len(changes)
+    times = len(ids) - 1
+    assert f"and has changed {times} time{'s' * (times > 1)}, the last time " in shown.answer
     assert len(shown.tree.xpath("//*[local-name() = 'circle']")) == len(changes) > 1
     assert "a booked tour" in rows[0].text_content()
     assert "first contact" in rows[-1].text_content()
@@ -96,6 +106,33 @@ async def test_a_message_that_was_not_sent_has_its_reason_in_words(viewer: Visit
     [section] = detail.tree.xpath(f"//section[@id='message-{delivery}']")
     assert reason in section.text_content()
     assert "channel: email" in section.text_content()
+
+
+async def test_a_booking_is_one_entry_of_the_timeline_in_words(viewer: Visit) -> None:
+    lead = await viewer.site.create_lead()
+    tour = await viewer.site.book_tour(lead)
+    shown = await open_lead(viewer, lead)
+    assert shown.tree.xpath(f"//li[@id='tour-{tour['id']}']")
+    assert "tour scheduled in person" not in shown.text
+    assert "status changed from new to tour booked" in shown.text
+    assert "in_person" not in shown.text
+    alone = await open_lead(viewer, lead, kind="activity")
+    assert re.search(r"tour (scheduled|booked) in person, \w{3} \d+ \w{3} \d{4}, 14:00", alone.text)
+
+
+def test_a_message_and_a_score_are_not_repeated_in_the_timeline() -> None:
+    score: dict[str, Any] = {"kind": "score", "total_score": 44}
+    sent: dict[str, Any] = {
+        "kind": "activity", "id": "a", "type": "sms_sent", "description": "SMS sent",
+        "metadata": {"delivery_id": "d"}, "created_by": "u",
+    }  # fmt: skip
+    delivery: dict[str, Any] = {"kind": "delivery", "id": "d"}
+    items = [delivery, sent, {**score, "id": "2"}, {**score, "id": "1"}]
+    shown = describe_timeline(items)
+    assert [item["id"] for item in shown] == ["d", "1"]
+    assert shown[0]["created_by"] == "u"
+    [alone] = describe_timeline([sent])
+    assert (alone["name"], alone["text"]) == ("SMS sent", "")
 
 
 async def test_the_timeline_is_filtered_and_continued(viewer: Visit) -> None:

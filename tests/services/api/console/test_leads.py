@@ -59,7 +59,11 @@ async def test_the_file_has_the_rows_that_the_list_shows(viewer: Visit) -> None:
     ]  # fmt: skip
     assert rows[0][2] == "'+12125550100"
     assert len(await download(viewer, limit="25")) == 5
-    assert len(await download(viewer, page="2")) == 1
+    shown = await viewer.open(viewer.at_property("leads?search=nobody"))
+    assert "as CSV" not in shown.text
+    shown = await viewer.open(viewer.at_property("leads?search=mei_lin"))
+    assert "Download this row as CSV" in shown.text
+    assert head[7:9] == ["Came", "Last contact by us"]
 
 
 async def test_a_cell_of_the_file_is_no_formula(viewer: Visit) -> None:

@@ -116,6 +116,8 @@ async def test_refused_records_and_parked_events_are_counted_by_reason(operator:
     )
     shown = await operator.open(PATH)
     assert "1 thing waits for a decision" in shown.answer
+    [parked] = shown.tree.xpath("//dd/a[contains(@href, 'reason=leads')]")
+    assert parked.text == "1 event"
     assert "/console/refused?kind=parked&reason=leads" in shown.links()
     [alarm] = find_alarms(await read_state(operator), world.now)
     assert (alarm.code, alarm.is_urgent) == ("parked", False)

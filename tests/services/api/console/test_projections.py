@@ -44,6 +44,7 @@ async def test_all_projections_are_shown_with_their_versions(operator: Visit) ->
     for projection in LIVE.projections:
         assert shown.tree.xpath(f"//tr[@id='projection-{projection.name}']")
     assert "public.leads" in shown.text
+    assert "none was requested in the console yet" in shown.text
 
 
 async def test_a_projection_of_another_build_is_named(operator: Visit) -> None:

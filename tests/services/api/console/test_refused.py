@@ -200,7 +200,7 @@ async def test_a_bulk_drop_marks_only_what_the_filter_selects(operator: Visit) -
     [path] = [link for link in shown.links() if "/dead/drop" in link]
     assert "1 open record" in (await operator.open(path)).text
     done = await operator.send(path, {"reason": "a broken producer"})
-    assert "Dropped: 1 records" in done.text
+    assert "Dropped: 1 record." in done.text
     rows = await world.pool.fetch("SELECT ce_source, status FROM crm.dead_letters")
     assert {row["ce_source"]: row["status"] for row in rows} == {
         "first": "dropped", "second": "open",

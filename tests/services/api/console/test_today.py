@@ -33,7 +33,7 @@ async def test_the_answer_counts_hot_leads_and_how_long_they_wait(viewer: Visit)
     await viewer.site.project()
     shown = await viewer.open(viewer.at_property("today"))
     assert shown.answer == "3 hot leads wait for a call; the oldest for 42 minutes."
-    assert "newly hot: became hot 42 minutes ago, and nobody has been in contact yet" in shown.text
+    assert "newly hot: became hot 42 minutes ago, no call or message by us yet" in shown.text
     assert len(shown.tree.xpath("//tr[@data-notify]")) == 3
 
 
@@ -45,8 +45,8 @@ async def test_each_lead_has_its_reason_and_a_link(viewer: Visit) -> None:
     await viewer.site.project()
     shown = await viewer.open(viewer.at_property("today"))
     assert shown.answer == "1 hot lead waits for a call, for 4 days."
-    assert "hot, and the last contact was 4 days ago." in shown.text
-    assert "warm, came 2 hours ago, and nobody has been in contact yet." in shown.text
+    assert "hot, last contact by us: 4 days ago." in shown.text
+    assert "warm, came 2 hours ago, no call or message by us yet." in shown.text
     assert {f"/console/leads/{lead}" for lead in (hot, warm)} <= shown.links()
 
 
