@@ -17,6 +17,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 MAX_HEAD_HEIGHT = 100
 """Pixels of the frame's head on a narrow screen."""
+ONE_LINE_HEIGHT = 56
 SPANS = re.compile(r"[\d.,]+( (s|seconds?|minutes?))?")
 """Numbers that change between two looks at a page: how long something has waited."""
 
@@ -106,3 +107,13 @@ async def test_the_head_is_low_on_a_narrow_screen_and_its_menu_opens_by_keys(
         await link.focus()
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/inbox")
+
+
+async def test_the_head_is_one_line_for_a_person_with_all_pages(
+    site: Site, examples: dict[str, str], screen_of: OpenScreen
+) -> None:
+    async with screen_of(width=WIDE) as screen:
+        await screen.open(f"/console/properties/{site.property_id}/today")
+        await screen.save("head-one-line")
+        box = await screen.page.locator("header.frame").bounding_box()
+        assert box["height"] <= ONE_LINE_HEIGHT
