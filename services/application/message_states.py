@@ -53,7 +53,12 @@ async def list_message_states(
         DeliveryPlanned.name,
         limit,
     )
-    histories: dict[UUID, list[RecordedEvent]] = {row["entity_id"]: [] for row in rows}
+    return await load_message_states(conn, [row["entity_id"] for row in rows])
+
+
+async def load_message_states(conn: Connection, ids: Sequence[UUID]) -> list[MessageState]:
+    """Return the states of these messages, in the order of the ids."""
+    histories: dict[UUID, list[RecordedEvent]] = {key: [] for key in ids}
     for recorded in await read.streams(conn, [Stream("delivery", key) for key in histories]):
         histories[recorded.entity_id].append(recorded)
     return [state for history in histories.values() if (state := build_state(history))]

@@ -21,6 +21,7 @@ from services.api.routes import (
     merges,
     privacy,
     properties,
+    property_deliveries,
     property_slots,
     property_tours,
     run_moves,
@@ -68,6 +69,6 @@ ROUTERS = (
     workflow_defaults.router, workflow_simulations.router, workflow_runs.router,
     templates.router, template_versions.router, template_previews.router, template_tests.router,
     runs.router, run_moves.router, tasks.router, deliveries.router,
-    lead_deliveries.router, intake_outcomes.router, privacy.router, erasures.router,
-    api_keys.router, clear_events.router,
+    lead_deliveries.router, property_deliveries.router, intake_outcomes.router,
+    privacy.router, erasures.router, api_keys.router, clear_events.router,
 )  # fmt: skip

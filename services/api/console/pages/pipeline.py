@@ -53,7 +53,8 @@ async def show_pipeline(page: Page) -> Response:
     now = datetime.now(UTC)  # samples have the time of the database, not that of the core's clock
     return page.render(
         "pipeline.html", answer=answer_of(state, alarms), alarms=alarms,
-        parts=list_parts(state), state=state, trend=trend, peaks=describe_peaks(trend.peaks),
+        parts=list_parts(state, page.current.path("messages") if page.current else None),
+        state=state, trend=trend, peaks=describe_peaks(trend.peaks),
         processes=[
             (row, draw_spark(trend.samples, now, SPARKS[row.process]))
             if row.process in SPARKS else (row, ())
@@ -87,8 +88,11 @@ def answer_of(state: PipelineState, alarms: list[Alarm]) -> str:
     return f"{text} {what} for a decision."
 
 
-def list_parts(state: PipelineState) -> list[FlowPart]:
-    """Return the boxes of the picture, in the direction of the flow."""
+def list_parts(state: PipelineState, messages_page: str | None = None) -> list[FlowPart]:
+    """Return the boxes of the picture, in the direction of the flow.
+
+    `messages_page` is the page of the messages of the property that the person looks at.
+    """
     refused, parked = sum(state.refused.values()), sum(state.parked.values())
     delivery = state.timer(TimerKind.DELIVERY)
     due = sum(timer.due for timer in state.timers if timer.kind != TimerKind.DELIVERY)
@@ -128,6 +132,7 @@ def list_parts(state: PipelineState) -> list[FlowPart]:
             "Sender", f"{count_text(minute.messages)} a minute",
             "waiting" if state.stops else "ok", 1000, 200,
             f"{count_text(delivery.due)} due, {count_text(state.held_messages)} held",
+            messages_page,
         ),
     ]  # fmt: skip
 
