@@ -32,17 +32,21 @@ class Standstill:
         texts = []
         if self.shards:
             texts.append(
-                f"{self.work} stands still: events of {len(self.shards)} shards have waited for "
-                f"{self.seconds:.0f} s, the first is shard {self.shards[0]}"
+                f"{self.work} stands still: events of {_count(len(self.shards), 'shard')} have "
+                f"waited for {self.seconds:.0f} s, the first is shard {self.shards[0]}"
             )
         if self.tables:
             texts.append(f"a session waits for a lock of {', '.join(self.tables)}")
         if self.unnumbered:
             texts.append(
-                f"{self.unnumbered} events have waited for a position for {self.seconds:.0f} s: "
+                f"{_count(self.unnumbered, 'event')} without a position for {self.seconds:.0f} s: "
                 "start the relay"
             )
         return "; ".join(texts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 async def find_standstill(

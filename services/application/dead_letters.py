@@ -9,8 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
+from events.keys.errors import DataKeyMissing
 from events.log.connection import Connection
-from services.application.sealed_records import DeadLetter, open_dead_letters
+from services.application.sealed_records import DeadLetter, open_dead_letters, open_details
 from services.runtime.strict_json import InvalidJson, parse_json
 
 DEAD_LETTERS_PER_PAGE = 500
@@ -139,6 +140,21 @@ async def list_rows(
         limit,
         *(after or ()),
     )
+
+
+async def list_details(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """Return dead letter → the sentence that says why the intake refused it.
+
+    If a data key is missing, nothing is returned: a list is then shown without the sentences.
+    """
+    rows = await conn.fetch(
+        "SELECT id, content FROM crm.dead_letters WHERE id = ANY($1)", list(ids)
+    )
+    try:
+        details = await open_details(conn, rows)
+    except DataKeyMissing:
+        return {}
+    return {row["id"]: detail for row, detail in zip(rows, details, strict=True)}
 
 
 async def open_counts(conn: Connection) -> list[asyncpg.Record]:

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from events.keys.contents import ERASED, open_contents, seal_contents
+from events.keys.contents import ERASED, open_contents, open_each, seal_contents
 from events.keys.store import Source
 from services.application.raw_record import RawRecord, headers_of
 
@@ -76,6 +76,14 @@ async def open_dead_letters(source: Source, rows: Sequence[asyncpg.Record]) -> l
     return [
         DeadLetter({name: row[name] for name in dict(row) if name != "content"}, *stored)
         for row, stored in zip(rows, opened, strict=True)
+    ]
+
+
+async def open_details(source: Source, rows: Sequence[asyncpg.Record]) -> list[str | None]:
+    """Return the details of rows with `content`; None after an erasure, or for a changed one."""
+    return [
+        orjson.loads(content.partition(b"\n")[0])["detail"] if isinstance(content, bytes) else None
+        for content in await open_each(source, [row["content"] for row in rows])
     ]
 
 

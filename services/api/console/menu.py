@@ -52,6 +52,16 @@ ADMIN_PAGES = (("Events", "events", "e"),)
 """Those of them that an admin of an organisation may open, for the organisation only."""
 
 
+_PAGES_OF_DETAILS = {"conversations": "inbox", "runs": "workflows"}
+
+
+def find_page_name(path: str) -> str:
+    """Return the page of a property to which a path belongs, such as `tours`; else `today`."""
+    names = [name for _, name, _ in AGENT_PAGES + WRITER_PAGES]
+    parts = [_PAGES_OF_DETAILS.get(part, part) for part in path.split("/")]
+    return next((part for part in parts if part in names), "today")
+
+
 def menu_links(choice: PropertyChoice | None, viewer: Viewer) -> list[MenuLink]:
     """Return the pages that a person may open."""
     links = []

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from services.api.console.api_calls import ApiCalls
 from services.api.console.cookies import set_cookie
 from services.api.console.forms import RESULT_COOKIE, Done, ShownResult, set_result
-from services.api.console.menu import MenuLink, PropertyChoice, menu_links
+from services.api.console.menu import MenuLink, PropertyChoice, find_page_name, menu_links
 from services.api.console.templating import render_template
 from services.api.console.viewers import Viewer
 from services.api.context import ApiContext, context_of
@@ -89,6 +89,11 @@ class Page:
         """The time since the person's last write, if it has a result."""
         seconds = time.time() - self.result.written_at if self.result is not None else 0.0
         return timedelta(seconds=max(1.0, seconds))
+
+    @property
+    def page_name(self) -> str:
+        """The page of the menu to which this one belongs, for a change of the property."""
+        return find_page_name(self.path)
 
     @property
     def can_write(self) -> bool:

@@ -49,7 +49,7 @@ async def test_an_event_that_waits_for_long_is_a_standstill_until_it_is_projecte
     found = await find(world.pool)
     assert found is not None
     assert (len(found.shards), found.unnumbered, found.tables) == (1, 0, ())
-    assert "projection stands still: events of 1 shards" in str(found)
+    assert "projection stands still: events of 1 shard have waited" in str(found)
     await world.project()
     assert await find(world.pool) is None
 

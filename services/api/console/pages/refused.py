@@ -1,6 +1,7 @@
 """The list of what was refused: events that no projection could apply, records of producers."""
 
 from typing import Any
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -32,10 +33,12 @@ async def list_refused(page: Page) -> Response:
             "dead": {row["reason"]: row["count"] for row in dead},
         }
         kind = page.query.get("kind") or ("dead" if dead and not parked else "parked")
+        details: dict[UUID, str | None] = {}
         if kind == "dead":
             rows = await dead_letters.list_rows(
                 conn, read_dead_letter_filter(page), read_after(page), PAGE_SIZE + 1
             )
+            details = await dead_letters.list_details(conn, [row["id"] for row in rows])
         else:
             after = page.query.get("after", "0")
             rows = await parked_events.list_parked(
@@ -45,8 +48,8 @@ async def list_refused(page: Page) -> Response:
     parked_count, dead_count = (sum(counts[name].values()) for name in ("parked", "dead"))
     return page.render(
         "refused.html", counts=counts, behind=behind - parked_count, requests=requests,
-        rows=rows[:PAGE_SIZE], has_more=len(rows) > PAGE_SIZE, kind=kind, types=sorted(CATALOG),
-        statuses=STATUSES, parked_count=parked_count, dead_count=dead_count,
+        details=details, rows=rows[:PAGE_SIZE], has_more=len(rows) > PAGE_SIZE, kind=kind,
+        types=sorted(CATALOG), statuses=STATUSES, parked_count=parked_count, dead_count=dead_count,
     )  # fmt: skip
 
 

@@ -10,11 +10,17 @@ import pytest
 from services.api.console.catalog import PAGES
 from services.api.console.forms import is_local
 from services.api.console.links import make_link_token
+from services.api.console.menu import find_page_name
 from services.api.console.viewers import COOKIE
 from services.runtime.settings import Settings
 from tests.conftest import JWT_SECRET
 from tests.services.api.console.visits import SAME_ORIGIN, Shown, Visit, open_visit
-from tests.services.api.site import Site, make_bearer_token, open_site
+from tests.services.api.site import (
+    Site,
+    create_second_property,
+    make_bearer_token,
+    open_site,
+)
 
 SIGN_IN = "/console/sign-in"
 
@@ -130,6 +136,16 @@ async def test_pages_cannot_be_framed_and_run_only_own_scripts(manager: Visit) -
 async def test_an_unknown_page_is_answered_in_words(manager: Visit) -> None:
     shown = await manager.open("/console/nothing")
     assert (shown.status, shown.answer) == (404, "Page not found: check its id.")
+
+
+async def test_another_property_opens_on_the_same_page_and_is_searched(manager: Visit) -> None:
+    other = await create_second_property(manager.site.world)
+    shown = await manager.open(manager.at_property("tours"))
+    assert f"/console/properties/{other}/tours" in shown.links()
+    shown = await manager.open(manager.at_property("leads?search=Ada+B"))
+    assert f"/console/properties/{other}/leads?search=Ada+B" in shown.links()
+    paths = ("/console/runs/1", "/console/conversations/1", "/console/leads/1", "/console/events")
+    assert [find_page_name(path) for path in paths] == ["workflows", "inbox", "leads", "today"]
 
 
 async def test_a_property_of_another_organisation_is_not_found(manager: Visit) -> None:

@@ -63,6 +63,8 @@ async def test_parked_events_and_dead_letters_are_counted_by_reason(operator: Vi
     shown = await operator.open(f"{PATH}?kind=dead&reason=unknown_profile")
     assert f"{PATH}/dead/{dead_letter_id}" in shown.links()
     assert "<b>web</b>" in shown.text
+    [row] = shown.tree.xpath(f"//tr[@id='dead-{dead_letter_id}']")
+    assert "names a person who has no profile" in row.text_content()
     shown = await operator.open(f"{PATH}?kind=dead&reason=malformed")
     assert f"{PATH}/dead/{dead_letter_id}" not in shown.links()
 
