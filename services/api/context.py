@@ -1,6 +1,7 @@
 """The objects that all routes share, opened once per process."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +25,7 @@ from services.runtime.settings import Settings
 from services.runtime.table_fit import TableFit
 
 OWNER_SECONDS = 60.0
+DOCUMENT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class ApiContext:
     the current instant. `identities`, `profiles`, `widgets` and `properties` are remembered
     look-ups by bearer token, profile id, the hash of a widget key and property id; `owners` are the
     organisation and the property of a stream, which never moves. `streams` are those that commands
-    used a short time ago, `numbers` are responses over very many rows.
+    used a short time ago, `numbers` are responses over very many rows, `oidc_documents` are the
+    discovery documents of token issuers by issuer.
     """
 
     settings: Settings
@@ -55,6 +58,7 @@ class ApiContext:
     streams: StreamCache
     properties: LookupCache[UUID, HostProperty]
     numbers: NumbersMemory
+    oidc_documents: LookupCache[str, dict[str, Any]]
 
     async def find(self, query: Query) -> ResultRow | None:
         """Return the first row of a query that no row level security limits."""
@@ -94,5 +98,5 @@ def open_context(
         AppliedErasures(pool), clock, LookupCache(settings.caller_seconds),
         LookupCache(settings.caller_seconds), LookupCache(settings.caller_seconds),
         LookupCache(OWNER_SECONDS), StreamCache(), LookupCache(settings.caller_seconds),
-        NumbersMemory(),
+        NumbersMemory(), LookupCache(DOCUMENT_SECONDS),
     )  # fmt: skip

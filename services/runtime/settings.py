@@ -67,6 +67,21 @@ class Settings(ProviderSettings):
         description="address of the host's own sign-in page, which sends a console token to "
         "/console/sign-in",
     )
+    console_oidc_issuer: WebAddress | None = Field(
+        default=None,
+        description="OpenID Connect issuer at which people sign in to the console, exactly as its "
+        "discovery document names it; the token must be one that the API accepts",
+    )
+    console_oidc_client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="id of the console as a client of this issuer",
+    )
+    console_oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        description="secret of this client; without it, the client is a public one with PKCE alone",
+    )
     console_secure_cookie: bool = Field(
         default=False,
         description="whether browsers send the cookie of the console over TLS only; set it where "

@@ -73,6 +73,7 @@ LENGTHS: dict[str, tuple[list[str], list[str]]] = {
     "topic_prefix": (["c", "c" * 100], ["", "c" * 101, "c/d", "c d", "c\n"]),
     "jwt_audience": (["a"], [""]),
     "jwt_secret": (["s" * 32], ["s" * 31]),
+    "console_oidc_client_id": (["c", "c" * 200], ["", "c" * 201]),
     "responder_model": (["m", "m" * 200], ["", "m" * 201]),
     "smtp_sender": (["a@b"], ["", "a", "a b@c", "<a@b>"]),
     "sms_auth_token": (["t" * 16], ["t" * 15]),
