@@ -49,7 +49,7 @@ QUERIES: Mapping[str, tuple[str, ...]] = {
     "/console/properties/{property_id}/insights": ("days=366",),
     "/console/properties/{property_id}/inbox": ("before={conversation}",),
     "/console/properties/{property_id}/tours": ("week={last_week}", "week={next_week}"),
-    "/console/leads/{lead_id}": ("kind=note",),
+    "/console/leads/{lead_id}": ("kind=activity", "kind=message"),
     "/console/leads/{lead_id}/merge": ("into={plain_lead}", "search=lovelace"),
     "/console/events": (
         "lead={long_lead}", "type=tour.scheduled", "property={property}", "from={last_week}",

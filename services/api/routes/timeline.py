@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import orjson
@@ -79,16 +79,22 @@ def _page_query(
     kind: TimelineKind | None,
 ) -> "CompiledQuery | Select[Any]":
     """Return the query of a page, prepared for the first page of a person with one lead."""
-    if before is None and kind is None and len(lead_ids) == 1:
-        return _FIRST_PAGE(org_id=org_id, lead_id=lead_ids[0], limit=limit)
+    if before is None and len(lead_ids) == 1:
+        return _FIRST_PAGES[kind](org_id=org_id, lead_id=lead_ids[0], limit=limit)
     return timeline.page(org_id, lead_ids, before, limit, kind)
 
 
-def _build_first_page(org_id: UUID, lead_id: UUID, limit: int) -> "Select[Any]":
-    return timeline.page(org_id, [lead_id], None, limit)
+def _build_first_page(
+    org_id: UUID, lead_id: UUID, limit: int, *, only: TimelineKind | None
+) -> "Select[Any]":
+    return timeline.page(org_id, [lead_id], None, limit, only)
 
 
-_FIRST_PAGE = PreparedQuery(_build_first_page, "org_id", "lead_id", "limit")
+_FIRST_PAGES = {
+    kind: PreparedQuery(_build_first_page, "org_id", "lead_id", "limit", only=kind)
+    for kind in (None, *get_args(TimelineKind))
+}
+"""Kind of all entries, None for all kinds → the query of the first page."""
 
 
 def _planned_item(action: PlannedAction) -> dict[str, Any]:
