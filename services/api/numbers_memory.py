@@ -13,10 +13,11 @@ class NumbersMemory:
     def __init__(self) -> None:
         self._found: OrderedDict[Hashable, tuple[float, bytes]] = OrderedDict()
 
-    def find(self, key: Hashable, now: float) -> bytes | None:
-        """Return a response that is not too old."""
+    def find(self, key: Hashable, now: float) -> tuple[bytes, float] | None:
+        """Return a response that is not too old, and its age in seconds."""
         made_at, content = self._found.get(key, (now - KEPT_SECONDS, b""))
-        return content if now - made_at < KEPT_SECONDS else None
+        age = now - made_at
+        return (content, age) if age < KEPT_SECONDS else None
 
     def keep(self, key: Hashable, content: bytes, now: float) -> None:
         """Remember a response, and forget the oldest one if there are too many."""

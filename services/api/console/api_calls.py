@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from services.api.change_reasons import REASON_HEADER
 from services.api.consistency import TOKEN_HEADER
+from services.api.remembered_numbers import AGE_HEADER
 from services.api.responses import EVENTS_HEADER
 
 BASE_URL = "http://console.invalid"
@@ -54,6 +55,8 @@ class ApiCalls:
         """The consistency token of the last write."""
         self.event_ids: list[str] = []
         """The events of the person's changes, in order."""
+        self.has_remembered_numbers = False
+        """Whether a read returned numbers that may be half a minute old."""
         self.reason = ""
         """The reason of the person's changes, recorded with each of them."""
 
@@ -107,6 +110,7 @@ class ApiCalls:
         body = orjson.loads(response.content) if response.content else None
         if response.is_error:
             raise ApiRefused(response.status_code, body if isinstance(body, dict) else {})
+        self.has_remembered_numbers |= AGE_HEADER in response.headers
         events = response.headers.get(EVENTS_HEADER)
         return ApiResult(
             body, response.headers.get(TOKEN_HEADER), tuple(events.split(",")) if events else ()

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.api.console.endpoints import page_route
 from services.api.console.page import Page
+from services.api.numbers_memory import KEPT_SECONDS
 from services.api.problems import Problem
 
 PERIODS = (7, 30, 90, 366)
@@ -32,6 +33,7 @@ async def show_insights(page: Page) -> Response:
         "insights.html", days=days, periods=PERIODS, insights=found["insights"], sources=sources,
         steps=_steps({"visitors": funnel["visitors"], **totals}), totals=totals, widget=widget,
         trend=_points(found["insights"]["recentTrend"]), width=CHART_WIDTH, height=CHART_HEIGHT,
+        old_seconds=round(KEPT_SECONDS) if page.api.has_remembered_numbers else None,
     )  # fmt: skip
 
 

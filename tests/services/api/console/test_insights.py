@@ -1,5 +1,8 @@
 """The page of insights: it shows the numbers of the API, and the way from visitors to leases."""
 
+import pytest
+
+from services.api import remembered_numbers
 from tests.services.api.console.visits import Visit
 
 FUNNEL = "/api/leadpulse/funnel"
@@ -78,3 +81,20 @@ async def test_the_numbers_are_those_of_the_api(viewer: Visit) -> None:
     for bucket in insights["distribution"]:
         row = shown.tree.xpath(f"//tr[td/span[@class='tag {bucket['bucket']}']]")[0]
         assert row.xpath("td[2]")[0].text == str(bucket["count"])
+
+
+@pytest.mark.parametrize(("many_rows", "is_remembered"), [(5_000, False), (0, True)])
+async def test_numbers_that_may_be_old_are_called_so(
+    viewer: Visit, monkeypatch: pytest.MonkeyPatch, many_rows: int, is_remembered: bool
+) -> None:
+    monkeypatch.setattr(remembered_numbers, "MANY_ROWS", many_rows)
+    await viewer.site.create_lead()
+    await viewer.site.project()
+    shown = await viewer.open(viewer.at_property("insights"))
+    assert ("may be up to 30 seconds old" in shown.text) is is_remembered
+    for _ in range(2):
+        response = await viewer.site.client.get(
+            FUNNEL, params={"propertyId": str(viewer.site.property_id), "days": 30},
+            headers=viewer.site.console_headers(),
+        )  # fmt: skip
+        assert ("Age" in response.headers) is is_remembered
