@@ -4,6 +4,7 @@ Every query names the property, so that its index is used, and row level securit
 rows of that property.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -122,3 +123,19 @@ def count_by_status_and_source(property_id: UUID) -> "Select[Any]":
     counted = select(*pair, func.count().label("leads"))
     conditions = (TABLE.c.property_id == property_id, listed_only())
     return counted.where(*conditions).group_by(*pair)
+
+
+def ids_with_contact(property_id: UUID, value: str, limit: int, *, column: str) -> "Select[Any]":
+    """Select the ids of listed leads whose e-mail address or phone number is exactly this text.
+
+    An index of the column finds them.
+    """
+    conditions = (TABLE.c.property_id == property_id, listed_only(), TABLE.c[column] == value)
+    return select(TABLE.c.id).where(*conditions).limit(limit)
+
+
+def listed(property_id: UUID, lead_ids: Sequence[UUID], limit: int) -> "Select[Any]":
+    """Select those of these leads that are listed, newest first."""
+    conditions = (TABLE.c.property_id == property_id, listed_only(), TABLE.c.id.in_(lead_ids))
+    newest_first = (TABLE.c.created_at.desc(), TABLE.c.id.desc())
+    return select(TABLE).where(*conditions).order_by(*newest_first).limit(limit)

@@ -79,7 +79,15 @@ async def load_surviving_lead(
 
     Its `members` are the ids of all leads that were merged into it, and its own id.
     """
-    row = await conn.first(_PERSON(org_id=caller.org_id, lead_id=lead_id))
+    row = await find_person(conn, caller, lead_id)
     if row is None:
         raise not_found("lead")
-    return dict(row)
+    return row
+
+
+async def find_person(
+    conn: QueryRunner, caller: ConsoleUser, lead_id: UUID
+) -> dict[str, Any] | None:
+    """Do the same as `load_surviving_lead`, but return None for an unknown lead."""
+    row = await conn.first(_PERSON(org_id=caller.org_id, lead_id=lead_id))
+    return None if row is None else dict(row)

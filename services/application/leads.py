@@ -10,6 +10,7 @@ from uuid import UUID
 from events.claims import EMAIL, PHONE, contact_value
 from events.keys.ring import current_ring
 from events.leads import LeadCaptured
+from events.log.connection import Connection
 from events.record import Stream, is_visitor
 from events.sessions import SessionIdentified, SessionStarted
 from services.application.unit_of_work import UnitOfWork
@@ -30,21 +31,32 @@ async def find_contact_owners(
     uow: UnitOfWork, email: str | None, phone: str | None
 ) -> ContactOwners:
     """Return the leads of the property that an e-mail address and a phone number belong to."""
+    claimed = await read_contact_claims(uow.conn, uow.scope.property_id, email, phone)
+    owners = {kind: await uow.surviving_lead(owner) for kind, owner in claimed.items()}
+    return ContactOwners(owners.get(EMAIL), owners.get(PHONE))
+
+
+async def read_contact_claims(
+    conn: Connection, property_id: UUID, email: str | None, phone: str | None
+) -> dict[str, UUID]:
+    """Return kind of contact → the lead of the property that has claimed it.
+
+    The lead may have been merged into another one since.
+    """
     keys = ((EMAIL, email_key(email)), (PHONE, phone_key(phone)))
     given = {kind: key for kind, key in keys if key}
     if not given:
-        return ContactOwners()
-    contact_key = await current_ring().contact_key(uow.conn)
+        return {}
+    contact_key = await current_ring().contact_key(conn)
     values = {kind: contact_value(key, contact_key) for kind, key in given.items()}
-    rows = await uow.conn.fetch(
+    rows = await conn.fetch(
         "SELECT kind, owner FROM crm.claims JOIN unnest($2::text[], $3::text[]) "
         "AS contact (kind, value) USING (kind, value) WHERE scope = $1",
-        uow.scope.property_id,
+        property_id,
         list(values),
         list(values.values()),
     )
-    owners = {row["kind"]: await uow.surviving_lead(row["owner"]) for row in rows}
-    return ContactOwners(owners.get(EMAIL), owners.get(PHONE))
+    return {row["kind"]: row["owner"] for row in rows}
 
 
 async def owns_lead(uow: UnitOfWork, session_id: UUID | None, lead_id: UUID) -> bool:

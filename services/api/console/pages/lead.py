@@ -114,6 +114,13 @@ async def find_lead(page: Page) -> Any:
     return found
 
 
+async def find_contact_matches(page: Page, lead_id: object, **contact: str) -> list[Any]:
+    """Return other leads with a contact; without one, with the contact details of the lead."""
+    found = await page.api.get(f"/api/leads/{lead_id}/contact-matches", **contact)
+    matches: list[Any] = found["leads"]
+    return matches
+
+
 def names_of(parts: Parts) -> dict[str, str]:
     """Return user → name."""
     agents = parts.get("agents", "agents", ())

@@ -1,13 +1,12 @@
 """Form of a lead's name, e-mail address and phone number, and who else has the same ones."""
 
-import asyncio
 from typing import Any
 
 from services.api.console.endpoints import command_id, form_route
 from services.api.console.forms import Done, Form
 from services.api.console.lead_answers import name_lead
 from services.api.console.page import Page
-from services.api.console.pages.lead import find_lead
+from services.api.console.pages.lead import find_contact_matches, find_lead
 
 FIELDS = {
     "first_name": "First name",
@@ -16,7 +15,6 @@ FIELDS = {
     "phone": "Phone",
 }
 """Name of a detail → its label."""
-MAX_CANDIDATES = 5
 
 
 async def prepare_details(page: Page) -> dict[str, Any]:
@@ -25,7 +23,7 @@ async def prepare_details(page: Page) -> dict[str, Any]:
     lead = found["lead"]
     return {
         "lead": lead, "name": name_lead(lead), "labels": FIELDS,
-        "candidates": await _find_same(page, found, lead["phone"], lead["email"]),
+        "candidates": await find_contact_matches(page, lead["id"]),
     }  # fmt: skip
 
 
@@ -48,24 +46,10 @@ async def _find_same_phone(page: Page, phone: str) -> str:
     """Return who else has a phone number, in words; an empty text for nobody."""
     if not phone:
         return ""
-    others = await _find_same(page, await find_lead(page), phone)
+    others = await find_contact_matches(page, page.id("lead_id"), phone=phone)
     if len(others) > 1:
         return "More than one other lead"
     return name_lead(others[0]) if others else ""
-
-
-async def _find_same(page: Page, found: Any, *contacts: str | None) -> list[Any]:
-    """Return other leads of the property that one of the contacts finds."""
-    lists = await asyncio.gather(*(
-        page.api.get(
-            "/api/leads", propertyId=found["lead"]["property_id"], search=contact,
-            limit=MAX_CANDIDATES,
-        )
-        for contact in filter(None, contacts)
-    ))  # fmt: skip
-    rows = [row for listed in lists for row in listed["leads"]]
-    others = {row["id"]: row for row in rows if row["id"] not in found["members"]}
-    return list(others.values())
 
 
 ROUTES = (

@@ -7,7 +7,7 @@ from services.api.console.endpoints import command_id, form_route
 from services.api.console.forms import Done, Form
 from services.api.console.lead_answers import name_lead
 from services.api.console.page import Page
-from services.api.console.pages.lead import find_lead, stricter_consents
+from services.api.console.pages.lead import find_contact_matches, find_lead, stricter_consents
 from services.api.problems import Problem, not_found
 from services.deciders.leads import AGENT, ZONE
 from services.deciders.merges import FILLED
@@ -23,8 +23,7 @@ async def prepare_merge(page: Page) -> dict[str, Any]:
     lead = found["lead"]
     values = {"lead": lead, "name": name_lead(lead), "other": None}
     if "into" not in page.query:
-        search = page.query.get("search") or lead["phone"] or lead["last_name"] or lead["email"]
-        return {**values, "search": search or "", **await _find_candidates(page, found, search)}
+        return {**values, **await _find_candidates(page, found)}
     other = await page.api.get(f"/api/leads/{_chosen(page)}")
     runs = await page.api.get(f"/api/leads/{lead['id']}/workflow")
     winner = other["lead"]
@@ -71,14 +70,23 @@ async def unmerge_lead(page: Page, form: Form) -> Done:
     return Done(f"/console/leads/{loser_id}", "The merge is undone: this is a lead of its own.")
 
 
-async def _find_candidates(page: Page, found: Any, search: str | None) -> dict[str, Any]:
+async def _find_candidates(page: Page, found: Any) -> dict[str, Any]:
+    """Return leads that a search finds; without one, those with the same contact, or last name.
+
+    A search reads the texts of all leads of the property; the same contact is in an index.
+    """
+    lead, search = found["lead"], page.query.get("search", "")
     if not search:
-        return {"candidates": []}
+        if matches := await find_contact_matches(page, lead["id"]):
+            return {"search": "", "candidates": matches}
+        search = lead["last_name"] or ""
+    if not search:
+        return {"search": "", "candidates": []}
     listed = await page.api.get(
-        "/api/leads", propertyId=found["lead"]["property_id"], search=search, limit=MAX_CANDIDATES
+        "/api/leads", propertyId=lead["property_id"], search=search, limit=MAX_CANDIDATES
     )
     others = [row for row in listed["leads"] if row["id"] not in found["members"]]
-    return {"candidates": others}
+    return {"search": search, "candidates": others}
 
 
 def _chosen(page: Page) -> UUID:

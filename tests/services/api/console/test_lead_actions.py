@@ -7,7 +7,7 @@ import pytest
 
 from events.consents import ConsentChannel, ConsentWithdrawn, consent_id
 from services.api.console.catalog import PAGES
-from tests.services.api.console.visits import Visit
+from tests.services.api.console.visits import Shown, Visit
 from tests.services.api.site import NEXT_MONTH
 from tests.services.api.test_lead_deliveries import append_delivery
 from tests.services.api.workflow_requests import create_definition, create_template, enroll_run
@@ -175,6 +175,27 @@ async def test_a_merge_is_shown_first_and_undone_from_the_page_of_the_winner(
     assert "this is a lead of its own" in shown.text
     assert (await read_api(manager, f"/api/leads/{loser}"))["lead"]["id"] == str(loser)
     assert (await manager.open(undo)).status == 409
+
+
+async def test_a_merge_offers_leads_with_the_same_phone_before_those_with_the_same_name(
+    manager: Visit,
+) -> None:
+    lead = await create_lead(manager, lastName="Lovelace", phone="+12125550123")
+    path = f"/console/leads/{lead}/merge"
+    assert "No other lead matches “Lovelace”" in (await manager.open(path)).text
+    namesake = await create_lead(manager, lastName="Lovelace")
+    assert _offered(await manager.open(path), path) == [str(namesake)]
+    same = await create_lead(manager, firstName="Eve", phone="+12125550123")
+    shown = await manager.open(path)
+    assert _offered(shown, path) == [str(same)]
+    assert "With the same phone or e-mail" in shown.text
+    shown = await manager.open(f"{path}?search=lovelace")
+    assert _offered(shown, path) == [str(namesake)]
+
+
+def _offered(shown: Shown, path: str) -> list[str]:
+    start = f"{path}?into="
+    return [link.removeprefix(start) for link in shown.links() if link.startswith(start)]
 
 
 def form_paths() -> list[str]:
