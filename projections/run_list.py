@@ -40,9 +40,12 @@ def counts(property_id: UUID, definition_id: UUID | None = None) -> "Select[Any]
 
 
 def page(run_filter: RunFilter, before: RunPosition | None, limit: int) -> "Select[Any]":
-    """Select a page of runs, newest first, with their lead and the name of their workflow."""
+    """Select a page of runs, newest first, with their lead and the name of their workflow.
+
+    The ids of the page are selected first: the leads of other runs are not read.
+    """
     columns = TABLE.c
-    query = _with_lead().where(columns.property_id == run_filter.property_id)
+    query = select(columns.id).where(columns.property_id == run_filter.property_id)
     if run_filter.definition_id is not None:
         query = query.where(columns.workflow_id == run_filter.definition_id)
     if run_filter.definition_version is not None:
@@ -53,7 +56,9 @@ def page(run_filter: RunFilter, before: RunPosition | None, limit: int) -> "Sele
         query = query.where(columns.status.in_(run_filter.statuses))
     if before is not None:
         query = query.where(tuple_(columns.created_at, columns.id) < tuple_(*before))
-    return query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit)
+    newest_first = (columns.created_at.desc(), columns.id.desc())
+    found = query.order_by(*newest_first).limit(limit).subquery("page")
+    return _with_lead().join(found, found.c.id == columns.id).order_by(*newest_first)
 
 
 def of_organization(org_id: UUID, run_id: UUID) -> "Select[Any]":
