@@ -75,9 +75,13 @@ def _select_leads(
 ) -> "Select[Any]":
     """Select the first of these leads, by their score, that fulfil a condition on the lead.
 
-    Each lead is looked up in the order of the scores, until there are enough.
+    Each lead is looked up in the order of the scores, until there are enough. Nobody can call or
+    write to a lead without an address, such as an erased person.
     """
-    fulfils = select(true()).where(_LEAD.id == scores.c.lead_id, condition, *_may_be_called())
+    has_address = or_(_LEAD.phone.is_not(None), _LEAD.email.is_not(None))
+    fulfils = select(true()).where(
+        _LEAD.id == scores.c.lead_id, condition, has_address, *_may_be_called()
+    )
     page = (
         select(scores.c.lead_id, scores.c.total_score, *more)
         .where(fulfils.correlate(scores).scalar_subquery())

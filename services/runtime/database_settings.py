@@ -49,6 +49,11 @@ class DatabaseSettings(BaseSettings):
         description="address of the database with the key store (schema crm_keys); without it, "
         "the key store is in the database of DATABASE_URL",
     )
+    clock_delay_file: FilePath | None = Field(
+        default=None,
+        description="file with the number of seconds by which the clock of every process is behind "
+        "the system's, for the demo and for tests; without it, the clocks are the same",
+    )
     pool_size: int = Field(
         default=10, ge=1, le=200, description="maximum number of database connections per pool"
     )

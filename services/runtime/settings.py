@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FilePath, SecretStr
+from pydantic import Field, SecretStr
 
 from services.runtime.provider_settings import ProviderSettings
 from services.runtime.setting_types import Limit, Networks, Secret, WebAddress
@@ -230,11 +230,6 @@ class Settings(ProviderSettings):
         ge=0,
         le=10_000,
         description="e-mails that one sender process hands over in a second at most; 0: no limit",
-    )
-    clock_delay_file: FilePath | None = Field(
-        default=None,
-        description="file with the number of seconds by which the clock of every process is behind "
-        "the system's, for the demo and for tests; without it, the clocks are the same",
     )
     health_host: str = Field(
         default="127.0.0.1", description="address on which a process serves its health routes"

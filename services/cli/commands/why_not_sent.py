@@ -24,7 +24,6 @@ from services.cli.id_prefix import find_id
 from services.runtime.clock import open_clock
 from services.runtime.database import open_engine, pooled
 from services.runtime.database_settings import DatabaseSettings
-from services.runtime.settings import Settings
 from services.runtime.terminal import Failure, examples, print_json, print_rows
 
 COLUMNS = ["planned_at", "channel", "purpose", "status", "why", "next_at", "id"]
@@ -79,7 +78,7 @@ def why_not_sent(lead: str, *, all_: bool = False, json: bool = False) -> None:
 
 
 async def _load(text: str) -> tuple[list[ExplainedMessage], list[UnplannedMessage]]:
-    settings = Settings()
+    settings = DatabaseSettings()
     async with pooled(settings, "crm why-not-sent", size=1) as pool:
 
         async def find(first: UUID, last: UUID) -> Sequence[UUID]:

@@ -53,6 +53,17 @@ async def test_a_day_without_work_has_empty_lists(site: Site) -> None:
     }  # fmt: skip
 
 
+async def test_an_erased_person_is_not_to_be_called(site: Site) -> None:
+    lead = await capture_hot_lead(site, datetime.now(UTC) - 2 * HOUR)
+    assert list(await read_reasons(site)) == [lead]
+    response = await site.client.post(
+        f"/api/privacy/leads/{lead}/erasure", json={"reason": "request 7"},
+        headers=site.console_headers(site.admin),
+    )  # fmt: skip
+    assert response.status_code == 202, response.text
+    assert await read_reasons(site) == {}
+
+
 async def test_a_hot_lead_is_to_be_called_until_somebody_does(site: Site) -> None:
     now = datetime.now(UTC)
     lead = await capture_hot_lead(site, now - 2 * HOUR)
