@@ -54,8 +54,6 @@ ALLOWED = {
     "log_message": "overrides a method of http.server, which calls it",
     "model_config": "read by pydantic",
     "main_loop": "called by uvicorn",
-    "lead_time": "a field of a step of a simulation, printed by its name",
-    "property_time": "a field of a step of a simulation, printed by its name",
     "on_partitions_assigned": "called by aiokafka",
     "on_partitions_revoked": "called by aiokafka",
     "optional_ids": "declared by event classes; a test over the catalog reads it",
