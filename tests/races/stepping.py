@@ -34,10 +34,13 @@ class Gate:
             await self._turns.acquire()
         self.statements += 1
 
-    async def pass_one(self, actor: "asyncio.Task[Any]") -> bool:
+    async def pass_one(
+        self, actor: "asyncio.Task[Any]", blocked_seconds: float = BLOCKED_SECONDS
+    ) -> bool:
         """Let one statement pass and wait until the next one arrives, or the actor has ended.
 
-        Return False if there was none, or if it waits for a lock that somebody else holds.
+        Return False if there was none, or if it has not answered after `blocked_seconds`: it waits
+        for a lock that somebody else holds, or the machine is busy.
         """
         if actor.done():
             return False
@@ -46,7 +49,7 @@ class Gate:
         arrival = asyncio.ensure_future(self._arrived.wait())
         try:
             await asyncio.wait(
-                {arrival, actor}, timeout=BLOCKED_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                {arrival, actor}, timeout=blocked_seconds, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             arrival.cancel()

@@ -22,6 +22,8 @@ from tests.services.sender.outbox import LEASE_SECONDS, Outbox, make_outbox
 
 SENT, STOPPED = ["planned", "claimed", "handed_over"], ["planned", "skipped no_consent"]
 WAIT_SECONDS = 30.0
+ALL = 1_000
+"""More statements than an actor has."""
 LANES = 4
 """Interleavings that run at the same time: most of their time is spent waiting for locks."""
 
@@ -73,8 +75,10 @@ class Race:
         return steps, self.sender_gate.statements, self.stop_gate.statements
 
     async def _pass(self, gate: Gate, actor: "asyncio.Task[None]", statements: int) -> None:
+        """Let statements pass, until one waits for the other actor. `ALL` never have to wait."""
+        blocked_seconds = WAIT_SECONDS if statements == ALL else BLOCKED_SECONDS
         for _ in range(statements):
-            if not await gate.pass_one(actor):
+            if not await gate.pass_one(actor, blocked_seconds):
                 return
 
     async def _send(self, message: UUID) -> None:
@@ -117,9 +121,9 @@ async def run_lane(settings: Settings, pool: asyncpg.Pool, lane: int) -> None:
     ):
         race = Race(outbox, sender_pool, stop_pool, sender_gate, stop_gate)
         ends: Counter[str] = Counter()
-        steps, of_sender, of_stop = await race.run(sender_first=1_000, stop_first=0)
+        steps, of_sender, of_stop = await race.run(sender_first=ALL, stop_first=0)
         assert steps == SENT
-        steps, _, of_stop = await race.run(sender_first=0, stop_first=1_000)
+        steps, _, of_stop = await race.run(sender_first=0, stop_first=ALL)
         assert steps == STOPPED
         assert min(of_sender, of_stop) > 5
         for sender_first in range(lane, of_sender + 1, LANES):

@@ -117,7 +117,8 @@ async def test_a_change_arrives_within_a_second_of_being_projected(api: LiveApi)
             position = await conn.fetchval(
                 "SELECT position FROM crm_events WHERE entity_id = $1", lead
             )
-        assert dict(follower.received)[f"lead-{lead}"] == str(position)
+        # The position up to which the tables contain all events, so not before that of the lead.
+        assert int(dict(follower.received)[f"lead-{lead}"]) >= position
         assert follower.headers["content-type"].startswith("text/event-stream")
 
 
