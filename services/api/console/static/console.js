@@ -92,6 +92,7 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   before = new Map([...event.detail.target.querySelectorAll("[data-row][id]")].map((row) => [row.id, textOf(row)]));
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (!event.detail.target) return; // the age of the data, which comes in the stream itself
   const root = document.getElementById(event.detail.target.id) || event.detail.target;
   for (const row of root.querySelectorAll("[data-row][id]")) {
     if (before.size && before.get(row.id) !== textOf(row)) row.classList.add("changed");
