@@ -50,11 +50,17 @@ async def create_page_examples(site: Site) -> dict[str, str]:
 
 
 async def make_request(site: Site, kind: RequestKind, parameters: dict[str, Any]) -> UUID:
-    """Store a request of an operator, as the console does; return its id."""
+    """Store a request of an operator, as the console does; return its id.
+
+    No worker claims it, so a page can cancel it at any time.
+    """
     action_id = uuid4()
     async with site.world.pool.acquire() as conn, conn.transaction():
         await record_action(conn, action_id, uuid4(), kind.value, {}, "a test")
         await insert_request(conn, action_id, kind, parameters)
+        await conn.execute(
+            "UPDATE crm.operator_requests SET lease_until = 'infinity' WHERE id = $1", action_id
+        )
     return action_id
 
 

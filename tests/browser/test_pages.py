@@ -112,6 +112,9 @@ async def test_the_head_is_low_on_a_narrow_screen_and_its_menu_opens_by_keys(
 async def test_the_head_is_one_line_for_a_person_with_all_pages(
     site: Site, examples: dict[str, str], screen_of: OpenScreen
 ) -> None:
+    await site.world.pool.execute(
+        "UPDATE properties SET name = 'The Residences at Lake View' WHERE id = $1", site.property_id
+    )
     async with screen_of(width=WIDE) as screen:
         await screen.open(f"/console/properties/{site.property_id}/today")
         await screen.save("head-one-line")
