@@ -24,6 +24,7 @@ from events.log.staged_changes import has_ready_changes
 from events.record import NewEvent
 from events.widgets import WidgetConfigured
 from projections.catalog import LIVE
+from services.application.dead_letters import DeadLetterFilter
 from services.application.operator_actions import record_action
 from services.application.operator_requests import RequestKind, insert_request
 from services.application.raw_record import RawRecord
@@ -107,12 +108,14 @@ async def refuse_records(pool: asyncpg.Pool, site: Site, size: SiteSize) -> None
     for batch in batches(iter(_bad_records(site, size.dead_letters))):
         await admission.admit(batch)
     async with pool.acquire() as conn:
-        for _ in range(REQUESTS):
+        for kind, parameters in (
+            *[(RequestKind.VERIFY, {"names": ["leads"]})] * REQUESTS,
+            (RequestKind.PREVIEW_REDRIVE, DeadLetterFilter().to_json()),
+        ):
             action_id = uuid4()
             async with conn.transaction():
-                kind = RequestKind.VERIFY
                 await record_action(conn, action_id, site.admin, kind.value, {}, "a measurement")
-                await insert_request(conn, action_id, kind, {"names": ["leads"]})
+                await insert_request(conn, action_id, kind, parameters)
         await conn.execute(_PARK, LIVE.name, site.long_lead, PARKED)
 
 

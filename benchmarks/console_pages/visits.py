@@ -27,14 +27,16 @@ IDS = {
     "AND entity_type = 'lead' AND position IS NOT NULL",
     "definition_id": "SELECT workflow_id FROM lead_workflows WHERE lead_id = '{long_lead}'",
     "template_id": "SELECT id FROM follow_up_templates WHERE property_id = '{property}'",
-    "request_id": "SELECT id FROM crm.operator_requests",
+    "request_id": "SELECT id FROM crm.operator_requests WHERE kind = 'verify'",
     "dead_letter_id": "SELECT id FROM crm.dead_letters WHERE status = 'open'",
 }
 """Parameter of a path → the query that finds its value."""
+_PREVIEW = "SELECT id FROM crm.operator_requests WHERE kind = 'preview_redrive'"
 _PARKED = "SELECT event_id FROM crm.parked"
 OWN_IDS = {
     ("/console/leads/{lead_id}/unmerge", "lead_id"): "SELECT id FROM leads "
     "WHERE property_id = '{property}' AND merged_into IS NOT NULL ORDER BY id",
+    ("/console/refused/previews/{request_id}", "request_id"): _PREVIEW,
     ("/console/refused/parked/{event_id}", "event_id"): _PARKED,
     ("/console/refused/parked/{event_id}/drop", "event_id"): _PARKED,
 }

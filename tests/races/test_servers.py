@@ -173,7 +173,6 @@ async def test_without_a_retry_a_relay_ends_with_its_server(
     "KAFKA_BOOTSTRAP_SERVERS" in os.environ or os.environ.get("CRM_TEST_BROKER") == "kafka",
     reason="this broker loses nothing when it is killed",
 )
-@pytest.mark.kill
 async def test_without_republishing_the_records_of_a_killed_broker_stay_lost(
     broker: Broker | Kafka,
     settings: Settings,
