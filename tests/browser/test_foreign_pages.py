@@ -22,7 +22,7 @@ from tests.services.api.console.test_every_page import (
 from tests.services.api.site import Site, StackSite, make_bearer_token
 
 OWN_EVENTS = {"everything", "table-age"}
-"""What the stream of a property without changes sends."""
+"""The events in the stream of a property without changes."""
 LIVE = "/console/properties/{}/live"
 ELSEWHERE = "https://evil.example"
 """An origin that no request reaches: the test answers for it."""
