@@ -4,6 +4,7 @@ Every API client of the tests records the problem documents that it gets. Each t
 its records at its end. A run of only some tests checks nothing.
 """
 
+import re
 import sys
 from typing import Any
 
@@ -13,6 +14,8 @@ _produced: set[str] = set()
 """The error codes that the workers of this process report."""
 _CHECK = "tests.services.api.openapi_check"
 _REPORT = "produced_codes"
+_SELECTED = re.compile(r"(?<!not )\b(?!(?:not|and|or)\b)\w+")
+"""A marker that an expression of `-m` selects: such a run is only a part of the tests."""
 EXCEPTIONS = {
     "disconnected": "the client is gone, so nobody gets the response",
     "internal": "only an unknown fault produces it",
@@ -36,6 +39,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput[_REPORT] = sorted(_produced)
         return
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    is_whole = is_whole and not _SELECTED.search(config.option.markexpr)
     if not is_whole or config.option.keyword or config.option.collectonly or session.testsfailed:
         return
     from tests.services.api.openapi_check import documented_codes
