@@ -228,9 +228,7 @@ async def test_changes_without_end_reach_a_page_with_pauses(
     async def change() -> None:
         while True:
             page.add({"lead"}, {page.shard: 7})
-            await asyncio.sleep(
-                0.01
-            )  # the rate of changes under test: more than one in each pause of the stream
+            await asyncio.sleep(0.01)  # more than one change in each pause of the stream
 
     changing = asyncio.create_task(change())
     times = []

@@ -22,9 +22,7 @@ class Maker:
     async def __call__(self) -> Response:
         self.count += 1
         number = self.count
-        await asyncio.sleep(
-            0
-        )  # one turn of the event loop: the other readers find this one at work
+        await asyncio.sleep(0)  # one turn of the event loop, for the other readers
         if self.fails:
             raise RuntimeError("no database")
         return HTMLResponse(str(number))
